@@ -1,1 +1,1 @@
-
+"""Evidence: parse, verify, appraise, collect; vendors' roots and defaults."""

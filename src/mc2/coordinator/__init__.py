@@ -1,1 +1,1 @@
-
+"""The untrusted service: stores sealed objects, relays messages, schedules; decides nothing."""

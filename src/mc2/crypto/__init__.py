@@ -1,1 +1,4 @@
+"""Authenticated encryption, hybrid public-key encryption, signatures and digests.
 
+Together with `mc2.attestation` the only importer of `cryptography`.
+"""

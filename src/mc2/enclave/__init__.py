@@ -1,1 +1,1 @@
-
+"""The worker: checks everything itself, computes, seals, signs. Measured and attested."""

@@ -1,1 +1,1 @@
-
+"""Oblivious learning: trees and linear models over secret columns."""

@@ -1,1 +1,1 @@
-
+"""Oblivious relational operators over secret columns, on the native kernels."""

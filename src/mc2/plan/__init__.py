@@ -1,1 +1,1 @@
-
+"""The canonical plan: typed nodes, checks, lineage, digest."""

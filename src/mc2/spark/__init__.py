@@ -1,1 +1,1 @@
-
+"""The Spark backend: moves sealed blocks, opens none."""

@@ -1,1 +1,1 @@
-
+"""Pages over the coordinator, labelled as unverified."""

@@ -1,1 +1,1 @@
-
+"""Simulated evidence, for demonstrations and tests: it protects nothing."""

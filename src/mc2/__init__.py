@@ -1,0 +1,1 @@
+"""Secure collaborative analytics and machine learning."""

@@ -1,0 +1,29 @@
+"""Domain separation: every hash, key derivation and associated data starts with one of these.
+
+A label is ASCII and unique; it ends where a zero byte stands, so no label is a prefix of another
+input. Two uses of one key never share a label.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Label(bytes, Enum):
+    """What a hash or a derived key is for."""
+
+    SCHEMA = b"mc2/schema/v1"
+    REPORT_DATA = b"mc2/report-data/v1"
+    GRANT_INFO = b"mc2/grant/v1"
+    RESULT_INFO = b"mc2/result-key/v1"
+    DATASET_KEY = b"mc2/dataset-key/v1"
+    CHUNK_KEY = b"mc2/chunk-key/v1"
+    KEY_COMMITMENT = b"mc2/key-commitment/v1"
+    DATASET_CHUNK = b"mc2/dataset-chunk/v1"
+    RESULT_CHUNK = b"mc2/result-chunk/v1"
+    IDENTITY = b"mc2/identity/v1"
+    LEDGER = b"mc2/ledger/v1"
+
+    def prefix(self) -> bytes:
+        """The label as it stands before the data it separates."""
+        return self.value + b"\x00"

@@ -1,0 +1,216 @@
+"""The signed manifest of a sealed dataset version. Spec: docs/spec/dataset.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Final, Self
+
+from mc2.crypto.digest import Digest, digest_bytes
+from mc2.crypto.labels import Label
+from mc2.errors import FormatError
+from mc2.formats.canonical import Json
+from mc2.formats.envelope import PayloadType
+from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item, to_time
+from mc2.formats.limits import LIMITS
+from mc2.formats.schema import Schema
+from mc2.formats.statement import Statement
+
+_LARGEST_VERSION: Final = 1 << 31
+_COLUMN_NAME_LENGTH: Final = 255
+
+ALL_COLUMNS: Final = "all"
+ALL_MEMBERS: Final = "members"
+SIZES: Final = ("exact", "padded")
+COMPRESSIONS: Final = ("lz4", "none", "zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePolicy:
+    """What the owner allows to be done with a dataset; the enclave enforces it on lineage.
+
+    `columns`: those a plan may read, or None for all. `recipients`: the members that may receive
+    anything derived from it, or None for every recipient of the contract. `not_after`: no job
+    starts later, or None while the contract lasts.
+    """
+
+    columns: tuple[str, ...] | None = None
+    recipients: tuple[str, ...] | None = None
+    not_after: datetime | None = None
+
+    def json(self) -> Json:
+        """The policy as canonical JSON has it: nothing is left out, so nothing is unsaid."""
+        return {
+            "columns": ALL_COLUMNS if self.columns is None else list(self.columns),
+            "recipients": ALL_MEMBERS if self.recipients is None else list(self.recipients),
+            "not_after": None if self.not_after is None else to_time(self.not_after),
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Read the policy. Raises: FormatError."""
+        policy = cls(
+            _names_or_word(fields, "columns", ALL_COLUMNS, _column_name),
+            _names_or_word(fields, "recipients", ALL_MEMBERS, check_name),
+            fields.optional("not_after", fields.time),
+        )
+        fields.done()
+        return policy
+
+
+def _column_name(text: str, what: str) -> str:
+    if not 1 <= len(text) <= _COLUMN_NAME_LENGTH:
+        raise FormatError(f"{what} is not a column's name")
+    return text
+
+
+def _names_or_word(
+    fields: Fields, name: str, word: str, check: Callable[[str, str], str]
+) -> tuple[str, ...] | None:
+    value = fields.value(name)
+    if value == word:
+        return None
+    again = Fields({name: value}, fields.what)
+    items = again.items(name, LIMITS.columns, text_item(f"an item of {name}", check))
+    check_sorted_unique(items, name)
+    return items
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRef:
+    """A sealed chunk: the digest of its ciphertext, which is its name, and its size in bytes."""
+
+    digest: Digest
+    size: int
+
+    def json(self) -> Json:
+        """The reference as canonical JSON has it."""
+        return {"digest": self.digest, "bytes": self.size}
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read one reference. Raises: FormatError."""
+        fields = Fields(value, "a chunk reference")
+        found = cls(fields.digest("digest"), fields.integer("bytes", 1, LIMITS.chunk_bytes))
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(Statement):
+    """One version of one sealed table.
+
+    `dataset` is `owner.table`; `dataset_id` is random and separates two tables of one name.
+    `key_salt` is random for each sealing run: from it and the owner's master secret the data key
+    is derived, and `key_commitment` binds that key, so that no two keys open one dataset.
+    With sizes `exact`, `row_bound` is the number of rows; with `padded` it is only their bound,
+    every chunk has the same size, and how many rows are real stands inside the chunks.
+    """
+
+    TYPE: ClassVar[str] = "mc2/manifest/v1"
+    PAYLOAD_TYPE: ClassVar[str] = PayloadType.MANIFEST
+    LIMIT: ClassVar[int] = LIMITS.manifest_bytes
+
+    dataset: str
+    owner: str
+    dataset_id: str
+    version: int
+    created: datetime
+    schema: Schema
+    sizes: str
+    compression: str
+    row_bound: int
+    rows_per_chunk: int
+    key_salt: str
+    key_commitment: str
+    policy: UsagePolicy
+    chunks: tuple[ChunkRef, ...]
+
+    def __post_init__(self) -> None:
+        if self.dataset.partition(".")[0] != self.owner:
+            raise FormatError(f"{self.dataset} is not a dataset of {self.owner}")
+        if len(self.chunks) != chunk_count(self.row_bound, self.rows_per_chunk):
+            raise FormatError(f"{self.dataset} has not as many chunks as its row bound says")
+        if self.sizes == "padded" and (
+            self.compression != "none" or len({c.size for c in self.chunks}) != 1
+        ):
+            raise FormatError(f"{self.dataset} is padded, but its chunks differ in size")
+        unknown = set(self.policy.columns or ()) - set(self.schema.names)
+        if unknown:
+            raise FormatError(f"the policy of {self.dataset} names no column: {min(unknown)!r}")
+
+    @property
+    def signer(self) -> str:
+        """The owner signs."""
+        return self.owner
+
+    def json(self) -> Json:
+        """The manifest as canonical JSON has it."""
+        return {
+            "type": self.TYPE,
+            "dataset": self.dataset,
+            "owner": self.owner,
+            "dataset_id": self.dataset_id,
+            "version": self.version,
+            "created": to_time(self.created),
+            "schema": self.schema.json(),
+            "sizes": self.sizes,
+            "compression": self.compression,
+            "row_bound": self.row_bound,
+            "rows_per_chunk": self.rows_per_chunk,
+            "key_salt": self.key_salt,
+            "key_commitment": self.key_commitment,
+            "policy": self.policy.json(),
+            "chunks": [c.json() for c in self.chunks],
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the manifest's fields. Raises: FormatError."""
+        return cls(
+            dataset=fields.dataset("dataset"),
+            owner=fields.name("owner"),
+            dataset_id=fields.hex("dataset_id", 16),
+            version=fields.integer("version", 1, _LARGEST_VERSION),
+            created=fields.time("created"),
+            schema=Schema.read(fields.value("schema")),
+            sizes=fields.choice("sizes", SIZES),
+            compression=fields.choice("compression", COMPRESSIONS),
+            row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
+            rows_per_chunk=fields.integer("rows_per_chunk", 1, LIMITS.chunk_rows),
+            key_salt=fields.hex("key_salt", 32),
+            key_commitment=fields.hex("key_commitment", 32),
+            policy=UsagePolicy.read(fields.fields("policy")),
+            chunks=fields.items("chunks", LIMITS.chunks, ChunkRef.read),
+        )
+
+    def associated_data(self, index: int) -> bytes:
+        """What chunk `index` is bound to (docs/spec/dataset.md, section "Associated data")."""
+        count = chunk_count(self.row_bound, self.rows_per_chunk)
+        return dataset_associated_data(
+            self.dataset_id, self.version, self.schema.digest, index, count
+        )
+
+
+def chunk_count(row_bound: int, rows_per_chunk: int) -> int:
+    """How many chunks a table has; an empty table has one empty chunk."""
+    return max(1, -(-row_bound // rows_per_chunk))
+
+
+def dataset_associated_data(
+    dataset_id: str, version: int, schema: Digest, index: int, count: int
+) -> bytes:
+    """Binds a chunk to its table, version and schema, its place, and being last or not.
+
+    Without it a host could swap, drop, repeat or cut off chunks, or mix two versions.
+    """
+    return (
+        Label.DATASET_CHUNK.prefix()
+        + bytes.fromhex(dataset_id)
+        + version.to_bytes(8, "big")
+        + digest_bytes(schema)
+        + index.to_bytes(8, "big")
+        + count.to_bytes(8, "big")
+        + (b"\x01" if index == count - 1 else b"\x00")
+    )

@@ -1,0 +1,152 @@
+"""The receipt: an enclave's signed statement of what ran. Spec: docs/spec/receipt.md.
+
+An in-toto Statement v1 in a DSSE envelope, so that any tool for attestations reads it. Its
+subjects are the results; its predicate names everything that went in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
+
+from mc2.crypto.digest import Digest, digest
+from mc2.errors import FormatError
+from mc2.formats.canonical import Json, decode, encode
+from mc2.formats.contract import TIERS
+from mc2.formats.envelope import PayloadType
+from mc2.formats.fields import (
+    Fields,
+    check_dataset_name,
+    check_name,
+    check_sorted_unique,
+    text_item,
+)
+from mc2.formats.limits import LIMITS
+from mc2.formats.release import ENCLAVE, JobContext
+from mc2.formats.statement import Statement
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "urn:mc2:receipt:v1"
+MODES: Final = ("encrypted", "oblivious")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt(Statement):
+    """What ran: the attempt, its inputs, who allowed it, in which code, and what came out.
+
+    `outputs` maps each output's name to the digest of its sealed result; `inputs` each dataset
+    to its manifest; `approvals` and `grants` each member to its statement. `code` maps what the
+    enclave says of itself (measurement and package versions) to its value. `warnings` are for
+    people, and never empty below a hardware tier.
+    """
+
+    TYPE: ClassVar[str] = PREDICATE_TYPE
+    PAYLOAD_TYPE: ClassVar[str] = PayloadType.RECEIPT
+    LIMIT: ClassVar[int] = LIMITS.receipt_bytes
+
+    context: JobContext
+    tier: str
+    mode: str
+    evidence: Digest
+    inputs: Mapping[str, Digest]
+    approvals: Mapping[str, Digest]
+    grants: Mapping[str, Digest]
+    code: Mapping[str, str]
+    warnings: tuple[str, ...]
+    outputs: Mapping[str, Digest]
+
+    @property
+    def signer(self) -> str:
+        """The enclave's key of this attempt signs."""
+        return ENCLAVE
+
+    def json(self) -> Json:
+        """The in-toto statement."""
+        subjects: list[Json] = [
+            {"name": name, "digest": {"sha256": found.removeprefix("sha256:")}}
+            for name, found in sorted(self.outputs.items())
+        ]
+        return {
+            "_type": STATEMENT_TYPE,
+            "subject": subjects,
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {
+                **self.context.json(),
+                "tier": self.tier,
+                "mode": self.mode,
+                "evidence": self.evidence,
+                "inputs": dict(self.inputs),
+                "approvals": dict(self.approvals),
+                "grants": dict(self.grants),
+                "code": dict(self.code),
+                "warnings": list(self.warnings),
+            },
+        }
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self:
+        """Read the payload; its signature is not looked at. Raises: FormatError."""
+        statement = Fields(decode(raw, cls.LIMIT, "a receipt"), "a receipt")
+        if statement.text("_type") != STATEMENT_TYPE:
+            raise FormatError("a receipt is an in-toto Statement v1")
+        if statement.text("predicateType") != PREDICATE_TYPE:
+            raise FormatError(f"the predicate of a receipt is of type {PREDICATE_TYPE}")
+        subjects = statement.items("subject", LIMITS.outputs, _read_subject)
+        check_sorted_unique(tuple(name for name, _ in subjects), "the subjects of a receipt")
+        fields = statement.fields("predicate")
+        statement.done()
+        found = cls._read(fields, dict(subjects))
+        fields.done()
+        return found
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Not used: a receipt's fields stand inside an in-toto statement, see `parse`."""
+        raise FormatError("a receipt is read as a whole")
+
+    @classmethod
+    def _read(cls, fields: Fields, outputs: Mapping[str, Digest]) -> Self:
+        return cls(
+            context=JobContext.read(fields),
+            tier=fields.choice("tier", TIERS),
+            mode=fields.choice("mode", MODES),
+            evidence=fields.digest("evidence"),
+            inputs=_digests(fields, "inputs", dataset_names=True),
+            approvals=_digests(fields, "approvals", dataset_names=False),
+            grants=_digests(fields, "grants", dataset_names=False),
+            code=_code(fields.value("code")),
+            warnings=fields.items("warnings", 64, text_item("a warning", lambda text, _: text)),
+            outputs=outputs,
+        )
+
+
+def _read_subject(value: Json) -> tuple[str, Digest]:
+    fields = Fields(value, "a subject of a receipt")
+    name = fields.name("name")
+    found = fields.fields("digest")
+    fields.done()
+    sha256 = Digest("sha256:" + found.hex("sha256", 32))
+    found.done()
+    return name, sha256
+
+
+def _digests(fields: Fields, name: str, *, dataset_names: bool) -> dict[str, Digest]:
+    value = fields.value(name)
+    if not isinstance(value, Mapping) or len(value) > LIMITS.inputs:
+        raise FormatError(f"{name} of a receipt is not an object")
+    check = check_dataset_name if dataset_names else check_name
+    named = Fields(value, f"{name} of a receipt")
+    return {check(key, f"a name in {name}"): named.digest(key) for key in value}
+
+
+def _code(value: Json) -> dict[str, str]:
+    if not isinstance(value, Mapping) or len(value) > 256:
+        raise FormatError("the code of a receipt is not an object")
+    named = Fields(value, "the code of a receipt")
+    return {key: named.text(key, 1024) for key in value}
+
+
+def receipt_digest(receipt: Receipt) -> Digest:
+    """The receipt's name."""
+    return digest(encode(receipt.json()))
