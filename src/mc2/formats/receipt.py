@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
-from mc2.crypto.digest import Digest, digest
+from mc2.crypto.digest import Digest
 from mc2.errors import FormatError
-from mc2.formats.canonical import Json, decode, encode
+from mc2.formats.canonical import Json, decode
 from mc2.formats.contract import TIERS
 from mc2.formats.envelope import PayloadType
 from mc2.formats.fields import (
@@ -103,7 +103,7 @@ class Receipt(Statement):
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Not used: a receipt's fields stand inside an in-toto statement, see `parse`."""
-        raise FormatError("a receipt is read as a whole")
+        raise FormatError(f"{fields.what} stands inside an in-toto statement; parse the whole")
 
     @classmethod
     def _read(cls, fields: Fields, outputs: Mapping[str, Digest]) -> Self:
@@ -145,8 +145,3 @@ def _code(value: Json) -> dict[str, str]:
         raise FormatError("the code of a receipt is not an object")
     named = Fields(value, "the code of a receipt")
     return {key: named.text(key, 1024) for key in value}
-
-
-def receipt_digest(receipt: Receipt) -> Digest:
-    """The receipt's name."""
-    return digest(encode(receipt.json()))
