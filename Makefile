@@ -1,0 +1,71 @@
+# Every task of the project. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NATIVE := CMakeLists.txt $(shell find native -name '*.cpp' -o -name '*.hpp')
+
+.PHONY: help setup demo test slow check format lint type layers tcb vectors openapi fuzz bench clean
+
+help:  ## list the tasks
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## system packages, .venv, Python packages, native build
+
+$(VENV)/.packages: constraints.txt tools/system-packages.sh
+	@tools/system-packages.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mc2 needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned Python packages (a minute or two, once)..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@touch $@
+
+$(STAMP): $(VENV)/.packages pyproject.toml $(NATIVE)
+	@echo "Building the native kernels..." >&2
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: setup  ## three parties, real data, one report and one model (under a minute after the set-up)
+	@$(BIN)/mc2 demo
+
+test: setup  ## all tests and checks (CI calls this)
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+slow: setup  ## the long tests and fuzzing
+	@$(BIN)/python -m pytest -m slow --timeout 3600
+	@$(MAKE) --no-print-directory fuzz
+
+check: setup format lint type layers tcb vectors openapi  ## everything but the tests
+
+format: setup
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
+
+lint: setup
+	@$(BIN)/ruff check --quiet .
+
+type: setup
+	@$(BIN)/mypy
+
+layers: setup
+	@$(BIN)/lint-imports --no-cache > .layers.log 2>&1 || { cat .layers.log; exit 1; }; rm -f .layers.log
+
+tcb: setup  ## what the enclave reaches: fails when it differs from docs/reference/tcb.txt
+	@$(BIN)/python tools/tcb.py --check
+
+vectors: setup
+	@$(BIN)/python tools/gen_vectors.py --check
+
+openapi: setup
+	@$(BIN)/python tools/openapi.py --check
+
+fuzz: setup  ## coverage-guided fuzzing of every parser (FUZZ_SECONDS each, default 30)
+	@$(BIN)/python fuzz/run.py --seconds $${FUZZ_SECONDS:-30}
+
+bench: setup  ## all measurements, as tables on standard output
+	@for part in bench/*.py; do echo "## $$part" >&2; $(BIN)/python $$part || exit 1; done
+
+clean:  ## remove everything that can be made again
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-run

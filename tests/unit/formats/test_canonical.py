@@ -1,0 +1,79 @@
+import json
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mc2.errors import FormatError
+from mc2.formats.canonical import LARGEST_INTEGER, decode, encode
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@given(values)
+def test_a_value_has_one_encoding_and_comes_back(value):
+    raw = encode(value)
+    assert decode(raw, 1 << 20, "test") == value
+    assert encode(decode(raw, 1 << 20, "test")) == raw
+
+
+@given(values)
+def test_other_spellings_are_refused(value):
+    raw = encode(value)
+    for other in (
+        json.dumps(value, indent=1).encode(),
+        json.dumps(value, ensure_ascii=True).encode(),
+        raw + b" ",
+        b" " + raw,
+    ):
+        if other != raw:
+            with pytest.raises(FormatError):
+                decode(other, 1 << 20, "test")
+
+
+@given(st.binary(max_size=64))
+def test_arbitrary_bytes_give_a_value_or_a_format_error(raw):
+    try:
+        value = decode(raw, 64, "test")
+    except FormatError:
+        return
+    assert rfc8785.dumps(value) == raw
+
+
+@given(st.floats())
+def test_floats_have_no_form(number):
+    with pytest.raises(FormatError):
+        encode({"x": number})
+
+
+@pytest.mark.parametrize(
+    "value", [2**53, -(2**53), {1: 2}, {"x": b"bytes"}, {"x": object()}, "\ud800", {"\ud800": 1}]
+)
+def test_what_has_no_form_is_refused(value):
+    with pytest.raises(FormatError):
+        encode(value)
+
+
+def test_the_ceiling_applies_before_parsing():
+    with pytest.raises(FormatError, match="larger than 10 bytes"):
+        decode(b"[" * 1_000_000, 10, "test")
+
+
+def test_deep_nesting_is_an_error_and_not_a_crash():
+    with pytest.raises(FormatError):
+        decode(b"[" * 100_000 + b"]" * 100_000, 1 << 20, "test")
+
+
+def test_a_huge_number_is_never_converted():
+    with pytest.raises(FormatError):
+        decode(b"9" * 100_000, 1 << 20, "test")

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Says which Debian packages are missing, and installs them when run as root on Debian or Ubuntu.
+# Elsewhere it only says what is needed: nothing but the compiler and libseccomp is required.
+set -euo pipefail
+
+# command or library : package : what for
+needs=(
+  "g++:g++:building the native kernels"
+  "libseccomp.so.2:libseccomp2:confining the enclave worker and the script compiler"
+  "swtpm:swtpm:tests of measured boot (optional)"
+  "swtpm_setup:swtpm-tools:tests of measured boot (optional)"
+)
+
+missing=()
+for need in "${needs[@]}"; do
+  IFS=: read -r what package reason <<<"$need"
+  if [[ $what == *.so.* ]]; then
+    /sbin/ldconfig -p 2>/dev/null | grep -q "$what" && continue
+  else
+    command -v "$what" >/dev/null && continue
+  fi
+  missing+=("$package")
+  echo "missing: $package ($reason)" >&2
+done
+[[ ${#missing[@]} -eq 0 ]] && exit 0
+
+if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+  echo "installing: ${missing[*]}" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq >/dev/null
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+else
+  echo "please install them, for instance: sudo apt-get install ${missing[*]}" >&2
+  for required in g++ libseccomp2; do
+    for package in "${missing[@]}"; do [[ $package == "$required" ]] && exit 1; done
+  done
+  exit 0
+fi
