@@ -1,0 +1,61 @@
+"""Appraisal: the members' opinion of verified claims. No cryptography happens here.
+
+Every rule is tried and every failed one is listed, so that people see the whole distance
+between what runs and what they signed, not one step of it at a time.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from mc2.attestation.claims import Tier, VerifiedClaims
+from mc2.attestation.policy import AttestationPolicy
+from mc2.crypto.digest import Digest
+from mc2.errors import AppraisalError
+
+
+@dataclass(frozen=True, slots=True)
+class Appraised:
+    """Claims that a policy accepts, for one value of report data. Only `appraise` makes one."""
+
+    claims: VerifiedClaims
+    policy: Digest
+    report_data: bytes
+
+    @property
+    def tier(self) -> Tier:
+        """How much this evidence means."""
+        return self.claims.tier
+
+
+def appraise(
+    claims: VerifiedClaims, policy: AttestationPolicy, min_tier: Tier, report_data: bytes
+) -> Appraised:
+    """Accept claims under a policy, or say all that speaks against them.
+
+    `report_data` is what the enclave must have committed to: 64 bytes that the caller computed
+    from the runtime data, never what the evidence says of itself.
+
+    Raises: AppraisalError with every failed rule in `failures`.
+    """
+    section = policy.sections.get(claims.kind)
+    failed: list[str] = []
+    if section is None:
+        failed.append(f"kind: the policy has no section for {claims.kind}")
+    expected = report_data if section is None else section.binding(report_data)
+    if not hmac.compare_digest(claims.report_data, expected):
+        failed.append("binding: the evidence is for other keys, another attempt or other data")
+    if claims.debug:
+        failed.append("debug: the enclave's host can look inside")
+    if claims.tier < min_tier:
+        failed.append(f"tier: {claims.tier.word} is below the contract's {min_tier.word}")
+    if section is not None:
+        failed.extend(section.check(claims))
+    if failed:
+        raise AppraisalError(
+            "the evidence is genuine, but not acceptable: " + "; ".join(failed),
+            failures=tuple(failed),
+            hint="run on an enclave that satisfies the policy, or agree on a new contract",
+        )
+    return Appraised(claims, policy.digest, report_data)

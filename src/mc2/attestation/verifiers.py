@@ -1,0 +1,47 @@
+"""The verifiers that a process trusts, by evidence kind. There are none by default."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from mc2.attestation.claims import RawEvidence, VerifiedClaims, Verifier
+from mc2.attestation.policy import SimulatedSection
+from mc2.errors import EvidenceError, UsageError
+
+_SIMULATION_HINT: Final = (
+    "simulated evidence proves nothing about the machine; it is accepted only where the signed "
+    "contract says so and the command was given --unsafe-simulation"
+)
+
+
+class Verifiers:
+    """A fixed set of verifiers, each for one kind; whatever has none is refused."""
+
+    __slots__ = ("_by_kind",)
+
+    def __init__(self, *verifiers: Verifier) -> None:
+        self._by_kind = {verifier.kind: verifier for verifier in verifiers}
+        if len(self._by_kind) != len(verifiers):
+            raise UsageError("two verifiers are for one kind of evidence")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The evidence kinds that can be verified, in order."""
+        return tuple(sorted(self._by_kind))
+
+    def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
+        """Let the verifier of this kind check the evidence, as of `at`. Raises: EvidenceError."""
+        verifier = self._by_kind.get(raw.kind)
+        if verifier is None:
+            simulated = raw.kind == SimulatedSection.KIND
+            known = ", ".join(self.kinds) or "none"
+            raise EvidenceError(
+                f"no verifier here for evidence of kind {raw.kind!r}",
+                hint=_SIMULATION_HINT if simulated else f"kinds that can be verified: {known}",
+            )
+        claims = verifier.verify(raw, at=at)
+        # A verifier answers for its own kind only, and never claims more than that can mean.
+        if claims.kind != raw.kind or claims.tier > verifier.tier:
+            raise EvidenceError(f"the verifier of {raw.kind!r} gave claims beyond its kind")
+        return claims
