@@ -1,0 +1,1 @@
+"""XGBoost over joint data: looks like stock xgboost, and runs inside the enclave."""
