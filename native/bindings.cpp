@@ -1,4 +1,5 @@
 // The one file that knows Python: it checks shapes, releases the lock and calls a kernel.
+// No argument is converted: a copy made behind the caller's back could hide a wrong type.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
@@ -41,7 +42,7 @@ using OutMarks = OutColumn<std::uint8_t>;
 
 }  // namespace
 
-NB_MODULE(_native, m) {
+NB_MODULE(kernels, m) {
     m.doc() = "Oblivious kernels: the sequence of instructions and addresses depends on lengths only.";
 
     m.def(
@@ -51,7 +52,7 @@ NB_MODULE(_native, m) {
             nb::gil_scoped_release unlocked;
             mc2::oblivious::select(view(keep), view(a), view(b), view(out));
         },
-        "keep"_a, "a"_a, "b"_a, "out"_a, "out[i] = a[i] if keep[i] else b[i], without a branch.");
+        "keep"_a.noconvert(), "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert(), "out[i] = a[i] if keep[i] else b[i], without a branch.");
     m.def(
         "equal",
         [](Words a, Words b, OutMarks out) {
@@ -59,7 +60,7 @@ NB_MODULE(_native, m) {
             nb::gil_scoped_release unlocked;
             mc2::oblivious::equal(view(a), view(b), view(out));
         },
-        "a"_a, "b"_a, "out"_a, "out[i] = 1 where a[i] == b[i], else 0, without a branch.");
+        "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert(), "out[i] = 1 where a[i] == b[i], else 0, without a branch.");
     m.def(
         "less",
         [](Words a, Words b, OutMarks out) {
@@ -67,5 +68,5 @@ NB_MODULE(_native, m) {
             nb::gil_scoped_release unlocked;
             mc2::oblivious::less(view(a), view(b), view(out));
         },
-        "a"_a, "b"_a, "out"_a, "out[i] = 1 where a[i] < b[i] (unsigned), else 0, without a branch.");
+        "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert(), "out[i] = 1 where a[i] < b[i] (unsigned), else 0, without a branch.");
 }
