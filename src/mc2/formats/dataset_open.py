@@ -1,0 +1,90 @@
+"""Opens the chunks of a sealed dataset: in an enclave, or at home of its owner.
+
+The manifest is signed by the owner and names each chunk by digest, so nothing here trusts who
+delivers the bytes. It does not trust the owner to be well-behaved either: rows are validated
+before any engine touches them. Spec: docs/spec/dataset.md, section "Opening".
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest, digest, same_digest
+from mc2.crypto.kdf import derive
+from mc2.crypto.labels import Label
+from mc2.errors import DatasetError, FormatError
+from mc2.formats.chunk import unpack_rows
+from mc2.formats.manifest import Manifest
+
+
+def dataset_cipher(manifest: Manifest, data_key: bytes | bytearray) -> ChunkCipher:
+    """The cipher of a dataset version, if this is the key that its manifest commits to.
+
+    AES-GCM alone does not bind a key: without the commitment an owner could grant two enclaves
+    two keys under which one ciphertext opens to different rows. Raises: DatasetError.
+    """
+    if not hmac.compare_digest(
+        derive(data_key, Label.KEY_COMMITMENT).hex(), manifest.key_commitment
+    ):
+        raise DatasetError(
+            f"this key is not the key of {_version(manifest)}",
+            hint="the owner granted the key of another version: grant again for this manifest",
+        )
+    return ChunkCipher(data_key)
+
+
+def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> pa.RecordBatch:
+    """Open chunk `index` and validate its rows.
+
+    In exact mode the number of rows is what the manifest says; in padded mode it is at most
+    that. Raises: DatasetError, CryptoError, FormatError.
+    """
+    if not 0 <= index < len(manifest.chunks):
+        raise DatasetError(f"{_version(manifest)} has no chunk {index}")
+    expected = manifest.chunks[index]
+    if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
+        raise DatasetError(
+            f"chunk {index} of {_version(manifest)} is not the one that its manifest names",
+            hint="the store damaged or swapped it: fetch it again, or upload the dataset again",
+        )
+    padded = manifest.sizes == "padded"
+    plain = cipher.open(index, raw, manifest.associated_data(index))
+    try:
+        batch = unpack_rows(plain, manifest.schema, manifest.compression, padded=padded)
+    except FormatError as error:
+        raise FormatError(f"chunk {index} of {_version(manifest)}: {error}") from None
+    room = rows_in_chunk(manifest, index)
+    if batch.num_rows > room or (batch.num_rows < room and not padded):
+        raise DatasetError(f"chunk {index} of {_version(manifest)} has a wrong number of rows")
+    return batch
+
+
+def open_rows(
+    cipher: ChunkCipher, manifest: Manifest, read: Callable[[Digest], bytes]
+) -> Iterator[pa.RecordBatch]:
+    """Open all chunks in order, one at a time; `read` fetches a chunk by its digest.
+
+    Only when it is exhausted have all rows been seen. Raises: DatasetError, CryptoError,
+    FormatError, and what `read` raises.
+    """
+    short = False
+    for index, chunk in enumerate(manifest.chunks):
+        batch = open_chunk(cipher, manifest, index, read(chunk.digest))
+        if short and batch.num_rows:
+            raise DatasetError(f"{_version(manifest)} has rows after its last chunk of rows")
+        short = batch.num_rows < rows_in_chunk(manifest, index)
+        yield batch
+
+
+def rows_in_chunk(manifest: Manifest, index: int) -> int:
+    """How many rows chunk `index` holds, or in a padded dataset has room for."""
+    before = index * manifest.rows_per_chunk
+    return min(manifest.rows_per_chunk, manifest.row_bound - before)
+
+
+def _version(manifest: Manifest) -> str:
+    return f"{manifest.dataset} version {manifest.version}"

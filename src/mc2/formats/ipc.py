@@ -1,0 +1,146 @@
+"""One batch of rows as an Arrow IPC stream, written plainly and read with suspicion.
+
+Arrow's own reader checks that it stays inside its bytes; here stands what it leaves open and a
+hostile owner could use: more or other messages than one schema and one batch, types that carry
+code or indirection, bytes after the end, and a few kilobytes that decompress to terabytes.
+Spec: docs/spec/dataset.md, section "Rows".
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import pyarrow as pa
+from pyarrow import ipc
+
+from mc2.errors import FormatError
+from mc2.formats.arrow import arrow_schema
+from mc2.formats.limits import LIMITS
+from mc2.formats.schema import Schema
+
+_END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_ARROW_V5: Final = 4
+_CODECS: Final = {"lz4": 0, "zstd": 1}
+_WRONG: Final = (pa.ArrowException, OSError, EOFError, ValueError, TypeError, OverflowError)
+
+
+def write_options(compression: str) -> ipc.IpcWriteOptions:
+    """How batches are written: `none`, `lz4` or `zstd`, buffer by buffer, in this thread."""
+    codec = None if compression == "none" else compression
+    return ipc.IpcWriteOptions(compression=codec, use_threads=False)
+
+
+def write_rows(batch: pa.RecordBatch, compression: str, out: pa.NativeFile) -> None:
+    """Write a batch as a stream of exactly one schema, one batch and the end mark."""
+    with ipc.new_stream(out, batch.schema, options=write_options(compression)) as writer:
+        writer.write_batch(batch)
+
+
+def read_rows(payload: pa.Buffer, schema: Schema, compression: str) -> pa.RecordBatch:
+    """Read such a stream, which may come from anybody, into a batch of exactly this schema.
+
+    The batch is fully validated (offsets, UTF-8, decimal digits, NULLs only where allowed) and
+    shares the payload's memory. Raises: FormatError.
+    """
+    expected = arrow_schema(schema)
+    try:
+        body = _batch_message(payload, expected)
+        _check_batch_message(body, compression)
+        batch = ipc.read_record_batch(body, expected)
+        batch.validate(full=True)
+    except _WRONG:  # Arrow's messages may quote values
+        raise FormatError("the rows of a chunk are not a valid Arrow stream") from None
+    for field, column in zip(expected, batch.columns, strict=True):
+        if column.null_count and not field.nullable:
+            raise FormatError(f"column {field.name!r} holds NULL, which its schema excludes")
+    return batch
+
+
+def _batch_message(payload: pa.Buffer, expected: pa.Schema) -> ipc.Message:
+    reader = pa.BufferReader(payload)
+    head, body = ipc.read_message(reader), ipc.read_message(reader)
+    if head.type != "schema" or body.type != "record batch":
+        raise FormatError("the rows of a chunk are not one schema and one batch")
+    if reader.read() != _END:
+        raise FormatError("the rows of a chunk do not end after one batch")
+    if not ipc.read_schema(head).equals(expected, check_metadata=True):
+        raise FormatError("the rows of a chunk are not in the table's schema")
+    return body
+
+
+def _check_batch_message(message: ipc.Message, compression: str) -> None:
+    """Check the compression of a batch before Arrow allocates what it claims."""
+    if message.metadata_version != _ARROW_V5:
+        raise FormatError("the rows of a chunk are in an old version of Arrow's format")
+    flat = _Flat(message.metadata)
+    root = flat.root()
+    if flat.field(root, 4):
+        raise FormatError("the rows of a chunk carry metadata of their own")
+    batch = flat.follow(flat.field(root, 2))
+    codec_at = flat.field(batch, 3)
+    if compression == "none":
+        if codec_at:
+            raise FormatError("the rows of a chunk are compressed, and the table says they are not")
+        return
+    codec = flat.byte(flat.field(flat.follow(codec_at), 0)) if codec_at else None
+    if codec != _CODECS[compression]:
+        raise FormatError(f"the rows of a chunk are not compressed by {compression}")
+    if _inflated_bytes(flat, batch, message.body) > LIMITS.chunk_plain_bytes:
+        raise FormatError(f"the rows of a chunk inflate beyond {LIMITS.chunk_plain_bytes} bytes")
+
+
+def _inflated_bytes(flat: _Flat, batch: int, body: pa.Buffer) -> int:
+    """Sum what the buffers of a compressed batch say that they inflate to."""
+    view = memoryview(body)
+    total = 0
+    for offset, length in flat.pairs(flat.field(batch, 2)):
+        if length == 0:
+            continue
+        if offset < 0 or length < 8 or offset + length > len(view):
+            raise FormatError("a buffer of a chunk lies outside of it")
+        (claimed,) = struct.unpack_from("<q", view, offset)
+        total += length - 8 if claimed == -1 else claimed
+        if claimed < -1:
+            raise FormatError("a buffer of a chunk claims a negative size")
+    return total
+
+
+class _Flat:
+    """As much of FlatBuffers as it takes to look into an Arrow message; zero means absent."""
+
+    def __init__(self, raw: pa.Buffer) -> None:
+        self._raw = memoryview(raw)
+
+    def _read(self, form: str, at: int) -> int:
+        if not 0 <= at <= len(self._raw) - struct.calcsize(form):
+            raise FormatError("the metadata of a chunk's rows is damaged")
+        found: int = struct.unpack_from(form, self._raw, at)[0]
+        return found
+
+    def root(self) -> int:
+        return self._read("<I", 0)
+
+    def field(self, table: int, number: int) -> int:
+        """Where field `number` of a table stands, or zero if the table leaves it out."""
+        directory = table - self._read("<i", table)
+        if self._read("<H", directory) < 6 + 2 * number:
+            return 0
+        offset = self._read("<H", directory + 4 + 2 * number)
+        return table + offset if offset else 0
+
+    def follow(self, at: int) -> int:
+        return at + self._read("<I", at)
+
+    def byte(self, at: int) -> int:
+        return self._read("<b", at) if at else 0
+
+    def pairs(self, at: int) -> list[tuple[int, int]]:
+        """A vector of structs of two 64-bit integers each."""
+        if not at:
+            return []
+        start = self.follow(at)
+        count = self._read("<I", start)
+        if start + 4 + 16 * count > len(self._raw):
+            raise FormatError("the metadata of a chunk's rows is damaged")
+        return list(struct.iter_unpack("<qq", self._raw[start + 4 : start + 4 + 16 * count]))
