@@ -1,0 +1,123 @@
+"""`mc2`: finds the command, runs it, and turns every error into one message and exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from mc2.cli.console import Console
+from mc2.errors import Mc2Error, UsageError
+from mc2.version import VERSION
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    # command: (section, help). The module is mc2.cli.<command>; it is imported when it runs.
+    "demo": ("Try it", "Three parties, real data, one report and one model, three attacks."),
+    "doctor": ("Try it", "Say what this machine can do, and what is missing."),
+    "init": ("Your party", "Make your keys and your card."),
+    "card": ("Your party", "Show a party's card and its fingerprint."),
+    "join": ("Your party", "Check a collaboration contract and sign it."),
+    "log": ("Your party", "Show your ledger: what you approved and granted."),
+    "upload": ("Data", "Encrypt a table here and upload the ciphertext."),
+    "datasets": ("Data", "List the sealed tables of a collaboration."),
+    "propose": ("Jobs", "Compile a script to a plan and ask the owners."),
+    "review": ("Jobs", "Say in plain words what a job reads, computes and releases."),
+    "approve": ("Jobs", "Sign that a job may run; recompiles the script first."),
+    "reject": ("Jobs", "Refuse a job, with a reason."),
+    "run": ("Jobs", "Start a job and see it through."),
+    "agent": ("Jobs", "Answer attestation challenges for the jobs you approved."),
+    "status": ("Jobs", "Show jobs, and whom they wait for."),
+    "download": ("Results", "Fetch results, verify their proof, open them."),
+    "verify": ("Results", "Check the proof of a job, offline."),
+    "start": ("Operate", "Start a coordinator and its enclave workers."),
+    "stop": ("Operate", "Stop them."),
+}
+HIDDEN: Final = frozenset[str]()
+
+
+class Commands(click.Group):
+    """A group that imports a command's module only when that command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of the menu."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"mc2.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `mc2 {near[0]}`?" if near else "`mc2 --help` lists the commands"
+            raise UsageError(f"there is no command {args[0]!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The menu, by section."""
+        del ctx
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, (section, text) in COMMANDS.items():
+            sections.setdefault(section, []).append((name, text))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes and error names: docs/reference/exit-codes.md. A first look: mc2 demo",
+)
+@click.version_option(VERSION, prog_name="mc2")
+def mc2() -> None:
+    """Joint SQL and XGBoost over data that nobody reveals.
+
+    Each party encrypts its data at home. All agree on one script. Attested enclaves run it, and
+    nothing else; every recipient gets its result with a proof.
+    """
+
+
+def main() -> int:
+    """The entry point: run a command, and give the process its exit code."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        return int(mc2.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        usage = UsageError(error.format_message(), hint=_usage_hint(error))
+        Console(as_json=as_json).error(usage)
+        return usage.exit_code
+    except Mc2Error as error:
+        Console(as_json=as_json).error(error)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        Console(as_json=as_json).note("interrupted; nothing that was acknowledged is lost")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away; what is left has nowhere to go.
+        sys.stderr.close()
+        return 141
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` shows how" if context else "`mc2 --help` shows how"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
