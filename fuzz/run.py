@@ -1,0 +1,121 @@
+"""Coverage-guided fuzzing of every parser with atheris, a process and some seconds each.
+
+Each target takes bytes that may come from anybody. It may give a value or raise `Mc2Error`;
+any other exception, a hang or a crash is a finding. Seeds are the vectors of the format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
+    """Name of a target: its parser, and the vectors to start from."""
+    from mc2.plan.plan import Plan
+    from tools.vectors import world
+
+    from mc2.formats.bundle import JobBundle, Proof
+    from mc2.formats.canonical import decode
+    from mc2.formats.card import verify_card
+    from mc2.formats.contract import verify_contract
+    from mc2.formats.job import Approval
+    from mc2.formats.manifest import Manifest
+    from mc2.formats.receipt import Receipt
+    from mc2.formats.release import Challenge, Evidence, Grant
+    from mc2.formats.result import Result
+    from mc2.formats.schema import parse_type
+
+    at = datetime(2026, 6, 1, tzinfo=UTC)
+
+    def key_of(name: str) -> object:
+        return world.signing_key(name).public
+
+    found: dict[str, tuple[Callable[[bytes], object], str]] = {
+        "canonical-json": (lambda raw: decode(raw, 1 << 20, "fuzz"), "canonical-json"),
+        "card": (verify_card, "card"),
+        "contract": (lambda raw: verify_contract(raw, at=at), "contract"),
+        "job-bundle": (JobBundle.parse, ""),
+        "proof": (Proof.parse, ""),
+        "result": (Result.parse, ""),
+        "plan": (Plan.parse, "plan"),
+        "column-type": (lambda raw: parse_type(raw.decode("utf-8", "replace")), ""),
+    }
+    for kind, vectors in (
+        (Approval, "approval"),
+        (Challenge, "challenge"),
+        (Evidence, "evidence"),
+        (Grant, "grant"),
+        (Manifest, "manifest"),
+        (Receipt, "receipt"),
+    ):
+        found[vectors] = (lambda raw, kind=kind: kind.verify(raw, key_of), vectors)
+        found[f"{vectors}-payload"] = (kind.parse, vectors)
+    return found
+
+
+def fuzz_one(name: str, arguments: list[str]) -> None:
+    """Run one target in this process; does not return."""
+    import atheris
+
+    from mc2.errors import Mc2Error
+
+    with atheris.instrument_imports(include=["mc2"]):
+        parse, _ = targets()[name]
+
+    def one(data: bytes) -> None:
+        try:
+            parse(data)
+        except Mc2Error:
+            return
+
+    atheris.Setup([sys.argv[0], *arguments], one)
+    atheris.Fuzz()
+
+
+def write_seeds(folder: Path, vectors: str) -> None:
+    """Put a format's vectors where libFuzzer finds them."""
+    path = ROOT / "vectors" / f"{vectors}.json"
+    for case in json.loads(path.read_text()) if vectors and path.exists() else []:
+        raw = bytes.fromhex(case["hex"]) if "hex" in case else case["text"].encode()
+        (folder / case["name"]).write_bytes(raw)
+
+
+def main() -> int:
+    """Fuzz every target, or one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=30, help="for each target")
+    parser.add_argument("--target", help="one target, in this process")
+    options, rest = parser.parse_known_args()
+    if options.target:
+        fuzz_one(options.target, rest)
+    failed = []
+    for name, (_, vectors) in targets().items():
+        with tempfile.TemporaryDirectory() as folder:
+            write_seeds(Path(folder), vectors)
+            command = [sys.executable, __file__, "--target", name]
+            command += [f"-max_total_time={options.seconds}", "-timeout=10", "-rss_limit_mb=2048"]
+            done = subprocess.run(
+                [*command, f"-artifact_prefix={folder}/crash-", folder],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        sys.stderr.write(f"{name}: {'ok' if done.returncode == 0 else 'FOUND SOMETHING'}\n")
+        if done.returncode != 0:
+            failed.append(name)
+            sys.stderr.write(done.stderr[-4000:] + "\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Reference pages say what the code says."""
+
+import re
+from pathlib import Path
+
+from mc2.errors import error_types
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_every_error_code_is_documented_with_its_exit_code():
+    rows = re.findall(
+        r"^\| (\d+) \| ([^|]*) \|", (DOCS / "reference/exit-codes.md").read_text(), re.MULTILINE
+    )
+    documented = {
+        code: int(exit_code) for exit_code, codes in rows for code in re.findall(r"`(\w+)`", codes)
+    }
+    assert documented == {code: kind.exit_code for code, kind in error_types().items()}
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = []
+    for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
+        broken += [
+            f"{page.relative_to(DOCS.parent)}: {target}"
+            for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+            if "://" not in target and not (page.parent / target).exists()
+        ]
+    assert not broken
+
+
+def test_paths_that_the_threat_model_names_exist():
+    source = DOCS.parent / "src" / "mc2"
+    text = (DOCS / "threat-model.md").read_text()
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?|confine\.py)`", text))
+    missing = [n for n in named if not (source / n).exists()]
+    assert named
+    assert not missing
