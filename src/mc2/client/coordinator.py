@@ -7,20 +7,13 @@ comes back may be a lie: callers verify it, and `JobStatus` is never more than a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mc2.crypto.digest import Digest
-from mc2.formats.status import JobStatus
+from mc2.formats.status import DatasetEntry, JobStatus
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetEntry:
-    """A dataset version in the coordinator's list."""
-
-    dataset: str
-    version: int
-    manifest: Digest
+__all__ = ["Coordinator", "DatasetEntry"]
 
 
 class Coordinator(Protocol):

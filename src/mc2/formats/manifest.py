@@ -17,7 +17,7 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.schema import Schema
 from mc2.formats.statement import Statement
 
-_LARGEST_VERSION: Final = 1 << 31
+LARGEST_VERSION: Final = 1 << 31
 _COLUMN_NAME_LENGTH: Final = 255
 
 ALL_COLUMNS: Final = "all"
@@ -172,7 +172,7 @@ class Manifest(Statement):
             dataset=fields.dataset("dataset"),
             owner=fields.name("owner"),
             dataset_id=fields.hex("dataset_id", 16),
-            version=fields.integer("version", 1, _LARGEST_VERSION),
+            version=fields.integer("version", 1, LARGEST_VERSION),
             created=fields.time("created"),
             schema=Schema.read(fields.value("schema")),
             sizes=fields.choice("sizes", SIZES),

@@ -1,4 +1,4 @@
-"""A job as the coordinator tells it: for people and for scheduling, never for trust.
+"""Jobs and datasets as the coordinator tells them: for people and scheduling, never for trust.
 
 Nothing here is signed. Whatever a decision rests on, a client takes from signed objects.
 """
@@ -16,6 +16,7 @@ from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields, check_name, text_item
 from mc2.formats.job import JOB_ID_BYTES
 from mc2.formats.limits import LIMITS
+from mc2.formats.manifest import LARGEST_VERSION
 
 
 class JobState(IntEnum):
@@ -45,6 +46,31 @@ def advance(now: JobState, to: JobState) -> JobState:
     if now.final or to <= now:
         raise JobError(f"a {now.word} job cannot become {to.word}")
     return to
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """A dataset version in the coordinator's list."""
+
+    dataset: str
+    version: int
+    manifest: Digest
+
+    def json(self) -> dict[str, Json]:
+        """The entry as canonical JSON has it."""
+        return {"dataset": self.dataset, "version": self.version, "manifest": self.manifest}
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read a decoded entry. Raises: FormatError."""
+        fields = Fields(value, "a dataset's entry")
+        entry = cls(
+            fields.dataset("dataset"),
+            fields.integer("version", 1, LARGEST_VERSION),
+            fields.digest("manifest"),
+        )
+        fields.done()
+        return entry
 
 
 PHASES: Final = ("waiting", "challenge", "attest", "grant", "compute", "done")
