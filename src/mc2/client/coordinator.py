@@ -12,7 +12,6 @@ from typing import Protocol
 from mc2.crypto.digest import Digest
 from mc2.formats.status import DatasetEntry, JobStatus
 
-
 __all__ = ["Coordinator", "DatasetEntry"]
 
 
