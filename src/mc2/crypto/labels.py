@@ -23,6 +23,7 @@ class Label(bytes, Enum):
     RESULT_CHUNK = b"mc2/result-chunk/v1"
     IDENTITY = b"mc2/identity/v1"
     LEDGER = b"mc2/ledger/v1"
+    CODE = b"mc2/code/v1"
     SIMULATED_REPORT = b"mc2/simulated-report/v1"
     SIMULATED_CODE = b"mc2/simulated-code/v1"
 

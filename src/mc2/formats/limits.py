@@ -34,6 +34,7 @@ class Limits:
     outputs: int = 1024
     json_depth: int = 128  # canonical JSON nests no deeper
     attempts: int = 16
+    challenge_seconds: int = 900  # within it all owners of a job ask, and get their answer
     frame_header_bytes: int = 64 * 1024  # worker socket: the canonical JSON before the body
     frame_body_bytes: int = 128 * 1024 * 1024
 
