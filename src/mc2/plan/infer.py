@@ -1,0 +1,246 @@
+"""The shape of each operation's result, from the shapes of what it reads.
+
+The planner uses it to write schemas into a plan, and `mc2.plan.check` to see that they are true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
+from mc2.errors import FormatError, PlanError
+from mc2.formats.schema import Column, Schema
+from mc2.plan.aggregates import aggregate
+from mc2.plan.expressions import Expression, columns_of
+from mc2.plan.infer_models import infer_history, infer_matrix, infer_predict, infer_train
+from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.plan import Operation, PlanInput
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    Project,
+    Scan,
+    Sort,
+    Union,
+)
+from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape, capped
+from mc2.plan.types import BOOLEAN, is_ordered
+from mc2.plan.typing import type_of
+
+S = TypeVar("S", bound=Shape)
+_WHAT: Final[Mapping[type, str]] = {
+    TableShape: "a table",
+    MatrixShape: "a matrix",
+    ModelShape: "a model",
+}
+
+
+class Inference:
+    """Gives each operation its shape, in the order of the plan."""
+
+    def __init__(self, inputs: Sequence[PlanInput]) -> None:
+        self._inputs = tuple(inputs)
+        self.shapes: list[Shape] = []
+
+    def add(self, operation: Operation) -> Shape:
+        """The shape of the next operation. Raises: PlanError, which says where and why."""
+        try:
+            shape = self._infer(operation)
+        except (PlanError, FormatError) as error:
+            where = f"node {len(self.shapes)} ({operation.OP})"
+            raise PlanError(f"{where}: {error}", hint=error.hint) from None
+        self.shapes.append(shape)
+        return shape
+
+    def _infer(self, operation: Operation) -> Shape:
+        match operation:
+            case Scan():
+                return self._scan(operation)
+            case Matrix():
+                return infer_matrix(operation, [self.table(s) for s in operation.sources])
+            case Train():
+                return infer_train(
+                    operation,
+                    self._at(operation.matrix, MatrixShape),
+                    [self._at(e.matrix, MatrixShape) for e in operation.evaluations],
+                )
+            case Predict():
+                return infer_predict(
+                    operation,
+                    self._at(operation.model, ModelShape),
+                    self._at(operation.matrix, MatrixShape),
+                )
+            case History():
+                return infer_history(self._at(operation.model, ModelShape))
+            case _:
+                return infer_relation(operation, [self.table(s) for s in operation.sources])
+
+    def table(self, index: int) -> TableShape:
+        """The shape of an earlier relation. Raises: PlanError."""
+        return self._at(index, TableShape)
+
+    def _at(self, index: int, kind: type[S]) -> S:
+        if not 0 <= index < len(self.shapes):
+            raise PlanError(f"it reads node {index}, which does not come before it")
+        found = self.shapes[index]
+        if not isinstance(found, kind):
+            raise PlanError(f"it reads node {index} as {_WHAT[kind]}: it is {_WHAT[type(found)]}")
+        return found
+
+    def _scan(self, operation: Scan) -> TableShape:
+        if not 0 <= operation.input < len(self._inputs):
+            raise PlanError(f"there is no input {operation.input}")
+        source = self._inputs[operation.input]
+        return TableShape(_pick(source.schema, operation.columns), source.row_bound)
+
+
+_Relational = Project | Filter | Join | Aggregate | Sort | Limit | Union | Distinct
+
+
+def infer_relation(operation: _Relational, sources: Sequence[TableShape]) -> TableShape:
+    """The shape of a relational operation over its sources. Raises: PlanError, FormatError."""
+    source = sources[0] if sources else None
+    if isinstance(operation, Union) or source is None:
+        return _union(sources)
+    match operation:
+        case Project():
+            return TableShape(_project(operation, source.schema), source.row_bound)
+        case Join():
+            return _join(operation, source, sources[1])
+        case Aggregate():
+            return _aggregate(operation, source)
+        case Limit():
+            return TableShape(source.schema, _limit(operation, source.row_bound))
+        case Filter():
+            _check_predicate(operation.predicate, source.schema)
+        case Sort():
+            _check_keys(operation, source.schema)
+        case Distinct():
+            _check_ordered(source.schema, source.schema.names)
+    return source
+
+
+def _pick(schema: Schema, names: tuple[str, ...]) -> Schema:
+    columns = schema.by_name()
+    for name in names:
+        if name not in columns:
+            raise PlanError(f"there is no column {name[:60]!r} here")
+    return Schema(tuple(columns[name] for name in names))
+
+
+def _project(operation: Project, schema: Schema) -> Schema:
+    columns = schema.by_name()
+    found = []
+    for column in operation.columns:
+        typed = type_of(column.expression, columns)
+        found.append(Column(column.name, typed.type, typed.nullable))
+    return _checked(tuple(found))
+
+
+def _checked(columns: tuple[Column, ...]) -> Schema:
+    for column in columns:
+        Column.read(column.json())  # the rules for names are those of every schema
+    return Schema(columns)
+
+
+def _check_predicate(predicate: Expression, schema: Schema) -> None:
+    if type_of(predicate, schema.by_name()).type != BOOLEAN:
+        raise PlanError("a predicate is not boolean")
+
+
+def _join(operation: Join, left: TableShape, right: TableShape) -> TableShape:
+    both = Schema(left.schema.columns + right.schema.columns)  # refuses a name in both
+    if (operation.on is None) != (operation.how == "cross"):
+        raise PlanError("a cross join has no condition, and every other join has one")
+    if operation.on is not None:
+        _check_predicate(operation.on, both)
+    match operation.how:
+        case "semi" | "anti":
+            return left
+        case "left":
+            bound = left.row_bound * max(right.row_bound, 1)
+        case "right":
+            bound = right.row_bound * max(left.row_bound, 1)
+        case "full":
+            # Either some pairs match, or each side stands alone.
+            bound = max(left.row_bound * right.row_bound, left.row_bound + right.row_bound)
+        case _:
+            bound = left.row_bound * right.row_bound
+    columns = _loosened(left.schema, loose=operation.how in {"right", "full"}) + _loosened(
+        right.schema, loose=operation.how in {"left", "full"}
+    )
+    return TableShape(Schema(columns), capped(bound))
+
+
+def _loosened(schema: Schema, *, loose: bool) -> tuple[Column, ...]:
+    return tuple(Column(c.name, c.type, c.nullable or loose) for c in schema.columns)
+
+
+def _aggregate(operation: Aggregate, source: TableShape) -> TableShape:
+    if not operation.keys and not operation.aggregates:
+        raise PlanError("it has neither keys nor aggregates")
+    keys: tuple[Column, ...] = ()
+    if operation.keys:
+        _check_ordered(source.schema, operation.keys)
+        keys = _pick(source.schema, operation.keys).columns
+    columns = source.schema.by_name()
+    found = tuple(_aggregate_column(a, columns, grouped=bool(keys)) for a in operation.aggregates)
+    return TableShape(_checked(keys + found), source.row_bound if keys else 1)
+
+
+def _aggregate_column(
+    column: AggregateColumn, columns: Mapping[str, Column], *, grouped: bool
+) -> Column:
+    function = aggregate(column.function)
+    arguments = tuple(type_of(a, columns) for a in column.arguments)
+    if column.distinct:
+        if not function.may_be_distinct:
+            raise PlanError(f"{column.function} cannot be DISTINCT")
+        for argument in arguments:
+            if not is_ordered(argument.type):
+                raise PlanError(f"values of type {argument.type} do not compare")
+    if column.where is not None and type_of(column.where, columns).type != BOOLEAN:
+        raise PlanError(f"the condition of {column.name} is not boolean")
+    may_be_empty = not grouped or column.where is not None
+    kind, nullable = function.type(arguments, may_be_empty=may_be_empty)
+    return Column(column.name, kind, nullable)
+
+
+def _check_ordered(schema: Schema, names: tuple[str, ...]) -> None:
+    for column in _pick(schema, names).columns:
+        if not is_ordered(column.type):
+            raise PlanError(f"values of type {column.type} do not compare, in {column.name!r}")
+
+
+def _check_keys(operation: Sort, schema: Schema) -> None:
+    if not operation.keys:
+        raise PlanError("it has no keys")
+    columns = schema.by_name()
+    for key in operation.keys:
+        kind = type_of(key.expression, columns).type
+        if not is_ordered(kind):
+            raise PlanError(f"values of type {kind} do not compare")
+        if not columns_of(key.expression):
+            raise PlanError("a sort key reads no column, so it orders nothing")
+
+
+def _limit(operation: Limit, bound: int) -> int:
+    left = max(bound - operation.offset, 0)
+    return left if operation.count is None else min(left, operation.count)
+
+
+def _union(sources: Sequence[TableShape]) -> TableShape:
+    if len(sources) < 2:
+        raise PlanError("a union has at least two sources")
+    first = sources[0].schema
+    nullable = [c.nullable for c in first.columns]
+    for place, other in enumerate(sources[1:], 2):
+        if [c.type for c in other.schema.columns] != [c.type for c in first.columns]:
+            raise PlanError(f"the columns of source {place} have not the types of the first")
+        nullable = [a or c.nullable for a, c in zip(nullable, other.schema.columns, strict=True)]
+    columns = (Column(c.name, c.type, n) for c, n in zip(first.columns, nullable, strict=True))
+    return TableShape(Schema(tuple(columns)), capped(sum(s.row_bound for s in sources)))

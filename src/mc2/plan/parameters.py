@@ -1,0 +1,254 @@
+"""Training parameters of XGBoost that a plan may set: an allow-list, each with its type.
+
+A name that is not listed is refused, never passed on: a misspelt one would change a model in
+silence, and some would reach outside (a GPU, another process, a file). Aliases have one spelling in
+a plan, XGBoost's own (`eta`, not `learning_rate`). Floats stand as text, see `mc2.plan.literals`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from mc2.errors import PlanError
+from mc2.formats.canonical import Json
+from mc2.plan.literals import float_text, parse_float
+
+ParameterValue: TypeAlias = "bool | int | str | tuple[str, ...] | tuple[int, ...]"
+"""A value as the plan holds it; a float is its text."""
+
+_CLASSES: Final = 1000
+_ITEMS: Final = 4096
+_LARGEST: Final = 2**31 - 1
+_ANY_SEED: Final = 2**53 - 1
+
+OBJECTIVES: Final = (
+    "binary:hinge", "binary:logistic", "binary:logitraw", "count:poisson", "multi:softmax",
+    "multi:softprob", "reg:absoluteerror", "reg:gamma", "reg:logistic", "reg:pseudohubererror",
+    "reg:quantileerror", "reg:squarederror", "reg:squaredlogerror", "reg:tweedie",
+)  # fmt: skip
+_METRICS: Final = frozenset(
+    {
+        "auc", "aucpr", "error", "gamma-deviance", "gamma-nloglik", "logloss", "mae", "mape",
+        "merror", "mlogloss", "mphe", "poisson-nloglik", "quantile", "rmse", "rmsle",
+    }
+)  # fmt: skip
+_METRIC_AT: Final = re.compile(r"(?:error|tweedie-nloglik)@[0-9](?:\.[0-9]{1,9})?\Z")
+
+ALIASES: Final = {
+    "colsample_by_level": "colsample_bylevel",
+    "l1_reg": "alpha",
+    "learning_rate": "eta",
+    "min_split_loss": "gamma",
+    "random_state": "seed",
+    "reg_alpha": "alpha",
+    "reg_lambda": "lambda",
+}
+"""Other names that XGBoost knows for the same parameter."""
+
+REFUSED: Final = {
+    "device": "an enclave has no GPU; the engine trains on the CPU",
+    "gpu_id": "an enclave has no GPU; the engine trains on the CPU",
+    "predictor": "the engine predicts on the CPU",
+    "nthread": "the number of threads is the engine's, and changes no result",
+    "n_jobs": "the number of threads is the engine's, and changes no result",
+    "num_workers": "the number of workers is the engine's, and changes no result",
+    "verbosity": "nothing is printed inside an enclave; ask for the history of the training",
+    "silent": "nothing is printed inside an enclave; ask for the history of the training",
+    "validate_parameters": "all parameters are checked when the plan is made",
+    "process_type": "a plan trains new models only",
+    "updater": "tree_method chooses the updaters",
+    "refresh_leaf": "a plan trains new models only",
+    "sampling_method": "gradient-based sampling needs a GPU; sampling is uniform",
+    "n_estimators": "it is an argument of train, num_boost_round, not a parameter",
+    "num_boost_round": "it is an argument of train, not a parameter",
+    "early_stopping_rounds": "it is an argument of train, not a parameter",
+    "enable_categorical": "name the categorical columns in the matrix",
+    "missing": "it is an argument of the matrix, not a parameter",
+}
+"""Parameters that XGBoost knows and a plan may not set, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One training parameter under XGBoost's own name, with its value as the plan holds it."""
+
+    name: str
+    value: ParameterValue
+
+    def json(self) -> Json:
+        """The value as canonical JSON has it."""
+        return list(self.value) if isinstance(self.value, tuple) else self.value
+
+    @property
+    def argument(self) -> str | list[str]:
+        """The value as `xgboost.train` takes it."""
+        match self.value:
+            case bool():
+                return "1" if self.value else "0"
+            case int():
+                return str(self.value)
+            case str():
+                return self.value
+            case items if self.name == "eval_metric":
+                return [str(i) for i in items]
+            case items:
+                joined = ",".join(str(i) for i in items)
+                return f"({joined})" if self.name == "monotone_constraints" else f"[{joined}]"
+
+
+Check = Callable[[Json], ParameterValue]
+
+
+def _number(low: float, high: float) -> Check:
+    def check(value: Json) -> ParameterValue:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise PlanError(f"is not a number from {low:g} to {high:g}")
+        number = parse_float(value) if isinstance(value, str) else float(value)
+        if not low <= number <= high or math.isnan(number):
+            raise PlanError(f"is not a number from {low:g} to {high:g}")
+        return float_text(number)
+
+    return check
+
+
+def _integer(low: int, high: int = _LARGEST) -> Check:
+    def check(value: Json) -> ParameterValue:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise PlanError(f"is not an integer from {low} to {high}")
+        return value
+
+    return check
+
+
+def _boolean(value: Json) -> ParameterValue:
+    if not isinstance(value, (bool, int)) or value not in {0, 1}:
+        raise PlanError("is neither true nor false")
+    return bool(value)
+
+
+def _choice(*allowed: str) -> Check:
+    def check(value: Json) -> ParameterValue:
+        if not isinstance(value, str) or value not in allowed:
+            raise PlanError(f"is none of {', '.join(allowed)}")
+        return value
+
+    return check
+
+
+def _metrics(value: Json) -> ParameterValue:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not 1 <= len(items) <= 64:
+        raise PlanError("is not a metric or a list of them")
+    names = tuple(str(i) for i in items)
+    for name in names:
+        if name not in _METRICS and not _METRIC_AT.match(name):
+            raise PlanError(f"names a metric that is not known: {name[:60]!r}")
+    if len(set(names)) != len(names):
+        raise PlanError("names a metric twice")
+    return names
+
+
+def _signs(value: Json) -> ParameterValue:
+    if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= _ITEMS:
+        raise PlanError("is not a list with -1, 0 or 1 for each feature")
+    signs = tuple(i for i in value if isinstance(i, int) and i in {-1, 0, 1})
+    if len(signs) != len(value):
+        raise PlanError("is not a list with -1, 0 or 1 for each feature")
+    return signs
+
+
+def _fractions(value: Json) -> ParameterValue:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    check = _number(0.0, 1.0)
+    if not 1 <= len(items) <= _CLASSES:
+        raise PlanError("is not a list of numbers from 0 to 1")
+    return tuple(str(check(i)) for i in items)
+
+
+_SHARE: Final = _number(1e-9, 1.0)
+_POSITIVE: Final = _number(0.0, 3.4e38)
+
+ALLOWED: Final[Mapping[str, Check]] = {
+    "alpha": _POSITIVE,
+    "base_score": _number(-3.4e38, 3.4e38),
+    "booster": _choice("dart", "gbtree"),
+    "colsample_bylevel": _SHARE,
+    "colsample_bynode": _SHARE,
+    "colsample_bytree": _SHARE,
+    "disable_default_eval_metric": _boolean,
+    "eta": _number(0.0, 1.0),
+    "eval_metric": _metrics,
+    "gamma": _POSITIVE,
+    "grow_policy": _choice("depthwise", "lossguide"),
+    "huber_slope": _number(1e-9, 3.4e38),
+    "lambda": _POSITIVE,
+    "max_bin": _integer(2, 65536),
+    "max_cat_threshold": _integer(1),
+    "max_cat_to_onehot": _integer(1),
+    "max_delta_step": _POSITIVE,
+    "max_depth": _integer(0, 64),
+    "max_leaves": _integer(0),
+    "min_child_weight": _POSITIVE,
+    "monotone_constraints": _signs,
+    "multi_strategy": _choice("multi_output_tree", "one_output_per_tree"),
+    "normalize_type": _choice("forest", "tree"),
+    "num_class": _integer(2, _CLASSES),
+    "num_parallel_tree": _integer(1, 10_000),
+    "objective": _choice(*OBJECTIVES),
+    "one_drop": _boolean,
+    "quantile_alpha": _fractions,
+    "rate_drop": _number(0.0, 1.0),
+    "sample_type": _choice("uniform", "weighted"),
+    "scale_pos_weight": _POSITIVE,
+    "seed": _integer(0, _ANY_SEED),
+    "seed_per_iteration": _boolean,
+    "skip_drop": _number(0.0, 1.0),
+    "subsample": _SHARE,
+    "tree_method": _choice("approx", "auto", "exact", "hist"),
+    "tweedie_variance_power": _number(1.0, 2.0),
+}
+"""The parameters that a plan may set, each with what it allows."""
+
+
+def parameter(name: str, value: Json | float) -> Parameter:
+    """Check one parameter as a user wrote it; its name may be an alias. Raises: PlanError.
+
+    >>> parameter("learning_rate", 0.1)
+    Parameter(name='eta', value='0.1')
+    """
+    known = ALIASES.get(name, name)
+    if known in REFUSED:
+        raise PlanError(f"the training parameter {name} cannot be set: {REFUSED[known]}")
+    if known not in ALLOWED:
+        raise PlanError(
+            f"there is no training parameter {name[:60]!r}",
+            hint="allowed are: " + ", ".join(ALLOWED),
+        )
+    try:
+        return Parameter(known, ALLOWED[known](value))  # type: ignore[arg-type]  # floats from users
+    except PlanError as error:
+        raise PlanError(f"the training parameter {name} {error}") from None
+
+
+def parameters(values: Mapping[str, Json | float]) -> tuple[Parameter, ...]:
+    """Check a user's parameters: one spelling, sorted. Raises: PlanError."""
+    found = tuple(sorted((parameter(n, v) for n, v in values.items()), key=lambda p: p.name))
+    names = [p.name for p in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise PlanError(f"the training parameter {name} is set twice, once by an alias")
+    return found
+
+
+def read_parameters(value: Json) -> tuple[Parameter, ...]:
+    """Read the parameters of a plan: only the one spelling of each. Raises: PlanError."""
+    if not isinstance(value, Mapping):
+        raise PlanError("the training parameters are not an object")
+    found = parameters(dict(value))
+    if {p.name: p.json() for p in found} != dict(value):
+        raise PlanError("the training parameters are not in their one spelling")
+    return found

@@ -1,0 +1,380 @@
+"""Relational operations. Each names its sources by their place in the plan, always an earlier one.
+
+The classes are plain data with one JSON form each; what an operation gives, and whether it is well
+typed, is found by `mc2.plan.infer`. Spec: docs/spec/plan.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
+
+from mc2.formats.canonical import Json
+from mc2.formats.fields import Fields, text_item
+from mc2.formats.limits import LIMITS
+from mc2.plan.expressions import Expression, read_expression
+
+JOIN_KINDS: Final = ("inner", "left", "right", "full", "semi", "anti", "cross")
+ROW_COUNT_LIMIT: Final = 1 << 40
+_FUNCTION_NAME_LENGTH: Final = 63
+_SORT_KEYS: Final = 256
+_INPUTS: Final = 4096
+
+
+def read_names(fields: Fields, name: str) -> tuple[str, ...]:
+    """A list of column names."""
+    return fields.items(name, LIMITS.columns, text_item(f"an item of {name}", lambda text, _: text))
+
+
+def read_node(fields: Fields, name: str) -> int:
+    """The place of an earlier node."""
+    return fields.integer(name, 0, LIMITS.nodes - 1)
+
+
+def read_nodes(fields: Fields, name: str) -> tuple[int, ...]:
+    """The places of earlier nodes."""
+
+    def item(value: Json) -> int:
+        return Fields({name: value}, fields.what).integer(name, 0, LIMITS.nodes - 1)
+
+    return fields.items(name, _INPUTS, item)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Some columns of an input, in the order given. `input` is its place among the inputs."""
+
+    OP: ClassVar[str] = "scan"
+
+    input: int
+    columns: tuple[str, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads: none."""
+        return ()
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"input": self.input, "columns": list(self.columns)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(fields.integer("input", 0, LIMITS.inputs - 1), read_names(fields, "columns"))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedExpression:
+    """A column that is computed, and its name."""
+
+    name: str
+    expression: Expression
+
+    def json(self) -> Json:
+        """The column as canonical JSON has it."""
+        return {"name": self.name, "expression": self.expression.json()}
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read one column. Raises: FormatError."""
+        fields = Fields(value, "a column of a projection")
+        found = cls(fields.text("name", 255), read_expression(fields.value("expression")))
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """New columns computed from those of the source; keeps the order of rows."""
+
+    OP: ClassVar[str] = "project"
+
+    source: int
+    columns: tuple[NamedExpression, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"source": self.source, "columns": [c.json() for c in self.columns]}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        columns = fields.items("columns", LIMITS.columns, NamedExpression.read)
+        return cls(read_node(fields, "source"), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The rows for which the predicate is true, not false or NULL; keeps their order."""
+
+    OP: ClassVar[str] = "filter"
+
+    source: int
+    predicate: Expression
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"source": self.source, "predicate": self.predicate.json()}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(read_node(fields, "source"), read_expression(fields.value("predicate")))
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Pairs of rows of two sources for which `on` is true.
+
+    The two sides share no column name. `left`, `right` and `full` also keep the rows of that side
+    that match nothing, with NULL on the other; `semi` and `anti` give rows of the left side only,
+    those that match or do not. `cross` pairs all and has no `on`; every other kind has one.
+    """
+
+    OP: ClassVar[str] = "join"
+
+    left: int
+    right: int
+    how: str
+    on: Expression | None
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.left, self.right)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {
+            "left": self.left,
+            "right": self.right,
+            "how": self.how,
+            "on": None if self.on is None else self.on.json(),
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        on = fields.value("on")
+        return cls(
+            read_node(fields, "left"),
+            read_node(fields, "right"),
+            fields.choice("how", JOIN_KINDS),
+            None if on is None else read_expression(on),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateColumn:
+    """One aggregate: a function of `mc2.plan.aggregates` over its arguments.
+
+    `distinct` takes each combination of arguments once; `where` takes only rows for which it is
+    true.
+    """
+
+    name: str
+    function: str
+    arguments: tuple[Expression, ...]
+    distinct: bool = False
+    where: Expression | None = None
+
+    def json(self) -> Json:
+        """The aggregate as canonical JSON has it."""
+        return {
+            "name": self.name,
+            "function": self.function,
+            "arguments": [a.json() for a in self.arguments],
+            "distinct": self.distinct,
+            "where": None if self.where is None else self.where.json(),
+        }
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read one aggregate. Raises: FormatError."""
+        fields = Fields(value, "an aggregate")
+        where = fields.value("where")
+        found = cls(
+            fields.text("name", 255),
+            fields.text("function", _FUNCTION_NAME_LENGTH),
+            fields.items("arguments", 4, read_expression),
+            fields.boolean("distinct"),
+            None if where is None else read_expression(where),
+        )
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One row for each combination of the key columns; without keys exactly one row.
+
+    Its columns are the keys under their names, then the aggregates. NULL is a key like others.
+    """
+
+    OP: ClassVar[str] = "aggregate"
+
+    source: int
+    keys: tuple[str, ...]
+    aggregates: tuple[AggregateColumn, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {
+            "source": self.source,
+            "keys": list(self.keys),
+            "aggregates": [a.json() for a in self.aggregates],
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(
+            read_node(fields, "source"),
+            read_names(fields, "keys"),
+            fields.items("aggregates", LIMITS.columns, AggregateColumn.read),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of an order."""
+
+    expression: Expression
+    descending: bool
+    nulls_first: bool
+
+    def json(self) -> Json:
+        """The key as canonical JSON has it."""
+        return {
+            "expression": self.expression.json(),
+            "descending": self.descending,
+            "nulls_first": self.nulls_first,
+        }
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read one key. Raises: FormatError."""
+        fields = Fields(value, "a sort key")
+        found = cls(
+            read_expression(fields.value("expression")),
+            fields.boolean("descending"),
+            fields.boolean("nulls_first"),
+        )
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The rows in order of the keys; equal ones in order of all columns, so that none is left."""
+
+    OP: ClassVar[str] = "sort"
+
+    source: int
+    keys: tuple[SortKey, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"source": self.source, "keys": [k.json() for k in self.keys]}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(read_node(fields, "source"), fields.items("keys", _SORT_KEYS, SortKey.read))
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` rows (None: all) after the first `offset`."""
+
+    OP: ClassVar[str] = "limit"
+
+    source: int
+    count: int | None
+    offset: int = 0
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"source": self.source, "count": self.count, "offset": self.offset}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+
+        def count(name: str) -> int:
+            return fields.integer(name, 0, ROW_COUNT_LIMIT)
+
+        return cls(read_node(fields, "source"), fields.optional("count", count), count("offset"))
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """All rows of the sources, one source after the other (UNION ALL).
+
+    Columns go by place and take the first source's names; their types are the same in all.
+    """
+
+    OP: ClassVar[str] = "union"
+
+    sources: tuple[int, ...]
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"sources": list(self.sources)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(read_nodes(fields, "sources"))
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Each row once."""
+
+    OP: ClassVar[str] = "distinct"
+
+    source: int
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"source": self.source}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(read_node(fields, "source"))
+
+
+RelationalOperation = Scan | Project | Filter | Join | Aggregate | Sort | Limit | Union | Distinct

@@ -1,0 +1,66 @@
+"""What is publicly known of a node's result before anything runs: columns, types, row bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mc2.formats.schema import DataType, Schema
+from mc2.plan.models import Matrix, Train
+
+NO_USEFUL_BOUND: Final = 1 << 62
+"""Row bounds are exact integers below this and stay here above: a bound so large says nothing."""
+
+
+def capped(rows: int) -> int:
+    """A row bound, or `NO_USEFUL_BOUND`."""
+    return min(rows, NO_USEFUL_BOUND)
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """A relation: its columns, and how many rows it has at most."""
+
+    schema: Schema
+    row_bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column that a model reads."""
+
+    name: str
+    type: DataType
+    categorical: bool
+
+    @property
+    def kind(self) -> str:
+        """The feature type as XGBoost's model file names it."""
+        if self.categorical:
+            return "c"
+        if self.type.name == "boolean":
+            return "i"
+        return "int" if self.type.name.startswith("int") else "float"
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixShape:
+    """Rows for a model: its features, and the columns of its sources."""
+
+    operation: Matrix
+    features: tuple[Feature, ...]
+    schema: Schema
+    row_bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """A model: how it is trained, on which features, and how many numbers it gives for a row."""
+
+    operation: Train
+    features: tuple[Feature, ...]
+    margins: int
+    values: int
+
+
+Shape = TableShape | MatrixShape | ModelShape
