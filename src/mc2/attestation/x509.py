@@ -27,10 +27,10 @@ KEY_USAGE: Final = "2.5.29.15"
 
 T = TypeVar("T")
 
-# What the lazy reader of asn1crypto raises on bytes that are not what they should be.
-_NOT_ASN1: Final = (
+NOT_ASN1: Final = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
+"""What the lazy reader of asn1crypto raises on bytes that are not what they should be."""
 
 _RSA_PSS: Final = {
     "hash_algorithm": {"algorithm": "sha384", "parameters": None},
@@ -114,7 +114,7 @@ def _strictly(read: Callable[[bytes, str], T], der: bytes, limit: int, what: str
         raise EvidenceError(f"{what} is larger than {limit} bytes")
     try:
         return read(der, what)
-    except _NOT_ASN1:
+    except NOT_ASN1:
         raise EvidenceError(f"{what} does not decode") from None
 
 

@@ -1,0 +1,1 @@
+"""AMD SEV-SNP: the attestation report and the key that signs it. Spec: evidence-sev-snp.md."""

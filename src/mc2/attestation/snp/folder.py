@@ -1,0 +1,60 @@
+"""An SNP report among files: `report.bin`, and AMD's certificates by name or in bundles.
+
+The certificate of the key is `vcek`, `vlek` or `ek` (`.der` or `.pem`). Authorities are `ask`,
+`asvk` and `ark`, or stand in any other `.pem` file; from there the issuer is taken by its name.
+`crl.der` is optional. Nothing is verified here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from mc2.attestation.claims import RawEvidence
+from mc2.attestation.pem import split_pem
+from mc2.attestation.snp.endorsements import AUTHORITIES
+from mc2.attestation.snp.report import parse_report
+from mc2.attestation.snp.verify import KIND
+from mc2.attestation.x509 import parse_certificate
+from mc2.errors import EvidenceError
+
+REPORT_FILE: Final = "report.bin"
+_BUNDLE: Final = 16  # certificates in one file, at most
+
+
+def read_snp_case(files: Mapping[str, bytes]) -> RawEvidence:
+    """Evidence from a folder's files by name. Raises: EvidenceError."""
+    signing_key = parse_report(files[REPORT_FILE]).signing_key
+    key, authority = signing_key.lower(), AUTHORITIES[signing_key]
+    leaf = _named(files, key) or _named(files, "ek")
+    if leaf is None:
+        raise EvidenceError(f"the folder has no {key}.der, {key}.pem or ek.der")
+    found = {key: leaf}
+    found[authority] = _named(files, authority) or _issuer(files, leaf)
+    found["ark"] = _named(files, "ark") or _issuer(files, found[authority])
+    if "crl.der" in files:
+        found["crl"] = files["crl.der"]
+    return RawEvidence(KIND, files[REPORT_FILE], found)
+
+
+def _named(files: Mapping[str, bytes], name: str) -> bytes | None:
+    if f"{name}.pem" in files:
+        return split_pem(files[f"{name}.pem"], f"{name}.pem", most=1)[0]
+    return files.get(f"{name}.der")
+
+
+def _issuer(files: Mapping[str, bytes], certificate: bytes) -> bytes:
+    wanted = parse_certificate(certificate, "a certificate of the folder").issuer
+    for candidate in _bundled(files):
+        if parse_certificate(candidate, "a certificate of a bundle").subject == wanted:
+            return candidate
+    raise EvidenceError(
+        "the folder has no certificate of the authority that issued another in it",
+        hint="put AMD's chain there as ask.der (or asvk.der) and ark.der, or as one PEM file",
+    )
+
+
+def _bundled(files: Mapping[str, bytes]) -> Iterable[bytes]:
+    for name, raw in files.items():
+        if name.endswith(".pem"):
+            yield from split_pem(raw, name, most=_BUNDLE)
