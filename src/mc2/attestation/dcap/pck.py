@@ -19,7 +19,7 @@ COMPONENTS: Final = 16
 _PREFIX: Final = bytes.fromhex("2a864886f84d010d01")  # the OID's body; children append to it
 _BOOLEAN, _INTEGER, _OCTETS, _OID, _ENUMERATED, _SEQUENCE = 0x01, 0x02, 0x04, 0x06, 0x0A, 0x30
 _PCESVN, _CPUSVN = 17, 18
-_SGX_TYPES: Final = ("Standard", "Scalable", "ScalableWithIntegrity")
+SGX_TYPES: Final = ("Standard", "Scalable", "ScalableWithIntegrity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def parse_pck_extension(raw: bytes) -> PckExtension:
     if any(svn > 0xFF for svn in svns[:COMPONENTS]) or svns[-1] > 0xFFFF:
         raise EvidenceError("an SVN in the PCK certificate is out of range")
     sgx_type = _integer(_only(fields, 5, _ENUMERATED))
-    if sgx_type >= len(_SGX_TYPES):
+    if sgx_type >= len(SGX_TYPES):
         raise EvidenceError(f"the PCK certificate states SGX type {sgx_type}, which is not known")
     switches: dict[int, tuple[int, bytes]] = {}
     if 7 in fields:
@@ -69,7 +69,7 @@ def parse_pck_extension(raw: bytes) -> PckExtension:
         cpusvn=_exactly(_only(tcb, _CPUSVN, _OCTETS), 16),
         pceid=_exactly(_only(fields, 3, _OCTETS), 2),
         fmspc=_exactly(_only(fields, 4, _OCTETS), 6),
-        sgx_type=_SGX_TYPES[sgx_type],
+        sgx_type=SGX_TYPES[sgx_type],
         piid=_exactly(_only(fields, 6, _OCTETS), 16) if 6 in fields else None,
         dynamic_platform=_switch(switches, 1),
         cached_keys=_switch(switches, 2),

@@ -23,14 +23,11 @@ _HEADER_BYTES: Final = 48
 _INTEL_QE: Final = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 _ECDSA_P256: Final = 2
 _TEES: Final[dict[int, Tee]] = {0x00: "SGX", 0x81: "TDX"}
+_VERSIONS: Final[dict[Tee, tuple[int, ...]]] = {"SGX": (3,), "TDX": (4, 5)}
 _QE_REPORT_DATA: Final = 6  # certification data: the QE's report and what certifies it
 _PCK_CHAIN: Final = 5  # certification data: PEM of PCK certificate, intermediate and root
 _PAIR: Final = 64  # an ECDSA signature r ‖ s, or a point x ‖ y
-_V5_BODIES: Final[dict[int, tuple[Tee, int]]] = {
-    1: ("SGX", SGX_BODY_BYTES),
-    2: ("TDX", TD10_BODY_BYTES),
-    3: ("TDX", TD15_BODY_BYTES),
-}
+_V5_BODIES: Final = {2: TD10_BODY_BYTES, 3: TD15_BODY_BYTES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +193,10 @@ def _read_header(cursor: Cursor) -> tuple[int, Tee]:
     cursor.take(4)  # version 3: SVNs of QE and PCE, which the certificate states better
     vendor = cursor.take(16)
     tee = _TEES.get(tee_type)
-    if version not in (3, 4, 5) or tee is None or (version == 3 and tee != "SGX"):
+    if tee is None or version not in _VERSIONS[tee]:
         raise EvidenceError(
             f"a quote of version {version} for TEE type {tee_type:#x} is not known",
-            hint="known are SGX quotes of versions 3, 4 and 5, and TDX quotes of 4 and 5",
+            hint="known are SGX quotes of version 3, and TDX quotes of versions 4 and 5",
         )
     if key_type != _ECDSA_P256 or vendor != _INTEL_QE:
         raise EvidenceError("the quote is not one of Intel's quoting enclave with an ECDSA key")
@@ -207,15 +204,14 @@ def _read_header(cursor: Cursor) -> tuple[int, Tee]:
 
 
 def _read_body(cursor: Cursor, version: int, tee: Tee) -> EnclaveReport | TdReport:
+    if tee == "SGX":
+        return EnclaveReport.parse(cursor.take(SGX_BODY_BYTES))
+    size = TD10_BODY_BYTES
     if version == 5:
         body_type, size = cursor.number(2), cursor.number(4)
-        known = _V5_BODIES.get(body_type)
-        if known != (tee, size):
+        if _V5_BODIES.get(body_type) != size:
             raise EvidenceError(f"a quote body of type {body_type} and {size} bytes is not known")
-    else:
-        size = SGX_BODY_BYTES if tee == "SGX" else TD10_BODY_BYTES
-    raw = cursor.take(size)
-    return EnclaveReport.parse(raw) if tee == "SGX" else TdReport.parse(raw)
+    return TdReport.parse(cursor.take(size))
 
 
 def _certification(cursor: Cursor, expected: int) -> Cursor:
