@@ -1,0 +1,153 @@
+"""Where each result comes from: which columns of which datasets.
+
+Two kinds are told apart. The *values* of a column are what it is computed from. The *influences*
+are all that could change it: its values, and whatever decides which rows there are and how they
+group or sort (predicates, join conditions, keys). A model is influenced by every feature, label
+and weight it was trained on. `datasets` names every dataset of which even one row more or less
+could change the result, so a bare count of rows has lineage too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from mc2.plan.expressions import Expression, columns_of
+from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
+from mc2.plan.plan import Node, PlanInput
+from mc2.plan.relations import (
+    Aggregate,
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    Project,
+    RelationalOperation,
+    Scan,
+    Sort,
+    Union,
+)
+
+Origin: TypeAlias = tuple[str, str]
+"""A dataset and one of its columns."""
+
+Origins: TypeAlias = frozenset[Origin]
+MODEL: Final = ""
+"""The key under which the values of a model stand."""
+
+_NONE: Final[Origins] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Of one node: the values of each column (or of `MODEL`), and what decides on rows."""
+
+    values: Mapping[str, Origins]
+    rows: Origins
+    datasets: frozenset[str]
+
+    @property
+    def influences(self) -> Origins:
+        """Every column that could change any part of the result."""
+        return self.rows.union(*self.values.values())
+
+    def of(self, name: str) -> Origins:
+        """Every column that could change one column of the result."""
+        return self.values[name] | self.rows
+
+
+def trace(inputs: Sequence[PlanInput], nodes: Sequence[Node]) -> tuple[Lineage, ...]:
+    """The lineage of each node of a well-typed plan."""
+    found: list[Lineage] = []
+    for node in nodes:
+        operation = node.operation
+        match operation:
+            case Scan():
+                found.append(_scan(inputs[operation.input], operation))
+            case Matrix() | Train() | Predict() | History():
+                found.append(_model(operation, node, nodes, found))
+            case _:
+                found.append(_relation(operation, [found[s] for s in operation.sources], node))
+    return tuple(found)
+
+
+def _scan(source: PlanInput, operation: Scan) -> Lineage:
+    values = {name: frozenset({(source.dataset, name)}) for name in operation.columns}
+    return Lineage(values, _NONE, frozenset({source.dataset}))
+
+
+def _values(source: Lineage, expressions: Iterable[Expression]) -> Origins:
+    return _NONE.union(*(source.values[c] for e in expressions for c in columns_of(e)))
+
+
+def _relation(operation: RelationalOperation, sources: Sequence[Lineage], node: Node) -> Lineage:
+    rows = _NONE.union(*(s.rows for s in sources))
+    datasets = frozenset[str]().union(*(s.datasets for s in sources))
+    source = sources[0]
+    values = source.values
+    match operation:
+        case Project():
+            values = {c.name: _values(source, (c.expression,)) for c in operation.columns}
+        case Filter():
+            rows |= _values(source, (operation.predicate,))
+        case Join():
+            both = {**source.values, **sources[1].values}
+            if operation.on is not None:
+                rows |= _values(Lineage(both, rows, datasets), (operation.on,))
+            values = values if operation.how in {"semi", "anti"} else both
+        case Aggregate():
+            rows = rows.union(*(source.values[k] for k in operation.keys))
+            values = _aggregated(operation, source)
+        case Sort():
+            # Which rows come first says something of the keys, and ties of all other columns.
+            rows = rows.union(*source.values.values())
+        case Limit() | Distinct():
+            # Rows without an order of their own are cut in order of all columns.
+            rows = rows.union(*source.values.values())
+        case Union():
+            names = node.schema.names if node.schema is not None else ()
+            columns = zip(*(s.values.values() for s in sources), strict=True)
+            values = {n: _NONE.union(*c) for n, c in zip(names, columns, strict=True)}
+    return Lineage(values, rows, datasets)
+
+
+def _aggregated(operation: Aggregate, source: Lineage) -> Mapping[str, Origins]:
+    values = {key: source.values[key] for key in operation.keys}
+    for column in operation.aggregates:
+        read = column.arguments if column.where is None else (*column.arguments, column.where)
+        values[column.name] = _values(source, read)
+    return values
+
+
+def _model(
+    operation: ModelOperation, node: Node, nodes: Sequence[Node], found: Sequence[Lineage]
+) -> Lineage:
+    sources = [found[s] for s in operation.sources]
+    rows = _NONE.union(*(s.rows for s in sources))
+    datasets = frozenset[str]().union(*(s.datasets for s in sources))
+    names = () if node.schema is None else node.schema.names
+    values: Mapping[str, Origins]
+    match operation:
+        case Matrix():
+            names = tuple(n for n in sources[0].values if all(n in s.values for s in sources))
+            values = {n: _NONE.union(*(s.values[n] for s in sources)) for n in names}
+        case Train():
+            # Evaluation sets decide when to stop, so they are part of the model as well.
+            values = {MODEL: _NONE.union(*(_read(nodes, found, s) for s in operation.sources))}
+        case Predict():
+            matrix = found[operation.matrix]
+            said = found[operation.model].values[MODEL] | _read(nodes, found, operation.matrix)
+            values = {n: matrix.values[n] if n in operation.keep else said for n in names}
+        case History():
+            values = dict.fromkeys(names, found[operation.model].values[MODEL])
+    return Lineage(values, rows, datasets)
+
+
+def _read(nodes: Sequence[Node], found: Sequence[Lineage], matrix: int) -> Origins:
+    """What XGBoost reads of a matrix: features, label and weight."""
+    operation = nodes[matrix].operation
+    if not isinstance(operation, Matrix):  # typing has made sure of it
+        return _NONE
+    used = (*operation.features, *filter(None, (operation.label, operation.weight)))
+    return _NONE.union(*(found[matrix].values[n] for n in used))
