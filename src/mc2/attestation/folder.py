@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from mc2.attestation.claims import RawEvidence
+from mc2.attestation.nitro.folder import DOCUMENT_FILE, read_nitro_case
 from mc2.attestation.snp.folder import REPORT_FILE, read_snp_case
 from mc2.errors import UsageError
 from mc2.formats.fields import from_time
@@ -36,7 +37,8 @@ class CaseReader:
 
 READERS: Final = (
     CaseReader((REPORT_FILE,), read_snp_case),
-)  # fmt: skip
+    CaseReader((DOCUMENT_FILE,), read_nitro_case),
+)
 """All sorts of cases; the first that fits is taken."""
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
 from mc2.attestation.claims import VerifiedClaims
+from mc2.attestation.nitro.policy import NitroSection
 from mc2.attestation.section import PolicySection, check_measurement, read_hex_set
+from mc2.attestation.snp.policy import SnpSection
 from mc2.crypto.digest import Digest, digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, encode
@@ -65,11 +67,12 @@ class SimulatedSection(PolicySection):
 SECTION_TYPES: Final[Mapping[str, type[PolicySection]]] = {
     section.KIND: section
     for section in (
+        SnpSection,
+        NitroSection,
         SimulatedSection,
-        # one line for each kind, in order of strength
     )
 }
-"""All evidence kinds that a policy can speak of."""
+"""All evidence kinds that a policy can speak of, the stronger tiers first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from typing import Final
 
 from mc2.attestation.claims import RawEvidence
 from mc2.attestation.pem import split_pem
+from mc2.attestation.snp import KIND
 from mc2.attestation.snp.endorsements import AUTHORITIES
 from mc2.attestation.snp.report import parse_report
-from mc2.attestation.snp.verify import KIND
 from mc2.attestation.x509 import parse_certificate
 from mc2.errors import EvidenceError
 

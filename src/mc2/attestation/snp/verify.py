@@ -21,6 +21,7 @@ from mc2.attestation.certificate_path import (
 from mc2.attestation.claims import RawEvidence, Tier, VerifiedClaims
 from mc2.attestation.keys import Scheme, ecdsa_signature, verify_signature
 from mc2.attestation.roots import AMD_ROOTS, PinnedRoot
+from mc2.attestation.snp import KIND
 from mc2.attestation.snp.details import describe_report
 from mc2.attestation.snp.endorsement_key import EndorsementKey, read_endorsement_key
 from mc2.attestation.snp.endorsements import SnpEndorsements, parse_endorsements
@@ -30,7 +31,6 @@ from mc2.attestation.x509 import Crl
 from mc2.crypto.digest import digest
 from mc2.errors import EvidenceError
 
-KIND: Final = "amd-sev-snp/v1"
 TIER: Final = Tier.HARDWARE_CVM
 
 RULES: Final = PathRules(schemes=frozenset({Scheme.RSA_PSS_SHA384}), least_rsa_bits=4096)
