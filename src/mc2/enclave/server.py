@@ -1,0 +1,193 @@
+"""Serves hosts: frames in, frames out, and one `JobSession` at a time. It holds no rule of a job.
+
+Spec: docs/spec/worker-protocol.md. Whatever goes wrong inside a job is a refusal, and the worker
+lives on; whatever is wrong with the frames ends the connection, and the worker lives on.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from mc2.crypto.digest import Digest
+from mc2.enclave.channel import Channel, ChannelClosedError
+from mc2.errors import DatasetError, Mc2Error
+from mc2.formats.worker import (
+    Attest,
+    Attested,
+    Chunk,
+    Close,
+    Closed,
+    FromEnclave,
+    FromHost,
+    Hello,
+    JobOutcome,
+    Missing,
+    Open,
+    OpenedJob,
+    Progress,
+    Read,
+    Ready,
+    Refused,
+    Run,
+    Stored,
+    Write,
+)
+
+
+class Session(Protocol):
+    """One job; `mc2.enclave.session.JobSession` says what each step means."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is done or has failed."""
+        ...
+
+    def open(self, bundle: bytes) -> OpenedJob:
+        """Take up a job."""
+        ...
+
+    def attest(self, challenges: Mapping[str, bytes]) -> bytes:
+        """Prove what this is."""
+        ...
+
+    def run(
+        self,
+        grants: Mapping[str, bytes],
+        read_chunk: Callable[[Digest], bytes],
+        write_chunk: Callable[[Digest, bytes], None],
+        progress: Callable[[str], None],
+    ) -> JobOutcome:
+        """Compute."""
+        ...
+
+    def close(self) -> None:
+        """Forget the job and its keys."""
+        ...
+
+
+class Server:
+    """What an enclave process does for its hosts.
+
+    `log` gets one sentence about each job, with codes and without data.
+    """
+
+    def __init__(
+        self, make_session: Callable[[], Session], ready: Ready, log: Callable[[str], None]
+    ) -> None:
+        self._make_session = make_session
+        self._ready = ready
+        self._log = log
+        self._session: Session | None = None
+
+    def serve(self, channel: Channel) -> None:
+        """Serve one connection until it ends. Never raises what a host can cause."""
+        try:
+            self._greet(channel)
+            while True:
+                self._answer(channel, channel.receive())
+        except ChannelClosedError:
+            self._log("the host hung up")
+        except Mc2Error as error:
+            self._log(f"the host broke the protocol ({error.code})")
+            self._hang_up(channel, error)
+        finally:
+            self._drop_job()
+            channel.close()
+
+    def _greet(self, channel: Channel) -> None:
+        if not isinstance(channel.receive(), Hello):
+            raise channel.give_up("the first message is hello")
+        channel.send(self._ready)
+
+    def _answer(self, channel: Channel, message: FromHost) -> None:
+        try:
+            channel.send(self._do(channel, message))
+        except ChannelClosedError:
+            raise
+        except Mc2Error as error:
+            self._refuse(channel, error.code, str(error), error.hint)
+        except Exception as error:  # noqa: BLE001  a defect of ours: the next job may fare better
+            kind = type(error).__name__
+            self._refuse(
+                channel,
+                Mc2Error.code,
+                f"the enclave failed with {kind}",
+                "start the job again; if it fails again, report this",
+            )
+        if self._session is not None and self._session.ended:
+            self._drop_job()
+
+    def _do(self, channel: Channel, message: FromHost) -> FromEnclave:
+        if isinstance(message, Chunk | Missing | Stored):
+            raise channel.give_up("an answer came, and nothing was asked")
+        if isinstance(message, Hello):
+            return self._ready
+        if isinstance(message, Close):
+            self._drop_job()
+            return Closed()
+        # A message that comes out of order ends the session that it comes to.
+        session = self._session = self._session or self._make_session()
+        if isinstance(message, Open):
+            return session.open(message.bundle)
+        if isinstance(message, Attest):
+            return Attested(session.attest(message.challenges))
+        return self._run(channel, session, message)
+
+    def _run(self, channel: Channel, session: Session, message: Run) -> FromEnclave:
+        host = _Host(channel)
+        outcome = session.run(message.grants, host.read, host.write, host.tell)
+        self._log("a job is done")
+        return outcome
+
+    def _refuse(self, channel: Channel, code: str, message: str, hint: str) -> None:
+        self._drop_job()
+        self._log(f"refused ({code})")
+        channel.send(Refused(code, message, hint))
+
+    def _hang_up(self, channel: Channel, error: Mc2Error) -> None:
+        try:
+            channel.send(Refused(error.code, str(error), error.hint))
+        except ChannelClosedError:
+            return
+
+    def _drop_job(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+            # Plaintext and keys that cycles of references still hold go now, not some day.
+            gc.collect()
+
+
+class _Host:
+    """The host while a job runs: it fetches and keeps chunks. It is believed nothing."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def read(self, name: Digest) -> bytes:
+        self._channel.send(Read(name))
+        answer = self._channel.receive()
+        if isinstance(answer, Chunk):
+            return answer.sealed
+        if isinstance(answer, Missing):
+            raise DatasetError(
+                f"the host cannot give the chunk {name}",
+                hint="its owner may upload the dataset again: `mc2 upload`",
+            )
+        raise self._channel.give_up("the answer to a read is a chunk")
+
+    def write(self, name: Digest, sealed: bytes) -> None:
+        self._channel.send(Write(name, sealed))
+        answer = self._channel.receive()
+        if isinstance(answer, Missing):
+            raise DatasetError(
+                "the host could not keep a chunk of a result",
+                hint="the coordinator's log says why; its disk may be full",
+            )
+        if not isinstance(answer, Stored):
+            raise self._channel.give_up("the answer to a write is that it was stored")
+
+    def tell(self, text: str) -> None:
+        self._channel.send(Progress(text))
