@@ -37,6 +37,11 @@ class Allowed:
         return cls._read(fields, name, lambda found: read_names(found, name, check_platform))
 
     @classmethod
+    def read_words(cls, fields: Fields, name: str, check: Callable[[str, str], str]) -> Self:
+        """`any`, or a list of words that pass `check(word, what)`. Raises: FormatError."""
+        return cls._read(fields, name, lambda found: read_names(found, name, check))
+
+    @classmethod
     def _read(
         cls, fields: Fields, name: str, read_list: Callable[[Fields], tuple[str, ...]]
     ) -> Self:

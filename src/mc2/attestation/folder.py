@@ -16,6 +16,7 @@ from typing import Final
 from mc2.attestation.claims import RawEvidence
 from mc2.attestation.nitro.folder import DOCUMENT_FILE, read_nitro_case
 from mc2.attestation.snp.folder import REPORT_FILE, read_snp_case
+from mc2.attestation.tokens.folder import CASE_FILE, read_token_case
 from mc2.errors import UsageError
 from mc2.formats.fields import from_time
 
@@ -38,6 +39,7 @@ class CaseReader:
 READERS: Final = (
     CaseReader((REPORT_FILE,), read_snp_case),
     CaseReader((DOCUMENT_FILE,), read_nitro_case),
+    CaseReader((CASE_FILE,), read_token_case),
 )
 """All sorts of cases; the first that fits is taken."""
 

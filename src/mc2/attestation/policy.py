@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
 from mc2.attestation.claims import VerifiedClaims
+from mc2.attestation.dcap.policy import SgxSection, TdxSection
 from mc2.attestation.nitro.policy import NitroSection
 from mc2.attestation.section import PolicySection, check_measurement, read_hex_set
 from mc2.attestation.snp.policy import SnpSection
+from mc2.attestation.tokens.policy import ConfidentialSpaceSection
 from mc2.crypto.digest import Digest, digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, encode
@@ -67,8 +69,11 @@ class SimulatedSection(PolicySection):
 SECTION_TYPES: Final[Mapping[str, type[PolicySection]]] = {
     section.KIND: section
     for section in (
+        SgxSection,
         SnpSection,
+        TdxSection,
         NitroSection,
+        ConfidentialSpaceSection,
         SimulatedSection,
     )
 }
