@@ -179,11 +179,14 @@ class ConfinementError(Mc2Error):
 
 
 def error_types() -> dict[str, type[Mc2Error]]:
-    """All error types by their wire code, so that a refusal crosses a process boundary typed."""
+    """All error types by their wire code, so that a refusal crosses a process boundary typed.
+
+    A subclass without a code of its own travels as its parent.
+    """
     found: dict[str, type[Mc2Error]] = {}
     waiting: list[type[Mc2Error]] = [Mc2Error]
     while waiting:
         kind = waiting.pop()
-        found[kind.code] = kind
+        found.setdefault(kind.code, kind)
         waiting.extend(kind.__subclasses__())
     return found

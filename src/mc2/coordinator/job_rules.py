@@ -1,0 +1,271 @@
+"""What members may do with a job before it runs: propose, approve, reject, cancel, start.
+
+The enclave checks all of this again, and the owners before they grant. Here it keeps honest
+people from waiting for a job that could never run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mc2.coordinator.jobs import APPROVAL, CHALLENGE, GRANT, REJECTION, JobRecord, JobTable
+from mc2.coordinator.mailbox import Mailbox
+from mc2.coordinator.refusals import NotFoundError
+from mc2.crypto.digest import Digest, digest
+from mc2.errors import ApprovalError, ContractError, DatasetError, FormatError, JobError
+from mc2.formats.bundle import JobBundle
+from mc2.formats.contract import Contract, VerifiedContract, verify_contract
+from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.fields import to_time
+from mc2.formats.job import Approval, Proposal, Rejection
+from mc2.formats.limits import LIMITS
+from mc2.formats.status import JobState, JobStatus
+from mc2.plan.plan import Plan, PlanInput
+
+_BUNDLE_SPARE_BYTES = 64 * 1024  # names and punctuation around the objects in a bundle
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """The rules about jobs up to their start."""
+
+    mailbox: Mailbox
+    table: JobTable
+
+    # --- propose ---
+
+    def propose(self, caller: str, plan: bytes, proposal: bytes) -> str:
+        """Take in a plan and its signed proposal; the job's id. The same again is no error.
+
+        Raises: FormatError, SignatureError, ContractError, DatasetError, JobError, QuotaError.
+        """
+        parsed = Plan.parse(plan)
+        contract = self._complete_contract(caller, parsed.contract)
+        said = Proposal.verify(proposal, contract.contract.key_of).value
+        if (said.proposer, said.contract, said.plan) != (caller, contract.digest, digest(plan)):
+            raise JobError("the proposal is by another party, or for another plan or contract")
+        if "analyst" not in contract.contract.member(caller).roles:
+            raise ContractError(
+                f"{caller} is not an analyst of {contract.contract.name}",
+                hint="a member with the role analyst proposes",
+            )
+        owners = tuple(sorted({item.owner for item in parsed.inputs}))
+        job = JobRecord(
+            job_id=said.job_id,
+            contract=contract.digest,
+            plan=said.plan,
+            proposer=caller,
+            approvers=_approvers(contract.contract, owners),
+            owners=owners,
+        )
+        with self.mailbox.store.database.transaction():
+            if self.table.find(said.job_id) is not None:
+                return self._same_proposal(said.job_id, proposal)
+            size = self._check_inputs(contract.contract, parsed.inputs)
+            if size + len(contract.envelope) + len(plan) > LIMITS.bundle_bytes:
+                raise FormatError("the plan and its manifests are too large for one job")
+            self._keep(caller, job, plan, proposal, parsed.inputs)
+        self.mailbox.bell.ring()
+        return said.job_id
+
+    def _keep(
+        self,
+        caller: str,
+        job: JobRecord,
+        plan: bytes,
+        proposal: bytes,
+        inputs: tuple[PlanInput, ...],
+    ) -> None:
+        self.mailbox.store.charge(caller, len(plan) + len(proposal))
+        database = self.mailbox.store.database
+        database.run("INSERT OR IGNORE INTO plans VALUES (?, ?)", job.plan, plan)
+        self.table.add(job, proposal, {item.dataset: item.manifest for item in inputs})
+
+    def _same_proposal(self, job_id: str, proposal: bytes) -> str:
+        if self.table.proposal(job_id) != proposal:
+            raise JobError("there is another job of this id", hint="propose again, with a fresh id")
+        return job_id
+
+    def _complete_contract(self, caller: str, name: Digest) -> VerifiedContract:
+        return verify_contract(self.mailbox.contract(caller, name), at=self.mailbox.clock())
+
+    def _check_inputs(self, contract: Contract, inputs: Iterable[PlanInput]) -> int:
+        """Every input is published by a member who is an owner; how large the manifests are."""
+        size = _BUNDLE_SPARE_BYTES
+        for item in inputs:
+            if "owner" not in contract.member(item.owner).roles:
+                raise ContractError(f"{item.owner} is not an owner in {contract.name}")
+            row = self.mailbox.store.database.row(
+                "SELECT dataset, owner, LENGTH(envelope) AS size FROM manifests WHERE digest = ?",
+                item.manifest,
+            )
+            if row is None or (row["dataset"], row["owner"]) != (item.dataset, item.owner):
+                raise DatasetError(
+                    f"the version of {item.dataset} that the plan reads is not here",
+                    hint=f"{item.owner} must `mc2 upload` it first",
+                )
+            size += row["size"]
+        return size
+
+    # --- look ---
+
+    def visible(self, caller: str, job_id: str) -> JobRecord:
+        """A job, for members of its contract. Raises: NotFoundError, also for all others."""
+        job = self.table.find(job_id)
+        if job is None or not self.mailbox.is_member(caller, job.contract):
+            raise NotFoundError(f"there is no job {job_id} for {caller}", hint="see `mc2 status`")
+        return job
+
+    def status(self, caller: str, job_id: str) -> JobStatus:
+        """Where a job stands."""
+        return self._status(self.visible(caller, job_id))
+
+    def statuses(self, caller: str) -> list[JobStatus]:
+        """Where all jobs of the caller's contracts stand."""
+        party = self.mailbox.party(caller)
+        return [self._status(job) for job in self.table.visible(party.name, party.card_digest)]
+
+    def _status(self, job: JobRecord) -> JobStatus:
+        approvals = self.table.statements(job.job_id, APPROVAL)
+        challenges = self.table.messages(job.job_id, job.attempt, CHALLENGE)
+        grants = self.table.messages(job.job_id, job.attempt, GRANT)
+        attempt = self.table.find_attempt(job.job_id, job.attempt)
+        phase = "done" if job.state.final else attempt.phase if attempt else "waiting"
+        missing: set[str] = set()
+        if job.state is JobState.PROPOSED:
+            missing = set(job.approvers) - approvals.keys()
+        elif phase == "challenge":
+            missing = set(job.owners) - challenges.keys()
+        elif phase == "grant":
+            missing = set(job.owners) - grants.keys()
+        return JobStatus(
+            job_id=job.job_id,
+            contract=job.contract,
+            plan=job.plan,
+            proposer=job.proposer,
+            state=job.state,
+            attempt=job.attempt,
+            phase=phase,
+            approvals=tuple(approvals),
+            rejections=tuple(self.table.statements(job.job_id, REJECTION)),
+            challenges=tuple(challenges),
+            grants=tuple(grants),
+            missing=tuple(sorted(missing)),
+            progress=attempt.progress if attempt else "",
+            error_code=job.error_code,
+            error=job.error,
+        )
+
+    def bundle(self, caller: str, job_id: str) -> bytes:
+        """What was signed about a job so far, as a `JobBundle`."""
+        return self.bundle_of(self.visible(caller, job_id)).encode()
+
+    def bundle_of(self, job: JobRecord) -> JobBundle:
+        """The bundle of a job's present attempt, or of its first before there is one."""
+        database = self.mailbox.store.database
+        with database.transaction():
+            return JobBundle(
+                contract=database.value(
+                    "SELECT envelope FROM contracts WHERE digest = ?", job.contract
+                ),
+                plan=database.value("SELECT raw FROM plans WHERE digest = ?", job.plan),
+                proposal=self.table.proposal(job.job_id),
+                approvals=self.table.statements(job.job_id, APPROVAL),
+                manifests=self.table.inputs(job.job_id),
+                attempt=max(1, job.attempt),
+            )
+
+    # --- decide ---
+
+    def approve(self, caller: str, job_id: str, raw: bytes) -> None:
+        """Take in an approval. A newer one replaces it until the job starts.
+
+        Raises: FormatError, SignatureError, ApprovalError, JobError, NotFoundError.
+        """
+        job = self.visible(caller, job_id)
+        said = Approval.verify(raw, self.contract_of(job).key_of).value
+        if (said.approver, said.job_id, said.plan, said.contract) != (
+            caller,
+            job_id,
+            job.plan,
+            job.contract,
+        ):
+            raise ApprovalError("the approval is by another party, or for something else")
+        if caller not in job.approvers:
+            raise ApprovalError(
+                f"{caller} has no say in this job, so an approval would count for nothing",
+                hint=f"it is for {', '.join(job.approvers)} to approve",
+            )
+        if self.mailbox.clock() > said.not_after:
+            raise ApprovalError(f"the approval lapsed on {to_time(said.not_after)}")
+        with self.mailbox.store.database.transaction():
+            job = self.visible(caller, job_id)
+            if self.table.statements(job_id, APPROVAL).get(caller) == raw:
+                return
+            if job.state not in (JobState.PROPOSED, JobState.APPROVED):
+                raise JobError(f"the job is {job.state.word}; it is too late to approve")
+            self.table.put_statement(job_id, APPROVAL, caller, raw)
+            there = self.table.statements(job_id, APPROVAL)
+            if job.state is JobState.PROPOSED and set(job.approvers) <= there.keys():
+                self.table.set_state(job, JobState.APPROVED)
+        self.mailbox.bell.ring()
+
+    def reject(self, caller: str, job_id: str, raw: bytes) -> None:
+        """Take in a rejection, which ends the job, even while it runs.
+
+        Raises: FormatError, SignatureError, JobError, NotFoundError.
+        """
+        job = self.visible(caller, job_id)
+        said = Rejection.verify(raw, self.contract_of(job).key_of).value
+        if (said.member, said.job_id, said.plan, said.contract) != (
+            caller,
+            job_id,
+            job.plan,
+            job.contract,
+        ):
+            raise JobError("the rejection is by another party, or for something else")
+        with self.mailbox.store.database.transaction():
+            if self.table.statements(job_id, REJECTION).get(caller) == raw:
+                return
+            self.table.set_state(job, JobState.REJECTED, "job", f"rejected by {caller}")
+            self.table.put_statement(job_id, REJECTION, caller, raw)
+        self.mailbox.bell.ring()
+
+    def rejections(self, caller: str, job_id: str) -> list[bytes]:
+        """The signed rejections."""
+        return list(self.table.statements(self.visible(caller, job_id).job_id, REJECTION).values())
+
+    def cancel(self, caller: str, job_id: str) -> None:
+        """The proposer takes a job back. Raises: JobError, NotFoundError."""
+        job = self.visible(caller, job_id)
+        if caller != job.proposer:
+            raise JobError(
+                f"only {job.proposer}, who proposed the job, can cancel it",
+                hint="reject it instead: `mc2 reject`",
+            )
+        if job.state is JobState.CANCELLED:
+            return
+        self.table.set_state(job, JobState.CANCELLED, "job", f"cancelled by {caller}")
+        self.mailbox.bell.ring()
+
+    def approvals(self, job: JobRecord) -> dict[str, Approval]:
+        """What the members who approved allow, by member."""
+        return {
+            name: Approval.parse(Envelope.parse(raw, PayloadType.APPROVAL, Approval.LIMIT).payload)
+            for name, raw in self.table.statements(job.job_id, APPROVAL).items()
+        }
+
+    def contract_of(self, job: JobRecord) -> Contract:
+        """A job's contract, for its members' keys, lapsed or not: one may still reject."""
+        envelope = self.mailbox.store.database.value(
+            "SELECT envelope FROM contracts WHERE digest = ?", job.contract
+        )
+        found = Envelope.parse(envelope, PayloadType.CONTRACT, LIMITS.contract_bytes)
+        return Contract.parse(found.payload)
+
+
+def _approvers(contract: Contract, owners: tuple[str, ...]) -> tuple[str, ...]:
+    if contract.approvers == "owners":
+        return owners
+    return tuple(member.name for member in contract.members)

@@ -1,0 +1,299 @@
+"""Runs attempts: takes a worker for each, and walks it through the phases.
+
+::
+
+    waiting ──▶ challenge ──▶ attest ──▶ grant ──▶ compute ──▶ done
+    a worker    owners        worker     owners    worker
+
+One dispatcher thread gives waiting attempts to free workers and watches over those under way; one
+thread for each attempt under way talks to its worker. A worker that dies, or people who do not
+answer in time, cost the attempt: the next one begins by itself while contract and approvals allow
+one. A refusal by the enclave ends the job: nothing that this side could do would change it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from mc2.coordinator.jobs import AttemptRecord
+from mc2.coordinator.running import LateError
+from mc2.coordinator.service import Service
+from mc2.crypto.digest import Digest
+from mc2.errors import JobError, Mc2Error, WorkerError
+from mc2.formats.worker import JobOutcome, OpenedJob
+
+_log = logging.getLogger(__name__)
+
+_TICK_SECONDS: Final = 0.5  # how late a missed deadline or a cancelled job is noticed
+_PROGRESS_SECONDS: Final = 0.5  # between two progress texts that are kept
+
+
+class Worker(Protocol):
+    """An enclave, as `mc2.coordinator.workers` has it. Calls block.
+
+    They raise the error that the enclave refused with, or WorkerError if it is gone. `kill` may
+    come from any thread and ends a call under way.
+    """
+
+    def open(self, bundle: bytes, *, timeout_seconds: float) -> OpenedJob:
+        """Hand over a job; the owners who must challenge."""
+        ...
+
+    def attest(self, challenges: Mapping[str, bytes], *, timeout_seconds: float) -> bytes:
+        """Hand over the challenges; the signed evidence."""
+        ...
+
+    def run(
+        self,
+        grants: Mapping[str, bytes],
+        read_chunk: Callable[[Digest], bytes],
+        write_chunk: Callable[[Digest, bytes], None],
+        progress: Callable[[str], None],
+        *,
+        timeout_seconds: float,
+    ) -> JobOutcome:
+        """Hand over the grants and serve chunks; the receipt and the results."""
+        ...
+
+    def kill(self) -> None:
+        """End the worker, whatever it does."""
+        ...
+
+
+W = TypeVar("W", bound=Worker)
+
+
+class Workers(Protocol[W]):
+    """Lends workers out. Thread-safe."""
+
+    def acquire(self, *, timeout_seconds: float) -> W:
+        """Borrow a free worker. Raises: WorkerError if none comes free in time."""
+        ...
+
+    def release(self, worker: W) -> None:
+        """Give a worker back, dead or alive, whatever it was doing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long each phase may last, in seconds."""
+
+    waiting: float = 24 * 3600  # for a free worker
+    challenge: float = 3600  # for the owners, or their agents
+    attest: float = 300
+    grant: float = 1200  # a little longer than a challenge holds
+    compute: float = 24 * 3600
+
+
+class Scheduler(Generic[W]):
+    """Runs the attempts of a service on some workers, from `start` to `stop`."""
+
+    def __init__(
+        self, service: Service, workers: Workers[W], timeouts: Timeouts | None = None
+    ) -> None:
+        self._service = service
+        self._workers = workers
+        self._timeouts = timeouts or Timeouts()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._under_way: dict[tuple[str, int], _Attempt[W]] = {}
+        self._dispatcher = threading.Thread(target=self._dispatch, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Take up what a crash or a stop left behind, and begin to run attempts."""
+        self._service.running.recover()
+        self._dispatcher.start()
+
+    def stop(self) -> None:
+        """Stop now: attempts under way are lost, and their jobs go on after the next start."""
+        self._stopping.set()
+        self._service.bell.ring()
+        if self._dispatcher.ident is not None:
+            self._dispatcher.join()
+        with self._lock:  # nobody adds to them any more
+            attempts = tuple(self._under_way.values())
+        for attempt in attempts:
+            attempt.worker.kill()
+        for attempt in attempts:
+            attempt.thread.join()
+
+    def _dispatch(self) -> None:
+        while not self._stopping.is_set():
+            rung = self._service.bell.rung
+            try:
+                self._watch()
+                busy = self._give_out_work()
+            except Exception:  # noqa: BLE001  one broken job must not stop all others
+                _log.exception("the scheduler met an unexpected error")
+                busy = False
+            if not busy:
+                self._service.bell.wait(rung, _TICK_SECONDS)
+
+    def _watch(self) -> None:
+        """End what takes too long, or is for a job that went on without it."""
+        with self._lock:
+            attempts = tuple(self._under_way.values())
+        for attempt in attempts:
+            if attempt.overdue() or self._service.running.job_of(attempt.record) is None:
+                attempt.worker.kill()
+        for record in self._service.jobs.table.open_attempts():
+            if record.phase != "waiting" and (record.job_id, record.attempt) not in self._under_way:
+                # Its thread could not even say how it ended: a full disk, most likely.
+                self._service.running.lost(record, WorkerError("the coordinator lost track of it"))
+
+    def _give_out_work(self) -> bool:
+        """Give one waiting attempt to a free worker; whether there may be more to give."""
+        waiting = [a for a in self._service.jobs.table.open_attempts() if a.phase == "waiting"]
+        waiting = [a for a in waiting if (a.job_id, a.attempt) not in self._under_way]
+        for record in waiting:
+            if self._service.clock().timestamp() - record.since > self._timeouts.waiting:
+                self._service.running.fail(record, WorkerError.code, "no enclave worker came free")
+                return True
+        if not waiting:
+            return False
+        try:
+            worker = self._workers.acquire(timeout_seconds=_TICK_SECONDS)
+        except WorkerError as trouble:
+            if waiting[0].progress != str(trouble):
+                self._service.running.say(waiting[0], str(trouble))
+            return False
+        self._begin(waiting[0], worker)
+        return True
+
+    def _begin(self, record: AttemptRecord, worker: W) -> None:
+        attempt = _Attempt(self._service, record, worker, self._timeouts, self._stopping)
+        attempt.thread = threading.Thread(
+            target=self._run, args=(attempt,), name=f"job {record.job_id[:8]}", daemon=True
+        )
+        with self._lock:
+            self._under_way[record.job_id, record.attempt] = attempt
+        attempt.thread.start()
+
+    def _run(self, attempt: _Attempt[W]) -> None:
+        try:
+            attempt.run()
+        finally:
+            self._workers.release(attempt.worker)
+            with self._lock:
+                del self._under_way[attempt.record.job_id, attempt.record.attempt]
+            self._service.bell.ring()
+
+
+class _Attempt(Generic[W]):
+    """One attempt under way, in its own thread."""
+
+    thread: threading.Thread
+
+    def __init__(
+        self,
+        service: Service,
+        record: AttemptRecord,
+        worker: W,
+        timeouts: Timeouts,
+        stopping: threading.Event,
+    ) -> None:
+        self._service = service
+        self._rules = service.running
+        self.record = record
+        self.worker = worker
+        self._timeouts = timeouts
+        self._stopping = stopping
+        self._deadline = time.monotonic() + timeouts.attest
+        self._said = 0.0
+
+    def overdue(self) -> bool:
+        """Whether a call to the worker should have come back."""
+        return time.monotonic() > self._deadline
+
+    def run(self) -> None:
+        """Walk through the phases; end the attempt whatever happens."""
+        name = f"job {self.record.job_id}, attempt {self.record.attempt}"
+        try:
+            self._walk()
+        except (WorkerError, LateError) as error:
+            self._lose(error)
+        except Mc2Error as error:
+            # A typed refusal: what was signed does not hold together. Another attempt would not
+            # help, unless the job is over anyway.
+            _log.warning("%s: refused: %s", name, error)
+            self._rules.fail(self.record, error.code, str(error))
+        except Exception:  # noqa: BLE001  whatever it is, the job must not hang
+            _log.exception("%s: unexpected error", name)
+            self._lose(WorkerError("the coordinator met an unexpected error; its log says more"))
+        else:
+            _log.info("%s: succeeded", name)
+
+    def _lose(self, error: Mc2Error) -> None:
+        if self._stopping.is_set():
+            return  # `recover` ends the attempt at the next start, as after a crash
+        if self.overdue():
+            error = WorkerError("the enclave worker did not answer in time")
+        _log.warning("job %s, attempt %d: lost: %s", self.record.job_id, self.record.attempt, error)
+        self._rules.lost(self.record, error)
+
+    def _walk(self) -> None:
+        bundle = self._rules.bundle(self.record)
+        # From here on the attempt counts as used: a restart begins another one.
+        self._rules.enter(self.record, "challenge")
+        self._limit(self._timeouts.attest)
+        self.worker.open(bundle, timeout_seconds=self._timeouts.attest)
+        challenges = self._await(
+            lambda: self._rules.collect_challenges(self.record), self._timeouts.challenge
+        )
+        self._limit(self._timeouts.attest)
+        evidence = self.worker.attest(challenges, timeout_seconds=self._timeouts.attest)
+        self._rules.put_evidence(self.record, evidence)
+        grants = self._await(lambda: self._rules.collect_grants(self.record), self._timeouts.grant)
+        self._limit(self._timeouts.compute)
+        outcome = self.worker.run(
+            grants,
+            self._service.store.read_blob,
+            self._write_chunk,
+            self._progress,
+            timeout_seconds=self._timeouts.compute,
+        )
+        self._rules.succeed(self.record, outcome.receipt, outcome.results)
+
+    def _limit(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds + _TICK_SECONDS
+
+    def _await(
+        self, collect: Callable[[], Mapping[str, bytes] | None], seconds: float
+    ) -> Mapping[str, bytes]:
+        """Ask again at each change, until people have answered or the time is over."""
+        self._deadline = float("inf")  # the worker is idle; people are late, not the worker
+        until = time.monotonic() + seconds
+        while True:
+            rung = self._service.bell.rung
+            found = collect()
+            if found is not None:
+                return found
+            if self._stopping.is_set():
+                raise WorkerError("the coordinator is stopping")
+            if time.monotonic() > until:
+                raise LateError(self._who_is_late())
+            self._service.bell.wait(rung, _TICK_SECONDS)
+
+    def _who_is_late(self) -> str:
+        job = self._rules.job_of(self.record)
+        status = job and self._service.jobs.status(job.proposer, job.job_id)
+        if not status:
+            return "the job went on"
+        return f"no {status.phase} came from {', '.join(status.missing)} in time"
+
+    def _write_chunk(self, name: Digest, raw: bytes) -> None:
+        job = self._rules.job_of(self.record)
+        if job is None:
+            raise JobError("the job went on")
+        self._service.store.put_blob(job.proposer, name, raw, self._service.clock())
+
+    def _progress(self, text: str) -> None:
+        if time.monotonic() - self._said >= _PROGRESS_SECONDS:
+            self._said = time.monotonic()
+            self._rules.say(self.record, text)
