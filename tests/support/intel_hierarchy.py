@@ -73,7 +73,9 @@ class Machine:
             _pair(2, n + 1, value=_integer(svn)) for n, svn in enumerate(self.components)
         )
         tcb += _pair(2, 17, value=_integer(self.pcesvn))
-        tcb += _pair(2, 18, value=der(0x04, bytes(self.components)))
+        tcb += _pair(
+            2, 18, value=der(0x04, bytes(n & 0xFF for n in self.components)[:16].ljust(16, b"\0"))
+        )
         fields = [
             _pair(1, value=der(0x04, self.ppid)),
             _pair(2, value=der(0x30, tcb)),

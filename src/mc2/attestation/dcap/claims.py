@@ -48,6 +48,7 @@ def quote_claims(
         **_platform(pck),
         **_age(collateral, at),
         "pck_serial": f"{platform.pck.serial:040x}",
+        "pck_key": digest(platform.pck.spki),
         "qe_isvsvn": quote.qe_report.isvsvn,
         **(_enclave(body) if isinstance(body, EnclaveReport) else _domain(body)),
     }

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Final, NoReturn
 
 from mc2.attestation.dcap.pck import COMPONENTS
@@ -211,7 +212,10 @@ def _module(fields: Fields, *, levels: bool) -> ModuleIdentity:
 
 def _svn_levels(fields: Fields) -> tuple[SvnLevel, ...]:
     levels = fields.items("tcbLevels", _LEVELS, _svn_level)
-    return tuple(sorted(levels, key=lambda level: level.svn, reverse=True))
+    # The first level that a version reaches counts, so the order is part of what Intel says.
+    if any(better.svn <= worse.svn for better, worse in pairwise(levels)):
+        raise FormatError(f"the TCB levels of {fields.what} are not in order, the best first")
+    return levels
 
 
 def _svn_level(value: Json) -> SvnLevel:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from mc2.attestation.allowed import Allowed, one_of, read_names
+from mc2.attestation.allowed import Allowed, check_platform, one_of, read_names
 from mc2.attestation.claims import VerifiedClaims
 from mc2.attestation.dcap.pck import SGX_TYPES
 from mc2.attestation.dcap.status import TcbStatus
+from mc2.crypto.digest import parse_digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields, from_time, to_time
@@ -32,6 +33,7 @@ class PlatformRules:
 
     `max_collateral_days` bounds the age of the oldest of TCB info, QE identity and PCK
     revocation list, in days. `allow_smt` also covers platforms that do not say (processor CA).
+    `denied_keys` are digests of keys of PCK certificates (DER SubjectPublicKeyInfo).
     """
 
     statuses: tuple[str, ...]
@@ -42,11 +44,13 @@ class PlatformRules:
     sgx_types: tuple[str, ...]
     allow_smt: bool
     platforms: Allowed
+    denied_platforms: tuple[str, ...]
+    denied_keys: tuple[str, ...]
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Take the rules' fields and refuse others. Raises: FormatError."""
-        rules = cls(
+        """Take the rules' fields out of a section. Raises: FormatError."""
+        return cls(
             statuses=read_names(fields, "statuses", one_of(frozenset(ACCEPTABLE_STATUSES))),
             denied_advisories=read_names(fields, "denied_advisories", _check_advisory, empty=True),
             min_tcb_evaluation_number=fields.integer("min_tcb_evaluation_number", 0, 2**31),
@@ -55,12 +59,12 @@ class PlatformRules:
             sgx_types=read_names(fields, "sgx_types", one_of(frozenset(SGX_TYPES))),
             allow_smt=fields.boolean("allow_smt"),
             platforms=Allowed.read_platforms(fields, "platforms"),
+            denied_platforms=read_names(fields, "denied_platforms", check_platform, empty=True),
+            denied_keys=read_names(fields, "denied_keys", parse_digest, empty=True),
         )
-        fields.done()
-        return rules
 
-    def json(self) -> Json:
-        """The rules as canonical JSON has them."""
+    def json(self) -> dict[str, Json]:
+        """The rules' fields as canonical JSON has them."""
         return {
             "statuses": list(self.statuses),
             "denied_advisories": list(self.denied_advisories),
@@ -70,12 +74,18 @@ class PlatformRules:
             "sgx_types": list(self.sgx_types),
             "allow_smt": self.allow_smt,
             "platforms": self.platforms.json(),
+            "denied_platforms": list(self.denied_platforms),
+            "denied_keys": list(self.denied_keys),
         }
 
     def check(self, claims: VerifiedClaims) -> list[str]:
         """Every rule that the platform breaks, in words."""
         found = claims.details
         failed = [*self._check_rating(found), *self.platforms.check("platform", claims.platform_id)]
+        if claims.platform_id in self.denied_platforms:
+            failed.append("platform: the policy denies this machine")
+        if found["pck_key"] in self.denied_keys:
+            failed.append("pck_key: the policy denies this machine's key")
         if found["sgx_type"] not in self.sgx_types:
             failed.append(f"sgx_type: memory protection {found['sgx_type']} is not accepted")
         if not self.allow_smt and found["smt"] is not False:
@@ -129,6 +139,8 @@ class PlatformRules:
             ),
             f"Hyperthreading is {'accepted' if self.allow_smt else 'refused'}.",
             *self.platforms.describe("platform"),
+            *(f"Denied platform: {platform}" for platform in self.denied_platforms),
+            *(f"Denied platform key: {key}" for key in self.denied_keys),
         )
 
 

@@ -56,7 +56,7 @@ class SgxSection(PolicySection):
             isvprodid=fields.integer("isvprodid", 0, 0xFFFF),
             min_isvsvn=fields.integer("min_isvsvn", 0, 0xFFFF),
             configid=Allowed.read_hex(fields, "configid", 64),
-            platform=PlatformRules.read(fields.fields("platform")),
+            platform=PlatformRules.read(fields),
         )
 
     def json(self) -> Json:
@@ -67,7 +67,7 @@ class SgxSection(PolicySection):
             "isvprodid": self.isvprodid,
             "min_isvsvn": self.min_isvsvn,
             "configid": self.configid.json(),
-            "platform": self.platform.json(),
+            **self.platform.json(),
         }
 
     def check(self, claims: VerifiedClaims) -> list[str]:
@@ -135,7 +135,7 @@ class TdxSection(PolicySection):
             allowed_attributes=read_names(
                 fields, "allowed_attributes", one_of(frozenset(TD_ATTRIBUTES.values()))
             ),
-            platform=PlatformRules.read(fields.fields("platform")),
+            platform=PlatformRules.read(fields),
         )
 
     def json(self) -> Json:
@@ -145,7 +145,7 @@ class TdxSection(PolicySection):
             **{name: rule.json() for name, rule in self._registers().items()},
             "mrservicetd": list(self.mrservicetd),
             "allowed_attributes": list(self.allowed_attributes),
-            "platform": self.platform.json(),
+            **self.platform.json(),
         }
 
     def check(self, claims: VerifiedClaims) -> list[str]:
