@@ -1,0 +1,118 @@
+"""Sizes that say nothing: what a chunk takes at most, given only what everybody may know.
+
+A padded table has one chunk size, which follows from its schema, the declared widths and the
+rows per chunk. Spec: docs/spec/dataset.md, section "Padding".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mc2.errors import DatasetError, UsageError
+from mc2.formats.arrow import arrow_schema, arrow_type
+from mc2.formats.chunk import pack_rows
+from mc2.formats.schema import DataType, Schema
+
+_ALIGNMENT: Final = 8  # of every buffer in an Arrow stream
+_ROUND_TO: Final = 4096
+_OFFSET_BYTES: Final = 4
+_FRAMING_SLACK: Final = 256  # an empty batch leaves out a few numbers that a full one has
+
+
+def width_paths(schema: Schema) -> tuple[str, ...]:
+    """What needs a declared width: `name`, a list's elements as `name[]`, a field as `name.f`.
+
+    The width of a string or binary is its most bytes (in UTF-8), that of a list its most elements.
+    """
+    return tuple(p for c in schema.columns for p, _ in _loose_parts(c.name, c.type))
+
+
+def _loose_parts(path: str, kind: DataType) -> Iterator[tuple[str, DataType]]:
+    if kind.name in {"string", "binary", "list"}:
+        yield path, kind
+    if kind.element is not None:
+        yield from _loose_parts(f"{path}[]", kind.element)
+    for name, inner in kind.fields:
+        yield from _loose_parts(f"{path}.{name}", inner)
+
+
+def check_declared(schema: Schema, widths: Mapping[str, int]) -> None:
+    """Check that exactly the columns without a fixed width have a declared one.
+
+    Raises: UsageError.
+    """
+    needed = set(width_paths(schema))
+    if missing := needed - set(widths):
+        raise UsageError(
+            f"a padded table needs a width for {', '.join(sorted(missing))}",
+            hint="the most bytes a text may have, or elements a list: 'name=64'",
+        )
+    if unknown := set(widths) - needed:
+        raise UsageError(f"{', '.join(sorted(unknown))} has no width to declare")
+    if any(width < 0 for width in widths.values()):
+        raise UsageError("a width is not negative")
+
+
+def padded_bytes(schema: Schema, widths: Mapping[str, int], rows: int) -> int:
+    """The plaintext size of every chunk of so many rows, whatever they hold."""
+    empty = pa.RecordBatch.from_pylist([], schema=arrow_schema(schema))
+    framing = len(pack_rows(empty)) + _FRAMING_SLACK
+    body = sum(_column_bytes(c.name, c.type, widths, rows) for c in schema.columns)
+    return -(-(framing + body) // _ROUND_TO) * _ROUND_TO
+
+
+def _column_bytes(path: str, kind: DataType, widths: Mapping[str, int], rows: int) -> int:
+    total = _aligned(-(-rows // 8))  # which values are NULL
+    if kind.name == "struct":
+        inside = ((f"{path}.{name}", inner) for name, inner in kind.fields)
+        return total + sum(_column_bytes(p, inner, widths, rows) for p, inner in inside)
+    if not kind.has_width:
+        return total + _aligned(-(-rows * arrow_type(kind).bit_width // 8))
+    total += _aligned((rows + 1) * _OFFSET_BYTES)
+    if kind.element is not None:
+        return total + _column_bytes(f"{path}[]", kind.element, widths, rows * widths[path])
+    return total + _aligned(rows * widths[path])
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def check_widths(
+    table: str, batch: pa.RecordBatch, schema: Schema, widths: Mapping[str, int]
+) -> pa.RecordBatch:
+    """Check that all values keep to the widths, and drop bytes that belong to no value.
+
+    Raises: DatasetError naming the column, never the value.
+    """
+    if not widths:
+        return batch
+    if any(column.null_count for column in batch.columns):
+        # Arrow allows bytes behind a NULL; they would count, and they are nobody's.
+        batch = batch.take(pa.array(np.arange(batch.num_rows, dtype=np.int32)))
+    for column, array in zip(schema.columns, batch.columns, strict=True):
+        _check_width(table, column.name, array, widths)
+    return batch
+
+
+def _check_width(table: str, path: str, array: pa.Array, widths: Mapping[str, int]) -> None:
+    if pa.types.is_struct(array.type):
+        for number, field in enumerate(array.type):
+            _check_width(table, f"{path}.{field.name}", array.field(number), widths)
+        return
+    is_list = pa.types.is_list(array.type)
+    if not is_list and path not in widths:
+        return
+    longest = pc.max(pc.list_value_length(array) if is_list else pc.binary_length(array)).as_py()
+    if (longest or 0) > widths[path]:
+        raise DatasetError(
+            f"{table}: column {path!r} has a value beyond its declared width of {widths[path]}",
+            hint="declare a larger width, or shorten the value",
+        )
+    if is_list:
+        _check_width(table, f"{path}[]", array.flatten(), widths)
