@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from mc2.attestation.claims import RawEvidence
+from mc2.attestation.dcap.folder import COLLATERAL_FILE, QUOTE_FILE
+from mc2.attestation.dcap.folder import read_case as read_quote_case
 from mc2.attestation.nitro.folder import DOCUMENT_FILE, read_nitro_case
 from mc2.attestation.snp.folder import REPORT_FILE, read_snp_case
 from mc2.attestation.tokens.folder import CASE_FILE, read_token_case
@@ -23,6 +25,7 @@ from mc2.formats.fields import from_time
 _FILES: Final = 64
 _FILE_BYTES: Final = 4 * 1024 * 1024
 _TIME_FILE: Final = "expected.json"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHARED: Final = ("amd-roots",)
 """Folders beside the case with certificates that many cases share; their files count as
 `amd-roots/NAME`."""
@@ -38,6 +41,7 @@ class CaseReader:
 
 READERS: Final = (
     CaseReader((REPORT_FILE,), read_snp_case),
+    CaseReader((QUOTE_FILE, COLLATERAL_FILE), read_quote_case),
     CaseReader((DOCUMENT_FILE,), read_nitro_case),
     CaseReader((CASE_FILE,), read_token_case),
 )
@@ -62,7 +66,7 @@ def _read_files(folder: Path) -> dict[str, bytes]:
     try:
         paths = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
         for name in _SHARED:
-            shared = sorted((folder.parent / name).glob("*.pem"))
+            shared = sorted((folder.resolve().parent / name).glob("*.pem"))
             paths |= {f"{name}/{path.name}": path for path in shared}
         if len(paths) > _FILES:
             raise UsageError(f"{folder} has more than {_FILES} files")
@@ -80,9 +84,12 @@ def _read_file(path: Path) -> bytes:
 
 
 def _time(raw: bytes | None) -> datetime | None:
+    """The field `verify_at`: a UTC time in text, or seconds since 1970."""
     try:
         value = json.loads(raw) if raw is not None else None
-    except (ValueError, RecursionError):
-        raise UsageError(f"{_TIME_FILE} is not JSON") from None
-    moment = value.get("verify_at") if isinstance(value, dict) else None
+        moment = value.get("verify_at") if isinstance(value, dict) else None
+        if isinstance(moment, int):
+            return _EPOCH + timedelta(seconds=moment)
+    except (ValueError, RecursionError, OverflowError):
+        raise UsageError(f"{_TIME_FILE} is not JSON with a time") from None
     return from_time(moment, f"verify_at of {_TIME_FILE}") if isinstance(moment, str) else None
