@@ -20,7 +20,7 @@ from mc2.plan.relations import Scan
 
 
 def check_against(
-    checked: CheckedPlan, contract: Contract, manifests: Mapping[str, Manifest], *, at: datetime
+    checked: CheckedPlan, contract: Contract, manifests: Mapping[str, Manifest], at: datetime
 ) -> None:
     """Check a plan against its contract and the manifests of its inputs, by dataset.
 

@@ -1,0 +1,26 @@
+"""What the engine may use of the machine. None of it changes a result."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from mc2.errors import UsageError
+
+_LEAST_MEMORY: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineLimits:
+    """`memory_bytes` bounds DuckDB's memory; nothing is ever written to disk instead.
+
+    Arrow tables that are read or given out, and XGBoost's own memory, come on top: leave about
+    half of the machine to them. `threads` is for DuckDB and XGBoost alike.
+    """
+
+    memory_bytes: int = 4 * 1024 * 1024 * 1024
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def __post_init__(self) -> None:
+        if self.memory_bytes < _LEAST_MEMORY or self.threads < 1:
+            raise UsageError(f"an engine needs {_LEAST_MEMORY} bytes of memory and one thread")

@@ -1,0 +1,40 @@
+"""What goes into an engine and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+
+from mc2.formats.schema import Schema
+
+
+class TableSource(Protocol):
+    """An input of a plan: its columns, and its rows in batches. It may be read several times."""
+
+    @property
+    def schema(self) -> Schema:
+        """The table's columns."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, in order, as `mc2.formats.arrow` maps the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableOutput:
+    """A relation that leaves the engine, in exactly the schema that the plan states."""
+
+    schema: Schema
+    table: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutput:
+    """A model that leaves the engine: XGBoost's JSON, which stock XGBoost loads."""
+
+    raw: bytes
+
+
+Output: TypeAlias = TableOutput | ModelOutput
