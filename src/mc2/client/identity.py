@@ -13,11 +13,9 @@ from typing import Final, Self
 
 from mc2.client.durable import create_file, read_secret_file
 from mc2.crypto.digest import digest_bytes
-from mc2.crypto.kdf import KEY_BYTES, derive
-from mc2.crypto.labels import Label
+from mc2.crypto.kdf import KEY_BYTES
 from mc2.crypto.secret import (
     SALT_BYTES,
-    DataKey,
     ReceivingKey,
     SigningKey,
     lock_with_passphrase,
@@ -67,10 +65,6 @@ class Identity:
     def signed_card(self) -> bytes:
         """The card to hand out."""
         return sign_card(self.card, self.signing)
-
-    def dataset_key(self, key_salt: bytes) -> DataKey:
-        """The data key of the dataset version whose manifest has this salt."""
-        return DataKey(derive(self.master, Label.DATASET_KEY, key_salt))
 
     def close(self) -> None:
         """Overwrite the master secret; the rest dies with the process."""

@@ -108,7 +108,7 @@ class LedgerState:
             case ContractRevoked():
                 self._revoked_contracts.add(event.contract)
             case Approved():
-                self._jobs[event.job_id] = JobRecord(approved=event)
+                self._jobs.setdefault(event.job_id, JobRecord()).approved = event
             case Rejected():
                 self._jobs.setdefault(event.job_id, JobRecord()).ended = "rejected"
             case Revoked():
@@ -187,11 +187,9 @@ class LedgerState:
 
     def _check_approved(self, event: Approved, at: datetime) -> None:
         self.check_in_force(event.contract)
-        if event.job_id in self._jobs:
-            raise LedgerError(
-                f"job {event.job_id} was decided on before",
-                hint="a decision stands; for another one, propose the job again",
-            )
+        job = self._jobs.get(event.job_id)
+        if job is not None:
+            self._check_renewal(job, event)
         if at > event.not_after:
             raise ApprovalError("the approval would end before it begins")
         # What a lost ledger knew of older jobs is lost: their attempts may have had grants.
@@ -202,6 +200,17 @@ class LedgerState:
                 f"job {event.job_id} was proposed before this ledger took the place of a lost one",
                 hint="propose the job again",
             )
+
+    def _check_renewal(self, job: JobRecord, event: Approved) -> None:
+        """An approval may be given again, with another end; its grants still count."""
+        before = job.approved
+        if job.ended or before is None:
+            raise LedgerError(
+                f"job {event.job_id} was {job.ended} here before",
+                hint="that stands; to run it after all, propose it again",
+            )
+        if (before.contract, before.plan) != (event.contract, event.plan):
+            raise LedgerError(f"job {event.job_id} was approved here for another plan or contract")
 
     def _check_granted(self, event: Granted, at: datetime) -> None:
         self.check_may_grant(event.context, at)

@@ -17,7 +17,7 @@ from mc2.crypto.labels import Label
 from mc2.crypto.signatures import VERIFY_KEY_BYTES, VerifyKey
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, encode
-from mc2.formats.envelope import PayloadType
+from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.fields import (
     Fields,
     check_name,
@@ -27,7 +27,7 @@ from mc2.formats.fields import (
 )
 from mc2.formats.job import JOB_ID_BYTES
 from mc2.formats.limits import LIMITS
-from mc2.formats.statement import Statement
+from mc2.formats.statement import Statement, Verified
 
 NONCE_BYTES: Final = 32
 BOOT_ID_BYTES: Final = 16
@@ -212,6 +212,19 @@ class Evidence(Statement):
             endorsements={n: named.base64(n, LIMITS.evidence_bytes) for n in endorsements},
             runtime_data=RuntimeData.read(fields.value("runtime_data")),
         )
+
+
+def verify_evidence(raw: bytes) -> Verified[Evidence]:
+    """Check that evidence is signed by the very key that its runtime data name.
+
+    Whether that key is an enclave's is for the evidence itself to prove.
+
+    Raises: FormatError, SignatureError.
+    """
+    envelope = Envelope.parse(raw, Evidence.PAYLOAD_TYPE, Evidence.LIMIT)
+    evidence = Evidence.parse(envelope.payload)
+    envelope.verify({ENCLAVE: evidence.runtime_data.signing_key})
+    return Verified(evidence, envelope.payload_digest, raw)
 
 
 @dataclass(frozen=True, slots=True)

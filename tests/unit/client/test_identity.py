@@ -147,15 +147,6 @@ def test_refuses_a_bad_name():
         Identity.generate("Clinic A", "")
 
 
-def test_each_salt_gives_another_data_key_and_the_same_salt_the_same(identity):
-    keys = {bytes(identity.dataset_key(bytes([n]) * 32).raw) for n in range(4)}
-    assert len(keys) == 4
-    first = identity.dataset_key(bytes(32)).commitment()
-    assert identity.dataset_key(bytes(32)).commitment() == first
-    other = Identity.generate("clinic_a", "")
-    assert other.dataset_key(bytes(32)).commitment() != first
-
-
 def test_close_wipes_the_master_secret():
     identity = Identity.generate("clinic_a", "")
     identity.close()

@@ -177,15 +177,32 @@ def test_no_grant_after_an_end(approved, end):
         approved.record(end, AT)
 
 
-def test_a_decision_stands(approved):
-    with pytest.raises(LedgerError, match="decided on before"):
-        approved.record(APPROVED, AT)
+def test_a_rejection_stands(approved):
     rejected = Rejected(job_id="0b" * 16, rejection=digest(b"r"))
     approved.record(rejected, AT)
-    with pytest.raises(LedgerError, match="decided on before"):
+    with pytest.raises(LedgerError, match="rejected here before"):
         approved.record(replace(APPROVED, job_id="0b" * 16), AT)
     with pytest.raises(LedgerError):
         approved.record(rejected, AT)
+    approved.record(Revoked(job_id=JOB), AT)
+    with pytest.raises(LedgerError, match="revoked here before"):
+        approved.record(APPROVED, AT)
+
+
+def test_an_approval_can_be_renewed_and_grants_still_count(approved):
+    approved.record(granted(1), AT)
+    later = LATER + timedelta(days=1)
+    approved.record(replace(APPROVED, not_after=later, max_attempts=2), AT)
+    with pytest.raises(LedgerError, match="has had its grant"):
+        approved.record(granted(1), LATER)
+    approved.record(granted(2), later)
+    with pytest.raises(ApprovalError, match="2 attempts"):
+        approved.record(granted(3), AT)
+
+
+def test_an_approval_is_never_moved_to_another_plan(approved):
+    with pytest.raises(LedgerError, match="another plan"):
+        approved.record(replace(APPROVED, plan=digest(b"another plan")), AT)
 
 
 def test_an_approval_that_has_ended_is_none(ledger):
