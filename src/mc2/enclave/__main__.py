@@ -1,0 +1,216 @@
+"""`mc2-enclave`: the worker process. Starts, warms up, gives up its privileges, serves hosts.
+
+Exit codes are those of `mc2.errors`: 0 when its only host hung up, 2 for wrong arguments, 8 where
+the machine has no TEE, 19 where the process cannot be confined.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from mc2.attestation.claims import Collector
+from mc2.confine import confine
+from mc2.enclave.channel import Channel
+from mc2.enclave.code_identity import code_identity
+from mc2.enclave.hardening import keep_memory_private, keep_outputs
+from mc2.enclave.listener import Listener, listen
+from mc2.enclave.server import Server
+from mc2.enclave.session import JobSession
+from mc2.enclave.warm_up import warm_up
+from mc2.engine.limits import EngineLimits
+from mc2.errors import AttestationError, Mc2Error, UsageError
+from mc2.formats.address import parse_address
+from mc2.formats.release import BOOT_ID_BYTES
+from mc2.formats.worker import Ready
+from mc2.plan.packages import PACKAGES
+from mc2.version import VERSION
+
+UNCONFINED_WARNING: Final = (
+    "UNCONFINED: the worker kept the privileges of its user; a flaw in it reaches the machine"
+)
+_INTERRUPTED: Final = 130
+
+Log = Callable[[str], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the worker; its exit code."""
+    asked = _parser().parse_args(arguments)
+    log = keep_outputs()
+    _report_crashes_without_values(log)
+    try:
+        _run(asked, log)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Mc2Error as error:
+        log(f"mc2-enclave: {error}")
+        if error.hint:
+            log(f"  {error.hint}")
+        return error.exit_code
+    return 0
+
+
+def _run(asked: argparse.Namespace, log: Log) -> None:
+    in_force = list(keep_memory_private())
+    code = code_identity()
+    collector, warnings = _collector(asked, code)
+    listener = listen(parse_address(asked.listen))
+    limits = EngineLimits(memory_bytes=asked.memory_bytes, threads=asked.threads)
+    warm_up(limits)
+    if asked.unsafe_unconfined:
+        warnings += (UNCONFINED_WARNING,)
+    else:
+        in_force += confine(allow_threads=True, memory_bytes=None, cpu_seconds=None)
+    # Nothing below opens a file or imports a module: from here on neither works.
+    log(f"mc2-enclave {VERSION} listens at {listener.address}, tier {collector.tier.word}")
+    for line in (*in_force, *warnings):
+        log(f"  {line}")
+    boot_id = secrets.token_hex(BOOT_ID_BYTES)
+    ready = Ready(
+        boot_id=boot_id,
+        kind=collector.kind,
+        tier=collector.tier.word,
+        code=code,
+        packages={name: code[name] for name in PACKAGES},
+        warnings=warnings,
+    )
+    server = Server(
+        lambda: JobSession(collector, code, warnings, boot_id, limits=limits), ready, log
+    )
+    _serve(listener, server)
+
+
+def _serve(listener: Listener, server: Server) -> None:
+    for connection in listener.connections():
+        channel = Channel(connection)
+        if listener.inherited:
+            # Without the host that started it there is nobody to compute for, nor to hand
+            # results to: keys and plaintext go with the process, even in mid-job.
+            channel.when_host_is_gone(lambda: os._exit(0))
+        server.serve(channel)
+
+
+def _collector(
+    asked: argparse.Namespace, code: Mapping[str, str]
+) -> tuple[Collector, tuple[str, ...]]:
+    """What proves to owners which code this is, and what receipts must warn of."""
+    if asked.tee == "simulated":
+        return _simulated(asked, code)
+    if asked.unsafe_simulation or asked.simulated_root:
+        raise UsageError(
+            "flags of the simulation, and no --tee simulated",
+            hint="say --tee simulated too, or leave the flags out",
+        )
+    raise AttestationError(
+        "this machine has no TEE that this version of mc2 can use",
+        hint="for a demonstration that protects nothing: --tee simulated --unsafe-simulation",
+    )
+
+
+def _simulated(
+    asked: argparse.Namespace, code: Mapping[str, str]
+) -> tuple[Collector, tuple[str, ...]]:
+    if not asked.unsafe_simulation or asked.simulated_root is None:
+        raise UsageError(
+            "simulated evidence protects nothing: it takes --unsafe-simulation "
+            "and --simulated-root",
+            hint="use it for demonstrations and tests only",
+        )
+    from mc2.attestation.simulated.collector import WARNING, SimulatedCollector
+    from mc2.attestation.simulated.report import measure
+    from mc2.attestation.simulated.root import SimulatedRoot
+
+    root = SimulatedRoot.load(asked.simulated_root)
+    collector = SimulatedCollector(root, measure(code), asked.simulated_platform)
+    return collector, (WARNING,)
+
+
+def _report_crashes_without_values(log: Log) -> None:
+    """A traceback's last line may quote data: say where and what kind, and no more."""
+
+    def report(
+        kind: type[BaseException], _: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        frames = traceback.extract_tb(trace)
+        where = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
+        log(f"mc2-enclave: {kind.__name__} at {where}")
+
+    sys.excepthook = report
+    sys.unraisablehook = lambda said: report(said.exc_type, None, said.exc_traceback)
+    threading.excepthook = lambda said: report(said.exc_type, None, said.exc_traceback)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mc2-enclave",
+        description="An enclave worker: opens, computes and seals jobs that their owners allowed.",
+        epilog="example: mc2-enclave --listen unix:/run/mc2/worker.sock",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--listen",
+        required=True,
+        metavar="ADDRESS",
+        help="unix:/path, tcp:host:port, vsock:cid:port, or fd:number for a given socket",
+    )
+    parser.add_argument(
+        "--tee",
+        choices=("auto", "simulated"),
+        default="auto",
+        help="which hardware proves the code",
+    )
+    usual = EngineLimits()
+    parser.add_argument(
+        "--memory-bytes",
+        type=_positive,
+        default=usual.memory_bytes,
+        help="what a job's engine may use, beside its inputs and outputs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        default=usual.threads,
+        help="how many processors a job may use (default: %(default)s)",
+    )
+    unsafe = parser.add_argument_group("unsafe", "for demonstrations and tests only")
+    unsafe.add_argument(
+        "--unsafe-simulation",
+        action="store_true",
+        help="allow --tee simulated, which proves nothing",
+    )
+    unsafe.add_argument(
+        "--simulated-root",
+        type=Path,
+        metavar="FILE",
+        help="the private test root of the deployment",
+    )
+    unsafe.add_argument(
+        "--simulated-platform",
+        default="local",
+        metavar="NAME",
+        help="the machine it pretends to be",
+    )
+    unsafe.add_argument(
+        "--unsafe-unconfined", action="store_true", help="keep all privileges while serving"
+    )
+    parser.add_argument("--version", action="version", version=f"mc2-enclave {VERSION}")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("not a positive number")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

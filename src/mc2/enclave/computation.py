@@ -1,0 +1,99 @@
+"""The part of a job that sees plaintext: inputs in, outputs out. Steps E16 to E19."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest
+from mc2.enclave.admission import AdmittedJob
+from mc2.enclave.outputs import Unsealed, seal_output
+from mc2.enclave.release import Lease
+from mc2.enclave.tables import SealedTable
+from mc2.engine.limits import EngineLimits
+from mc2.engine.outputs import Output
+from mc2.engine.run import execute
+from mc2.errors import DatasetError, EngineError, Mc2Error
+from mc2.formats.result import Result
+
+ReadChunk = Callable[[Digest], bytes]
+WriteChunk = Callable[[Digest, bytes], None]
+
+_HINT: Final = "try the plan on data of your own; if it works there, report this"
+
+
+class Computation:
+    """One run of an admitted job with its keys, within their lease."""
+
+    def __init__(
+        self,
+        job: AdmittedJob,
+        ciphers: Mapping[str, ChunkCipher],
+        lease: Lease,
+        read_chunk: ReadChunk,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._job = job
+        self._lease = lease
+        self._read_chunk = read_chunk
+        self._progress = progress
+        self._tables = {
+            name: SealedTable(job.manifests[name].value, cipher, self._read)
+            for name, cipher in ciphers.items()
+        }
+
+    def compute(self, limits: EngineLimits) -> Mapping[str, Output]:
+        """E18. Run exactly the plan, then forget the keys of its inputs.
+
+        Raises: EngineError; what reading a table raised, whatever the engine made of that.
+        """
+        try:
+            outputs = execute(self._job.checked, self._tables, limits, self._tell)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told without its text
+            raise self._cause(error) from None
+        finally:
+            for table in self._tables.values():
+                table.close()
+        if outputs.keys() != {o.name for o in self._job.plan.outputs}:
+            raise EngineError("the engine gave other outputs than the plan says", hint=_HINT)
+        return outputs
+
+    def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:
+        """E19. Seal one output for exactly the recipients in the plan."""
+        declared = next(o for o in self._job.plan.outputs if o.name == name)
+        members = self._job.members
+        recipients = {n: members.member(n).card.receiving_key for n in declared.recipients}
+        schema = self._job.checked.schema(declared)
+        unsealed = Unsealed(declared, schema, output)
+        return seal_output(unsealed, self._job.context, recipients, write_chunk)
+
+    def _cause(self, error: Exception) -> Exception:
+        for table in self._tables.values():
+            if table.failure is not None:
+                return table.failure
+        if isinstance(error, Mc2Error):
+            return error
+        if isinstance(error, MemoryError):
+            return EngineError(
+                "the job needs more memory than the enclave has",
+                hint="read or release less, or ask the operator for a larger machine",
+            )
+        # The text of a foreign error may quote data. Its type does not.
+        return EngineError(f"the engine failed with {type(error).__name__}", hint=_HINT)
+
+    def _read(self, name: Digest) -> bytes:
+        self._lease.check()  # E16
+        try:
+            return self._read_chunk(name)
+        except Mc2Error:
+            raise
+        except Exception as error:
+            raise DatasetError(
+                f"the host did not give the chunk {name}: {type(error).__name__}",
+                hint="its owner may upload the dataset again: `mc2 upload`",
+            ) from error
+
+    def _tell(self, text: str) -> None:
+        self._lease.check()  # E16
+        self._progress(text)

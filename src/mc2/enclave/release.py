@@ -1,0 +1,106 @@
+"""Takes the owners' keys out of their grants. Steps E13 to E16 of key-release.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest, same_digest
+from mc2.crypto.secret import DataKey, ReceivingKey
+from mc2.enclave.admission import AdmittedJob
+from mc2.enclave.freshness import FreshJob
+from mc2.errors import CryptoError, DatasetError, GrantError
+from mc2.formats.dataset_open import dataset_cipher
+from mc2.formats.release import Grant, SealedKey
+from mc2.formats.statement import Verified
+
+_HINT: Final = "start the next attempt of the job, so that every owner grants it anew"
+
+
+class Lease:
+    """How long granted keys may be used, by a clock that only runs forward."""
+
+    def __init__(self, seconds: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until = clock() + seconds
+
+    def check(self) -> None:
+        """Refuse to go on once the lease is over. Raises: GrantError."""
+        if self._clock() > self._until:
+            raise GrantError(
+                "the lease of the granted keys is over",
+                hint="start the next attempt with a longer lease, or a smaller job",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedKeys:
+    """What the owners released: a cipher for each dataset, and the shortest lease of all."""
+
+    ciphers: Mapping[str, ChunkCipher]
+    grants: Mapping[str, Verified[Grant]]
+    lease_seconds: int
+
+
+def open_grants(
+    fresh: FreshJob, raw: Mapping[str, bytes], evidence: Digest, key: ReceivingKey
+) -> ReleasedKeys:
+    """Check all grants, then open all keys; `key` is the attempt's, which `evidence` names.
+
+    Raises: FormatError, SignatureError, ContractError, GrantError.
+    """
+    job = fresh.job
+    # E13. Exactly one grant by each owner, for this attempt, this evidence, its own challenge.
+    if raw.keys() != set(job.owners):
+        raise GrantError(f"grants are needed from exactly {', '.join(job.owners)}", hint=_HINT)
+    grants = {name: Grant.verify(raw[name], job.members.key_of) for name in job.owners}
+    for name, grant in grants.items():
+        _check_grant(grant.value, name, fresh, evidence)
+    # Only now, when every grant is in order, is any key opened.
+    ciphers: dict[str, ChunkCipher] = {}
+    for grant in grants.values():
+        for sealed in grant.value.keys:
+            ciphers[sealed.dataset] = _open_key(grant.value, sealed, job, key)
+    # E16. The shortest lease counts.
+    return ReleasedKeys(ciphers, grants, min(g.value.lease_seconds for g in grants.values()))
+
+
+def _check_grant(grant: Grant, name: str, fresh: FreshJob, evidence: Digest) -> None:
+    if grant.owner != name:
+        raise GrantError(f"the grant of {name} is by {grant.owner}", hint=_HINT)
+    if grant.context != fresh.job.context:
+        raise GrantError(
+            f"the grant by {name} is for another job, attempt, plan or contract", hint=_HINT
+        )
+    if not same_digest(grant.evidence, evidence):
+        raise GrantError(f"the grant by {name} is for other evidence", hint=_HINT)
+    if not same_digest(grant.challenge, fresh.challenges[name].digest):
+        raise GrantError(f"the grant by {name} is for another challenge", hint=_HINT)
+    # E14. The keys are those of exactly this owner's inputs, in the versions of the plan.
+    expected = {i.dataset: i.manifest for i in fresh.job.plan.inputs if i.owner == name}
+    if {k.dataset: k.manifest for k in grant.keys} != expected:
+        raise GrantError(
+            f"the grant by {name} is not for exactly the datasets of {name} in the plan",
+            hint=_HINT,
+        )
+
+
+def _open_key(grant: Grant, sealed: SealedKey, job: AdmittedJob, key: ReceivingKey) -> ChunkCipher:
+    # E15. The key was sealed for this grant, and is the one that the manifest commits to.
+    try:
+        opened = key.open(sealed.sealed, grant.key_info(sealed.dataset, sealed.manifest))
+    except CryptoError:
+        raise GrantError(
+            f"the key of {sealed.dataset} was not sealed for this grant and this enclave",
+            hint=_HINT,
+        ) from None
+    try:
+        with DataKey(opened) as data_key:
+            return dataset_cipher(job.manifests[sealed.dataset].value, data_key.raw)
+    except (CryptoError, DatasetError):
+        raise GrantError(
+            f"the key that {grant.owner} granted is not the key of {sealed.dataset}",
+            hint=_HINT,
+        ) from None

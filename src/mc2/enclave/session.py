@@ -1,0 +1,209 @@
+"""Every rule about a job, and no socket and no file. Spec: docs/spec/key-release.md.
+
+The steps E1 to E21 of that page are numbered in the comments, here and in the modules that this
+one puts together: `admission` (E1-E8), `freshness` (E9-E11), `release` (E13-E16), `tables` (E17),
+`computation` (E18) and `outputs` (E19). A session serves one job. Its states only move forward, and
+whatever fails ends it: a host that could try twice inside one attempt could pick.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import IntEnum
+
+from mc2.attestation.claims import Collector
+from mc2.crypto.digest import Digest
+from mc2.crypto.secret import ReceivingKey, SigningKey
+from mc2.enclave.admission import AdmittedJob, admit_job
+from mc2.enclave.computation import Computation, ReadChunk, WriteChunk
+from mc2.enclave.freshness import FreshJob, check_challenges
+from mc2.enclave.release import Lease, ReleasedKeys, open_grants
+from mc2.engine.limits import EngineLimits
+from mc2.errors import JobError
+from mc2.formats.receipt import Receipt
+from mc2.formats.release import Evidence, RuntimeData
+from mc2.formats.result import Result
+from mc2.formats.worker import JobOutcome, OpenedJob
+from mc2.plan.packages import PACKAGES
+
+
+class SessionState(IntEnum):
+    """Where a session stands. It only moves forward; FAILED is the end from everywhere."""
+
+    NEW = 0
+    OPENING = 1
+    OPEN = 2
+    ATTESTING = 3
+    ATTESTED = 4
+    RUNNING = 5
+    DONE = 6
+    FAILED = 7
+
+
+class JobSession:
+    """One job in one enclave: opened once, attested once, run once.
+
+    `code` says what runs here and stands in the receipt; `warnings` too. `clock` must only run
+    forward, in seconds; it measures the lease of the granted keys and nothing else.
+    """
+
+    def __init__(
+        self,
+        collector: Collector,
+        code: Mapping[str, str],
+        warnings: tuple[str, ...],
+        boot_id: str,
+        *,
+        limits: EngineLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._collector = collector
+        self._code = dict(code)
+        self._warnings = warnings
+        self._boot_id = boot_id
+        self._limits = limits or EngineLimits()
+        self._clock = clock
+        self._state = SessionState.NEW
+        self._job: AdmittedJob | None = None
+        self._attempt: _Attempt | None = None
+
+    @property
+    def state(self) -> SessionState:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is done or has failed: no further step is possible."""
+        return self._state >= SessionState.DONE
+
+    def open(self, bundle: bytes) -> OpenedJob:
+        """Check all that people signed about a job; who must challenge. Steps E1 to E8.
+
+        Raises: FormatError, SignatureError, ContractError, PlanError, ApprovalError,
+        DatasetError, PolicyError, AttestationError; JobError out of order.
+        """
+        with self._step(SessionState.OPENING):
+            running = {name: self._code.get(name, "none") for name in PACKAGES}
+            self._job = admit_job(bundle, packages=running, tier=self._collector.tier)
+            return OpenedJob(self._job.owners)
+
+    def attest(self, challenges: Mapping[str, bytes]) -> bytes:
+        """Prove to the owners what this is; signed evidence. Steps E9 to E12.
+
+        Raises: FormatError, SignatureError, ContractError, AttestationError, ApprovalError,
+        PolicyError; JobError out of order.
+        """
+        with self._step(SessionState.ATTESTING):
+            if self._job is None:
+                raise RuntimeError("an open session has a job")
+            fresh = check_challenges(self._job, challenges)
+            # E12. Keys that did not exist before the challenges, for this attempt alone.
+            receiving_key, signing_key = ReceivingKey.generate(), SigningKey.generate()
+            runtime_data = RuntimeData(
+                context=fresh.job.context,
+                boot_id=self._boot_id,
+                receiving_key=receiving_key.public,
+                signing_key=signing_key.public,
+                challenges={name: c.digest for name, c in fresh.challenges.items()},
+            )
+            raw = self._collector.collect(runtime_data.report_data())
+            evidence = Evidence(
+                kind=raw.kind,
+                evidence=raw.evidence,
+                endorsements=raw.endorsements,
+                runtime_data=runtime_data,
+            )
+            self._attempt = _Attempt(fresh, receiving_key, signing_key, evidence.digest)
+            return evidence.sign(signing_key)
+
+    def run(
+        self,
+        grants: Mapping[str, bytes],
+        read_chunk: ReadChunk,
+        write_chunk: WriteChunk,
+        progress: Callable[[str], None],
+    ) -> JobOutcome:
+        """Compute the plan with the owners' keys; sealed results and the receipt. E13 to E21.
+
+        `read_chunk` fetches a sealed chunk by its digest, `write_chunk` keeps one; `progress` is
+        told in words where the job stands.
+
+        Raises: FormatError, SignatureError, ContractError, GrantError, DatasetError, CryptoError,
+        EngineError; JobError out of order; what the callbacks raise.
+        """
+        with self._step(SessionState.RUNNING):
+            if self._attempt is None:
+                raise RuntimeError("an attested session has an attempt")
+            attempt = self._attempt
+            keys = open_grants(attempt.fresh, grants, attempt.evidence, attempt.receiving_key)
+            lease = Lease(keys.lease_seconds, self._clock)
+            work = Computation(attempt.fresh.job, keys.ciphers, lease, read_chunk, progress)
+            outputs = work.compute(self._limits)
+            progress("sealing results")
+            results = {name: work.seal(name, out, write_chunk) for name, out in outputs.items()}
+            receipt = self._receipt(attempt, keys, results)
+            # Nothing is handed out after the lease, however long the last step took.
+            lease.check()
+            raw = {name: result.encode() for name, result in results.items()}
+            return JobOutcome(receipt.sign(attempt.signing_key), raw)
+
+    def close(self) -> None:
+        """End the session and forget its keys, whatever its state."""
+        self._attempt = None
+        self._job = None
+        self._state = SessionState.FAILED if self._state < SessionState.DONE else self._state
+
+    def _receipt(
+        self, attempt: _Attempt, keys: ReleasedKeys, results: Mapping[str, Result]
+    ) -> Receipt:
+        # E20. What ran, for anybody to check offline; equality with the plan, nothing left out.
+        job = attempt.fresh.job
+        return Receipt(
+            context=job.context,
+            tier=self._collector.tier.word,
+            mode=job.plan.mode,
+            evidence=attempt.evidence,
+            inputs={name: m.digest for name, m in job.manifests.items()},
+            approvals={name: a.digest for name, a in job.approvals.items()},
+            grants={name: g.digest for name, g in keys.grants.items()},
+            code=self._code,
+            warnings=self._warnings,
+            outputs={name: result.digest for name, result in results.items()},
+        )
+
+    @contextmanager
+    def _step(self, during: SessionState) -> Iterator[None]:
+        """Take one step from the state before `during` to the one after it, or end the session."""
+        if self._state != during - 1:
+            was = self._state.name.lower()
+            self.close()
+            raise JobError(
+                f"the session was {was}, which does not allow this; now it is over",
+                hint="start the next attempt of the job",
+            )
+        self._state = during
+        try:
+            yield
+        except BaseException:
+            self.close()  # E21
+            raise
+        self._state = SessionState(during + 1)
+        if self._state is SessionState.DONE:
+            self._job = self._attempt = None  # E21
+
+
+class _Attempt:
+    """The fresh keys of an attempt, and the evidence that names them."""
+
+    __slots__ = ("evidence", "fresh", "receiving_key", "signing_key")
+
+    def __init__(
+        self, fresh: FreshJob, receiving_key: ReceivingKey, signing_key: SigningKey, name: Digest
+    ) -> None:
+        self.fresh = fresh
+        self.receiving_key = receiving_key
+        self.signing_key = signing_key
+        self.evidence = name

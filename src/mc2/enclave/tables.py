@@ -1,0 +1,54 @@
+"""The job's inputs as the engine reads them: sealed chunks, opened one at a time. Step E17."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest
+from mc2.errors import Mc2Error
+from mc2.formats.dataset_open import open_rows
+from mc2.formats.manifest import Manifest
+from mc2.formats.schema import Schema
+
+
+class SealedTable:
+    """One input: a source of rows that are checked and opened as they are read.
+
+    `failure` keeps what went wrong while reading. Engines pass rows through foreign code, which
+    may turn our errors into its own; with it the session still reports the true one.
+    """
+
+    def __init__(
+        self, manifest: Manifest, cipher: ChunkCipher, read_chunk: Callable[[Digest], bytes]
+    ) -> None:
+        self._manifest = manifest
+        self._cipher: ChunkCipher | None = cipher
+        self._read_chunk = read_chunk
+        self.failure: Mc2Error | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The table's columns."""
+        return self._manifest.schema
+
+    @property
+    def row_bound(self) -> int:
+        """No more rows than these."""
+        return self._manifest.row_bound
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, in order. Raises: DatasetError, CryptoError, FormatError, GrantError."""
+        if self._cipher is None:
+            raise RuntimeError("the table was closed")
+        try:
+            yield from open_rows(self._cipher, self._manifest, self._read_chunk)
+        except Mc2Error as error:
+            self.failure = error
+            raise
+
+    def close(self) -> None:
+        """Forget the key."""
+        self._cipher = None

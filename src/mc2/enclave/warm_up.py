@@ -1,0 +1,1 @@
+"""Loads all that a job may need, while the process may still open files."""
