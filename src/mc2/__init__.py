@@ -1,1 +1,29 @@
-"""Secure collaborative analytics and machine learning."""
+"""Secure collaborative analytics and machine learning: joint SQL and XGBoost, nothing revealed.
+
+Scripts use `mc2.Job` and `mc2.xgboost`. Names are loaded when they are first used, so that
+`import mc2` costs nothing. Their types stand in `__init__.pyi`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from mc2.version import VERSION
+
+__version__ = VERSION
+__all__ = ["Job", "Table", "__version__", "errors", "xgboost"]
+
+_HOMES = {"Job": "mc2.planner.job", "Table": "mc2.planner.tables"}
+_MODULES = ("errors", "xgboost")
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"mc2.{name}")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'mc2' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -69,8 +69,8 @@ _ALLOWED: Final = (
     "exit", "exit_group", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn",
     "rt_sigtimedwait", "sigaltstack",
     # questions about itself
-    "clock_getres", "clock_gettime", "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgrp",
-    "getpid", "getppid", "getrandom", "getrlimit", "getresgid", "getresuid", "getrusage",
+    "clock_getres", "clock_gettime", "getcpu", "getegid", "geteuid", "getgid", "getgroups",
+    "getpgrp", "getpid", "getppid", "getrandom", "getrlimit", "getresgid", "getresuid", "getrusage",
     "gettid", "gettimeofday", "getuid", "sched_get_priority_max", "sched_get_priority_min",
     "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sysinfo", "time", "times",
     "uname",

@@ -1,0 +1,99 @@
+"""The process in which scripts are compiled: one request on stdin, one answer on stdout.
+
+Everything that a script can need is loaded before the walls go up; afterwards the process opens
+no file, no socket and no program, and ends after half a minute of processor time.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from mc2.confine import confine
+from mc2.crypto.digest import digest
+from mc2.errors import Mc2Error, PlanError
+from mc2.formats.canonical import Json, decode, encode
+from mc2.formats.fields import Fields
+from mc2.formats.limits import LIMITS
+from mc2.formats.schema import Column, DataType, Schema
+from mc2.plan.packages import package_versions
+from mc2.planner.catalog import Catalog, CatalogTable
+from mc2.planner.script import ANSWER, REQUEST, REQUEST_BYTES, compile_here
+
+_MEMORY_BYTES: Final = 2 * 1024**3
+_CPU_SECONDS: Final = 30
+
+_WARM_UP: Final = '''
+import mc2
+job = mc2.Job("warm up")
+t = job.sql("""
+    WITH w AS (SELECT k, CASE WHEN x > 1.5 THEN 'a' END AS c, x FROM p.t WHERE k IN (1, 2))
+    SELECT w.k, count(*) AS n, avg(w.x) AS x FROM w LEFT JOIN p.t USING (k)
+    GROUP BY w.k HAVING count(*) > 1
+    UNION ALL SELECT k, CAST(1 AS BIGINT), x FROM p.t
+    ORDER BY n DESC LIMIT 3
+""")
+d = mc2.xgboost.DMatrix(t, label="n")
+m = mc2.xgboost.train({"max_depth": 3}, d, evals=[(d, f"{1}")])
+job.release("h", m.history(), to=["p"])
+job.release("p", m.predict(d), to=["p"])
+'''
+
+
+def main() -> int:
+    """Read a request, put up the walls, compile, answer."""
+    raw = sys.stdin.buffer.read(REQUEST_BYTES + 1)
+    sys.stdout.buffer.write(encode(_answer(raw)))
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _answer(raw: bytes) -> Json:
+    try:
+        fields = Fields(decode(raw, REQUEST_BYTES, "a request"), "a request")
+        fields.type(REQUEST)
+        script = fields.text("script", LIMITS.script_bytes)
+        name = fields.text("name")
+        catalog = Catalog.read(fields.value("catalog"))
+        unconfined = fields.boolean("unconfined")
+        fields.done()
+        packages = package_versions()  # reads files, which is over after the next lines
+        _warm_up()
+        if not unconfined:
+            confine(allow_threads=False, memory_bytes=_MEMORY_BYTES, cpu_seconds=_CPU_SECONDS)
+        plan = compile_here(script, name=name, catalog=catalog, packages=packages)
+    except Mc2Error as error:
+        return {"type": ANSWER, "done": False, "error": _described(error)}
+    return {"type": ANSWER, "done": True, "plan": plan.json()}
+
+
+def _described(error: Mc2Error) -> Json:
+    line, column = 0, 0
+    message = str(error)
+    if isinstance(error, PlanError):
+        line, column = error.line, error.column
+        message = message.removeprefix(f"line {line}, column {column}: ")
+    return {
+        "code": error.code,
+        "message": message[: LIMITS.note_bytes],
+        "hint": error.hint[: LIMITS.note_bytes],
+        "line": line,
+        "column": column,
+    }
+
+
+def _warm_up() -> None:
+    """Compile a script of our own, so that whatever loads itself late is loaded."""
+    columns = (Column("k", DataType("int32")), Column("x", DataType("double")))
+    table = CatalogTable(manifest=digest(b"table"), owner="p", schema=Schema(columns), row_bound=8)
+    catalog = Catalog(
+        contract=digest(b"contract"),
+        name="warm_up",
+        members={"p": ("analyst", "owner", "recipient")},
+        datasets={"p.t": table},
+    )
+    compile_here(_WARM_UP, name="warm_up.py", catalog=catalog)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a script is written with: a job, its tables, and what it releases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mc2.errors import FormatError, PlanError, UsageError
+from mc2.planner.learning import Booster
+from mc2.planner.tables import Table
+
+_TITLE_LENGTH: Final = 200
+_MODES: Final = ("encrypted",)
+
+
+class Job:
+    """One computation that all owners agree on. A script makes exactly one.
+
+    `title` is one line that says what it is for; every reviewer reads it. `mode` is how the
+    enclave computes: `encrypted` keeps data from everybody outside it.
+    """
+
+    __slots__ = ("_draft",)
+
+    def __init__(self, title: str, *, mode: str = "encrypted") -> None:
+        from mc2.planner.draft import current_draft
+
+        draft = current_draft()
+        if draft is None:
+            raise UsageError(
+                "a job describes work for enclaves, and is made while a script is compiled",
+                hint="save the script, then `mc2 propose script.py`",
+            )
+        if not isinstance(title, str) or not 1 <= len(title) <= _TITLE_LENGTH or "\n" in title:
+            raise PlanError(f"a job's title is one line of 1 to {_TITLE_LENGTH} characters")
+        if mode not in _MODES:
+            raise PlanError(f"there is no mode {mode!r}", hint=f"use {' or '.join(_MODES)}")
+        draft.start(title, mode)
+        self._draft = draft
+
+    def table(self, dataset: str) -> Table:
+        """A dataset of the collaboration, `party.table`. Raises: PlanError if there is none."""
+        return Table(self._draft, self._draft.dataset(_text(dataset, "a dataset")))
+
+    def sql(self, query: str, *, dialect: str = "spark", **tables: Table) -> Table:
+        """The result of a query in Spark's SQL.
+
+        Datasets are written `party.table`. An earlier result is handed over by name and written
+        in braces: `job.sql("SELECT ... FROM {visits}", visits=visits)`.
+
+        Raises: PlanError, with the line and column of what cannot be planned.
+        """
+        given = {name: self._own(name, table) for name, table in tables.items()}
+        node = self._draft.query(_text(query, "a query"), given, _text(dialect, "a dialect"))
+        return Table(self._draft, node)
+
+    def view(self, name: str, table: Table) -> Table:
+        """Give a table a name that later queries may use in FROM. Raises: PlanError."""
+        self._draft.view(_name(name, "a view's name"), self._own(name, table))
+        return table
+
+    def release(self, name: str, value: Table | Booster, to: Sequence[str]) -> None:
+        """Let a table or a model leave the enclave, sealed for some members and nobody else.
+
+        Raises: PlanError if a recipient is not one under the contract, or the name is taken.
+        """
+        from mc2.plan.plan import PlanOutput
+
+        parties = [to] if isinstance(to, str) else to
+        if not isinstance(parties, (list, tuple)) or not parties:
+            raise PlanError("to= names at least one member", hint='write to=["clinic_a"]')
+        recipients = tuple(sorted({_name(party, "a recipient") for party in parties}))
+        if isinstance(value, Table):
+            kind, node = "table", self._own("value", value)
+        elif isinstance(value, Booster):
+            kind, node = "model", value._node  # noqa: SLF001 - one API in two modules
+        else:
+            raise PlanError(
+                f"a {type(value).__name__} cannot be released", hint="release a table or a model"
+            )
+        output = PlanOutput(
+            name=_name(name, "a result's name"), node=node, kind=kind, recipients=recipients
+        )
+        self._draft.release(output)
+
+    def _own(self, name: str, table: object) -> int:
+        if not isinstance(table, Table):
+            raise PlanError(f"{name}= is a {type(table).__name__}, not a table")
+        return table._node  # noqa: SLF001 - one API
+
+    def __repr__(self) -> str:
+        return "Job()"
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise PlanError(f"{what} is given as text, not as a {type(value).__name__}")
+    return value
+
+
+def _name(value: object, what: str) -> str:
+    from mc2.formats.fields import check_name
+
+    try:
+        return check_name(_text(value, what), what)
+    except FormatError as error:
+        raise PlanError(str(error), hint=error.hint) from None

@@ -1,0 +1,172 @@
+"""Drops the columns that no output needs, so that a plan reads no more than it must.
+
+What a plan scans is what owners read in a review and what their usage policies are held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from mc2.plan.build import PlanBuilder, renumbered
+from mc2.plan.expressions import ColumnRef, columns_of
+from mc2.plan.models import Matrix, Predict
+from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
+from mc2.plan.relations import (
+    Aggregate,
+    Distinct,
+    Filter,
+    Join,
+    NamedExpression,
+    Project,
+    Scan,
+    Sort,
+    Union,
+)
+
+Needs = list[set[str]]
+
+
+def prune(
+    inputs: Sequence[PlanInput],
+    nodes: Sequence[Node],
+    outputs: Sequence[PlanOutput],
+    cheapest: Mapping[str, str],
+) -> tuple[tuple[PlanInput, ...], tuple[Node, ...], tuple[PlanOutput, ...]]:
+    """The same program over fewer columns and inputs.
+
+    `cheapest` names the column of each dataset that is read where only its rows count.
+    """
+    needs = _needs(nodes, outputs)
+    scanned = {n.operation.input for n in nodes if isinstance(n.operation, Scan)}
+    kept_inputs = tuple(source for place, source in enumerate(inputs) if place in scanned)
+    moved = {old: new for new, old in enumerate(sorted(scanned))}
+    builder = PlanBuilder(kept_inputs)
+    places: dict[int, int] = {}
+    for index, node in enumerate(nodes):
+        operation = node.operation
+        if isinstance(operation, Scan):
+            fallback = cheapest[inputs[operation.input].dataset]
+            columns = _kept(operation.columns, needs[index]) or (fallback,)
+            places[index] = builder.add(Scan(moved[operation.input], columns))
+        elif isinstance(operation, Union):
+            chosen = _chosen(node, needs[index])
+            wanted = [[_names(nodes[s])[i] for i in chosen] for s in operation.sources]
+            pairs = zip(operation.sources, wanted, strict=True)
+            sources = tuple(_exactly(builder, places[s], names) for s, names in pairs)
+            places[index] = builder.add(Union(sources))
+        else:
+            smaller = renumbered(_smaller(operation, needs[index]), places)
+            places[index] = _unless_identity(builder, smaller)
+    renamed = [replace(o, node=places[o.node]) for o in outputs]
+    return kept_inputs, *builder.finish(renamed)
+
+
+def _exactly(builder: PlanBuilder, node: int, names: Sequence[str]) -> int:
+    """A node with exactly these columns, in this order: a union goes by place."""
+    return _unless_identity(
+        builder, Project(node, tuple(NamedExpression(n, ColumnRef(n)) for n in names))
+    )
+
+
+def _unless_identity(builder: PlanBuilder, operation: Operation) -> int:
+    """Add an operation, unless it is a projection that changes nothing."""
+    if isinstance(operation, Project):
+        same = tuple(
+            NamedExpression(n, ColumnRef(n)) for n in builder.schema(operation.source).names
+        )
+        if operation.columns == same:
+            return operation.source
+    return builder.add(operation)
+
+
+def _needs(nodes: Sequence[Node], outputs: Sequence[PlanOutput]) -> Needs:
+    """Which columns of each node something reads, from the outputs backwards."""
+    needs: Needs = [set() for _ in nodes]
+    for output in outputs:
+        needs[output.node].update(_names(nodes[output.node]))
+    for index in range(len(nodes) - 1, -1, -1):
+        _pass_down(nodes[index], needs[index], nodes, needs)
+    return needs
+
+
+def _names(node: Node) -> tuple[str, ...]:
+    return () if node.schema is None else node.schema.names
+
+
+def _pass_down(node: Node, needed: set[str], nodes: Sequence[Node], needs: Needs) -> None:
+    """Say what a node needs of each of its sources."""
+    operation = node.operation
+    if isinstance(operation, Distinct):  # whether two rows are one depends on all columns
+        needed.update(_names(node))
+    for source in operation.sources:
+        read = _read(operation, node, needed, nodes[source])
+        needs[source].update(read & set(_names(nodes[source])))
+    if isinstance(operation, Predict):
+        needs[operation.matrix].update(set(operation.keep) & needed)
+
+
+def _read(operation: Operation, node: Node, needed: set[str], source: Node) -> set[str]:
+    """The columns that an operation reads of one source."""
+    found: set[str] = set()
+    match operation:
+        case Project():
+            found.update(*(columns_of(c.expression) for c in _kept_columns(operation, needed)))
+        case Aggregate():
+            found = _aggregate_reads(operation, needed)
+        case Union():
+            names = _names(source)
+            found = {names[i] for i in _chosen(node, needed)}
+        case Filter():
+            found = needed | columns_of(operation.predicate)
+        case Sort():
+            found = needed.union(*(columns_of(k.expression) for k in operation.keys))
+        case Join(on=on):
+            found = needed if on is None else needed | columns_of(on)
+        case Matrix():
+            named = (*operation.features, operation.label, operation.weight)
+            found = needed | {n for n in named if n is not None}
+        case _:
+            found = needed
+    return found
+
+
+def _kept(names: Iterable[str], needed: set[str]) -> tuple[str, ...]:
+    return tuple(n for n in names if n in needed)
+
+
+def _kept_columns(operation: Project, needed: set[str]) -> tuple[NamedExpression, ...]:
+    kept = tuple(c for c in operation.columns if c.name in needed)
+    return kept or operation.columns[:1]  # a relation has at least one column
+
+
+def _aggregate_reads(operation: Aggregate, needed: set[str]) -> set[str]:
+    read = set(operation.keys)
+    for column in _smaller_aggregate(operation, needed).aggregates:
+        conditions = () if column.where is None else (column.where,)
+        read.update(*(columns_of(e) for e in (*column.arguments, *conditions)))
+    return read
+
+
+def _smaller_aggregate(operation: Aggregate, needed: set[str]) -> Aggregate:
+    kept = tuple(a for a in operation.aggregates if a.name in needed)
+    if not kept and not operation.keys:
+        kept = operation.aggregates[:1]
+    return replace(operation, aggregates=kept)
+
+
+def _smaller(operation: Operation, needed: set[str]) -> Operation:
+    match operation:
+        case Project():
+            return replace(operation, columns=_kept_columns(operation, needed))
+        case Aggregate():
+            return _smaller_aggregate(operation, needed)
+        case Predict():
+            return replace(operation, keep=_kept(operation.keep, needed))
+        case _:
+            return operation
+
+
+def _chosen(union: Node, needed: set[str]) -> list[int]:
+    """The places of a union's columns that are needed, at least one."""
+    return [i for i, name in enumerate(_names(union)) if name in needed] or [0]

@@ -1,0 +1,531 @@
+"""SELECT, UNION and WITH to nodes of a plan. Spec: docs/reference/sql.md.
+
+Each clause becomes its own node, in SQL's order: FROM and joins, WHERE, GROUP BY, HAVING, SELECT,
+DISTINCT, ORDER BY, LIMIT. Nothing is reordered to be faster (the engine does that); the only
+rewrites are those that the plan's readers gain from. What is not understood whole is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot import exp
+
+from mc2.errors import FormatError, PlanError
+from mc2.formats.schema import DataType
+from mc2.plan.build import PlanBuilder
+from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
+from mc2.plan.relations import (
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    NamedExpression,
+    Project,
+    Sort,
+    SortKey,
+    Union,
+)
+from mc2.plan.types import common_type
+from mc2.planner.from_clause import Found, FromClause, bind_from
+from mc2.planner.grouping import Grouped, Grouping, has_aggregate, refuse_aggregates
+from mc2.planner.names import Scope, Source, Visible, same
+from mc2.planner.scalar import Scalars
+from mc2.planner.sql_text import QueryText, parse_query, refuse_others
+from mc2.planner.typed import Typed, all_true, convert, typed, unify
+
+_SELECT_PARTS: Final = (
+    "with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", "order",
+    "limit", "offset",
+)  # fmt: skip
+_UNION_PARTS: Final = ("with_", "this", "expression", "distinct", "order", "limit", "offset")
+_LONGEST_NAME: Final = 255
+
+
+def plan_query(
+    text: str,
+    builder: PlanBuilder,
+    datasets: Callable[[str], int],
+    names: Mapping[str, int],
+    *,
+    given: Sequence[str] = (),
+    dialect: str = "spark",
+) -> int:
+    """Add a query's nodes and give the place of its result.
+
+    `datasets` gives the scan of `party.table`; `names` are earlier results that FROM may name;
+    `given` are those of them that stand as `{name}`. Raises: PlanError with line and column.
+    """
+    tree, where = parse_query(text, given, dialect)
+    for node in tree.find_all(exp.CTE):
+        if node.alias in given:
+            raise where.error(node, f"{node.alias!r} names a table given to this query, too")
+    planner = _Planner(where, builder, datasets, dict(names))
+    try:
+        return planner.query(tree)
+    except RecursionError:
+        raise PlanError("the query nests too deeply", hint="name inner parts with WITH") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One column of a result: its name, its value over the rows below, and its syntax."""
+
+    name: str
+    value: Typed
+    node: exp.Expr
+
+
+class _Planner:
+    def __init__(
+        self,
+        where: QueryText,
+        builder: PlanBuilder,
+        datasets: Callable[[str], int],
+        names: Mapping[str, int],
+    ) -> None:
+        self._where = where
+        self._builder = builder
+        self._datasets = datasets
+        self._names = {name.casefold(): node for name, node in names.items()}
+
+    # What stands in FROM (the protocol `Tables`).
+
+    def table(self, node: exp.Table) -> Found:
+        """A dataset, a view, or a WITH query. Raises: PlanError."""
+        parts = [part.name for part in node.parts]
+        if len(parts) == 1:
+            found = self._names.get(parts[0].casefold())
+            if found is None:
+                raise self._where.error(
+                    node,
+                    f"there is no table {parts[0]!r} here",
+                    "datasets are written party.table; results need job.view(name, table)",
+                )
+            return Found(found, parts[0], None)
+        name = ".".join(parts).casefold()
+        try:
+            return Found(self._datasets(name), parts[-1], name)
+        except PlanError as error:
+            raise self._where.error(node, str(error), error.hint) from None
+
+    def query(self, node: exp.Query) -> int:
+        """Plan a query with its WITH clause. Raises: PlanError."""
+        outer = dict(self._names)
+        try:
+            self._bind_with(node.args.get("with_"))
+            match node:
+                case exp.Subquery():
+                    refuse_others(self._where, node, ("this", "with_"), "brackets")
+                    return self.query(node.this)
+                case exp.Select():
+                    return self._select(node)
+                case exp.Union():
+                    return self._union(node)
+                case _:
+                    hint = "LEFT SEMI JOIN and LEFT ANTI JOIN do what INTERSECT and EXCEPT do"
+                    raise self._where.error(node, f"{node.key.upper()} may not stand here", hint)
+        finally:
+            self._names = outer
+
+    def _bind_with(self, clause: exp.With | None) -> None:
+        if clause is None:
+            return
+        refuse_others(self._where, clause, ("expressions",), "WITH")
+        seen: set[str] = set()
+        for part in clause.expressions:
+            refuse_others(self._where, part, ("this", "alias"), "WITH")
+            name = part.alias.casefold()
+            if name in seen:
+                raise self._where.error(part, f"WITH defines {part.alias!r} twice")
+            seen.add(name)
+            node = self.query(part.this)
+            columns = [c.name for c in part.args["alias"].columns]
+            self._names[name] = self._renamed(part, node, columns) if columns else node
+
+    def _renamed(self, part: exp.Expr, node: int, names: Sequence[str]) -> int:
+        old = self._builder.schema(node).names
+        if len(old) != len(names):
+            raise self._where.error(
+                part, f"the query has {len(old)} columns, and {len(names)} names are given"
+            )
+        pairs = [(new, ColumnRef(o)) for new, o in zip(names, old, strict=True)]
+        return self._project(node, pairs, part)
+
+    # SELECT
+
+    def _select(self, select: exp.Select) -> int:
+        refuse_others(self._where, select, _SELECT_PARTS, "a SELECT")
+        tables = bind_from(select, self._where, self._builder, self)
+        node = self._filtered(select, tables)
+        group, having = select.args.get("group"), select.args.get("having")
+        aggregated = group or having or any(has_aggregate(e) for e in select.expressions)
+        if aggregated or _order_has_aggregate(select):
+            return self._aggregated(select, tables.scope, node)
+        rows = self._rows(tables.scope, "SELECT")
+        items = self._items(select, tables.scope, rows.bind)
+        keys = self._order_keys(select, items, rows)
+        return self._finished(select, node, items, [i.value.expression for i in items], keys)
+
+    def _rows(self, scope: Scope, clause: str) -> Scalars:
+        refused = refuse_aggregates(self._where, clause)
+        return Scalars(self._where, scope.columns, scope.resolve, refused)
+
+    def _filtered(self, select: exp.Select, tables: FromClause) -> int:
+        clause = select.args.get("where")
+        parts = list(clause.this.flatten()) if clause and isinstance(clause.this, exp.And) else []
+        if clause and not parts:
+            parts = [clause.this]
+        memberships = [p.unnest() for p in parts if _is_membership(p)]
+        rows = self._rows(tables.scope, "WHERE")
+        conditions: list[Expression] = []
+        for part in parts:
+            if not _is_membership(part):
+                found = rows.condition(part, "a condition of WHERE").expression
+                if isinstance(found, Call) and found.function == "and":
+                    conditions.extend(found.arguments)
+                else:
+                    conditions.append(found)
+        node, left = tables.join(conditions)
+        if left:
+            node = self._builder.add(Filter(node, all_true(left)))
+        for membership in memberships:
+            node = self._member(node, membership, rows)
+        return node
+
+    def _member(self, node: int, test: exp.Expr, rows: Scalars) -> int:
+        """`x IN (SELECT ...)` as a condition of its own keeps the rows that match: a semi join."""
+        value = rows.bind(test.this)
+        inner = self.query(test.args["query"])
+        schema = self._builder.schema(inner)
+        if len(schema) != 1:
+            raise self._where.error(test, "the subquery after IN must have one column")
+        taken = {n.casefold() for n in self._builder.schema(node).names}
+        name = next(n for i in range(1, 10**6) if (n := f"in_{i}") not in taken)
+        renamed = self._builder.add(Project(inner, (NamedExpression(name, _only(schema.names)),)))
+        columns = {**rows.columns, name: self._builder.schema(renamed).columns[0]}
+        try:
+            a, b = unify([value, typed(ColumnRef(name), columns)], columns)
+        except PlanError as error:
+            raise self._where.error(test, str(error), error.hint) from None
+        return self._builder.add(
+            Join(node, renamed, "semi", Call("eq", (a.expression, b.expression)))
+        )
+
+    def _items(
+        self, select: exp.Select, scope: Scope, bind: Callable[[exp.Expr], Typed]
+    ) -> list[_Item]:
+        items: list[_Item] = []
+        for node in select.expressions:
+            star = node.this if isinstance(node, exp.Column) else node
+            if isinstance(star, exp.Star):
+                refuse_others(self._where, star, (), "SELECT *")
+                qualifier = [p.name for p in node.parts[:-1]] if node is not star else []
+                items.extend(
+                    _Item(c.name, typed(c.expression, scope.columns), node)
+                    for c in scope.star(node, qualifier)
+                )
+                continue
+            inner = node.this if isinstance(node, exp.Alias) else node
+            value = bind(inner)
+            if value.untyped:
+                raise self._where.error(node, "NULL has no type here", "write CAST(NULL AS STRING)")
+            items.append(_Item(self._item_name(node, inner, scope), value, node))
+        for number, item in enumerate(items):
+            if any(same(item.name, other.name) for other in items[:number]):
+                raise self._where.error(
+                    item.node, f"two columns are called {item.name!r}", "name one: AS other"
+                )
+        return items
+
+    def _item_name(self, node: exp.Expr, inner: exp.Expr, scope: Scope) -> str:
+        if isinstance(node, exp.Alias):
+            return str(node.alias)
+        if isinstance(inner, exp.Column):
+            found = scope.find(inner)
+            return found[0][1].name if found else inner.name
+        # As Spark does, the text itself names the column.
+        text = inner.sql(dialect="spark", normalize_functions=False)
+        return " ".join(text.split())[:_LONGEST_NAME]
+
+    # GROUP BY
+
+    def _aggregated(self, select: exp.Select, scope: Scope, node: int) -> int:
+        rows = self._rows(scope, "GROUP BY")
+        grouping = Grouping(self._where, self._rows(scope, "an aggregate"))
+        for key in self._group_keys(select, scope, rows):
+            grouping.add_key(key)
+        values = Scalars(self._where, grouping.columns, scope.resolve, grouping.bind_aggregate)
+        items = self._items(select, scope, values.bind)
+        having = self._having(select, scope, grouping, items)
+        keys = self._order_keys(select, items, values)
+        wanted = {i.value.expression: i.name for i in items}
+        grouped = grouping.build(self._builder, node, wanted)
+        seen = scope.first_seen
+        node = grouped.node
+        if having is not None:
+            clause = select.args["having"]
+            node = self._builder.add(Filter(node, grouped.rewrite(having.expression, clause, seen)))
+        expressions = [grouped.rewrite(i.value.expression, i.node, seen) for i in items]
+        keys = [_rewritten_key(k, grouped, select, seen) for k in keys]
+        return self._finished(select, node, items, expressions, keys)
+
+    def _group_keys(self, select: exp.Select, scope: Scope, rows: Scalars) -> list[Typed]:
+        group = select.args.get("group")
+        if group is None:
+            return []
+        refuse_others(self._where, group, ("expressions",), "GROUP BY")
+        return [self._group_key(part, select, scope, rows) for part in group.expressions]
+
+    def _group_key(self, part: exp.Expr, select: exp.Select, scope: Scope, rows: Scalars) -> Typed:
+        place = _ordinal(part)
+        if place is not None:
+            part = self._at(select, part, place)
+        elif isinstance(part, exp.Column) and not scope.find(part) and not part.table:
+            # Spark: a column of the tables comes first, then a name given in SELECT.
+            part = next(
+                (e.this for e in select.expressions if same(e.alias or "", part.name)), part
+            )
+        value = rows.bind(part)
+        if value.untyped or not columns_of(value.expression):
+            raise self._where.error(part, "a grouping key must name a column")
+        return value
+
+    def _at(self, select: exp.Select, part: exp.Expr, place: int) -> exp.Expr:
+        items: list[exp.Expr] = select.expressions
+        if not 1 <= place <= len(items) or any(_is_star(e) for e in items):
+            raise self._where.error(part, f"SELECT has no column number {place}", "name the column")
+        chosen = items[place - 1]
+        return chosen.this if isinstance(chosen, exp.Alias) else chosen
+
+    def _having(
+        self, select: exp.Select, scope: Scope, grouping: Grouping, items: Sequence[_Item]
+    ) -> Typed | None:
+        clause = select.args.get("having")
+        if clause is None:
+            return None
+
+        def resolve(node: exp.Column) -> Typed:
+            # Spark: a grouping key comes first, then a name given in SELECT.
+            found = scope.resolve(node) if scope.find(node) else None
+            if found is not None and grouping.is_key(found):
+                return found
+            named = [i.value for i in items if not node.table and same(i.name, node.name)]
+            return named[0] if named else scope.resolve(node)
+
+        values = Scalars(self._where, grouping.columns, resolve, grouping.bind_aggregate)
+        return values.condition(clause.this, "HAVING")
+
+    # ORDER BY, LIMIT, and the result
+
+    def _order_keys(self, query: exp.Query, items: Sequence[_Item], rows: Scalars) -> list[SortKey]:
+        order = query.args.get("order")
+        if order is None:
+            return []
+        refuse_others(self._where, order, ("expressions",), "ORDER BY")
+        return [self._order_key(part, items, rows) for part in order.expressions]
+
+    def _order_key(self, part: exp.Expr, items: Sequence[_Item], rows: Scalars) -> SortKey:
+        known = ("this", "desc", "nulls_first")
+        refuse_others(self._where, part, known, "ORDER BY")
+        node = part.this
+        if isinstance(node, exp.Var):
+            raise self._where.error(node, "ORDER BY ALL may not stand here", "name the columns")
+
+        def resolve(column: exp.Column) -> Typed:
+            named = [i.value for i in items if not column.table and same(i.name, column.name)]
+            if not named:
+                return rows.resolve(column)
+            if column is not node:  # inside a larger value, engines differ on which one is meant
+                self._check_unambiguous(column, named[0], rows)
+            return named[0]
+
+        place = _ordinal(node)
+        if place is None:
+            value = Scalars(self._where, rows.columns, resolve, rows.aggregate).bind(node)
+        elif 1 <= place <= len(items):
+            value = items[place - 1].value
+        else:
+            raise self._where.error(node, f"SELECT has no column number {place}")
+        if not columns_of(value.expression):
+            raise self._where.error(node, "this orders nothing: it is the same for all rows")
+        return SortKey(
+            value.expression, bool(part.args.get("desc")), bool(part.args.get("nulls_first"))
+        )
+
+    def _check_unambiguous(self, column: exp.Column, named: Typed, rows: Scalars) -> None:
+        try:
+            other = rows.resolve(column)
+        except PlanError:
+            return
+        if other.expression != named.expression:
+            raise self._where.error(
+                column,
+                f"{column.name!r} could be the column or the result of that name",
+                "give the result another name",
+            )
+
+    def _finished(
+        self,
+        select: exp.Select,
+        node: int,
+        items: Sequence[_Item],
+        expressions: Sequence[Expression],
+        keys: Sequence[SortKey],
+    ) -> int:
+        pairs = [(i.name, e) for i, e in zip(items, expressions, strict=True)]
+        distinct = select.args.get("distinct")
+        if distinct is not None:
+            refuse_others(self._where, distinct, (), "DISTINCT")
+            node = self._builder.add(Distinct(self._project(node, pairs, select)))
+            places = {expression: ColumnRef(name) for name, expression in pairs}
+            return self._cut(select, node, [self._key_of_output(k, places, select) for k in keys])
+        if keys:
+            node = self._cut(select, node, keys)
+            return self._project(node, pairs, select)
+        return self._cut(select, self._project(node, pairs, select), ())
+
+    def _key_of_output(
+        self, key: SortKey, places: Mapping[Expression, ColumnRef], select: exp.Select
+    ) -> SortKey:
+        if key.expression not in places:
+            raise self._where.error(
+                select.args.get("order"),
+                "after DISTINCT, ORDER BY takes columns of the result only",
+            )
+        return SortKey(places[key.expression], key.descending, key.nulls_first)
+
+    def _cut(self, query: exp.Query, node: int, keys: Sequence[SortKey]) -> int:
+        """ORDER BY, OFFSET and LIMIT."""
+        limit, offset = query.args.get("limit"), query.args.get("offset")
+        if keys:
+            node = self._builder.add(Sort(node, tuple(keys)))
+        if limit is None and offset is None:
+            return node
+        if not keys:
+            raise self._where.error(
+                limit or offset,
+                "LIMIT without ORDER BY leaves to chance which rows remain",
+                "add ORDER BY",
+            )
+        return self._builder.add(Limit(node, self._count(limit), self._count(offset) or 0))
+
+    def _count(self, clause: exp.Expr | None) -> int | None:
+        if clause is None:
+            return None
+        number = clause.args.get("count") if isinstance(clause, exp.Fetch) else clause.expression
+        if isinstance(number, exp.Var) and number.name.upper() == "ALL":
+            return None
+        if isinstance(clause, exp.Fetch):
+            raise self._where.error(clause, "FETCH may not stand here", "write LIMIT")
+        if not isinstance(number, exp.Literal) or not str(number.this).isdigit():
+            raise self._where.error(clause, "LIMIT and OFFSET take a whole number as written")
+        if len(str(number.this)) > 12:
+            raise self._where.error(clause, "LIMIT and OFFSET go up to 999999999999")
+        return int(str(number.this))
+
+    def _project(self, node: int, pairs: Sequence[tuple[str, Expression]], where: exp.Expr) -> int:
+        names = self._builder.schema(node).names
+        if [(name, ColumnRef(name)) for name in names] == list(pairs):
+            return node  # it is that already
+        try:
+            columns = tuple(NamedExpression(name, value) for name, value in pairs)
+            return self._builder.add(Project(node, columns))
+        except (PlanError, FormatError) as error:
+            raise self._where.error(where, str(error), error.hint) from None
+
+    # UNION
+
+    def _union(self, union: exp.Union) -> int:
+        refuse_others(self._where, union, _UNION_PARTS, "UNION")
+        branches = [self.query(b) for b in self._branches(union)]
+        node = self._builder.add(Union(self._aligned(union, branches)))
+        if union.args.get("distinct"):
+            node = self._builder.add(Distinct(node))
+        schema = self._builder.schema(node)
+        columns = schema.by_name()
+        visible = tuple(Visible(n, ColumnRef(n)) for n in schema.names)
+        scope = Scope(self._where, (Source("union", None, visible),), columns)
+        rows = self._rows(scope, "ORDER BY")
+        items = [_Item(v.name, typed(v.expression, columns), union) for v in visible]
+        return self._cut(union, node, self._order_keys(union, items, rows))
+
+    def _branches(self, union: exp.Union) -> list[exp.Query]:
+        """The queries of `a UNION ALL b UNION ALL c`, as one list where that means the same."""
+        left = union.this
+        if not isinstance(left, exp.Union) or any(
+            left.args.get(part) for part in ("with_", "order", "limit", "offset")
+        ):
+            return [left, union.expression]
+        if left.args.get("distinct") and not union.args.get("distinct"):
+            return [left, union.expression]
+        refuse_others(self._where, left, _UNION_PARTS, "UNION")
+        return [*self._branches(left), union.expression]
+
+    def _aligned(self, union: exp.Union, branches: Sequence[int]) -> tuple[int, ...]:
+        """The branches with the same types in each place."""
+        schemas = [self._builder.schema(b) for b in branches]
+        for schema in schemas[1:]:
+            if len(schema) != len(schemas[0]):
+                raise self._where.error(
+                    union,
+                    f"UNION of {len(schemas[0])} and {len(schema)} columns",
+                    "both queries must have equally many",
+                )
+        rows: list[list[Typed]] = []
+        for place in range(len(schemas[0])):
+            values = [typed(ColumnRef(s.names[place]), s.by_name()) for s in schemas]
+            kind = self._common(union, values, schemas[0].names[place])
+            rows.append(
+                [convert(v, kind, s.by_name()) for v, s in zip(values, schemas, strict=True)]
+            )
+        found = []
+        for number, branch in enumerate(branches):
+            names = schemas[number].names
+            pairs = [(n, column[number].expression) for n, column in zip(names, rows, strict=True)]
+            found.append(self._project(branch, pairs, union))
+        return tuple(found)
+
+    def _common(self, union: exp.Union, values: Sequence[Typed], name: str) -> DataType:
+        kind = values[0].type
+        for value in values[1:]:
+            try:
+                kind = common_type(kind, value.type)
+            except PlanError as error:
+                raise self._where.error(
+                    union, f"in the column {name!r} of UNION: {error}", error.hint
+                ) from None
+        return kind
+
+
+def _only(names: Sequence[str]) -> ColumnRef:
+    return ColumnRef(names[0])
+
+
+def _is_star(node: exp.Expr) -> bool:
+    return isinstance(node.this if isinstance(node, exp.Column) else node, exp.Star)
+
+
+def _is_membership(node: exp.Expr) -> bool:
+    inner = node.unnest()
+    return isinstance(inner, exp.In) and inner.args.get("query") is not None
+
+
+def _ordinal(node: exp.Expr) -> int | None:
+    if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit():
+        return int(str(node.this)[:9])
+    return None
+
+
+def _order_has_aggregate(select: exp.Select) -> bool:
+    order = select.args.get("order")
+    return order is not None and has_aggregate(order)
+
+
+def _rewritten_key(
+    key: SortKey, grouped: Grouped, select: exp.Select, seen: Mapping[str, exp.Expr]
+) -> SortKey:
+    expression = grouped.rewrite(key.expression, select.args["order"], seen)
+    return SortKey(expression, key.descending, key.nulls_first)

@@ -1,0 +1,386 @@
+"""Syntax of one value (`a + 1`, `CASE`, `x IN (...)`) to a typed expression of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from sqlglot import exp
+
+from mc2.errors import FormatError, PlanError
+from mc2.formats.schema import Column, DataType, decimal, parse_type
+from mc2.plan.expressions import Call, InList
+from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64, STRING, is_integer
+from mc2.planner import calls
+from mc2.planner.sql_text import QueryText, refuse_others
+from mc2.planner.typed import NULL, Typed, all_true, arithmetic, constant, convert, number, unify
+from mc2.planner.typed import typed as type_expression
+
+N = TypeVar("N", bound=exp.Expr)
+
+_TYPES: Final = {
+    exp.DType.BOOLEAN: "boolean",
+    exp.DType.TINYINT: "int8",
+    exp.DType.SMALLINT: "int16",
+    exp.DType.INT: "int32",
+    exp.DType.BIGINT: "int64",
+    exp.DType.FLOAT: "float",
+    exp.DType.DOUBLE: "double",
+    exp.DType.TEXT: "string",
+    exp.DType.BINARY: "binary",
+    exp.DType.DATE: "date",
+    exp.DType.TIMESTAMP: "timestamp",
+    exp.DType.TIMESTAMPNTZ: "timestamp",
+    exp.DType.TIMESTAMPTZ: "timestamp_utc",
+    exp.DType.TIMESTAMPLTZ: "timestamp_utc",
+}
+_DEFAULT_DECIMAL: Final = (10, 0)  # Spark's
+
+_COMPARISONS: Final = {
+    exp.EQ: "eq",
+    exp.NEQ: "ne",
+    exp.LT: "lt",
+    exp.LTE: "le",
+    exp.GT: "gt",
+    exp.GTE: "ge",
+    exp.NullSafeEQ: "same",
+}
+_ARITHMETIC: Final = {
+    exp.Add: "add",
+    exp.Sub: "subtract",
+    exp.Mul: "multiply",
+    exp.Mod: "remainder",
+}
+_INSTEAD: Final[Mapping[type[exp.Expr], tuple[str, str]]] = {
+    exp.Window: ("a window function", "aggregate with GROUP BY and join the result back"),
+    exp.Exists: ("EXISTS", "write LEFT SEMI JOIN, or LEFT ANTI JOIN for NOT EXISTS"),
+    exp.Subquery: ("a subquery as a value", "join with the subquery instead"),
+    exp.Select: ("a subquery as a value", "join with the subquery instead"),
+    exp.Any: ("ANY", "write a join"),
+    exp.All: ("ALL", "write a join"),
+    exp.Star: ("* as a value", "name the column"),
+    exp.Interval: ("an interval", "write date_add(day, n) or add_months(day, n)"),
+    exp.RegexpLike: ("RLIKE", "write LIKE, contains, startswith or endswith"),
+    exp.ILike: ("ILIKE", "write lower(text) LIKE 'pattern'"),
+    exp.Placeholder: ("a placeholder", "put the value in with an f-string in the script"),
+    exp.Parameter: ("a placeholder", "put the value in with an f-string in the script"),
+    exp.Bracket: ("an element of a list", "bring the element as a column of its own"),
+    exp.Dot: ("a field of a struct", "bring the field as a column of its own"),
+    exp.Tuple: ("a tuple", "compare its parts one by one"),
+    exp.CurrentDate: ("current_date", calls.REFUSED["current_date"]),
+    exp.CurrentTimestamp: ("current_timestamp", calls.REFUSED["current_timestamp"]),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scalars:
+    """Binds values. `resolve` says what a name means, `aggregate` what an aggregate call is.
+
+    `columns` types the plan's columns; aggregates may add to it while values are bound.
+    """
+
+    where: QueryText
+    columns: Mapping[str, Column]
+    resolve: Callable[[exp.Column], Typed]
+    aggregate: Callable[[exp.Expr], Typed | None]
+
+    def bind(self, node: exp.Expr) -> Typed:
+        """The value as a typed expression. Raises: PlanError with its place."""
+        found = self.aggregate(node)
+        if found is not None:
+            return found
+        binder = _BINDERS.get(type(node))
+        if binder is None:
+            what, hint = _INSTEAD.get(
+                type(node), (f"{node.key.upper()}", "see docs/reference/sql.md")
+            )
+            raise self.where.error(node, f"{what} may not stand here", hint)
+        try:
+            return binder(self, node)
+        except PlanError as error:
+            if error.line:
+                raise
+            raise self.where.error(node, str(error), error.hint) from None
+        except FormatError as error:
+            raise self.where.error(node, str(error), error.hint) from None
+
+    def condition(self, node: exp.Expr, what: str) -> Typed:
+        """A value that must be true or false. Raises: PlanError."""
+        value = self.bind(node)
+        if value.untyped:
+            value = constant(None, BOOLEAN)
+        if value.type != BOOLEAN:
+            raise self.where.error(node, f"{what} is a {value.type}, not a boolean")
+        return value
+
+    def pair(self, node: exp.Binary) -> tuple[Typed, Typed]:
+        """Both sides of an operator."""
+        return self.bind(node.left), self.bind(node.right)
+
+    def only(self, node: exp.Expr, *known: str) -> None:
+        """Refuse what else the syntax may carry."""
+        refuse_others(self.where, node, known, f"{node.key.upper()} here")
+
+
+def data_type(node: exp.DataType) -> DataType:
+    """The type that a query names. Raises: PlanError."""
+    if node.this == exp.DType.DECIMAL:
+        numbers = [int(p.name) for p in node.expressions] or list(_DEFAULT_DECIMAL)
+        precision, scale = (*numbers, 0)[:2]
+        return decimal(precision, scale)
+    if node.this not in _TYPES or node.expressions:
+        raise PlanError(f"there is no type {node.sql(dialect='spark')} here")
+    return parse_type(_TYPES[node.this])
+
+
+def _literal(_self: Scalars, node: exp.Literal) -> Typed:
+    if node.is_string:
+        return constant(str(node.this), STRING)
+    return number(str(node.this))
+
+
+def _boolean(_self: Scalars, node: exp.Boolean) -> Typed:
+    return constant(bool(node.this), BOOLEAN)
+
+
+def _comparison(self: Scalars, node: exp.Binary) -> Typed:
+    left, right = self.pair(node)
+    function = _COMPARISONS[type(node)]
+    if (left.untyped or right.untyped) and function != "same":
+        raise PlanError("a comparison with NULL is never true", hint="write IS NULL or IS NOT NULL")
+    return calls.apply(function, unify([left, right], self.columns), self.columns)
+
+
+def _different(self: Scalars, node: exp.Binary) -> Typed:
+    same = calls.apply("same", unify(self.pair(node), self.columns), self.columns)
+    return calls.apply("not", [same], self.columns)
+
+
+def _arithmetic(self: Scalars, node: exp.Binary) -> Typed:
+    left, right = self.pair(node)
+    if DATE in (left.type, right.type) and not (left.untyped or right.untyped):
+        return _date_arithmetic(self, node, left, right)
+    values = arithmetic([left, right], self.columns)
+    return calls.apply(_ARITHMETIC[type(node)], values, self.columns)
+
+
+def _date_arithmetic(self: Scalars, node: exp.Binary, left: Typed, right: Typed) -> Typed:
+    if isinstance(node, exp.Add) and is_integer(right.type):
+        return calls.build_call("date_add", [left, right], self.columns)
+    if isinstance(node, exp.Add) and is_integer(left.type):
+        return calls.build_call("date_add", [right, left], self.columns)
+    if isinstance(node, exp.Sub) and is_integer(right.type):
+        return calls.build_call("date_sub", [left, right], self.columns)
+    raise PlanError(
+        f"{left.type} and {right.type} cannot be computed with here",
+        hint="write datediff(end, start) or date_add(day, n)",
+    )
+
+
+def _division(self: Scalars, node: exp.Div) -> Typed:
+    if node.args.get("typed"):
+        raise PlanError("a division in another dialect's sense may not stand here")
+    values = arithmetic(self.pair(node), self.columns)
+    if not any(v.type.name == "decimal" for v in values):
+        values = tuple(convert(v, DOUBLE, self.columns) for v in values)
+    return calls.apply("divide", values, self.columns)
+
+
+def _whole_division(self: Scalars, node: exp.IntDiv) -> Typed:
+    values = [convert(v, INT64, self.columns) for v in self.pair(node)]
+    return calls.apply("integer_divide", values, self.columns)
+
+
+def _logic(self: Scalars, node: exp.Connector) -> Typed:
+    function = "and" if isinstance(node, exp.And) else "or"
+    parts = [self.condition(part, "a part of it") for part in node.flatten()]
+    flat: list[Typed] = []
+    for part in parts:
+        inner = part.expression
+        if isinstance(inner, Call) and inner.function == function:
+            flat.extend(type_expression(a, self.columns) for a in inner.arguments)
+        else:
+            flat.append(part)
+    return calls.apply(function, flat, self.columns)
+
+
+def _not(self: Scalars, node: exp.Not) -> Typed:
+    inner = node.this.unnest()
+    if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
+        return calls.build_call("isnotnull", [self.bind(inner.this)], self.columns)
+    return calls.apply("not", [self.condition(node.this, "what follows NOT")], self.columns)
+
+
+def _negated(self: Scalars, node: exp.Expr, value: Typed) -> Typed:
+    return calls.apply("not", [value], self.columns) if node.args.get("negate") else value
+
+
+def _is(self: Scalars, node: exp.Is) -> Typed:
+    self.only(node, "this", "expression", "negate")
+    wanted = node.expression
+    if isinstance(wanted, exp.Null):
+        name = "isnotnull" if node.args.get("negate") else "isnull"
+        return calls.build_call(name, [self.bind(node.this)], self.columns)
+    if not isinstance(wanted, exp.Boolean):
+        raise PlanError("IS stands before NULL, TRUE or FALSE here")
+    value = self.condition(node.this, "what stands before IS")
+    pair = [value, constant(bool(wanted.this), BOOLEAN)]
+    return _negated(self, node, calls.apply("same", pair, self.columns))
+
+
+def _between(self: Scalars, node: exp.Between) -> Typed:
+    self.only(node, "this", "low", "high")
+    value = self.bind(node.this)
+    low, high = self.bind(node.args["low"]), self.bind(node.args["high"])
+    if low.untyped or high.untyped or value.untyped:
+        raise PlanError("a comparison with NULL is never true", hint="write IS NULL")
+    at_least = calls.apply("ge", unify([value, low], self.columns), self.columns)
+    at_most = calls.apply("le", unify([value, high], self.columns), self.columns)
+    return type_expression(all_true([at_least.expression, at_most.expression]), self.columns)
+
+
+def _in(self: Scalars, node: exp.In) -> Typed:
+    if node.args.get("query"):
+        raise PlanError(
+            "IN with a subquery stands only as a condition of its own in WHERE, without NOT",
+            hint="write LEFT SEMI JOIN, or LEFT ANTI JOIN for NOT IN",
+        )
+    self.only(node, "this", "expressions")
+    items = [self.bind(item) for item in node.expressions]
+    value = self.bind(node.this)
+    if value.untyped:
+        raise PlanError("NULL is in no list", hint="write IS NULL")
+    values = unify([value, *items], self.columns)
+    literals = tuple(v.literal for v in values[1:] if v.literal is not None)
+    if len(literals) == len(items):
+        unique = tuple(dict.fromkeys(literals))
+        return type_expression(InList(values[0].expression, unique), self.columns)
+    tests = [calls.apply("eq", [values[0], item], self.columns) for item in values[1:]]
+    return calls.apply("or", tests, self.columns) if len(tests) > 1 else tests[0]
+
+
+def _case(self: Scalars, node: exp.Case) -> Typed:
+    self.only(node, "this", "ifs", "default")
+    subject = self.bind(node.this) if node.this else None
+    branches = []
+    for branch in node.args["ifs"]:
+        if subject is None:
+            condition = self.condition(branch.this, "a condition of CASE")
+        else:
+            pair = unify([subject, self.bind(branch.this)], self.columns)
+            condition = calls.apply("eq", pair, self.columns)
+        branches.append((condition, self.bind(branch.args["true"])))
+    default = node.args.get("default")
+    return calls.choose(branches, self.bind(default) if default else NULL, self.columns)
+
+
+def _if(self: Scalars, node: exp.If) -> Typed:
+    condition = self.condition(node.this, "the condition of IF")
+    other = node.args.get("false")
+    branches = [(condition, self.bind(node.args["true"]))]
+    return calls.choose(branches, self.bind(other) if other else NULL, self.columns)
+
+
+def _cast(self: Scalars, node: exp.Cast) -> Typed:
+    self.only(node, "this", "to", "safe")
+    strict = not isinstance(node, exp.TryCast)
+    target = node.to
+    if not isinstance(target, exp.DataType):
+        raise PlanError("there is no such type here")
+    return calls.cast(self.bind(node.this), data_type(target), self.columns, strict=strict)
+
+
+def _extract(self: Scalars, node: exp.Extract) -> Typed:
+    part = {"DOW": "dayofweek", "DOY": "dayofyear", "WEEK": "weekofyear"}.get(
+        node.name.upper(), node.name.lower()
+    )
+    return calls.build_call(part, [self.bind(node.expression)], self.columns)
+
+
+def _like(self: Scalars, node: exp.Like) -> Typed:
+    self.only(node, "this", "expression", "negate")
+    values = [convert(v, STRING, self.columns) for v in self.pair(node)]
+    return _negated(self, node, calls.apply("like", values, self.columns))
+
+
+def _escape(self: Scalars, node: exp.Escape) -> Typed:
+    if node.expression.name != "\\":
+        raise PlanError("only the backslash escapes in LIKE here", hint="leave ESCAPE out")
+    return self.bind(node.this)
+
+
+def _concat(self: Scalars, node: exp.Expr) -> Typed:
+    parts = list(node.flatten()) if isinstance(node, exp.DPipe) else node.expressions
+    return calls.build_call("concat", [self.bind(p) for p in parts], self.columns)
+
+
+def _call(self: Scalars, node: exp.Anonymous) -> Typed:
+    self.only(node, "this", "expressions")
+    if not isinstance(node.this, str):
+        raise PlanError("a function's name stands without quotes")
+    name = node.this.lower()
+    for argument in node.expressions:
+        if isinstance(argument, (exp.Distinct, exp.Star)):
+            raise self.where.error(argument, f"{name} is no aggregate", "see docs/reference/sql.md")
+    return calls.build_call(name, [self.bind(a) for a in node.expressions], self.columns)
+
+
+def _negate(self: Scalars, node: exp.Neg) -> Typed:
+    inner = node.this
+    if isinstance(inner, exp.Literal) and not inner.is_string:
+        return _negative_number(str(inner.this))
+    return calls.negate(self.bind(inner), self.columns)
+
+
+def _negative_number(text: str) -> Typed:
+    """A number with its sign, so that -2147483648 is an int and not a bigint."""
+    positive = number(text)
+    if positive.type == INT64 and int(text) == 2**31:
+        return constant(-(2**31), INT32)
+    if positive.type == DOUBLE:
+        return constant(-float(text), DOUBLE)
+    if positive.type.name == "decimal":
+        exact = -Decimal(text)
+        return constant(exact, INT64 if exact == -(2**63) and text.isdigit() else positive.type)
+    return constant(-int(text), positive.type)
+
+
+_Binder = Callable[[Scalars, exp.Expr], Typed]
+
+
+def _table() -> dict[type[exp.Expr], _Binder]:
+    found: dict[type[exp.Expr], Callable[..., Typed]] = {
+        exp.Literal: _literal,
+        exp.Boolean: _boolean,
+        exp.Null: lambda _self, _node: NULL,
+        exp.Column: lambda self, node: self.resolve(node),
+        exp.Paren: lambda self, node: self.bind(node.this),
+        exp.Not: _not,
+        exp.And: _logic,
+        exp.Or: _logic,
+        exp.NullSafeNEQ: _different,
+        exp.Div: _division,
+        exp.IntDiv: _whole_division,
+        exp.Neg: _negate,
+        exp.Is: _is,
+        exp.Between: _between,
+        exp.In: _in,
+        exp.Case: _case,
+        exp.If: _if,
+        exp.Cast: _cast,
+        exp.TryCast: _cast,
+        exp.Extract: _extract,
+        exp.Like: _like,
+        exp.Escape: _escape,
+        exp.DPipe: _concat,
+        exp.Concat: _concat,
+        exp.Anonymous: _call,
+    }
+    found.update(dict.fromkeys(_COMPARISONS, _comparison))
+    found.update(dict.fromkeys(_ARITHMETIC, _arithmetic))
+    return found
+
+
+_BINDERS: Final = _table()

@@ -1,0 +1,154 @@
+"""Compiles scripts: each in a process of its own that can open, connect and start nothing.
+
+The process is the real wall around a stranger's script (`mc2.planner.sandbox` is the inner one).
+What comes back is a plan in its canonical form, parsed and checked here like any stranger's bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from mc2.errors import FormatError, Mc2Error, PlanError, error_types
+from mc2.formats.canonical import decode, encode
+from mc2.formats.fields import Fields
+from mc2.formats.limits import LIMITS
+from mc2.plan.check import check_plan
+from mc2.plan.packages import package_versions
+from mc2.plan.plan import Plan, PlanInput
+from mc2.planner.catalog import Catalog
+from mc2.planner.draft import Draft, drafting
+from mc2.planner.sandbox import Namespace, run_script
+
+REQUEST: Final = "mc2/compile/v1"
+ANSWER: Final = "mc2/compiled/v1"
+REQUEST_BYTES: Final = 64 * 1024 * 1024
+_ANSWER_BYTES: Final = LIMITS.plan_bytes + 64 * 1024
+_SECONDS: Final = 120.0
+_NAME_LENGTH: Final = 200
+
+
+def compile_script(
+    source: str, *, name: str, catalog: Catalog, unsafe_unconfined: bool = False
+) -> Plan:
+    """Compile a script in a confined process. The same script and catalog give the same plan.
+
+    `name` is the script's file name, as the plan records it. `unsafe_unconfined` lets the process
+    run where the system cannot confine it; only its operator may say so.
+
+    Raises: PlanError with line and column; ConfinementError if the system cannot confine.
+    """
+    request = encode(
+        {
+            "type": REQUEST,
+            "script": source,
+            "name": name,
+            "catalog": catalog.json(),
+            "unconfined": unsafe_unconfined,
+        }
+    )
+    if len(request) > REQUEST_BYTES:
+        raise PlanError("the script and the catalog are too large to compile")
+    plan = _read_answer(_run_worker(request))
+    _check_answer(plan, source, name, catalog)
+    return plan
+
+
+def compile_here(
+    source: str, *, name: str, catalog: Catalog, packages: Mapping[str, str] | None = None
+) -> Plan:
+    """Compile a script in this process, behind the inner wall alone: for scripts of one's own.
+
+    `packages` are the versions that the plan names, by default those of this installation.
+
+    Raises: PlanError with line and column.
+    """
+    if not name or len(name) > _NAME_LENGTH:
+        raise PlanError(f"a script's name has 1 to {_NAME_LENGTH} characters")
+    from mc2.planner.job import Job
+    from mc2.planner.learning import Booster, DMatrix, train
+    from mc2.planner.tables import Table
+
+    inner = {"Booster": Booster, "DMatrix": DMatrix, "train": train}
+    xgboost = Namespace("mc2.xgboost", inner)
+    outer = Namespace("mc2", {"Job": Job, "Table": Table, "xgboost": xgboost})
+    versions = package_versions() if packages is None else packages
+    draft = Draft(catalog, name=name, script=source, packages=versions)
+    with drafting(draft):
+        run_script(source, {"mc2": outer, "mc2.xgboost": xgboost})
+    try:
+        plan = draft.finish()
+        check_plan(plan)
+    except FormatError as error:  # a limit of the format, such as too many nodes
+        raise PlanError(str(error), hint=error.hint) from None
+    return plan
+
+
+def _run_worker(request: bytes) -> bytes:
+    # Nothing of this process's environment reaches the script's. A fixed hash seed is a second
+    # guard: plans do not depend on it, which a test shows.
+    environment = {"PYTHONHASHSEED": "0", "PATH": os.defpath}
+    if sys.platform == "win32":
+        environment["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")
+    command = [sys.executable, "-s", "-P", "-m", "mc2.planner.compile_worker"]
+    try:
+        done = subprocess.run(
+            command,
+            input=request,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            env=environment,
+            close_fds=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise PlanError(f"the script did not compile within {_SECONDS:.0f} seconds") from None
+    if done.returncode != 0 or len(done.stdout) > _ANSWER_BYTES:
+        raise PlanError(
+            "the process that compiles the script died",
+            hint="the script takes too long or too much memory; make it smaller",
+        )
+    return done.stdout
+
+
+def _read_answer(raw: bytes) -> Plan:
+    try:
+        fields = Fields(decode(raw, _ANSWER_BYTES, "a compiled script"), "a compiled script")
+        fields.type(ANSWER)
+        if fields.boolean("done"):
+            plan = Plan.parse(encode(fields.value("plan")))
+            fields.done()
+            return plan
+        error = fields.fields("error")
+        code, message = error.text("code"), error.text("message", LIMITS.note_bytes)
+        hint = error.text("hint", LIMITS.note_bytes)
+        line, column = error.integer("line", 0, 2**31), error.integer("column", 0, 2**31)
+    except FormatError as broken:
+        raise PlanError(f"the process that compiles scripts gave no plan: {broken}") from None
+    if code == PlanError.code:
+        raise PlanError(message, line=line, column=column, hint=hint)
+    kind = error_types().get(code, Mc2Error)
+    try:
+        raise kind(message, hint=hint)
+    except TypeError:
+        raise Mc2Error(message, hint=hint) from None
+
+
+def _check_answer(plan: Plan, source: str, name: str, catalog: Catalog) -> None:
+    """The plan is of this script over this catalog. A script that broke out could lie here."""
+    if (plan.script, plan.script_name, plan.contract) != (source, name, catalog.contract):
+        raise PlanError("the compiled plan is of another script or contract")
+    for found in plan.inputs:
+        table = catalog.datasets.get(found.dataset)
+        if table is None or found != PlanInput(
+            dataset=found.dataset,
+            owner=table.owner,
+            manifest=table.manifest,
+            schema=table.schema,
+            row_bound=table.row_bound,
+        ):
+            raise PlanError(f"the compiled plan reads {found.dataset}, which is not in the catalog")
+    check_plan(plan)

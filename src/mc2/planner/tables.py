@@ -1,0 +1,42 @@
+"""A table as scripts see it: columns and a bound, never a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # `import mc2` stays light: the planner is loaded when a script is compiled
+    from mc2.planner.draft import Draft
+
+
+class Table:
+    """A table that a job reads or computes. It holds no rows: those exist in the enclave only."""
+
+    __slots__ = ("_draft", "_node")
+
+    def __init__(self, draft: Draft, node: int) -> None:
+        self._draft = draft
+        self._node = node
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of its columns, in order."""
+        return [name for name, _ in self._columns()]
+
+    @property
+    def row_bound(self) -> int:
+        """The most rows that it can have, as far as that is known beforehand."""
+        from mc2.plan.shapes import TableShape
+
+        shape = self._draft.shape(self._node)
+        return shape.row_bound if isinstance(shape, TableShape) else 0
+
+    def _columns(self) -> list[tuple[str, str]]:
+        from mc2.plan.shapes import TableShape
+
+        shape = self._draft.shape(self._node)
+        columns = shape.schema.columns if isinstance(shape, TableShape) else ()
+        return [(c.name, str(c.type)) for c in columns]
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{name} {kind}" for name, kind in self._columns())
+        return f"Table({columns})"
