@@ -6,7 +6,7 @@ would be inferred.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mc2.errors import FormatError, UsageError
 from mc2.formats.schema import Column, Schema, parse_type
@@ -59,9 +59,8 @@ def named_columns(name: str, columns: Iterable[Column]) -> Schema:
 
 
 def _parse_column(text: str) -> Column:
-    # The type holds colons itself (struct<a:int8>), a name seldom does: split at the first.
-    name, _, kind = text.partition(":")
-    kind = kind.strip()
+    *_, name_end = (-1, *_outside(text, ":"))  # names may hold colons; types only in brackets
+    kind = text[name_end + 1 :].strip()
     nullable = not kind.endswith(_NOT_NULL)
     try:
         found = parse_type(kind.removesuffix(_NOT_NULL).rstrip())
@@ -70,18 +69,21 @@ def _parse_column(text: str) -> Column:
             f"a column is declared as name:type: {error}",
             hint="for instance amount:decimal(12,2) or id:int64 not null",
         ) from None
-    return Column(name.strip(), found, nullable)
+    return Column(text[:name_end].strip(), found, nullable)
 
 
-def _split(text: str) -> Iterable[str]:
-    """Split at commas outside brackets."""
-    depth, start = 0, 0
-    for at, character in enumerate(text):
-        if character in "(<":
-            depth += 1
-        elif character in ")>":
-            depth -= 1
-        elif character == "," and depth == 0:
-            yield text[start:at]
-            start = at + 1
+def _split(text: str) -> Iterator[str]:
+    start = 0
+    for at in _outside(text, ","):
+        yield text[start:at]
+        start = at + 1
     yield text[start:]
+
+
+def _outside(text: str, mark: str) -> Iterator[int]:
+    """Where a mark stands outside of brackets."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character in "(<") - (character in ")>")
+        if character == mark and depth == 0:
+            yield at
