@@ -1,0 +1,139 @@
+"""`mc2 doctor`: what this machine can do, and what to do about the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from mc2.cli.console import Console
+from mc2.cli.options import home as home_option
+from mc2.cli.options import output
+
+_GOOD: Final = "ok"
+_POOR: Final = "missing"
+_NOTE: Final = "note"
+
+_TEES: Final = (
+    ("/sys/kernel/config/tsm/report", "SEV-SNP or TDX guest (configfs-tsm)"),
+    ("/dev/sev-guest", "SEV-SNP guest"),
+    ("/dev/tdx_guest", "TDX guest"),
+    ("/dev/attestation/quote", "Gramine enclave"),
+    ("/dev/nsm", "Nitro enclave"),
+    ("/dev/tpmrm0", "TPM 2.0"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what, how it stands, the detail, and the next step."""
+
+    what: str
+    state: str
+    detail: str
+    hint: str = ""
+
+
+@click.command(epilog="Example: mc2 doctor --json")
+@home_option
+@output
+def command(console: Console, home: Path | None) -> None:
+    """Say what this machine can do, and what is missing.
+
+    Exits with 1 if something that every party needs is missing.
+    """
+    findings = [
+        *_python(),
+        _kernels(),
+        _confinement(),
+        *_hardware(),
+        _home(home),
+    ]
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.state:8} {finding.what}: {finding.detail}")
+        if finding.hint:
+            lines.append(f"         next: {finding.hint}")
+    console.data([asdict(f) for f in findings], "\n".join(lines))
+    if any(f.state == _POOR for f in findings):
+        raise SystemExit(1)
+
+
+def _python() -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from mc2.plan.packages import package_versions
+
+    found = [Finding("Python", _GOOD, f"{platform.python_version()} on {platform.platform()}")]
+    versions = ", ".join(f"{name} {number}" for name, number in package_versions().items())
+    found.append(Finding("versions in every plan", _GOOD, versions))
+    for name, extra in (("fastapi", "server"), ("scikit-learn", "demo"), ("pandas", "frames")):
+        try:
+            found.append(Finding(f"extra [{extra}]", _GOOD, f"{name} {version(name)}"))
+        except PackageNotFoundError:
+            hint = f"pip install 'mc2[{extra}]'"
+            found.append(Finding(f"extra [{extra}]", _NOTE, f"{name} is not installed", hint))
+    return found
+
+
+def _kernels() -> Finding:
+    script = "import mc2.operators, mc2._native as n; print(len(n.__all__))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return Finding("native kernels", _GOOD, f"{done.stdout.strip()} kernels load")
+    return Finding(
+        "native kernels", _POOR, "the compiled module does not load", "reinstall mc2: make setup"
+    )
+
+
+def _confinement() -> Finding:
+    """Confine a child, since there would be no way back here."""
+    script = (
+        "from mc2.confine import confine\n"
+        "for line in confine(allow_threads=True, memory_bytes=None, cpu_seconds=None):\n"
+        "    print(line)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return Finding("confinement", _GOOD, "; ".join(done.stdout.splitlines()))
+    return Finding(
+        "confinement",
+        _POOR,
+        "processes cannot be confined here: scripts do not compile, workers do not start",
+        "on Linux install libseccomp (Debian: apt-get install libseccomp2)",
+    )
+
+
+def _hardware() -> list[Finding]:
+    found = [
+        Finding("hardware", _NOTE, f"{path}: {what}") for path, what in _TEES if Path(path).exists()
+    ]
+    if found:
+        return found
+    return [
+        Finding(
+            "hardware",
+            _NOTE,
+            "no TEE and no TPM here; a party needs none, an enclave worker does",
+            "for a demonstration: mc2 start --tee simulated --unsafe-simulation",
+        )
+    ]
+
+
+def _home(given: Path | None) -> Finding:
+    from mc2.client.home import find_home
+
+    path = find_home(given, os.environ)
+    if (path / "identity.json").exists():
+        return Finding("your party", _GOOD, f"identity in {path}")
+    return Finding("your party", _NOTE, f"no identity in {path}", "make one: mc2 init NAME")

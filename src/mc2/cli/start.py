@@ -1,0 +1,184 @@
+"""`mc2 start`: a coordinator and its enclave workers, in the background unless asked otherwise."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from mc2.cli.console import SIMULATION_BANNER, Console
+from mc2.cli.options import output
+from mc2.errors import CoordinatorError, UsageError
+
+SIMULATED_ROOT_FILE: Final = "simulated-root.json"
+LOG_FILE: Final = "coordinator.log"
+_START_SECONDS: Final = 60.0
+_LOG_LINES: Final = 15
+
+
+@click.command(
+    epilog="Example: mc2 start --folder /srv/mc2 --host 0.0.0.0 --name mc2.example.org --workers 2"
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("coordinator"),
+    show_default=True,
+    help="Where the coordinator keeps everything.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8765, show_default=True, help="Port; 0 for a free one.")
+@click.option("--name", "names", multiple=True, help="A host name that clients use; repeatable.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=1,
+    show_default=True,
+    help="Enclave workers to start here.",
+)
+@click.option("--worker-address", multiple=True, help="A worker that runs elsewhere; repeatable.")
+@click.option(
+    "--tee",
+    type=click.Choice(["auto", "simulated"]),
+    default="auto",
+    show_default=True,
+    help="What proves the workers' code.",
+)
+@click.option(
+    "--unsafe-simulation",
+    is_flag=True,
+    help="Allow --tee simulated, which protects nothing.",
+)
+@click.option("--foreground", is_flag=True, help="Do not return; log to standard error.")
+@output
+def command(
+    console: Console,
+    folder: Path,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    workers: int,
+    worker_address: tuple[str, ...],
+    tee: str,
+    unsafe_simulation: bool,
+    foreground: bool,
+) -> None:
+    """Start a coordinator and its enclave workers.
+
+    The coordinator is trusted by nobody: it stores sealed objects, passes messages and schedules.
+    Hand out the file coordinator.json and the invitation token to the parties.
+    """
+    _check(tee, unsafe_simulation)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = folder.resolve()
+    arguments = ["--folder", str(folder), "--host", host, "--port", str(port)]
+    arguments += [f"--name={name}" for name in names]
+    arguments += [f"--worker-address={address}" for address in worker_address]
+    arguments += ["--workers", str(workers)]
+    arguments += ["--worker-command", shlex.join(_worker_command(folder, tee))]
+    if tee == "simulated":
+        console.banner(SIMULATION_BANNER)
+    if foreground:
+        _run_here(arguments)
+        return
+    _run_in_background(folder, arguments, console)
+    _report(console, folder, tee)
+
+
+def _check(tee: str, unsafe_simulation: bool) -> None:
+    if tee == "simulated" and not unsafe_simulation:
+        raise UsageError(
+            "simulated workers protect nothing",
+            hint="for a demonstration or a test, add --unsafe-simulation",
+        )
+    if unsafe_simulation and tee != "simulated":
+        raise UsageError("--unsafe-simulation is for --tee simulated", hint="leave it out")
+
+
+def _worker_command(folder: Path, tee: str) -> list[str]:
+    arguments = [sys.executable, "-m", "mc2.enclave", "--tee", tee]
+    if tee == "simulated":
+        from mc2.attestation.simulated.root import SimulatedRoot
+
+        root = folder / SIMULATED_ROOT_FILE
+        if not root.exists():
+            SimulatedRoot.make().store(root)
+        arguments += ["--simulated-root", str(root), "--unsafe-simulation"]
+    return arguments
+
+
+def _run_here(arguments: list[str]) -> None:
+    from mc2.coordinator.__main__ import main
+
+    code = main(arguments)
+    if code != 0:
+        raise SystemExit(code)
+
+
+def _run_in_background(folder: Path, arguments: list[str], console: Console) -> None:
+    """Start the process, and wait until it answers or ends. Raises: CoordinatorError."""
+    from mc2.coordinator.folder import running_process
+
+    running = running_process(folder)
+    if running is not None:
+        raise CoordinatorError(
+            f"a coordinator runs on {folder} already (process {running})",
+            hint=f"stop it first: mc2 stop --folder {folder}",
+        )
+    ready = folder / "coordinator.json"
+    ready.unlink(missing_ok=True)
+    log = folder / LOG_FILE
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mc2.coordinator", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    console.step("starting the coordinator")
+    deadline = time.monotonic() + _START_SECONDS
+    while not ready.exists():
+        code = process.poll()
+        if code is not None or time.monotonic() > deadline:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+            process.kill()
+            raise CoordinatorError(
+                f"the coordinator did not start; the end of {log}:\n{tail}",
+                hint="mend what the log names, then start again",
+            )
+        time.sleep(0.02)
+
+
+def _report(console: Console, folder: Path, tee: str) -> None:
+    from mc2.formats.coordinator_file import CoordinatorFile
+
+    found = CoordinatorFile.parse((folder / "coordinator.json").read_bytes())
+    data = {
+        "url": found.url,
+        "fingerprint": found.fingerprint,
+        "coordinator_file": str(folder / "coordinator.json"),
+        "invitation_file": found.invitation_file,
+        "log": str(folder / LOG_FILE),
+    }
+    if tee == "simulated":
+        data |= simulated_policy(folder)
+    console.data(data)
+    console.note("")
+    console.note("next: give each party coordinator.json and the invitation token;")
+    console.note("      each then runs: mc2 join contract.toml --coordinator coordinator.json")
+
+
+def simulated_policy(folder: Path) -> dict[str, str]:
+    """What a contract says to accept this deployment's simulated workers."""
+    from mc2.attestation.simulated.report import measure
+    from mc2.attestation.simulated.root import SimulatedRoot
+    from mc2.enclave.code_identity import code_identity
+
+    root = SimulatedRoot.load(folder / SIMULATED_ROOT_FILE)
+    return {"simulated_root": root.digest, "simulated_measurement": measure(code_identity())}
