@@ -88,6 +88,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._inside = False
+        path.touch(mode=0o600)  # SQLite gives the same mode to the files beside it
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         for pragma in (

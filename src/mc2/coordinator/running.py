@@ -145,6 +145,8 @@ class RunRules:
     def fail(self, at: AttemptRecord, code: str, error: str) -> None:
         """End the attempt and its job. A job that ended otherwise meanwhile stays as it is."""
         with self.jobs.mailbox.store.database.transaction():
+            if self._has_ended(at):
+                return
             self.jobs.table.end_attempt(at.job_id, at.attempt, code, error)
             job = self.jobs.table.find(at.job_id)
             if job is not None and job.state is JobState.RUNNING:
@@ -155,6 +157,8 @@ class RunRules:
         """End the attempt and begin the next, if contract and approvals allow one more."""
         database = self.jobs.mailbox.store.database
         with database.transaction():
+            if self._has_ended(at):
+                return
             job = self.jobs.table.find(at.job_id)
             if job is None or job.state is not JobState.RUNNING or job.attempt != at.attempt:
                 self.jobs.table.end_attempt(at.job_id, at.attempt, why.code, str(why))
@@ -175,6 +179,10 @@ class RunRules:
         approvals = self.jobs.approvals(job).values()
         contract = self.jobs.contract_of(job)
         return min([contract.max_attempts, *(a.max_attempts for a in approvals)])
+
+    def _has_ended(self, at: AttemptRecord) -> bool:
+        now = self.jobs.table.find_attempt(at.job_id, at.attempt)
+        return now is None or now.ended
 
     def _running(self, at: AttemptRecord) -> JobRecord:
         """The job, while this is its present attempt. Raises: JobError."""

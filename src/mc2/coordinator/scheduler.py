@@ -16,7 +16,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -36,8 +37,8 @@ _PROGRESS_SECONDS: Final = 0.5  # between two progress texts that are kept
 class Worker(Protocol):
     """An enclave, as `mc2.coordinator.workers` has it. Calls block.
 
-    They raise the error that the enclave refused with, or WorkerError if it is gone. `kill` may
-    come from any thread and ends a call under way.
+    They raise the error that the enclave refused with, or WorkerError if it is gone or the time
+    is over. `kill` may come from any thread and ends a call under way.
     """
 
     def open(self, bundle: bytes, *, timeout_seconds: float) -> OpenedJob:
@@ -136,11 +137,11 @@ class Scheduler(Generic[W]):
                 self._service.bell.wait(rung, _TICK_SECONDS)
 
     def _watch(self) -> None:
-        """End what takes too long, or is for a job that went on without it."""
+        """End calls for jobs that went on without them: cancelled or rejected."""
         with self._lock:
             attempts = tuple(self._under_way.values())
         for attempt in attempts:
-            if attempt.overdue() or self._service.running.job_of(attempt.record) is None:
+            if attempt.calling and self._service.running.job_of(attempt.record) is None:
                 attempt.worker.kill()
         for record in self._service.jobs.table.open_attempts():
             if record.phase != "waiting" and (record.job_id, record.attempt) not in self._under_way:
@@ -204,12 +205,9 @@ class _Attempt(Generic[W]):
         self.worker = worker
         self._timeouts = timeouts
         self._stopping = stopping
-        self._deadline = time.monotonic() + timeouts.attest
         self._said = 0.0
-
-    def overdue(self) -> bool:
-        """Whether a call to the worker should have come back."""
-        return time.monotonic() > self._deadline
+        self.calling = False
+        """Whether the worker is at it, so that only its end would end the wait."""
 
     def run(self) -> None:
         """Walk through the phases; end the attempt whatever happens."""
@@ -232,8 +230,6 @@ class _Attempt(Generic[W]):
     def _lose(self, error: Mc2Error) -> None:
         if self._stopping.is_set():
             return  # `recover` ends the attempt at the next start, as after a crash
-        if self.overdue():
-            error = WorkerError("the enclave worker did not answer in time")
         _log.warning("job %s, attempt %d: lost: %s", self.record.job_id, self.record.attempt, error)
         self._rules.lost(self.record, error)
 
@@ -241,33 +237,37 @@ class _Attempt(Generic[W]):
         bundle = self._rules.bundle(self.record)
         # From here on the attempt counts as used: a restart begins another one.
         self._rules.enter(self.record, "challenge")
-        self._limit(self._timeouts.attest)
-        self.worker.open(bundle, timeout_seconds=self._timeouts.attest)
+        with self._call():
+            self.worker.open(bundle, timeout_seconds=self._timeouts.attest)
         challenges = self._await(
             lambda: self._rules.collect_challenges(self.record), self._timeouts.challenge
         )
-        self._limit(self._timeouts.attest)
-        evidence = self.worker.attest(challenges, timeout_seconds=self._timeouts.attest)
+        with self._call():
+            evidence = self.worker.attest(challenges, timeout_seconds=self._timeouts.attest)
         self._rules.put_evidence(self.record, evidence)
         grants = self._await(lambda: self._rules.collect_grants(self.record), self._timeouts.grant)
-        self._limit(self._timeouts.compute)
-        outcome = self.worker.run(
-            grants,
-            self._service.store.read_blob,
-            self._write_chunk,
-            self._progress,
-            timeout_seconds=self._timeouts.compute,
-        )
+        with self._call():
+            outcome = self.worker.run(
+                grants,
+                self._service.store.read_blob,
+                self._write_chunk,
+                self._progress,
+                timeout_seconds=self._timeouts.compute,
+            )
         self._rules.succeed(self.record, outcome.receipt, outcome.results)
 
-    def _limit(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds + _TICK_SECONDS
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self.calling = True
+        try:
+            yield
+        finally:
+            self.calling = False
 
     def _await(
         self, collect: Callable[[], Mapping[str, bytes] | None], seconds: float
     ) -> Mapping[str, bytes]:
         """Ask again at each change, until people have answered or the time is over."""
-        self._deadline = float("inf")  # the worker is idle; people are late, not the worker
         until = time.monotonic() + seconds
         while True:
             rung = self._service.bell.rung

@@ -6,7 +6,7 @@ object says, and whether it may come in, is for the rules that call this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -155,6 +155,15 @@ class Store:
             self._drop(name)  # so that `missing` lists it, and its owner can send it again
             raise
 
+    def blob_path(self, name: Digest) -> Path:
+        """The file of a blob. Raises: NotFoundError."""
+        self.blob_size(name)
+        path = self.blobs.path(name)
+        if not path.is_file():
+            self._drop(name)
+            self.blob_size(name)
+        return path
+
     def blob_size(self, name: Digest) -> int:
         """A blob's size in bytes. Raises: NotFoundError."""
         size = self.database.value("SELECT size FROM blobs WHERE digest = ?", name)
@@ -188,10 +197,13 @@ class Store:
                 found |= {Digest(r["digest"]): r["size"] for r in self.database.rows(query, *part)}
             return found
 
-    def sweep(self, now: datetime, unused: timedelta) -> int:
+    def sweep(
+        self, now: datetime, unused: timedelta, stop: Callable[[], bool] = lambda: False
+    ) -> int:
         """Remove blobs that nothing holds and nobody asked for in a while; how many.
 
         They are what is left of uploads that were broken off: sealing again makes other chunks.
+        It ends early when `stop` says so.
         """
         before = int((now - unused).timestamp())
         stale = self.database.rows(
@@ -199,11 +211,17 @@ class Store:
             "AND NOT EXISTS (SELECT 1 FROM holds WHERE blob = digest)",
             before,
         )
+        removed = 0
         for row in stale:
+            if stop():
+                return removed
             self._drop(row["digest"], touched_before=before)
+            removed += 1
         for name in self.blobs.walk():
+            if stop():
+                break
             self._remove_if_unlisted(name)
-        return len(stale)
+        return removed
 
     def _drop(self, name: Digest, touched_before: int = 1 << 62) -> None:
         with self.database.transaction():

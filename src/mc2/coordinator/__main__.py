@@ -1,0 +1,93 @@
+"""`python -m mc2.coordinator`: run a coordinator in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from pathlib import Path
+
+from mc2.coordinator.app import openapi_document
+from mc2.coordinator.scheduler import Timeouts
+from mc2.coordinator.server import DEFAULT_PORT, ServerConfig, serve
+from mc2.coordinator.store import Quotas
+from mc2.errors import Mc2Error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; the exit code of the error that ended it, or 0."""
+    options = _parser().parse_args(arguments)
+    if options.openapi:
+        sys.stdout.write(openapi_document())
+        return 0
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        serve(_config(options))
+    except Mc2Error as error:
+        sys.stderr.write(f"mc2 coordinator: {error}\n")
+        if error.hint:
+            sys.stderr.write(f"  next: {error.hint}\n")
+        return error.exit_code
+    return 0
+
+
+def _config(options: argparse.Namespace) -> ServerConfig:
+    quotas, timeouts = Quotas(), Timeouts()
+    return ServerConfig(
+        folder=options.folder,
+        host=options.host,
+        port=options.port,
+        names=tuple(options.name),
+        worker_command=tuple(shlex.split(options.worker_command)),
+        worker_count=options.workers,
+        worker_addresses=tuple(options.worker_address),
+        quotas=Quotas(
+            party_bytes=options.party_gib << 30,
+            party_objects=quotas.party_objects,
+            total_bytes=options.total_gib << 30,
+            parties=quotas.parties,
+        ),
+        timeouts=Timeouts(
+            waiting=timeouts.waiting,
+            challenge=options.challenge_seconds,
+            attest=timeouts.attest,
+            grant=timeouts.grant,
+            compute=options.compute_seconds,
+        ),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    quotas, timeouts = Quotas(), Timeouts()
+    parser = argparse.ArgumentParser(
+        prog="python -m mc2.coordinator",
+        description="Run a coordinator: it stores sealed objects, relays them and schedules jobs.",
+        epilog="example: python -m mc2.coordinator --folder /srv/mc2 --host 0.0.0.0 "
+        "--name coordinator.example.org --workers 2",
+    )
+    parser.add_argument("--folder", type=Path, default=Path("coordinator"), help="where it keeps")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 for a free one")
+    parser.add_argument(
+        "--name", action="append", default=[], help="a name that clients use; repeat for more"
+    )
+    parser.add_argument("--workers", type=int, default=0, help="enclave workers to start here")
+    parser.add_argument("--worker-command", default="mc2-enclave", help="how to start one")
+    parser.add_argument(
+        "--worker-address", action="append", default=[], help="a worker that runs elsewhere"
+    )
+    parser.add_argument("--party-gib", type=int, default=quotas.party_bytes >> 30)
+    parser.add_argument("--total-gib", type=int, default=quotas.total_bytes >> 30)
+    parser.add_argument("--challenge-seconds", type=float, default=timeouts.challenge)
+    parser.add_argument("--compute-seconds", type=float, default=timeouts.compute)
+    parser.add_argument("--openapi", action="store_true", help="print the OpenAPI document")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
