@@ -245,7 +245,6 @@ class Refused:
 
     job_id: str
     attempt: int
-    challenge: Digest
     code: str
     rules: str
 
@@ -254,7 +253,6 @@ class Refused:
         return {
             "job_id": self.job_id,
             "attempt": self.attempt,
-            "challenge": self.challenge,
             "code": self.code,
             "rules": self.rules,
         }
@@ -265,7 +263,6 @@ class Refused:
         return cls(
             job_id=fields.hex("job_id", JOB_ID_BYTES),
             attempt=fields.integer("attempt", 1, LIMITS.attempts),
-            challenge=fields.digest("challenge"),
             code=fields.text("code", 64),
             rules=fields.text("rules", LIMITS.note_bytes),
         )

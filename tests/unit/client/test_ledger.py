@@ -93,9 +93,7 @@ def test_records_in_order_and_reads_back(approved, path):
 
 
 def test_every_event_survives_its_line(approved):
-    refused = Refused(
-        job_id=JOB, attempt=2, challenge=digest(b"c"), code="appraisal", rules="debug: …"
-    )
+    refused = Refused(job_id=JOB, attempt=2, code="appraisal", rules="debug: …")
     rejected = Rejected(job_id="0b" * 16, rejection=digest(b"r"))
     closed = JobClosed(job_id=JOB, outcome="succeeded")
     left = ContractRevoked(contract=CONTRACT)

@@ -1,0 +1,243 @@
+"""Verifies, offline, that a job ran exactly as it was signed: steps V1 to V6 of bundle.md.
+
+Everything is equality: a receipt that says more than was signed is as false as one that says
+less. What opens results (`mc2.client.results`) takes a `VerifiedJob` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from mc2.attestation.appraisal import Appraised, appraise
+from mc2.attestation.claims import RawEvidence, Tier
+from mc2.attestation.policy import AttestationPolicy
+from mc2.attestation.verifiers import Verifiers
+from mc2.crypto.digest import Digest, same_digest
+from mc2.errors import Mc2Error, ReceiptError
+from mc2.formats.bundle import Proof
+from mc2.formats.contract import Contract
+from mc2.formats.receipt import Receipt
+from mc2.formats.release import ENCLAVE, Challenge, Evidence, Grant, JobContext, verify_evidence
+from mc2.formats.result import Result
+from mc2.formats.statement import Verified
+from mc2.plan.plan import Plan
+from mc2.plan.signed_job import SignedJob, verify_signed_job
+
+_HINT: Final = "do not use these results; ask the coordinator's operator for the job's own proof"
+_SIMULATED: Final = "SIMULATED ATTESTATION: this proof says nothing about the machine that computed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedJob:
+    """A job that ran exactly as signed. Only `verify_proof` makes one.
+
+    `at` is the time of the job by its owners' clocks. `tier` is how much the evidence means;
+    `warnings` are for people, and never empty below a hardware tier.
+    """
+
+    job: SignedJob
+    at: datetime
+    appraised: Appraised
+    receipt: Verified[Receipt]
+    grants: Mapping[str, Verified[Grant]]
+    results: Mapping[str, Result]
+    warnings: tuple[str, ...]
+
+    @property
+    def context(self) -> JobContext:
+        """Which attempt of which job of which plan."""
+        return self.job.context
+
+    @property
+    def contract(self) -> Contract:
+        """The contract that all members signed."""
+        return self.job.members
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that ran."""
+        return self.job.plan
+
+    @property
+    def tier(self) -> Tier:
+        """How much the evidence means."""
+        return self.appraised.tier
+
+
+def verify_proof(
+    raw: bytes, *, contract: Digest, job_id: str | None, verifiers: Verifiers
+) -> VerifiedJob:
+    """Verify the proof of one job under one contract, both named by who asks.
+
+    A proof is true or false of itself; that it is of *this* job only the asker can say. With
+    `job_id` None the asker wants to know which job it is of.
+
+    Raises: ReceiptError naming the step that failed.
+    """
+    with _step("the proof"):
+        proof = Proof.parse(raw)
+    with _step("V1, what people signed"):
+        job, challenges, at = _verify_job(proof)
+        _check_asked(job, contract, job_id)
+    with _step("V2, the evidence"):
+        evidence = verify_evidence(proof.evidence)
+        appraised = _appraise(evidence.value, job, verifiers, at)
+    with _step("V3, the runtime data"):
+        _check_runtime_data(evidence.value, job, challenges)
+    with _step("V4, the grants"):
+        grants = _verify_grants(proof.grants, job, evidence, challenges)
+    with _step("V5, the receipt"):
+        receipt = _verify_receipt(proof.receipt, job, evidence, grants, appraised)
+    with _step("V6, the results"):
+        results = _check_results(proof.results, job, receipt.value)
+    warnings = receipt.value.warnings
+    if appraised.tier is Tier.SIMULATED:
+        warnings = (_SIMULATED, *warnings)
+    return VerifiedJob(
+        job=job,
+        at=at,
+        appraised=appraised,
+        receipt=receipt,
+        grants=grants,
+        results=results,
+        warnings=warnings,
+    )
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Whatever fails in a step is a ReceiptError that names it, and keeps the reason."""
+    try:
+        yield
+    except ReceiptError as error:
+        raise ReceiptError(f"{name}: {error}", hint=error.hint or _HINT) from None
+    except Mc2Error as error:
+        raise ReceiptError(f"{name}: {error}", hint=error.hint or _HINT) from error
+
+
+def _verify_job(proof: Proof) -> tuple[SignedJob, dict[str, Verified[Challenge]], datetime]:
+    """V1, and the part of V4 that tells the time: the challenges."""
+    job = verify_signed_job(proof.job)
+    if proof.challenges.keys() != set(job.owners):
+        raise ReceiptError(f"challenges are needed from exactly {', '.join(job.owners)}")
+    challenges = {n: Challenge.verify(proof.challenges[n], job.members.key_of) for n in job.owners}
+    for name, challenge in challenges.items():
+        if challenge.value.owner != name:
+            raise ReceiptError(f"the challenge of {name} is by {challenge.value.owner}")
+        if challenge.value.context != job.context:
+            raise ReceiptError(f"the challenge by {name} is for another job, attempt or plan")
+    # The time of the job is the latest that an owner states; by then nothing had lapsed.
+    at = max(c.value.issued for c in challenges.values())
+    for name, challenge in challenges.items():
+        if at > challenge.value.not_after:
+            raise ReceiptError(f"the challenge by {name} had lapsed when the others were made")
+    job.check_approved()
+    job.check_time(at)
+    return job, challenges, at
+
+
+def _check_asked(job: SignedJob, contract: Digest, job_id: str | None) -> None:
+    if not same_digest(job.contract.digest, contract):
+        raise ReceiptError("this is the proof of a job under another contract")
+    if job_id is not None and job.context.job_id != job_id:
+        raise ReceiptError("this is the proof of another job")
+
+
+def _appraise(evidence: Evidence, job: SignedJob, verifiers: Verifiers, at: datetime) -> Appraised:
+    raw = RawEvidence(evidence.kind, evidence.evidence, evidence.endorsements)
+    claims = verifiers.verify(raw, at=at)
+    policy = AttestationPolicy.read(job.members.attestation)
+    expected = evidence.runtime_data.report_data()
+    return appraise(claims, policy, Tier.of(job.members.min_tier), expected)
+
+
+def _check_runtime_data(
+    evidence: Evidence, job: SignedJob, challenges: Mapping[str, Verified[Challenge]]
+) -> None:
+    found = evidence.runtime_data
+    if found.context != job.context:
+        raise ReceiptError("the evidence is for another job, attempt, plan, contract or policy")
+    if dict(found.challenges) != {name: c.digest for name, c in challenges.items()}:
+        raise ReceiptError("the evidence answers other challenges than those of the owners")
+
+
+def _verify_grants(
+    raw: Mapping[str, bytes],
+    job: SignedJob,
+    evidence: Verified[Evidence],
+    challenges: Mapping[str, Verified[Challenge]],
+) -> dict[str, Verified[Grant]]:
+    if raw.keys() != set(job.owners):
+        raise ReceiptError(f"grants are needed from exactly {', '.join(job.owners)}")
+    grants = {name: Grant.verify(raw[name], job.members.key_of) for name in job.owners}
+    for name, grant in grants.items():
+        value = grant.value
+        if value.owner != name:
+            raise ReceiptError(f"the grant of {name} is by {value.owner}")
+        if value.context != job.context:
+            raise ReceiptError(f"the grant by {name} is for another job, attempt or plan")
+        if not same_digest(value.evidence, evidence.digest):
+            raise ReceiptError(f"the grant by {name} is for other evidence")
+        if not same_digest(value.challenge, challenges[name].digest):
+            raise ReceiptError(f"the grant by {name} is for another challenge")
+        own = {i.dataset: i.manifest for i in job.plan.inputs if i.owner == name}
+        if {key.dataset: key.manifest for key in value.keys} != own:
+            raise ReceiptError(f"the grant by {name} is not for exactly the inputs of {name}")
+    return grants
+
+
+def _verify_receipt(
+    raw: bytes,
+    job: SignedJob,
+    evidence: Verified[Evidence],
+    grants: Mapping[str, Verified[Grant]],
+    appraised: Appraised,
+) -> Verified[Receipt]:
+    key = evidence.value.runtime_data.signing_key
+    receipt = Receipt.verify(raw, {ENCLAVE: key}.__getitem__)
+    found = receipt.value
+    expected: dict[str, tuple[object, object]] = {
+        "context": (found.context, job.context),
+        "tier": (found.tier, appraised.tier.word),
+        "mode": (found.mode, job.plan.mode),
+        "evidence": (found.evidence, evidence.digest),
+        "inputs": (dict(found.inputs), {n: m.digest for n, m in job.manifests.items()}),
+        "approvals": (dict(found.approvals), {n: a.digest for n, a in job.approvals.items()}),
+        "grants": (dict(found.grants), {n: g.digest for n, g in grants.items()}),
+    }
+    for what, (said, signed) in expected.items():
+        if said != signed:
+            raise ReceiptError(f"the receipt names other {what} than what was signed")
+    _check_code(found, job.plan)
+    if appraised.tier < Tier.HARDWARE_CVM and not found.warnings:
+        raise ReceiptError("the receipt is of a tier below hardware, and does not warn of it")
+    return receipt
+
+
+def _check_code(receipt: Receipt, plan: Plan) -> None:
+    """The enclave ran with exactly the package versions that the plan names."""
+    for name, version in plan.packages.items():
+        if receipt.code.get(name) != version:
+            raise ReceiptError(f"the receipt is of another version of {name} than the plan's")
+
+
+def _check_results(raw: Mapping[str, bytes], job: SignedJob, receipt: Receipt) -> dict[str, Result]:
+    planned = {output.name: output for output in job.plan.outputs}
+    if raw.keys() != planned.keys() or receipt.outputs.keys() != planned.keys():
+        raise ReceiptError("the results are not exactly the outputs of the plan")
+    results = {name: Result.parse(found) for name, found in raw.items()}
+    for name, result in results.items():
+        output = planned[name]
+        if not same_digest(result.digest, receipt.outputs[name]):
+            raise ReceiptError(f"the result {name} is not the one in the receipt")
+        if result.output != name or result.context != job.context:
+            raise ReceiptError(f"the result {name} is of another output or job")
+        if result.kind != output.kind or result.schema != job.checked.schema(output):
+            raise ReceiptError(f"the result {name} is not of the kind and schema in the plan")
+        if result.keys.keys() != set(output.recipients):
+            raise ReceiptError(f"the result {name} is not for exactly the plan's recipients")
+    return results
