@@ -8,6 +8,8 @@ Spec: docs/spec/worker-protocol.md.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import subprocess
 import threading
@@ -305,6 +307,8 @@ def _connect(address: str, timeout_seconds: float) -> socket.socket:
     if isinstance(place, UnixAddress):
         return _connected(socket.AF_UNIX, place.path, timeout_seconds)
     if isinstance(place, VsockAddress):
+        if not hasattr(socket, "AF_VSOCK"):
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         return _connected(
             socket.AF_VSOCK, cast("str", (place.context, place.port)), timeout_seconds
         )

@@ -72,6 +72,8 @@ def _listen(address: Address) -> Listener:
     if isinstance(address, UnixAddress):
         return Listener(address, _listen_unix(Path(address.path)))
     if isinstance(address, VsockAddress):
+        if not hasattr(socket, "AF_VSOCK"):
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         return Listener(address, _bound(socket.AF_VSOCK, (address.context, address.port)))
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listening = _bound(family, (address.host, address.port))

@@ -102,22 +102,28 @@ class Server:
         channel.send(self._ready)
 
     def _answer(self, channel: Channel, message: FromHost) -> None:
+        answer = self._answer_to(channel, message)
+        # The error is gone by now, and with it the frames that hold what the job knew.
+        if isinstance(answer, Refused) or (self._session is not None and self._session.ended):
+            self._drop_job()
+        channel.send(answer)
+
+    def _answer_to(self, channel: Channel, message: FromHost) -> FromEnclave:
         try:
-            channel.send(self._do(channel, message))
+            return self._do(channel, message)
         except ChannelClosedError:
             raise
         except Mc2Error as error:
-            self._refuse(channel, error.code, str(error), error.hint)
+            self._log(f"refused ({error.code})")
+            return Refused(error.code, str(error), error.hint)
         except Exception as error:  # noqa: BLE001  a defect of ours: the next job may fare better
             kind = type(error).__name__
-            self._refuse(
-                channel,
+            self._log(f"failed ({kind})")
+            return Refused(
                 Mc2Error.code,
                 f"the enclave failed with {kind}",
                 "start the job again; if it fails again, report this",
             )
-        if self._session is not None and self._session.ended:
-            self._drop_job()
 
     def _do(self, channel: Channel, message: FromHost) -> FromEnclave:
         if isinstance(message, Chunk | Missing | Stored):
@@ -140,11 +146,6 @@ class Server:
         outcome = session.run(message.grants, host.read, host.write, host.tell)
         self._log("a job is done")
         return outcome
-
-    def _refuse(self, channel: Channel, code: str, message: str, hint: str) -> None:
-        self._drop_job()
-        self._log(f"refused ({code})")
-        channel.send(Refused(code, message, hint))
 
     def _hang_up(self, channel: Channel, error: Mc2Error) -> None:
         try:

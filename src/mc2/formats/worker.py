@@ -178,7 +178,7 @@ class Progress:
 
     def frame(self) -> Frame:
         """The message's frame."""
-        return Frame({"type": "progress", "text": self.text})
+        return Frame({"type": "progress", "text": self.text[:_TEXT_LENGTH]})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,11 +77,20 @@ def pool(root_file: Path, logs: Path) -> Iterator[WorkerPool]:
         yield started
 
 
+@contextmanager
+def lent(pool: WorkerPool) -> Iterator[Worker]:
+    """A worker of the pool for a while."""
+    worker = pool.acquire(timeout_seconds=120)
+    try:
+        yield worker
+    finally:
+        pool.release(worker)
+
+
 @pytest.fixture
 def worker(pool: WorkerPool) -> Iterator[Worker]:
-    lent = pool.acquire(timeout_seconds=120)
-    yield lent
-    pool.release(lent)
+    with lent(pool) as found:
+        yield found
 
 
 def run(worker: Worker, job: Job) -> tuple[bytes, JobOutcome]:
@@ -181,24 +191,27 @@ def test_the_log_holds_codes_and_no_data(worker: Worker, logs: Path) -> None:
 
 
 def test_a_worker_killed_in_mid_run_is_replaced_and_the_job_runs_again(pool: WorkerPool) -> None:
-    worker = pool.acquire(timeout_seconds=120)
-    victim = worker.process_id
-    assert victim is not None
     job = make_job()
+    with lent(pool) as worker:
+        victim = worker.process_id
+        assert victim is not None
+        killing = murderous(job, victim)
+        with pytest.raises(WorkerError, match="signal 9"):
+            run(worker, killing)
+    with lent(pool) as other:
+        assert other.process_id != victim
+        run(other, replace(job, attempt=2))
+
+
+def murderous(job: Job, victim: int) -> Job:
+    """The job, with a store that kills the worker where it reads."""
 
     class Killing(Job):
         def read(self, name: Digest) -> bytes:
             os.kill(victim, signal.SIGKILL)
             return super().read(name)
 
-    killing = Killing(**{n: getattr(job, n) for n in job.__dataclass_fields__})
-    with pytest.raises(WorkerError, match="signal 9"):
-        run(worker, killing)
-    pool.release(worker)
-    other = pool.acquire(timeout_seconds=120)
-    assert other.process_id != victim
-    run(other, replace(job, attempt=2))
-    pool.release(other)
+    return Killing(**{n: getattr(job, n) for n in job.__dataclass_fields__})
 
 
 def test_a_worker_ends_with_its_host(root_file: Path, tmp_path: Path) -> None:
