@@ -1,12 +1,25 @@
-"""Catalogs for planner tests: a collaboration of two clinics and an institute, without any data."""
+"""A collaboration of two clinics and an institute, without any data: the same bytes each time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 
 from mc2.crypto.digest import digest
+from mc2.crypto.hpke import RECEIVING_PUBLIC_BYTES, ReceivingPublicKey
+from mc2.crypto.signatures import VerifyKey
+from mc2.formats.card import Card
+from mc2.formats.contract import Contract, Member
+from mc2.formats.manifest import ChunkRef, Manifest, UsagePolicy
 from mc2.formats.schema import Column, Schema, parse_type
 from mc2.planner.catalog import Catalog, CatalogTable
+
+AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+PACKAGES = {"duckdb": "2.0.0", "mc2": "0.1.0", "numpy": "2", "pyarrow": "26", "xgboost": "3.2.0"}
+"""Versions for plans whose digests stand in golden files."""
 
 VISITS = {
     "visit": "int64 not null",
@@ -68,3 +81,65 @@ def catalog(
             for name, columns in known.items()
         },
     )
+
+
+def contract(**changes: Any) -> Contract:
+    """The contract of the clinics and the institute. Its keys sign nothing."""
+    members = tuple(
+        Member(
+            Card(
+                name=name,
+                organisation=name.replace("_", " ").title(),
+                signing_key=VerifyKey(sha256(name.encode()).digest()),
+                receiving_key=ReceivingPublicKey(bytes(RECEIVING_PUBLIC_BYTES)),
+            ),
+            roles,
+        )
+        for name, roles in sorted(ROLES.items())
+    )
+    found = Contract(
+        name="diabetes",
+        epoch=1,
+        supersedes=None,
+        not_after=datetime(2030, 1, 1, tzinfo=UTC),
+        min_tier="hardware-cvm",
+        approvers="owners",
+        max_attempts=3,
+        members=members,
+        attestation={},
+    )
+    return replace(found, **changes)
+
+
+def manifests(
+    tables: Mapping[str, Mapping[str, str]] | None = None,
+    policies: Mapping[str, UsagePolicy] | None = None,
+    **changes: Any,
+) -> dict[str, Manifest]:
+    """Manifests of sealed tables of one chunk each, by dataset."""
+    known = tables or {"clinic_a.visits": VISITS, "clinic_b.visits": VISITS, "clinic_b.labs": LABS}
+    found = {}
+    for name, columns in known.items():
+        manifest = Manifest(
+            dataset=name,
+            owner=name.partition(".")[0],
+            dataset_id=sha256(name.encode()).hexdigest()[:32],
+            version=1,
+            created=AT,
+            schema=schema(columns),
+            sizes="exact",
+            compression="lz4",
+            row_bound=1000,
+            rows_per_chunk=1000,
+            key_salt="00" * 32,
+            key_commitment="11" * 32,
+            policy=(policies or {}).get(name, UsagePolicy()),
+            chunks=(ChunkRef(digest(name.encode()), 4096),),
+        )
+        found[name] = replace(manifest, **changes)
+    return found
+
+
+def catalog_of(rules: Contract, known: Mapping[str, Manifest]) -> Catalog:
+    """The catalog of a contract and manifests."""
+    return Catalog.of(rules, {m.digest: m for m in known.values()})

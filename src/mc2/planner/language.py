@@ -1,4 +1,4 @@
-"""The language of scripts: a small, boring part of Python. Spec: docs/spec/script.md.
+"""The language of scripts: a small, boring part of Python. Spec: docs/howto/write-a-script.md.
 
 A script comes from an analyst whom nobody has to trust, and every owner compiles it at home. So
 what is not on a list here is refused before anything runs, with its line and column: no loops
@@ -73,6 +73,7 @@ _API: Final = (
 ATTRIBUTES: Final = frozenset({*_TEXT_METHODS, *_CONTAINER_METHODS, *_DICTIONARY_VIEWS, *_API})
 """All that may stand after a dot. `format` is not among them: its text can reach attributes."""
 
+_MANUAL: Final = "docs/howto/write-a-script.md lists what may"
 _IMPORTS: Final = {"mc2", "mc2.xgboost"}
 _FUTURE: Final = "annotations"
 
@@ -147,9 +148,7 @@ class _Checker(ast.NodeTransformer):
         # Operators carry no position of their own, so their parents speak for them.
         for part in (node, getattr(node, "op", node)):
             if not isinstance(part, _ALLOWED_NODES):
-                what, hint = _INSTEAD.get(
-                    type(part), (type(part).__name__, "see docs/spec/script.md for what may")
-                )
+                what, hint = _INSTEAD.get(type(part), (type(part).__name__, _MANUAL))
                 raise self.error(node, f"{what} may not stand in a script", hint)
         checked: ast.AST = super().visit(node)
         return checked
@@ -165,7 +164,7 @@ class _Checker(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load):
             raise self.error(node, "a script may not set attributes", "assign to a name instead")
         if node.attr not in ATTRIBUTES:
-            hint = "use an f-string" if node.attr == "format" else "docs/spec/script.md lists all"
+            hint = "use an f-string" if node.attr == "format" else _MANUAL
             raise self.error(node, f"{node.attr!r} may not stand after a dot in a script", hint)
         return self.generic_visit(node)
 

@@ -1,4 +1,4 @@
-"""SELECT, UNION and WITH to nodes of a plan. Spec: docs/reference/sql.md.
+"""SELECT, UNION and WITH to nodes of a plan. Spec: docs/howto/write-a-script.md.
 
 Each clause becomes its own node, in SQL's order: FROM and joins, WHERE, GROUP BY, HAVING, SELECT,
 DISTINCT, ORDER BY, LIMIT. Nothing is reordered to be faster (the engine does that); the only

@@ -36,6 +36,7 @@ _TYPES: Final = {
     exp.DType.TIMESTAMPTZ: "timestamp_utc",
     exp.DType.TIMESTAMPLTZ: "timestamp_utc",
 }
+_MANUAL: Final = "docs/howto/write-a-script.md lists what may"
 _DEFAULT_DECIMAL: Final = (10, 0)  # Spark's
 
 _COMPARISONS: Final = {
@@ -93,9 +94,7 @@ class Scalars:
             return found
         binder = _BINDERS.get(type(node))
         if binder is None:
-            what, hint = _INSTEAD.get(
-                type(node), (f"{node.key.upper()}", "see docs/reference/sql.md")
-            )
+            what, hint = _INSTEAD.get(type(node), (f"{node.key.upper()}", _MANUAL))
             raise self.where.error(node, f"{what} may not stand here", hint)
         try:
             return binder(self, node)
@@ -323,7 +322,7 @@ def _call(self: Scalars, node: exp.Anonymous) -> Typed:
     name = node.this.lower()
     for argument in node.expressions:
         if isinstance(argument, (exp.Distinct, exp.Star)):
-            raise self.where.error(argument, f"{name} is no aggregate", "see docs/reference/sql.md")
+            raise self.where.error(argument, f"{name} is no aggregate", _MANUAL)
     return calls.build_call(name, [self.bind(a) for a in node.expressions], self.columns)
 
 

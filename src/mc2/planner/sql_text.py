@@ -161,7 +161,7 @@ def refuse_others(where: QueryText, node: exp.Expr, known: Iterable[str], what: 
             raise where.error(
                 part if isinstance(part, exp.Expr) else node,
                 f"{name.strip('_').replace('_', ' ').upper()} may not stand in {what}",
-                "docs/reference/sql.md lists what may",
+                "docs/howto/write-a-script.md lists what may",
             )
 
 

@@ -1,0 +1,270 @@
+"""Says in plain words what each node of a plan does. Deterministic, and safe to print.
+
+Names and constants in a plan come from strangers, so every character that could rewrite a screen
+or hide text is shown as its code.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
+from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.plan import Plan
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    NamedExpression,
+    Project,
+    Scan,
+    Sort,
+    SortKey,
+    Union,
+)
+from mc2.plan.shapes import NO_USEFUL_BOUND
+
+_INFIX: Final = {
+    "eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "same": "<=>",
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "integer_divide": "div",
+    "remainder": "%", "and": "and", "or": "or", "like": "like",
+}  # fmt: skip
+_TESTS: Final = {"is_null": "is NULL", "is_not_null": "is not NULL"}
+_JOINS: Final = {
+    "inner": "Join step {0} with step {1}",
+    "left": "Join step {0} with step {1}, keeping rows of step {0} without a match",
+    "right": "Join step {0} with step {1}, keeping rows of step {1} without a match",
+    "full": "Join step {0} with step {1}, keeping rows of both without a match",
+    "semi": "Keep the rows of step {0} that match a row of step {1}",
+    "anti": "Keep the rows of step {0} that match no row of step {1}",
+    "cross": "Pair each row of step {0} with each row of step {1}",
+}
+_QUOTED_TYPES: Final = {"date": "date ", "timestamp": "time ", "timestamp_utc": "time "}
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def visible(text: str) -> str:
+    r"""The text with every invisible or controlling character as its code: `\u202e`."""
+    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+def rows(bound: int) -> str:
+    """A bound on rows in words."""
+    if bound >= NO_USEFUL_BOUND:
+        return "any number of rows"
+    return "at most 1 row" if bound == 1 else f"at most {bound:,} rows"
+
+
+def names(items: Sequence[str]) -> str:
+    """A list of names."""
+    return ", ".join(visible(i) for i in items)
+
+
+def expression_words(expression: Expression) -> str:
+    """An expression as people write it."""
+    return _Words({}).of(expression)
+
+
+def expanded_words(expression: Expression, meanings: Mapping[str, str]) -> str:
+    """The same, with what some columns mean in the place of their names."""
+    return _Words(meanings).of(expression)
+
+
+class _Words:
+    """Writes expressions, with other words for some columns."""
+
+    def __init__(self, meanings: Mapping[str, str]) -> None:
+        self._meanings = meanings
+
+    def of(self, expression: Expression) -> str:
+        """The expression in words."""
+        match expression:
+            case ColumnRef(name):
+                return self._meanings.get(name, visible(name))
+            case Literal():
+                return _literal(expression)
+            case Cast(value, kind, strict):
+                how = "" if strict else ", or NULL if it does not fit"
+                return f"({self._inner(value)} as {kind}{how})"
+            case Case(branches, otherwise):
+                parts = [f"when {self.of(b.condition)} then {self.of(b.value)}" for b in branches]
+                return f"case {' '.join(parts)} else {self.of(otherwise)} end"
+            case InList(value, items):
+                return f"{self._inner(value)} in ({', '.join(_literal(i) for i in items)})"
+            case Call(function, arguments):
+                return self._call(function, arguments)
+
+    def _call(self, function: str, arguments: tuple[Expression, ...]) -> str:
+        if function in _INFIX:
+            return f" {_INFIX[function]} ".join(self._inner(a) for a in arguments)
+        if function == "not":
+            return f"not {self._inner(arguments[0])}"
+        if function in _TESTS:
+            return f"{self._inner(arguments[0])} {_TESTS[function]}"
+        return f"{function}({', '.join(self.of(a) for a in arguments)})"
+
+    def _inner(self, expression: Expression) -> str:
+        """The same in brackets, where without them it could be read in two ways."""
+        text = self.of(expression)
+        plain = isinstance(expression, (ColumnRef, Literal, Cast)) or (
+            isinstance(expression, Call) and expression.function not in {*_INFIX, *_TESTS, "not"}
+        )
+        return text if plain else f"({text})"
+
+
+def _literal(value: Literal) -> str:
+    if value.text is None:
+        return "NULL"
+    if value.type.name == "string":
+        return "'" + visible(value.text).replace("'", "''") + "'"
+    if value.type.name == "binary":
+        return f"base64'{value.text}'"
+    prefix = _QUOTED_TYPES.get(value.type.name)
+    return value.text if prefix is None else f"{prefix}'{value.text}'"
+
+
+def step_words(plan: Plan, index: int) -> str:
+    """What one node does, in one sentence; other nodes are called by their step numbers."""
+    operation = plan.nodes[index].operation
+    match operation:
+        case Scan(place, columns):
+            words = f"Read {names(columns)} of {plan.inputs[place].dataset}"
+        case Project(source, chosen):
+            words = f"Of step {source + 1}, {_projection(chosen)}"
+        case Filter(source, predicate):
+            words = f"Keep the rows of step {source + 1} where {expression_words(predicate)}"
+        case Join(left, right, how, on):
+            condition = "" if on is None else f", where {expression_words(on)}"
+            words = _JOINS[how].format(left + 1, right + 1) + condition
+        case Aggregate():
+            words = _aggregate(operation)
+        case Sort(source, keys):
+            words = f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
+        case Limit():
+            words = _limit(operation)
+        case Union(sources):
+            words = f"Put the rows of {_steps(sources)} one below the other"
+        case Distinct(source):
+            words = f"Keep each different row of step {source + 1} once"
+        case _:
+            words = _model(operation)
+    return f"{words}."
+
+
+def _steps(sources: Sequence[int]) -> str:
+    listed = [str(s + 1) for s in sources]
+    if len(listed) == 1:
+        return f"step {listed[0]}"
+    return f"steps {', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def _projection(columns: tuple[NamedExpression, ...]) -> str:
+    taken, renamed, computed = [], [], []
+    for column in columns:
+        if column.expression == ColumnRef(column.name):
+            taken.append(visible(column.name))
+        elif isinstance(column.expression, ColumnRef):
+            old, new = visible(column.expression.name), visible(column.name)
+            renamed.append(f"{old} as {new}")
+        else:
+            computed.append(f"{visible(column.name)} = {expression_words(column.expression)}")
+    parts = []
+    if taken or renamed:
+        parts.append("take " + ", ".join(taken + renamed))
+    if computed:
+        parts.append("compute " + ", ".join(computed))
+    return " and ".join(parts)
+
+
+def _aggregate(operation: Aggregate) -> str:
+    source = f"step {operation.source + 1}"
+    found = ", ".join(_aggregate_column(a) for a in operation.aggregates)
+    if not operation.keys:
+        return f"Over all rows of {source}: {found}"
+    words = f"Group {source} by {names(operation.keys)}"
+    return f"{words}; for each group: {found}" if found else words
+
+
+def _aggregate_column(column: AggregateColumn) -> str:
+    return f"{visible(column.name)} = {aggregate_words(column)}"
+
+
+def aggregate_words(column: AggregateColumn) -> str:
+    """The value of one aggregate."""
+    where = "" if column.where is None else f" where {expression_words(column.where)}"
+    if column.function == "count_star":
+        return f"number of rows{where}"
+    distinct = "distinct " if column.distinct else ""
+    arguments = ", ".join(expression_words(a) for a in column.arguments)
+    return f"{column.function}({distinct}{arguments}){where}"
+
+
+def _sort_key(key: SortKey) -> str:
+    way = "falling" if key.descending else "rising"
+    nulls = "first" if key.nulls_first else "last"
+    return f"{expression_words(key.expression)} ({way}, NULL {nulls})"
+
+
+def _limit(operation: Limit) -> str:
+    after = f" after the first {operation.offset:,}" if operation.offset else ""
+    count = "all rows" if operation.count is None else f"the first {operation.count:,} rows"
+    return f"Keep {count} of step {operation.source + 1}{after}"
+
+
+def _model(operation: Matrix | Train | Predict | History) -> str:
+    match operation:
+        case Matrix():
+            return _matrix(operation)
+        case Train():
+            return _train(operation)
+        case Predict():
+            what = {"value": "predictions", "margin": "margins", "leaf": "leaf numbers"}
+            kept = f", keeping {names(operation.keep)}" if operation.keep else ""
+            best = ", up to the best round" if operation.rounds == "best" else ""
+            return (
+                f"Apply the model of step {operation.model + 1} to step {operation.matrix + 1}: "
+                f"{what[operation.what]} as {visible(operation.name)}{best}{kept}"
+            )
+        case History():
+            return f"List the metrics of the training in step {operation.model + 1}"
+
+
+def _matrix(operation: Matrix) -> str:
+    text = f"Make a matrix of {_steps(operation.sources)}: features {names(operation.features)}"
+    if operation.categorical:
+        text += f" (categories: {names(operation.categorical)})"
+    if operation.label is not None:
+        text += f"; label {visible(operation.label)}"
+    if operation.weight is not None:
+        text += f"; weight {visible(operation.weight)}"
+    if operation.missing != "NaN":
+        text += f"; {operation.missing} means no value"
+    return text
+
+
+def _train(operation: Train) -> str:
+    settings = ", ".join(f"{p.name} = {_setting(p.json())}" for p in operation.parameters)
+    text = (
+        f"Train an XGBoost model on step {operation.matrix + 1}: "
+        f"{operation.num_boost_round:,} rounds"
+    )
+    text += f", {settings}" if settings else ""
+    if operation.evaluations:
+        judged = ", ".join(
+            f"{visible(e.name)} (step {e.matrix + 1})" for e in operation.evaluations
+        )
+        text += f"; judged after each round on {judged}"
+    if operation.early_stopping_rounds is not None:
+        text += f"; stop after {operation.early_stopping_rounds:,} rounds without progress"
+    return text
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(visible(str(v)) for v in value) + "]"
+    return visible(str(value).lower() if isinstance(value, bool) else str(value))

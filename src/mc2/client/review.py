@@ -1,0 +1,222 @@
+"""What a member reads before signing: the plan in plain words, as data and as text.
+
+Everything is derived from the plan that will run, never from what its author says of it; the
+script is shown by its digest's side only through the plan that it compiled to. The same plan,
+contract and manifests give the same words, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from mc2.client.changes import list_changes
+from mc2.client.grain import GROUPS, HISTORY, TOTAL, Grain, trace_grains
+from mc2.client.origins import Origins as ColumnOrigins
+from mc2.client.origins import trace_origins
+from mc2.client.plan_words import names, step_words, visible
+from mc2.client.review_parts import Outgoing, OutgoingColumn, Reading, Review
+from mc2.client.review_text import review_text
+from mc2.errors import Mc2Error
+from mc2.formats.contract import Contract
+from mc2.formats.fields import to_time
+from mc2.formats.manifest import Manifest
+from mc2.plan.check import CheckedPlan
+from mc2.plan.lineage import Origins
+from mc2.plan.models import Train
+from mc2.plan.plan import Plan, PlanInput, PlanOutput
+from mc2.plan.relations import Scan
+from mc2.plan.rules import check_against
+from mc2.plan.shapes import ModelShape, TableShape
+
+_HOST_ALWAYS: Final = (
+    "this plan: the script, all names, constants and bounds in it, and who receives what",
+    "the columns and types of the datasets, and their row bounds",
+    "when the job runs, how long each part takes, and how much memory it uses",
+)
+_MODEL_HOLDS: Final = (
+    "the names of the features, and for each split of each tree its feature and its threshold",
+    "thresholds are values that occur in the data or lie between such values",
+    "for each node of each tree how much of the training data reaches it, and what it predicts",
+)
+_MODEL_CATEGORIES: Final = "the different values of the categorical columns"
+_MODEL_RISK: Final = (
+    "whoever has the model can test whether a given row is likely to have been in the training data"
+)
+
+
+__all__ = ["Review", "review_plan", "review_text"]
+
+
+def review_plan(
+    checked: CheckedPlan,
+    contract: Contract,
+    manifests: Mapping[str, Manifest],
+    *,
+    at: datetime,
+    earlier: Plan | None = None,
+) -> Review:
+    """Review a plan under its contract and the manifests of its inputs, by dataset.
+
+    `at` is the moment for which the rules are checked. `earlier` is a plan that the reader knows;
+    what differs from it is listed.
+    """
+    plan = checked.plan
+    grains, origins = trace_grains(plan.nodes), trace_origins(plan)
+    return Review(
+        title=plan.title,
+        plan=plan.digest,
+        contract=plan.contract,
+        contract_name=contract.name,
+        script_name=plan.script_name,
+        tier=contract.min_tier,
+        mode=plan.mode,
+        approvers=_approvers(plan, contract),
+        readings=tuple(_reading(plan, i, manifests.get(i.dataset)) for i in plan.inputs),
+        steps=tuple(step_words(plan, index) for index in range(len(plan.nodes))),
+        outputs=tuple(_outgoing(checked, o, grains[o.node], origins[o.node]) for o in plan.outputs),
+        host_sees=_host_sees(plan, manifests),
+        packages=tuple(sorted(plan.packages.items())),
+        objections=_objections(checked, contract, manifests, at),
+        changes=None if earlier is None else list_changes(earlier, plan),
+    )
+
+
+def _approvers(plan: Plan, contract: Contract) -> tuple[str, ...]:
+    if contract.approvers == "members":
+        return tuple(m.name for m in contract.members)
+    return tuple(sorted({i.owner for i in plan.inputs}))
+
+
+def _reading(plan: Plan, source: PlanInput, manifest: Manifest | None) -> Reading:
+    place = plan.inputs.index(source)
+    scanned = {
+        column
+        for node in plan.nodes
+        if isinstance(node.operation, Scan) and node.operation.input == place
+        for column in node.operation.columns
+    }
+    read = tuple(c.name for c in source.schema.columns if c.name in scanned)
+    return Reading(
+        dataset=source.dataset,
+        owner=source.owner,
+        version=0 if manifest is None else manifest.version,
+        manifest=source.manifest,
+        row_bound=source.row_bound,
+        sizes="unknown" if manifest is None else manifest.sizes,
+        columns=read,
+        unread=len(source.schema) - len(read),
+        policy=() if manifest is None else _policy_words(manifest),
+    )
+
+
+def _policy_words(manifest: Manifest) -> tuple[str, ...]:
+    policy, owner = manifest.policy, manifest.owner
+    found = []
+    if policy.columns is not None:
+        found.append(f"{owner} lets plans read only: {names(policy.columns)}")
+    if policy.recipients is not None:
+        allowed = names(policy.recipients) or "nobody else"
+        found.append(f"{owner} lets only these receive what derives from it: {allowed}")
+    if policy.not_after is not None:
+        found.append(f"{owner} lets no job start after {to_time(policy.not_after)}")
+    return tuple(found)
+
+
+def _outgoing(
+    checked: CheckedPlan, output: PlanOutput, grain: Grain, origins: ColumnOrigins
+) -> Outgoing:
+    shape = checked.shapes[output.node]
+    lineage = checked.lineage(output)
+    columns: tuple[OutgoingColumn, ...] = ()
+    bound: int | None = None
+    if isinstance(shape, TableShape):
+        bound = shape.row_bound
+        columns = tuple(
+            OutgoingColumn(
+                name=c.name,
+                type=str(c.type),
+                how=origins[c.name].text,
+                values_of=_origins(lineage.values[c.name]),
+            )
+            for c in shape.schema.columns
+        )
+    values = frozenset[tuple[str, str]]().union(*lineage.values.values())
+    return Outgoing(
+        name=output.name,
+        kind=output.kind,
+        step=output.node + 1,
+        recipients=output.recipients,
+        row_bound=bound,
+        each_row=_each_row(grain, lineage.datasets) if output.kind == "table" else "",
+        warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY},
+        columns=columns,
+        holds=_model_words(shape) if isinstance(shape, ModelShape) else (),
+        derived_from=tuple(sorted(lineage.datasets)),
+        influenced_by=_origins(lineage.influences - values),
+    )
+
+
+def _origins(origins: Origins) -> tuple[str, ...]:
+    return tuple(f"{dataset}.{column}" for dataset, column in sorted(origins))
+
+
+def _each_row(grain: Grain, datasets: frozenset[str]) -> str:
+    if grain.kind == HISTORY:
+        return "one metric after one round of training"
+    if grain.kind == TOTAL:
+        return "a total over all rows"
+    if grain.kind == GROUPS:
+        by = f" by {names(grain.keys)}" if grain.keys else ""
+        least = (
+            f"groups of fewer than {grain.least:,} rows are left out (one person can have several)"
+            if grain.least > 1
+            else "a group can be of a single row: the plan sets no least size"
+        )
+        return f"one group{by}; {least}"
+    return f"a SINGLE ROW of {', '.join(sorted(datasets))}, or a pair of such rows"
+
+
+def _model_words(shape: ModelShape) -> tuple[str, ...]:
+    operation: Train = shape.operation
+    depth = operation.named_parameters.get("max_depth")
+    levels = 6 if depth is None else depth.value
+    trees = operation.num_boost_round * shape.margins
+    size = f"at most {trees:,} trees"
+    if isinstance(levels, int) and levels > 0:
+        size += f", {levels} levels deep"
+    found = [f"an XGBoost model of {size}, which stock XGBoost loads", *_MODEL_HOLDS]
+    if any(f.categorical for f in shape.features):
+        found.append(_MODEL_CATEGORIES)
+    return (*found, _MODEL_RISK)
+
+
+def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]:
+    found = list(_HOST_ALWAYS)
+    for source in plan.inputs:
+        manifest = manifests.get(source.dataset)
+        if manifest is not None and manifest.sizes == "exact":
+            found.append(f"the exact number of rows of {source.dataset}, and the size of its parts")
+        else:
+            found.append(f"the padded size of {source.dataset}, not its number of rows")
+    found.extend(f"how large the encrypted result {o.name} is" for o in plan.outputs)
+    if plan.mode == "encrypted":
+        found.append(
+            "which parts of its memory the enclave uses when, which can tell sizes of groups and "
+            "joins, and more to a determined observer"
+        )
+    return tuple(found)
+
+
+def _objections(
+    checked: CheckedPlan, contract: Contract, manifests: Mapping[str, Manifest], at: datetime
+) -> tuple[str, ...]:
+    found = []
+    if at > contract.not_after:
+        found.append(f"the contract ended on {to_time(contract.not_after)}")
+    try:
+        check_against(checked, contract, manifests, at=at)
+    except Mc2Error as error:
+        found.append(visible(f"{error}" + (f" ({error.hint})" if error.hint else "")))
+    return tuple(found)
