@@ -26,6 +26,7 @@ class Label(bytes, Enum):
     CODE = b"mc2/code/v1"
     SIMULATED_REPORT = b"mc2/simulated-report/v1"
     SIMULATED_CODE = b"mc2/simulated-code/v1"
+    TPM_ACTIVATION = b"mc2/tpm-activation/v1"
 
     def prefix(self) -> bytes:
         """The label as it stands before the data it separates."""
