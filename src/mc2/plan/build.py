@@ -46,6 +46,10 @@ class PlanBuilder:
         """What is known of a node that was added."""
         return self._inference.shapes[index]
 
+    def is_table(self, index: int) -> bool:
+        """Whether a node that was added is a relation."""
+        return isinstance(self.shape(index), TableShape)
+
     def finish(
         self, outputs: Sequence[PlanOutput]
     ) -> tuple[tuple[Node, ...], tuple[PlanOutput, ...]]:

@@ -1,0 +1,193 @@
+"""One DuckDB connection for one job: locked down, in memory, gone afterwards.
+
+Errors of DuckDB may quote data, so their text never leaves this module: the kind of an error
+decides on a text of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
+
+from mc2.engine.limits import EngineLimits
+from mc2.engine.outputs import TableSource
+from mc2.engine.routines import RANGE, ZERO, Routine
+from mc2.engine.sql_types import engine_arrow_type
+from mc2.errors import EngineError
+from mc2.formats.arrow import arrow_schema, arrow_type
+from mc2.formats.schema import DataType, Schema
+
+_SETTINGS: Final[Mapping[str, str | bool]] = {
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "enable_external_access": False,
+    "max_temp_directory_size": "0 bytes",
+    "preserve_insertion_order": True,
+    "python_enable_replacements": False,  # a table's name never means a Python variable
+    "temp_directory": "",
+}
+_DIVISION: Final = "Division by zero in expression"
+
+
+class Stream:
+    """An input as DuckDB reads it: some of its columns, batch by batch, each time from the start.
+
+    `failure` keeps what went wrong while reading, which DuckDB would turn into its own error.
+    """
+
+    def __init__(self, source: TableSource, names: tuple[str, ...]) -> None:
+        columns = source.schema.by_name()
+        self._source = source
+        self._names = names
+        self._expected = arrow_schema(source.schema)
+        self._types = [columns[name].type for name in names]
+        self._schema = _place_schema(self._types)
+        self.failure: Exception | None = None
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._source.batches():
+                yield self._narrowed(batch)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def _narrowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not batch.schema.equals(self._expected):
+            raise EngineError("an input has other columns than its schema says")
+        arrays = [
+            batch.column(name).cast(field.type)
+            for name, field in zip(self._names, self._schema, strict=True)
+        ]
+        return pa.record_batch(arrays, schema=self._schema)
+
+
+class Database:
+    """A connection of its own, closed by `with`."""
+
+    def __init__(self, limits: EngineLimits) -> None:
+        memory = f"{limits.memory_bytes} bytes"
+        self._connection = duckdb.connect(
+            ":memory:", config={**_SETTINGS, "memory_limit": memory, "threads": limits.threads}
+        )
+        self._connection.execute("SET lock_configuration = true")
+        self._routines: set[str] = set()
+        self._streams: list[Stream] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def attach(self, name: str, source: TableSource, columns: tuple[str, ...]) -> None:
+        """Make columns of an input readable under a name; they are read when a query runs."""
+        stream = Stream(source, columns)
+        self._streams.append(stream)
+        self._connection.register(name, stream)
+
+    def put(self, name: str, table: pa.Table, schema: Schema) -> None:
+        """Make a table in a plan's schema readable under a name."""
+        target = _place_schema([c.type for c in schema.columns])
+        arrays = [c.cast(f.type) for c, f in zip(table.columns, target, strict=True)]
+        self._connection.register(name, pa.table(arrays, schema=target))
+
+    def store(self, name: str, query: str, routines: Iterable[Routine]) -> None:
+        """Compute a query into a table. Raises: EngineError, or what reading an input raised."""
+        self._prepare(routines)
+        try:
+            self._connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
+        except Exception as error:  # noqa: BLE001  # every kind is told apart in _translated
+            raise self._translated(error) from None
+
+    def fetch(self, query: str, schema: Schema, routines: Iterable[Routine]) -> pa.Table:
+        """The rows of a query, exactly in a plan's schema.
+
+        Raises: EngineError, or what reading an input raised.
+        """
+        self._prepare(routines)
+        try:
+            found = self._connection.sql(query).to_arrow_table()
+        except Exception as error:  # noqa: BLE001  # every kind is told apart in _translated
+            raise self._translated(error) from None
+        return in_schema(found, schema)
+
+    def _prepare(self, routines: Iterable[Routine]) -> None:
+        for routine in routines:
+            if routine.name not in self._routines:
+                self._connection.create_function(
+                    routine.name,
+                    routine.compute,
+                    list(routine.parameters),
+                    routine.result,
+                    type=PythonUDFType.ARROW,
+                    null_handling=FunctionNullHandling.SPECIAL,  # routines handle NULL
+                )
+                self._routines.add(routine.name)
+
+    def _translated(self, error: Exception) -> Exception:
+        for stream in self._streams:
+            if stream.failure is not None:
+                return stream.failure
+        return translated(error)
+
+
+def translated(error: Exception) -> EngineError:
+    """Our words for a failure of DuckDB, chosen by its kind alone."""
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        return EngineError(
+            "the job needs more memory than the engine may use",
+            hint="run it on a larger machine, or join and group less at once",
+        )
+    text = str(error)
+    if isinstance(error, duckdb.InvalidInputException) and (_DIVISION in text or ZERO in text):
+        return EngineError(
+            "a divisor is zero",
+            hint="leave such rows out, or write nullif(divisor, 0) to get NULL for them",
+        )
+    if isinstance(error, duckdb.OutOfRangeException) or RANGE in text:
+        return EngineError(
+            "a result is out of its type's range", hint="cast to a wider type before computing"
+        )
+    if isinstance(error, duckdb.ConversionException):
+        return EngineError(
+            "a value does not fit the type that it is cast to",
+            hint="leave such rows out, or use try_cast to get NULL for them",
+        )
+    # The text may quote data. The kind does not.
+    return EngineError(f"the database failed with {type(error).__name__}")
+
+
+def _place_schema(types: Iterable[DataType]) -> pa.Schema:
+    return pa.schema([(f"c{i}", engine_arrow_type(t)) for i, t in enumerate(types)])
+
+
+def in_schema(table: pa.Table, schema: Schema) -> pa.Table:
+    """A table with columns c0, c1, … in a plan's names, types and NULLs.
+
+    Raises: EngineError if a column that may hold no NULL holds one.
+    """
+    target = arrow_schema(schema)
+    arrays = []
+    for array, column in zip(table.columns, schema.columns, strict=True):
+        cast = array.cast(engine_arrow_type(column.type)).cast(arrow_type(column.type))
+        if cast.null_count and not column.nullable:
+            raise EngineError(f"the column {column.name!r} holds NULL, which the plan rules out")
+        arrays.append(cast)
+    return pa.table(arrays, schema=target)

@@ -1,0 +1,163 @@
+"""Arithmetic that DuckDB does not do exactly, in Python over Arrow arrays.
+
+Sums of floats: exact, then rounded once, so they depend neither on the order of rows nor on the
+number of threads, and another engine can give the same bits. Decimals: exact with any number of
+digits, then rounded half up, which DuckDB's 128 bits cannot always hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from mc2.formats.schema import DataType
+
+RANGE: Final = "mc2:range"
+"""The message of an error by which `mc2.engine.database` knows a value out of range."""
+
+ZERO: Final = "mc2:zero"
+"""The message of an error by which `mc2.engine.database` knows a division by zero."""
+
+_DIGITS: Final = 200  # more than any intermediate result has
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """A function that SQL may call: its name, its types in SQL, and what it computes."""
+
+    name: str
+    parameters: tuple[str, ...]
+    result: str
+    compute: Callable[..., pa.Array]
+
+
+def exact_sum(values: Iterable[float]) -> float:
+    """The sum of doubles, rounded once; with infinities or NaN what IEEE 754 says."""
+    numbers = list(values)
+    try:
+        return math.fsum(numbers)
+    except OverflowError:  # some partial sum is beyond the doubles; the whole need not be
+        return _fraction_to_float(sum(map(Fraction, numbers), Fraction(0)))
+    except ValueError:  # infinities of both signs
+        return math.nan
+
+
+def _fraction_to_float(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def mean(values: list[float]) -> float:
+    """The exact sum, rounded, divided by the count."""
+    return exact_sum(values) / len(values)
+
+
+def squared_deviations(values: list[float]) -> float:
+    """The sum of squared distances from the mean, each rounded, summed exactly."""
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    centre = mean(values)
+    with np.errstate(over="ignore"):
+        return exact_sum(np.square(np.asarray(values) - centre).tolist())
+
+
+def variance(values: list[float], *, sample: bool) -> float | None:
+    """Variance of a population, or of a sample: None for a single value."""
+    divisor = len(values) - 1 if sample else len(values)
+    return squared_deviations(values) / divisor if divisor else None
+
+
+def deviation(values: list[float], *, sample: bool) -> float | None:
+    """The square root of the variance."""
+    found = variance(values, sample=sample)
+    return None if found is None else math.sqrt(found)
+
+
+def _over_lists(
+    compute: Callable[[list[float]], float | None],
+) -> Callable[[pa.Array | pa.ChunkedArray], pa.Array]:
+    def run(lists: pa.Array | pa.ChunkedArray) -> pa.Array:
+        array = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+        bounds = array.offsets.to_pylist()
+        values = array.values.to_numpy(zero_copy_only=False)
+        present = array.is_valid().to_pylist()
+        found = [
+            compute(values[bounds[i] : bounds[i + 1]].tolist())
+            if present[i] and bounds[i] != bounds[i + 1]
+            else None
+            for i in range(len(array))
+        ]
+        return pa.array(found, pa.float64())
+
+    return run
+
+
+FLOAT_AGGREGATES: Final = {
+    name: Routine(f"mc2_{name}", ("DOUBLE[]",), "DOUBLE", _over_lists(compute))
+    for name, compute in {
+        "sum": exact_sum,
+        "avg": mean,
+        "var_samp": lambda v: variance(v, sample=True),
+        "var_pop": lambda v: variance(v, sample=False),
+        "stddev_samp": lambda v: deviation(v, sample=True),
+        "stddev_pop": lambda v: deviation(v, sample=False),
+    }.items()
+}
+"""Aggregates over the list of a group's doubles; a group without any gives NULL."""
+
+
+def decimal_routine(function: str, left: DataType, right: DataType, result: DataType) -> Routine:
+    """Exact `add`, `subtract`, `multiply`, `divide` or `remainder` of two decimal types."""
+    exact = _EXACT[function]
+    types = "_".join(f"{t.precision}_{t.scale}" for t in (left, right, result))
+
+    def run(a: pa.Array, b: pa.Array) -> pa.Array:
+        context = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
+        found = [
+            None if x is None or y is None else _rounded(exact(x, y, context), result, context)
+            for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)
+        ]
+        return pa.array(found, pa.decimal128(result.precision, result.scale))
+
+    sql = [f"DECIMAL({t.precision},{t.scale})" for t in (left, right, result)]
+    return Routine(f"mc2_{function}_{types}", (sql[0], sql[1]), sql[2], run)
+
+
+def _rounded(value: Fraction | Decimal, kind: DataType, context: Context) -> Decimal:
+    """Rounded half up to the type's scale. Raises: ValueError beyond its digits."""
+    scaled = Fraction(value) * 10**kind.scale
+    whole, rest = divmod(abs(scaled.numerator), scaled.denominator)
+    whole += 2 * rest >= scaled.denominator
+    if whole >= 10**kind.precision:
+        raise ValueError(RANGE)
+    return Decimal(whole if scaled >= 0 else -whole).scaleb(-kind.scale, context)
+
+
+def _divide(a: Decimal, b: Decimal, _context: Context) -> Fraction:
+    if not b:
+        raise ValueError(ZERO)
+    return Fraction(a) / Fraction(b)
+
+
+def _remainder(a: Decimal, b: Decimal, context: Context) -> Decimal:
+    if not b:
+        raise ValueError(ZERO)
+    return context.remainder(a, b)
+
+
+_EXACT: Final[dict[str, Callable[[Decimal, Decimal, Context], Decimal | Fraction]]] = {
+    "add": lambda a, b, context: context.add(a, b),
+    "subtract": lambda a, b, context: context.subtract(a, b),
+    "multiply": lambda a, b, context: context.multiply(a, b),
+    "divide": _divide,
+    "remainder": _remainder,
+}

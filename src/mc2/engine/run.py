@@ -1,0 +1,163 @@
+"""Runs a checked plan in encrypted mode: relations in DuckDB, models in XGBoost.
+
+A node's result is kept as a table where several others read it; the nodes between are parts of one
+query, which DuckDB optimises as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from mc2.engine import trees
+from mc2.engine.database import Database
+from mc2.engine.limits import EngineLimits
+from mc2.engine.matrices import MatrixData
+from mc2.engine.order import ordered_nodes
+from mc2.engine.outputs import ModelOutput, Output, TableOutput, TableSource
+from mc2.engine.sql_relations import QueryWriter
+from mc2.engine.sql_terms import Scribe
+from mc2.errors import EngineError
+from mc2.plan.check import CheckedPlan, uses
+from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.plan import PlanOutput
+from mc2.plan.relations import Scan
+from mc2.plan.shapes import MatrixShape, ModelShape, TableShape
+
+_CHAIN: Final = 40  # nodes nested in one query, so that no plan exhausts DuckDB's stack
+
+
+def execute(
+    checked: CheckedPlan,
+    tables: Mapping[str, TableSource],
+    limits: EngineLimits,
+    progress: Callable[[str], None],
+) -> Mapping[str, Output]:
+    """Compute a plan's outputs, by name, from its inputs, by dataset.
+
+    `progress` is told in words what is being done, never a value of the data. What it raises ends
+    the run.
+
+    Raises: EngineError, and what reading an input raises.
+    """
+    with Database(limits) as database:
+        run = _Run(checked, database, limits, progress)
+        run.read_inputs(tables)
+        for index in range(len(checked.plan.nodes)):
+            run.compute(index)
+        return {o.name: run.output(o) for o in checked.plan.outputs}
+
+
+class _Run:
+    """One run: what is stored so far, and how to write queries over it."""
+
+    def __init__(
+        self,
+        checked: CheckedPlan,
+        database: Database,
+        limits: EngineLimits,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._plan = checked.plan
+        self._shapes = checked.shapes
+        self._database = database
+        self._threads = limits.threads
+        self._progress = progress
+        self._ordered = ordered_nodes(self._plan.nodes)
+        self._stored: dict[int, str] = {}
+        self._inputs: dict[int, tuple[str, Mapping[str, int]]] = {}
+        self._matrices: dict[int, MatrixData] = {}
+        self._models: dict[int, trees.Model] = {}
+        self._uses = uses(self._plan.nodes, self._plan.outputs)
+        self._depths: list[int] = []
+
+    def read_inputs(self, tables: Mapping[str, TableSource]) -> None:
+        """Attach each input; one that is read more than once is stored, to be opened once."""
+        for place, source in enumerate(self._plan.inputs):
+            table = tables[source.dataset]
+            if table.schema != source.schema:
+                raise EngineError(f"{source.dataset} has other columns than the plan says")
+            wanted: set[str] = set()
+            reads = 0
+            for node, count in zip(self._plan.nodes, self._uses, strict=True):
+                if isinstance(node.operation, Scan) and node.operation.input == place:
+                    wanted.update(node.operation.columns)
+                    reads += count
+            names = tuple(n for n in source.schema.names if n in wanted)
+            self._database.attach(f"s{place}", table, names)
+            self._inputs[place] = (f"s{place}", {n: i for i, n in enumerate(names)})
+            if reads > 1:
+                self._progress(f"reading {source.dataset}")
+                columns = ", ".join(f"c{i}" for i in range(len(names)))
+                self._database.store(f"i{place}", f"SELECT {columns} FROM s{place}", ())  # noqa: S608  # our own names
+                self._inputs[place] = (f"i{place}", self._inputs[place][1])
+
+    def compute(self, index: int) -> None:
+        """Compute a node, unless it can be part of the query of the only one that reads it."""
+        operation, shape = self._plan.nodes[index].operation, self._shapes[index]
+        self._depths.append(self._depth(operation.sources))
+        match operation:
+            case Matrix() if isinstance(shape, MatrixShape):
+                rows = [self._rows(s) for s in operation.sources]
+                self._matrices[index] = trees.matrix(shape, rows, self._threads)
+            case Train() if isinstance(shape, ModelShape):
+                self._train(index, shape)
+            case Predict():
+                model, data = self._models[operation.model], self._matrices[operation.matrix]
+                self._progress(f"node {index}: predicting")
+                schema = self._table(index).schema
+                self._keep(index, trees.predict(model, operation, data, schema))
+            case History():
+                self._keep(index, trees.history(self._models[operation.model]))
+            case Scan():
+                pass
+            case _ if self._uses[index] > 1 or self._depths[index] > _CHAIN:
+                self._progress(f"node {index}: {operation.OP}")
+                scribe = Scribe()
+                query = self._writer(scribe).query(index, in_order=False)
+                self._database.store(f"t{index}", query, scribe.routines.values())
+                self._stored[index] = f"t{index}"
+
+    def _depth(self, sources: Sequence[int]) -> int:
+        """How many nodes nest in the query of a node over these sources."""
+        return 1 + max((self._depths[s] for s in sources if s not in self._stored), default=0)
+
+    def _train(self, index: int, shape: ModelShape) -> None:
+        rounds = shape.operation.num_boost_round
+
+        def tell(number: int) -> None:
+            self._progress(f"node {index}: trained round {number} of {rounds}")
+
+        self._models[index] = trees.train(shape, self._matrices, self._threads, tell)
+
+    def _keep(self, index: int, table: pa.Table) -> None:
+        self._database.put(f"t{index}", table, self._table(index).schema)
+        self._stored[index] = f"t{index}"
+
+    def _writer(self, scribe: Scribe) -> QueryWriter:
+        return QueryWriter(self._plan.nodes, self._ordered, self._stored, self._inputs, scribe)
+
+    def _table(self, index: int) -> TableShape:
+        shape = self._shapes[index]
+        if not isinstance(shape, TableShape):
+            raise TypeError("a checked plan reads tables where it says so")
+        return shape
+
+    def _rows(self, index: int) -> pa.Table:
+        """The rows of a relation, in its order or in that of all columns."""
+        shape = self._table(index)
+        scribe = Scribe()
+        query = self._writer(scribe).query(index, in_order=True)
+        found = self._database.fetch(query, shape.schema, scribe.routines.values())
+        if found.num_rows > shape.row_bound:
+            raise EngineError(f"node {index} has more rows than its bound of {shape.row_bound}")
+        return found
+
+    def output(self, output: PlanOutput) -> Output:
+        """The result of an output."""
+        self._progress(f"computing {output.name}")
+        if output.kind == "model":
+            return ModelOutput(self._models[output.node].raw())
+        return TableOutput(self._table(output.node).schema, self._rows(output.node))

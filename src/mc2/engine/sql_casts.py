@@ -1,0 +1,123 @@
+"""Casts with Spark's ANSI rules: unlike DuckDB they cut numbers and read text strictly.
+
+Each rule names its operand once. Text that does not match its pattern becomes the empty text, which
+no type accepts: so a strict cast fails and the other kind gives NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from mc2.engine.sql_terms import Term, cast_to
+from mc2.engine.sql_types import sql_string, sql_type
+from mc2.formats.schema import DataType
+from mc2.plan.types import (
+    DOUBLE,
+    INT32,
+    INTEGER_BITS,
+    TIMESTAMP,
+    TYPE_CLASSES,
+    as_decimal,
+    is_integer,
+)
+
+_SPACE: Final = "[ \\t\\n\\r]*"
+_PATTERNS: Final = {
+    **dict.fromkeys(INTEGER_BITS, "[+-]?[0-9]+"),
+    **dict.fromkeys(
+        ("float", "double"),
+        "[+-]?(?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?|NaN|[+-]?Infinity",
+    ),
+    "decimal": "[+-]?(?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)",
+    "boolean": "(?i:t|true|y|yes|1|f|false|n|no|0)",
+    "date": "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}",
+    "timestamp": "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+    "(?:[ T][0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,6})?)?",
+}
+"""What text each type is read from (docs/spec/plan.md, section "Casts")."""
+
+_EXACT_DIGITS: Final = 15  # a decimal of so many digits is an exact quotient of two doubles
+
+
+def cast(term: Term, kind: DataType, *, strict: bool) -> str:
+    """The SQL of a cast between types that `mc2.plan.typing` allows."""
+    source = term.type
+    if source == kind:
+        return term.sql
+    if source.name == "string":
+        return _from_text(term, kind, strict=strict)
+    if kind.name == "string":
+        return f"CAST({term.sql} AS VARCHAR)"
+    if source.name == "boolean":
+        return cast_to(cast_to(term.sql, INT32), kind, strict=strict)
+    if kind.name == "boolean":
+        return f"({term.sql} <> CAST('0' AS {sql_type(source)}))"
+    return _RULES.get(_classes(source, kind), _plain)(term, kind, strict)
+
+
+def never_fails(source: DataType, kind: DataType) -> bool:
+    """Whether a cast succeeds for every value."""
+    if source == kind or kind.name in {"boolean", "string"}:
+        return source.name != "string" or source == kind
+    if source.name == "string":
+        return False
+    if kind.name in TYPE_CLASSES["fraction"]:
+        return (source.name, kind.name) != ("double", "float")
+    if is_integer(kind):
+        return source.name == "boolean" or (
+            is_integer(source) and INTEGER_BITS[source.name] <= INTEGER_BITS[kind.name]
+        )
+    if kind.name == "decimal" and (is_integer(source) or source.name == "decimal"):
+        held = as_decimal(source)
+        return (
+            held.scale <= kind.scale and held.precision - held.scale <= kind.precision - kind.scale
+        )
+    return kind.name == "date" or source.name in TYPE_CLASSES["instant"]
+
+
+def _classes(source: DataType, kind: DataType) -> tuple[str, str]:
+    return _class(source), _class(kind)
+
+
+def _class(kind: DataType) -> str:
+    if is_integer(kind):
+        return "integer"
+    return "fraction" if kind.name in TYPE_CLASSES["fraction"] else kind.name
+
+
+def _plain(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT001  # one of a table
+    return cast_to(term.sql, kind, strict=strict)
+
+
+def _cut(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT001  # one of a table
+    return cast_to(f"trunc({term.sql})", kind, strict=strict)
+
+
+def _by_shortest_text(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT001  # one of a table
+    """A double counts as its shortest decimal text, as in Spark: 0.285 rounds to 0.29."""
+    return cast_to(f"CAST({cast_to(term.sql, DOUBLE)} AS VARCHAR)", kind, strict=strict)
+
+
+def _to_fraction(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT001  # one of a table
+    if kind == DOUBLE and term.type.precision <= _EXACT_DIGITS:
+        return cast_to(term.sql, kind, strict=strict)
+    return cast_to(f"CAST({term.sql} AS VARCHAR)", kind, strict=strict)
+
+
+_RULES: Final[dict[tuple[str, str], Callable[[Term, DataType, bool], str]]] = {
+    ("fraction", "integer"): _cut,
+    ("decimal", "integer"): _cut,
+    ("fraction", "decimal"): _by_shortest_text,
+    ("decimal", "fraction"): _to_fraction,
+}
+
+
+def _from_text(term: Term, kind: DataType, *, strict: bool) -> str:
+    if kind.name == "binary":
+        return f"encode({term.sql})"
+    zoned = kind.name == "timestamp_utc"
+    pattern = _PATTERNS["timestamp" if zoned else kind.name]
+    whole = f"^{_SPACE}({pattern}){'Z?' if zoned else ''}{_SPACE}$"
+    found = f"regexp_extract({term.sql}, {sql_string(whole)}, 1)"
+    return cast_to(found, TIMESTAMP if zoned else kind, strict=strict)

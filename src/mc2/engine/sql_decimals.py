@@ -1,0 +1,97 @@
+"""Exact decimal arithmetic: in DuckDB's own 128 bits where they suffice, else in a routine."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mc2.engine.routines import decimal_routine
+from mc2.engine.sql_terms import Scribe, Term, cast_to
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
+from mc2.formats.schema import decimal as decimal_of
+
+_SAFE_DIGITS: Final = 37  # twice a number of so many digits still fits a signed 128-bit integer
+
+
+def combine(scribe: Scribe, function: str, a: Term, b: Term, result: DataType) -> str:
+    """`add`, `subtract`, `multiply`, `divide` or `remainder` of two decimals, rounded half up."""
+    native = _NATIVE[function](scribe, a, b, result)
+    if native is not None:
+        return native
+    return scribe.call(decimal_routine(function, a.type, b.type, result), a.sql, b.sql)
+
+
+def _sum(sign: str, a: Term, b: Term, result: DataType) -> str | None:
+    # DuckDB widens as Spark does, checks for 38 digits, and loses no fraction digit.
+    if result.scale == max(a.type.scale, b.type.scale):
+        return cast_to(f"({a.sql} {sign} {b.sql})", result)
+    return None
+
+
+def _product(_scribe: Scribe, a: Term, b: Term, result: DataType) -> str | None:
+    scale = a.type.scale + b.type.scale
+    exact = scale <= DECIMAL_DIGITS and a.type.precision + b.type.precision <= DECIMAL_DIGITS
+    if exact or scale == result.scale:
+        return cast_to(f"({a.sql} * {b.sql})", result)
+    return None
+
+
+def _remainder(_scribe: Scribe, a: Term, b: Term, result: DataType) -> str | None:
+    scale = max(a.type.scale, b.type.scale)
+    digits = max(t.type.precision - t.type.scale for t in (a, b))
+    if digits + scale > DECIMAL_DIGITS:
+        return None
+    common = decimal_of(max(digits + scale, 1), scale)
+    return cast_to(f"({cast_to(a.sql, common)} % {cast_to(b.sql, common)})", result)
+
+
+def _quotient(scribe: Scribe, a: Term, b: Term, result: DataType) -> str | None:
+    shift = result.scale + b.type.scale - a.type.scale
+    if a.type.precision + shift > _SAFE_DIGITS or b.type.precision > _SAFE_DIGITS or shift < 0:
+        return None
+    return divide_integers(
+        scribe,
+        f"({unscaled(a)} * CAST('{10**shift}' AS HUGEINT))",
+        unscaled(b),
+        result,
+    )
+
+
+_NATIVE: Final = {
+    "add": lambda _scribe, a, b, result: _sum("+", a, b, result),
+    "subtract": lambda _scribe, a, b, result: _sum("-", a, b, result),
+    "multiply": _product,
+    "divide": _quotient,
+    "remainder": _remainder,
+}
+
+
+def unscaled(term: Term) -> str:
+    """The digits of a decimal as a HUGEINT: 12.50 gives 1250."""
+    if term.type.scale == 0:
+        return f"CAST({term.sql} AS HUGEINT)"
+    return f"CAST(replace(CAST({term.sql} AS VARCHAR), '.', '') AS HUGEINT)"
+
+
+def scaled(sql: str, kind: DataType) -> str:
+    """The decimal that has the digits of a HUGEINT; fails if they are too many."""
+    whole = f"CAST({sql} AS DECIMAL(38,0))"
+    if kind.scale == 0:
+        return cast_to(whole, kind)
+    unit = f"0.{'0' * (kind.scale - 1)}1"
+    return cast_to(f"({whole} * CAST('{unit}' AS DECIMAL(38,{kind.scale})))", kind)
+
+
+def divide_integers(scribe: Scribe, numerator: str, denominator: str, result: DataType) -> str:
+    """The quotient of two HUGEINT terms as digits of a decimal, rounded half away from zero."""
+    pair = Term(f"[{numerator}, {denominator}]", DataType("list"), nullable=False)
+
+    def body(v: str) -> str:
+        n, d = f"{v}[1]", f"{v}[2]"
+        up = f"CAST(sign({n}) * sign({d}) AS HUGEINT)"
+        rounded = (
+            f"({n} // {d} + CASE WHEN 2 * abs({n} % {d}) >= abs({d}) THEN {up} "
+            "ELSE CAST(0 AS HUGEINT) END)"
+        )
+        return scaled(rounded, result)
+
+    return scribe.let(pair, body)

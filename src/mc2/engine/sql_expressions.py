@@ -1,0 +1,102 @@
+"""Expressions of a plan as SQL over columns that are named by their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mc2.engine.sql_calls import call, may_fail
+from mc2.engine.sql_casts import cast, never_fails
+from mc2.engine.sql_terms import Scribe, Term
+from mc2.engine.sql_types import sql_literal
+from mc2.formats.schema import Column
+from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
+from mc2.plan.functions import Argument, function
+from mc2.plan.types import BOOLEAN
+
+
+class ExpressionWriter:
+    """Writes expressions over some columns; `names` says how SQL calls each of them."""
+
+    def __init__(
+        self, scribe: Scribe, columns: Mapping[str, Column], names: Mapping[str, str]
+    ) -> None:
+        self._scribe = scribe
+        self._columns = columns
+        self._names = names
+
+    def term(self, expression: Expression) -> Term:
+        """An expression that `mc2.plan.typing` accepted, as a term."""
+        match expression:
+            case ColumnRef(name):
+                column = self._columns[name]
+                return Term(self._names[name], column.type, column.nullable, simple=True)
+            case Literal(text, kind):
+                sql = sql_literal(expression)
+                return Term(sql, kind, text is None, simple=True, literal=text)
+            case Call(name, arguments):
+                return self._call(name, [self.term(a) for a in arguments], arguments)
+            case Cast(value, kind, strict):
+                inner = self.term(value)
+                fails = inner.fails or (strict and not never_fails(inner.type, kind))
+                sql = cast(inner, kind, strict=strict)
+                return Term(sql, kind, inner.nullable or not strict, fails=fails)
+            case Case():
+                return self._case(expression)
+            case InList(value, items):
+                return self._in_list(self.term(value), items)
+
+    def _call(
+        self, name: str, arguments: Sequence[Term], expressions: Sequence[Expression]
+    ) -> Term:
+        typed = tuple(
+            Argument(t.type, t.nullable, e if isinstance(e, Literal) else None)
+            for t, e in zip(arguments, expressions, strict=True)
+        )
+        kind, nullable = function(name).type(typed)
+        fails = may_fail(name, arguments) or any(a.fails for a in arguments)
+        return Term(call(self._scribe, name, arguments, kind), kind, nullable, fails=fails)
+
+    def _case(self, expression: Case) -> Term:
+        otherwise = self.term(expression.otherwise)
+        branches = [(self.term(b.condition), self.term(b.value)) for b in expression.branches]
+        text = " ".join(f"WHEN {c.sql} THEN {v.sql}" for c, v in branches)
+        parts = [otherwise, *(t for b in branches for t in b)]
+        nullable = otherwise.nullable or any(v.nullable for _, v in branches)
+        return Term(
+            f"(CASE {text} ELSE {otherwise.sql} END)",
+            otherwise.type,
+            nullable,
+            fails=any(p.fails for p in parts),
+        )
+
+    def _in_list(self, value: Term, items: Sequence[Literal]) -> Term:
+        listed = ", ".join(sql_literal(i) for i in items)
+        nullable = value.nullable or any(i.text is None for i in items)
+        return Term(f"({value.sql} IN ({listed}))", BOOLEAN, nullable, fails=value.fails)
+
+    def condition(self, expression: Expression, guard: str = "") -> Term:
+        """A predicate of which only truth counts, for WHERE and ON.
+
+        DuckDB may evaluate parts of a conjunction in any order and on rows of one side alone. So
+        parts that may fail stand inside CASE, behind those that cannot, and behind `guard`, which
+        is always true and ties them to rows of both sides of a join.
+        """
+        parts = _conjuncts(expression)
+        terms = [self.term(p) for p in parts]
+        safe = [t.sql for t in terms if not t.fails]
+        failing = [t.sql for t in terms if t.fails]
+        if not failing:
+            return Term(" AND ".join(safe), BOOLEAN, nullable=True)
+        chain = failing[-1]
+        for part in reversed(failing[:-1]):
+            chain = f"CASE WHEN {part} THEN {chain} ELSE FALSE END"
+        before = " AND ".join([*safe, guard] if guard else safe)
+        if before:
+            chain = f"CASE WHEN {before} THEN {chain} ELSE FALSE END"
+        return Term(" AND ".join([*safe, f"({chain})"]), BOOLEAN, nullable=True, fails=True)
+
+
+def _conjuncts(expression: Expression) -> tuple[Expression, ...]:
+    if isinstance(expression, Call) and expression.function == "and":
+        return tuple(p for a in expression.arguments for p in _conjuncts(a))
+    return (expression,)

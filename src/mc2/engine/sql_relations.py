@@ -1,0 +1,252 @@
+"""Relational operations as one SQL query: a chain of common table expressions, one for each node.
+
+Nodes that were computed before stand under the names of their tables. Every column is called by its
+place: `c0`, `c1`, …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mc2.engine.order import order_of_all_columns
+from mc2.engine.sql_aggregates import Operand, aggregate, positive_zero
+from mc2.engine.sql_expressions import ExpressionWriter
+from mc2.engine.sql_terms import Scribe
+from mc2.formats.schema import Schema
+from mc2.plan.aggregates import aggregate as aggregate_function
+from mc2.plan.functions import Argument
+from mc2.plan.plan import Node
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    Project,
+    Scan,
+    Sort,
+    Union,
+)
+from mc2.plan.types import INT32
+
+_JOIN_WORDS = {
+    "inner": "INNER JOIN",
+    "left": "LEFT JOIN",
+    "right": "RIGHT JOIN",
+    "full": "FULL JOIN",
+    "semi": "SEMI JOIN",
+    "anti": "ANTI JOIN",
+    "cross": "CROSS JOIN",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A common table expression. `drops`: a filter or join inside may have dropped rows."""
+
+    name: str
+    schema: Schema
+    drops: bool
+
+
+class QueryWriter:
+    """Writes the query of one node over stored tables and inputs.
+
+    `stored` names the tables of nodes that were computed before; `columns` gives for each input
+    the SQL name of its table and the places of its columns there.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        ordered: Sequence[bool],
+        stored: Mapping[int, str],
+        inputs: Mapping[int, tuple[str, Mapping[str, int]]],
+        scribe: Scribe,
+    ) -> None:
+        self._nodes = nodes
+        self._ordered = ordered
+        self._stored = stored
+        self._inputs = inputs
+        self._scribe = scribe
+        self._with: list[str] = []
+        self._scans: dict[int, _Part] = {}
+
+    def query(self, index: int, *, in_order: bool) -> str:
+        """The rows of a node; `in_order`, in its own order or in that of all columns."""
+        part = self._part(index, below_pusher=False)
+        shuffled = in_order and not self._ordered[index]
+        order = f"ORDER BY {order_of_all_columns(part.schema)}" if shuffled else ""
+        text = _select(_columns(part.schema), part.name, order)
+        return f"WITH {', '.join(self._with)} {text}" if self._with else text
+
+    def _part(self, index: int, *, below_pusher: bool) -> _Part:
+        """Write a node and those below it. `below_pusher`: a filter or join stands above.
+
+        DuckDB moves conditions below joins. Where one may fail, or tests a column whose expression
+        may, it would meet rows that the join drops, and fail a sound plan; so a barrier goes in.
+        """
+        schema = self._nodes[index].schema
+        if schema is None:
+            raise RuntimeError("only relations become queries")
+        if index in self._stored:
+            return _Part(self._stored[index], schema, drops=False)
+        if index in self._scans:
+            return self._scans[index]
+        part = _Part(f"n{index}", schema, self._write(index, below_pusher=below_pusher))
+        if isinstance(self._nodes[index].operation, Scan):
+            self._scans[index] = part
+        return part
+
+    def _write(self, index: int, *, below_pusher: bool) -> bool:
+        """Write a node's common table expression; whether rows may have been dropped."""
+        operation = self._nodes[index].operation
+        match operation:
+            case Scan():
+                text, drops = self._scan(operation), False
+            case Project():
+                text, drops = self._project(operation, below_pusher=below_pusher)
+            case Filter():
+                text, drops = self._filter(operation), True
+            case Join():
+                text, drops = self._join(operation), True
+            case Aggregate():
+                text, drops = self._aggregate(operation, below_pusher=below_pusher)
+            case Union():
+                text, drops = self._union(operation, below_pusher=below_pusher)
+            case Sort() | Limit() | Distinct():
+                text, drops = self._other(operation, below_pusher=below_pusher)
+            case _:
+                raise RuntimeError("models are computed before the queries that read them")
+        self._with.append(f"n{index} AS NOT MATERIALIZED ({text})")
+        return drops
+
+    def _writer(self, schema: Schema, prefix: str = "") -> ExpressionWriter:
+        names = {c.name: f"{prefix}c{i}" for i, c in enumerate(schema.columns)}
+        return ExpressionWriter(self._scribe, schema.by_name(), names)
+
+    def _scan(self, operation: Scan) -> str:
+        table, places = self._inputs[operation.input]
+        columns = (f"c{places[name]} AS c{i}" for i, name in enumerate(operation.columns))
+        return _select(", ".join(columns), table)
+
+    def _project(self, operation: Project, *, below_pusher: bool) -> tuple[str, bool]:
+        source = self._part(operation.source, below_pusher=below_pusher)
+        writer = self._writer(source.schema)
+        terms = [writer.term(c.expression) for c in operation.columns]
+        barrier = below_pusher and source.drops and any(t.fails for t in terms)
+        columns = ", ".join(f"{t.sql} AS c{i}" for i, t in enumerate(terms))
+        return _select(columns, _from(source, barrier=barrier)), source.drops
+
+    def _filter(self, operation: Filter) -> str:
+        source = self._part(operation.source, below_pusher=True)
+        term = self._writer(source.schema).condition(operation.predicate)
+        origin = _from(source, barrier=source.drops and term.fails)
+        return _select(_columns(source.schema), origin, f"WHERE {term.sql}")
+
+    def _join(self, operation: Join) -> str:
+        left = self._part(operation.left, below_pusher=True)
+        right = self._part(operation.right, below_pusher=True)
+        names = {c.name: f"l.c{i}" for i, c in enumerate(left.schema.columns)}
+        shown = list(names.values())
+        names |= {c.name: f"r.c{i}" for i, c in enumerate(right.schema.columns)}
+        if operation.how not in {"semi", "anti"}:
+            shown = list(names.values())
+        columns = ", ".join(f"{name} AS c{i}" for i, name in enumerate(shown))
+        word = _JOIN_WORDS[operation.how]
+        text = _select(columns, f"{left.name} AS l {word} {right.name} AS r")
+        if operation.on is None:
+            return text
+        both = Schema(left.schema.columns + right.schema.columns).by_name()
+        writer = ExpressionWriter(self._scribe, both, names)
+        # True for every pair, and only DuckDB does not know: see ExpressionWriter.condition.
+        guard = "hash(l.c0) % 2 < 2 AND hash(r.c0) % 2 < 2"
+        return f"{text} ON {writer.condition(operation.on, guard).sql}"
+
+    def _aggregate(self, operation: Aggregate, *, below_pusher: bool) -> tuple[str, bool]:
+        source = self._part(operation.source, below_pusher=below_pusher)
+        places = {c.name: i for i, c in enumerate(source.schema.columns)}
+        columns = source.schema.by_name()
+        inner, shown, groups = [], [], []
+        for i, key in enumerate(operation.keys):
+            inner.append(f"{positive_zero(f'c{places[key]}', columns[key].type)} AS k{i}")
+            shown.append(f"k{i} AS c{i}")
+            groups.append(f"k{i}")
+        writer = self._writer(source.schema)
+        for i, column in enumerate(operation.aggregates):
+            operand = self._operand(writer, column, i, inner)
+            found = self._aggregated(column, operand)
+            shown.append(f"{found} AS c{len(operation.keys) + i}")
+        by = f"GROUP BY {', '.join(groups)}" if groups else ""
+        origin = f"({_select(', '.join(inner), source.name)})"
+        return _select(", ".join(shown), origin, by), source.drops
+
+    def _operand(
+        self, writer: ExpressionWriter, column: AggregateColumn, place: int, inner: list[str]
+    ) -> Operand:
+        """Write an aggregate's argument into the inner query, NULL where its condition fails."""
+        if not column.arguments and column.where is None:
+            inner.append(f"1 AS a{place}")
+            return Operand(f"a{place}", INT32, distinct=False)
+        term = writer.term(column.arguments[0]) if column.arguments else None
+        sql, kind = ("1", INT32) if term is None else (term.sql, term.type)
+        if column.where is not None:
+            sql = f"CASE WHEN {writer.term(column.where).sql} THEN {sql} END"
+        inner.append(f"{sql} AS a{place}")
+        return Operand(f"a{place}", kind, column.distinct)
+
+    def _aggregated(self, column: AggregateColumn, operand: Operand) -> str:
+        arguments = (Argument(operand.type, nullable=True),) if column.arguments else ()
+        result, _ = aggregate_function(column.function).type(arguments, may_be_empty=True)
+        return aggregate(self._scribe, column.function, operand, result)
+
+    def _union(self, operation: Union, *, below_pusher: bool) -> tuple[str, bool]:
+        parts = [self._part(s, below_pusher=below_pusher) for s in operation.sources]
+        selects = [f"({_select(_columns(p.schema), p.name)})" for p in parts]
+        while len(selects) > 1:  # as a tree, since a parser goes down one level for each UNION
+            pairs = [selects[i : i + 2] for i in range(0, len(selects), 2)]
+            selects = [f"({' UNION ALL '.join(p)})" if len(p) == 2 else p[0] for p in pairs]
+        return selects[0], any(p.drops for p in parts)
+
+    def _other(self, operation: Sort | Limit | Distinct, *, below_pusher: bool) -> tuple[str, bool]:
+        pushed = below_pusher and not isinstance(operation, Limit)
+        source = self._part(operation.source, below_pusher=pushed)
+        columns, order, cut = _columns(source.schema), order_of_all_columns(source.schema), ""
+        match operation:
+            case Sort():
+                order = ", ".join([*self._keys(operation, source), order])
+            case Limit():
+                order = "" if self._ordered[operation.source] else order
+                count = "ALL" if operation.count is None else str(operation.count)
+                cut = f"LIMIT {count} OFFSET {operation.offset}"
+            case Distinct():
+                places = enumerate(source.schema.columns)
+                columns = ", ".join(f"{positive_zero(f'c{i}', c.type)} AS c{i}" for i, c in places)
+                return _select(f"DISTINCT {columns}", source.name), source.drops
+        by = f"ORDER BY {order}" if order else ""
+        drops = source.drops and not isinstance(operation, Limit)
+        return _select(columns, source.name, by, cut), drops
+
+    def _keys(self, operation: Sort, source: _Part) -> Iterable[str]:
+        writer = self._writer(source.schema)
+        for key in operation.keys:
+            way = "DESC" if key.descending else "ASC"
+            nulls = "FIRST" if key.nulls_first else "LAST"
+            yield f"{writer.term(key.expression).sql} {way} NULLS {nulls}"
+
+
+def _columns(schema: Schema) -> str:
+    return ", ".join(f"c{i}" for i in range(len(schema)))
+
+
+def _select(columns: str, origin: str, *rest: str) -> str:
+    return " ".join(filter(None, ("SELECT", columns, "FROM", origin, *rest)))
+
+
+def _from(source: _Part, *, barrier: bool) -> str:
+    """The source of a query. DuckDB moves nothing below an OFFSET, even of zero rows."""
+    if barrier:
+        return f"({_select(_columns(source.schema), source.name, 'OFFSET 0')})"
+    return source.name
