@@ -32,6 +32,7 @@ from mc2.errors import (
     Mc2Error,
 )
 from mc2.formats.bundle import JobBundle
+from mc2.formats.contract import Contract
 from mc2.formats.limits import LIMITS
 from mc2.formats.status import JobState, JobStatus
 from mc2.plan.signed_job import SignedJob, verify_signed_job
@@ -60,13 +61,16 @@ class AgentNews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyAgent:
-    """Answers for one party. `clock` is the party's own, in UTC: it judges freshness."""
+    """Answers for one party. `clock` is the party's own, in UTC: it judges freshness.
+
+    `verifiers_for` gives the verifiers that the party trusts under a contract.
+    """
 
     home: Home
     identity: Identity
     ledger: Ledger
     coordinator: Coordinator
-    verifiers: Verifiers
+    verifiers_for: Callable[[Contract], Verifiers]
     clock: Callable[[], datetime]
 
     def answer_job(self, job_id: str) -> Answer:
@@ -146,13 +150,13 @@ class KeyAgent:
         if self.identity.name not in job.owners:
             return Answer.NOTHING
         place = _place(status)
-        release = KeyRelease(job, self.identity, self.verifiers)
+        release = self._release(job)
         kept = self.home.challenges.get(place)
         if kept is not None and self.identity.name in status.challenges:
             release.resume(kept)
             if not release.expired(self.clock()):
                 return Answer.NOTHING
-            release = KeyRelease(job, self.identity, self.verifiers)
+            release = self._release(job)
         with self.ledger.open() as book:
             raw = release.make_challenge(book.state, self.clock())
         # Kept before it is sent: an answer to a challenge that nobody remembers is worth nothing.
@@ -174,7 +178,7 @@ class KeyAgent:
         evidence = self.coordinator.evidence(status.job_id, status.attempt)
         if evidence is None:
             return Answer.NOTHING
-        release = KeyRelease(self._signed_job(status), self.identity, self.verifiers)
+        release = self._release(self._signed_job(status))
         release.resume(kept)
         try:
             grant = self._decide(release, evidence)
@@ -217,6 +221,9 @@ class KeyAgent:
             rules=str(error)[: LIMITS.note_bytes],
         )
         self.ledger.record(refused, self.clock())
+
+    def _release(self, job: SignedJob) -> KeyRelease:
+        return KeyRelease(job, self.identity, self.verifiers_for(job.members))
 
     # --- what the job is
 

@@ -4,14 +4,15 @@
 
     identity.json      private keys, 0600           (mc2.client.identity)
     ledger.jsonl       what was released to whom    (mc2.client.ledger)
-    profile.json       which coordinator to talk to
+    coordinator.json   which coordinator to talk to, and the one certificate to accept
     versions.json      the newest version seen of each dataset: older ones are refused
     contracts/         contracts that this party signed, by digest
     jobs/              the signed objects of jobs that this party decided on, by job id
-    approvals/         this party's signed approvals and rejections, by job id
+    approvals/         this party's signed approvals, by job id
     challenges/        challenges under way, by job id and attempt
     grants/            grants as they were recorded, to be sent again if one was lost
     proofs/            proofs of finished jobs, by job id
+    outbox/            sealed tables on their way               (mc2.client.outbox)
 """
 
 from __future__ import annotations
@@ -33,48 +34,15 @@ from mc2.client.durable import (
 from mc2.crypto.digest import Digest
 from mc2.errors import DatasetError, UsageError
 from mc2.formats.canonical import Json, decode, encode
+from mc2.formats.coordinator_file import FILE_BYTES, CoordinatorFile
 from mc2.formats.fields import Fields, check_dataset_name
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest
 from mc2.formats.statement import Verified
 
 HOME_VARIABLE: Final = "MC2_HOME"
-_PROFILE_TYPE: Final = "mc2/profile/v1"
 _VERSIONS_TYPE: Final = "mc2/versions/v1"
-_PROFILE_BYTES: Final = 64 * 1024
 _VERSIONS_BYTES: Final = 16 * 1024 * 1024
-_URL_LENGTH: Final = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Which coordinator a party talks to.
-
-    `certificate` is the PEM text of the certificate that the coordinator's TLS must show, or
-    empty for those that the system trusts.
-    """
-
-    coordinator: str
-    certificate: str
-
-    def json(self) -> Json:
-        """The profile as canonical JSON has it."""
-        return {
-            "type": _PROFILE_TYPE,
-            "coordinator": self.coordinator,
-            "certificate": self.certificate,
-        }
-
-    @classmethod
-    def read(cls, value: Json) -> Self:
-        """Read a decoded profile. Raises: FormatError."""
-        fields = Fields(value, "a profile")
-        fields.type(_PROFILE_TYPE)
-        profile = cls(
-            fields.text("coordinator", _URL_LENGTH), fields.text("certificate", _PROFILE_BYTES)
-        )
-        fields.done()
-        return profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +102,8 @@ class Home:
         self.path = path
         self.identity_file = path / "identity.json"
         self.ledger_file = path / "ledger.jsonl"
+        self._coordinator_file = path / "coordinator.json"
+        self.outbox = path / "outbox"
         self.contracts = Shelf(path / "contracts", 2 * LIMITS.contract_bytes)
         self.jobs = Shelf(path / "jobs", LIMITS.bundle_bytes)
         self.approvals = Shelf(path / "approvals", 2 * LIMITS.message_bytes)
@@ -160,19 +130,20 @@ class Home:
         with locked(self.path / "lock"):
             yield
 
-    def profile(self) -> Profile:
+    def coordinator_file(self) -> CoordinatorFile:
         """Which coordinator to talk to. Raises: UsageError where none was named yet."""
         try:
-            raw = read_file(self.path / "profile.json", _PROFILE_BYTES)
+            raw = read_file(self._coordinator_file, FILE_BYTES)
         except FileNotFoundError:
             raise UsageError(
-                "no coordinator is known here", hint="name one: mc2 init --coordinator URL"
+                "no coordinator is known here",
+                hint="its operator hands out coordinator.json: mc2 join --coordinator FILE",
             ) from None
-        return Profile.read(decode(raw, _PROFILE_BYTES, "a profile"))
+        return CoordinatorFile.parse(raw)
 
-    def write_profile(self, profile: Profile) -> None:
+    def write_coordinator_file(self, file: CoordinatorFile) -> None:
         """Remember which coordinator to talk to."""
-        replace_file(self.path / "profile.json", encode(profile.json()))
+        replace_file(self._coordinator_file, file.encode())
 
     # --- rollback of datasets
 

@@ -51,7 +51,7 @@ class Clock:
 class Owner:
     """A party with a home, who has approved one job."""
 
-    def __init__(self, name, folder, coordinator, pieces, verifiers=None):
+    def __init__(self, name, folder, coordinator, pieces):
         self.name, self.pieces = name, pieces
         home = Home.create(folder / name)
         self.clock = Clock()
@@ -67,7 +67,7 @@ class Owner:
             identity=identity(name),
             ledger=self.ledger,
             coordinator=coordinator,
-            verifiers=verifiers or simulation(),
+            verifiers_for=lambda _: simulation(),
             clock=self.clock,
         )
 
@@ -290,7 +290,7 @@ def test_a_refusal_is_recorded_and_the_attempt_is_over(room):
 
 
 def test_a_simulation_gets_nothing_from_an_agent_that_was_not_told_to_accept_it(room):
-    room.ada.agent = replace(room.ada.agent, verifiers=Verifiers())
+    room.ada.agent = replace(room.ada.agent, verifiers_for=lambda _: Verifiers())
     room.challenge_all()
     with pytest.raises(EvidenceError):
         room.ada.answer()

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mc2.client.durable import create_file, replace_file
-from mc2.client.home import Home, Profile, SeenVersion, check_not_older, find_home
+from mc2.client.home import Home, SeenVersion, check_not_older, find_home
 from mc2.crypto.digest import digest
 from mc2.errors import DatasetError, FormatError, UsageError
+from mc2.formats.coordinator_file import CoordinatorFile
 from mc2.formats.statement import Verified
 
 
@@ -65,16 +66,21 @@ def test_where_the_home_is():
     assert find_home(None, {}).name == "mc2"
 
 
-def test_profile(home):
+def test_remembers_its_coordinator(home):
     with pytest.raises(UsageError) as refused:
-        home.profile()
-    assert "--coordinator" in refused.value.hint
-    profile = Profile("https://coordinator.example:8443", "-----BEGIN CERTIFICATE-----\n")
-    home.write_profile(profile)
-    assert home.profile() == profile
-    (home.path / "profile.json").write_bytes(b"{}")
+        home.coordinator_file()
+    assert "coordinator.json" in refused.value.hint
+    file = CoordinatorFile(
+        url="https://coordinator.example:8443",
+        certificate="-----BEGIN CERTIFICATE-----\n",
+        fingerprint=digest(b"certificate"),
+        invitation_file="",
+    )
+    home.write_coordinator_file(file)
+    assert home.coordinator_file() == file
+    (home.path / "coordinator.json").write_bytes(b"{}")
     with pytest.raises(FormatError):
-        home.profile()
+        home.coordinator_file()
 
 
 def test_a_shelf_keeps_files_by_name(home):
