@@ -239,7 +239,30 @@ TEXT = pa.array(["ab", "cd"])
     ids=["utf-8", "offsets fall", "negative", "beyond", "binary", "list", "digits"],
 )
 def test_refuses_arrays_that_are_not_valid(kind, raw):
-    refuse(raw, "valid", schema=Schema((Column("x", parse_type(kind)),)), rows=2)
+    refuse(raw, "valid|offsets", schema=Schema((Column("x", parse_type(kind)),)), rows=2)
+
+
+NESTED_ARROW = pa.list_(pa.list_(pa.int8()))
+NESTED = Schema((Column("x", parse_type("list<list<int8>>")),))
+
+
+def test_refuses_an_empty_list_without_offsets():
+    """Arrow calls it valid, and then reads at address zero when asked for its size."""
+    raw = stream(
+        pa.record_batch([pa.array([[]], NESTED_ARROW)], ["x"]), schema=arrow_schema(NESTED)
+    )
+    at = raw.rindex(struct.pack("<qq", 8, 4))  # where the offsets of the inner list stand
+    refuse(raw[:at] + struct.pack("<qq", 8, 0) + raw[at + 16 :], "offsets", schema=NESTED, rows=1)
+
+
+def test_refuses_an_empty_list_that_points_outside():
+    """Arrow calls it valid, and then aborts the process when flattening it."""
+    raw = stream(
+        pa.record_batch([pa.array([[]], NESTED_ARROW)], ["x"]), schema=arrow_schema(NESTED)
+    )
+    end = len(raw) - 8  # the end mark; before it, the inner offset and what aligns it
+    assert raw[end - 8 : end] == bytes(8)
+    refuse(raw[: end - 8] + ints(99, 0) + raw[end:], "offsets", schema=NESTED, rows=1)
 
 
 def test_refuses_an_array_with_too_little_behind_it():
@@ -302,6 +325,8 @@ def test_altered_bytes_are_refused_or_valid(data, compression):
     except FormatError:
         return
     batch.validate(full=True)
+    assert batch.nbytes > 0
+    assert pa.concat_batches([batch, batch]).num_rows == 6
     assert batch.schema.equals(ARROW)
     assert batch.num_rows == 3
     assert batch.column("id").null_count == 0
