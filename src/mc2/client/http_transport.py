@@ -113,23 +113,17 @@ class Transport:
 
     def _try(self, call: Call, body: Digest, held: bytearray) -> bytes:
         with self._answer(call, body, resume_at=len(held)) as answer:
-            if answer.status_code == httpx.codes.PARTIAL_CONTENT:
-                if not answer.headers.get("Content-Range", "").startswith(f"bytes {len(held)}-"):
-                    raise CoordinatorError("the coordinator sent another range than was asked for")
-            else:
-                held.clear()
-            most = call.most if answer.is_success else ANSWER_BYTES
-            for part in answer.iter_raw():
-                held += part
-                if len(held) > most:
-                    raise CoordinatorError(f"the answer is larger than {most} bytes")
-        if answer.is_success:
-            return bytes(held)
-        refused = refusal(answer.status_code, bytes(held))
-        held.clear()
-        if answer.status_code in _COME_AGAIN:
-            raise _ComeAgainError(refused, answer.headers.get("Retry-After", ""))
-        raise refused
+            if answer.is_success:
+                _read_into(held, answer, call.most)
+                return bytes(held)
+            reason = bytearray()
+            _read_into(reason, answer, ANSWER_BYTES)
+        refused = refusal(answer.status_code, bytes(reason))
+        if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            held.clear()  # it was complete, or something else: begin again
+        elif answer.status_code not in _COME_AGAIN:
+            raise refused
+        raise _ComeAgainError(refused, answer.headers.get("Retry-After", ""))
 
     @contextmanager
     def _answer(self, call: Call, body: Digest, *, resume_at: int) -> Iterator[httpx.Response]:
@@ -162,6 +156,18 @@ class Transport:
             created=self._clock(),
             nonce=secrets.token_hex(16),
         )
+
+
+def _read_into(held: bytearray, answer: httpx.Response, most: int) -> None:
+    """Append a part of an answer that was asked for, or begin with a whole one."""
+    if answer.status_code != httpx.codes.PARTIAL_CONTENT:
+        held.clear()
+    elif not answer.headers.get("Content-Range", "").startswith(f"bytes {len(held)}-"):
+        raise CoordinatorError("the coordinator sent another range than was asked for")
+    for part in answer.iter_raw():
+        held += part
+        if len(held) > most:
+            raise CoordinatorError(f"the answer is larger than {most} bytes")
 
 
 class _ComeAgainError(Exception):

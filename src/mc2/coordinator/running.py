@@ -7,7 +7,8 @@ of the same one could get no keys.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -22,7 +23,7 @@ from mc2.coordinator.jobs import (
     AttemptRecord,
     JobRecord,
 )
-from mc2.errors import JobError, Mc2Error, WorkerError
+from mc2.errors import FormatError, JobError, Mc2Error, WorkerError
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import Challenge
@@ -88,8 +89,12 @@ class RunRules:
         return there if complete else None
 
     def put_evidence(self, at: AttemptRecord, raw: bytes) -> None:
-        """Publish the evidence and wait for grants. Raises: JobError if the job went on."""
-        Envelope.parse(raw, PayloadType.EVIDENCE, LIMITS.evidence_bytes)
+        """Publish the evidence and wait for grants.
+
+        Raises: WorkerError if it is malformed; JobError if the job went on.
+        """
+        with _worker_fault():
+            Envelope.parse(raw, PayloadType.EVIDENCE, LIMITS.evidence_bytes)
         with self.jobs.mailbox.store.database.transaction():
             self._running(at)
             self.jobs.table.put_message(at, EVIDENCE, EVIDENCE, raw)
@@ -124,16 +129,17 @@ class RunRules:
     def succeed(self, at: AttemptRecord, receipt: bytes, results: Mapping[str, bytes]) -> None:
         """Keep receipt and results; the job is done.
 
-        Raises: FormatError, WorkerError if they are not whole; JobError if the job went on.
+        Raises: WorkerError if they are malformed or not whole; JobError if the job went on.
         """
-        Envelope.parse(receipt, PayloadType.RECEIPT, LIMITS.receipt_bytes)
+        with _worker_fault():
+            Envelope.parse(receipt, PayloadType.RECEIPT, LIMITS.receipt_bytes)
+            chunks = {n: {c.digest for c in Result.parse(raw).chunks} for n, raw in results.items()}
         table = self.jobs.table
         with self.jobs.mailbox.store.database.transaction():
             job = self._running(at)
             for name, raw in results.items():
-                chunks = {chunk.digest for chunk in Result.parse(raw).chunks}
                 holder = f"{at.job_id}/{at.attempt}/{name}"
-                if chunks != self.jobs.mailbox.store.hold(holder, chunks).keys():
+                if chunks[name] != self.jobs.mailbox.store.hold(holder, chunks[name]).keys():
                     raise WorkerError(f"the enclave did not hand over all chunks of {name}")
                 self.jobs.mailbox.store.charge(job.proposer, len(raw))
                 table.put_message(at, RESULT, name, raw)
@@ -207,3 +213,11 @@ class RunRules:
 
 def _challenge(raw: bytes) -> Challenge:
     return Challenge.parse(Envelope.parse(raw, PayloadType.CHALLENGE, Challenge.LIMIT).payload)
+
+
+@contextmanager
+def _worker_fault() -> Iterator[None]:
+    try:
+        yield
+    except FormatError as error:
+        raise WorkerError(f"the enclave worker handed over something malformed: {error}") from None
