@@ -2,7 +2,7 @@
 
 `mc2.attestation.certificate_path` verifies what is read here. `cryptography` does the signatures
 only: its certificate reader warns of the serial number 0 that every AMD VCEK has, and announces
-that it will refuse it.
+that it will refuse it. RFC 5280 §4.1 and §5.1 name the fields.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from asn1crypto import crl as asn1_crl
-from asn1crypto import parser as asn1
-from asn1crypto import x509 as asn1_x509
-
+from mc2.attestation.der import DerError, DerReader, Tag
 from mc2.attestation.keys import Scheme
 from mc2.errors import EvidenceError
 
@@ -27,28 +24,35 @@ KEY_USAGE: Final = "2.5.29.15"
 
 T = TypeVar("T")
 
-NOT_ASN1: Final = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
+_VERSION_3: Final = 2
+_VERSION_2: Final = 1  # of a list
+_COMMON_NAME: Final = "2.5.4.3"
+_TEXT_TAGS: Final = (Tag.UTF8_STRING, Tag.PRINTABLE_STRING, Tag.IA5_STRING)
+_UNIQUE_IDS: Final = (0x81, 0x82)
+_KEY_USAGES: Final = (
+    "digital_signature", "non_repudiation", "key_encipherment", "data_encipherment",
+    "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
 )  # fmt: skip
-"""What the lazy reader of asn1crypto raises on bytes that are not what they should be."""
 
-_RSA_PSS: Final = {
-    "hash_algorithm": {"algorithm": "sha384", "parameters": None},
-    "mask_gen_algorithm": {
-        "algorithm": "mgf1",
-        "parameters": {"algorithm": "sha384", "parameters": None},
-    },
-    "salt_length": 48,
-    "trailer_field": "trailer_field_bc",
+# RFC 4055 §3.1: SHA-384, MGF1 with SHA-384, salt of 48 bytes; AMD writes it with and without the
+# default trailer.
+_PSS: Final = (
+    "06092a864886f70d01010a30{}a00f300d06096086480165030402020500"
+    "a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130"
+)
+SCHEMES: Final[Mapping[bytes, Scheme]] = {
+    bytes.fromhex(algorithm): scheme
+    for algorithm, scheme in (
+        ("300a06082a8648ce3d040302", Scheme.ECDSA_P256_SHA256),
+        ("300a06082a8648ce3d040303", Scheme.ECDSA_P384_SHA384),
+        ("3041" + _PSS.format("34"), Scheme.RSA_PSS_SHA384),
+        ("3046" + _PSS.format("39") + "a303020101", Scheme.RSA_PSS_SHA384),
+        ("300d06092a864886f70d01010b0500", Scheme.RSA_PKCS1_SHA256),
+        ("300d06092a864886f70d01010c0500", Scheme.RSA_PKCS1_SHA384),
+        ("300d06092a864886f70d01010d0500", Scheme.RSA_PKCS1_SHA512),
+    )
 }
-_SCHEMES: Final[Mapping[str, tuple[Scheme, object]]] = {
-    "sha256_ecdsa": (Scheme.ECDSA_P256_SHA256, None),
-    "sha384_ecdsa": (Scheme.ECDSA_P384_SHA384, None),
-    "rsassa_pss": (Scheme.RSA_PSS_SHA384, _RSA_PSS),
-    "sha256_rsa": (Scheme.RSA_PKCS1_SHA256, None),
-    "sha384_rsa": (Scheme.RSA_PKCS1_SHA384, None),
-    "sha512_rsa": (Scheme.RSA_PKCS1_SHA512, None),
-}
+"""The signature algorithms in use, by their identifier as it stands in certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,100 +118,167 @@ def _strictly(read: Callable[[bytes, str], T], der: bytes, limit: int, what: str
         raise EvidenceError(f"{what} is larger than {limit} bytes")
     try:
         return read(der, what)
-    except NOT_ASN1:
+    except DerError:
         raise EvidenceError(f"{what} does not decode") from None
 
 
-def _read_signed(value: Any, der: bytes) -> tuple[bytes, Scheme, bytes]:
-    """The signed bytes, scheme and signature of a certificate or list.
-
-    Refuses every other spelling of the three: the outer shell is not signed.
-    """
-    body, algorithm, signature = value[0], value[1], value[2].native
-    tbs: bytes = body.dump()
-    shell = asn1.emit(0, 1, 16, tbs + algorithm.dump() + asn1.emit(0, 0, 3, b"\x00" + signature))
-    if shell != der or algorithm.dump() != body["signature"].dump():
-        raise ValueError
-    name, parameters = algorithm.native["algorithm"], algorithm.native["parameters"]
-    scheme, expected = _SCHEMES[name]
-    if parameters != expected:
-        raise ValueError
-    return tbs, scheme, signature
+def _read_signed(der: bytes) -> tuple[bytes, bytes, bytes]:
+    """The signed part, the algorithm and the signature of a certificate or list."""
+    outer = DerReader(der)
+    inner = outer.inside()
+    outer.done()
+    tbs, algorithm, signature = inner.whole(), inner.whole(), inner.bits()
+    inner.done()
+    return tbs, algorithm, signature
 
 
 def _read_certificate(der: bytes, what: str) -> Certificate:
-    value = asn1_x509.Certificate.load(der, strict=True)
-    body = value["tbs_certificate"]
-    tbs, scheme, signature = _read_signed(value, der)
-    if body["version"].native != "v3":
-        raise ValueError
-    extensions = _read_extensions(body["extensions"])
-    constraints = _decode(extensions, BASIC_CONSTRAINTS, asn1_x509.BasicConstraints)
-    names = body["subject"].native
-    common_name = names.get("common_name", "")
+    tbs, algorithm, signature = _read_signed(der)
+    body = DerReader(tbs).inside()
+    if body.inside(0xA0).integer() != _VERSION_3:
+        raise DerError
+    serial = body.integer()
+    scheme = _scheme(algorithm, body.whole())
+    issuer = body.whole()
+    validity = body.inside()
+    not_before, not_after = validity.time(), validity.time()
+    validity.done()
+    subject, spki = body.whole(), body.whole()
+    for tag in _UNIQUE_IDS:
+        if body.next_is(tag):
+            body.contents(tag)
+    extensions = _read_extensions(body)
+    body.done()
+    ca, path_length = _constraints(extensions.get(BASIC_CONSTRAINTS))
     return Certificate(
         what=what,
         der=der,
         tbs=tbs,
         scheme=scheme,
         signature=signature,
-        serial=body["serial_number"].native,
-        issuer=body["issuer"].dump(),
-        subject=body["subject"].dump(),
-        common_name=common_name if isinstance(common_name, str) else "",
-        not_before=body["validity"]["not_before"].native,
-        not_after=body["validity"]["not_after"].native,
-        spki=body["subject_public_key_info"].dump(),
-        ca=bool(constraints and constraints["ca"]),
-        path_length=constraints["path_len_constraint"] if constraints else None,
-        key_usage=_usage(_decode(extensions, KEY_USAGE, asn1_x509.KeyUsage)),
+        serial=serial,
+        issuer=issuer,
+        subject=subject,
+        common_name=_common_name(subject),
+        not_before=not_before,
+        not_after=not_after,
+        spki=spki,
+        ca=ca,
+        path_length=path_length,
+        key_usage=_usage(extensions.get(KEY_USAGE)),
         extensions=extensions,
     )
 
 
 def _read_crl(der: bytes, what: str) -> Crl:
-    value = asn1_crl.CertificateList.load(der, strict=True)
-    body = value["tbs_cert_list"]
-    tbs, scheme, signature = _read_signed(value, der)
+    tbs, algorithm, signature = _read_signed(der)
+    body = DerReader(tbs).inside()
+    if body.integer() != _VERSION_2:
+        raise DerError
+    scheme = _scheme(algorithm, body.whole())
+    issuer = body.whole()
+    # A list without an end would be current for ever: its second time is required here.
+    this_update, next_update = body.time(), body.time()
+    revoked = set()
     # A list that covers only part of what its issuer issued says so in a critical extension
     # (issuing distribution point, delta indicator); an entry of another issuer, in its own.
-    entries = body["revoked_certificates"]
-    extended = [body["crl_extensions"], *(entry["crl_entry_extensions"] for entry in entries)]
-    for extensions in extended:
-        if any(e.critical for e in _read_extensions(extensions).values()):
-            raise EvidenceError(f"{what} has a critical extension: such lists are not supported")
+    critical = False
+    entries = body.inside() if body.next_is(Tag.SEQUENCE) else DerReader(b"")
+    while entries.more():
+        entry = entries.inside()
+        revoked.add(entry.integer())
+        entry.time()
+        critical |= entry.more() and _any_critical(_extension_list(entry))
+        entry.done()
+    critical |= _any_critical(_read_extensions(body, 0xA0))
+    body.done()
+    if critical:
+        raise EvidenceError(f"{what} has a critical extension: such lists are not supported")
     return Crl(
         what=what,
         tbs=tbs,
         scheme=scheme,
         signature=signature,
-        issuer=body["issuer"].dump(),
-        this_update=body["this_update"].native,
-        next_update=_moment(body["next_update"].native),
-        revoked=frozenset(entry["user_certificate"].native for entry in entries),
+        issuer=issuer,
+        this_update=this_update,
+        next_update=next_update,
+        revoked=frozenset(revoked),
     )
 
 
-def _read_extensions(value: Any) -> dict[str, Extension]:
-    found: dict[str, Extension] = {}
-    for item in value:
-        number = item["extn_id"].dotted
-        if number in found:
-            raise ValueError
-        found[number] = Extension(item["critical"].native, bytes(item["extn_value"]))
+def _scheme(outer: bytes, signed: bytes) -> Scheme:
+    # RFC 5280 §4.1.1.2: the outer identifier, which is not signed, repeats the signed one.
+    if outer != signed or signed not in SCHEMES:
+        raise DerError
+    return SCHEMES[signed]
+
+
+def _read_extensions(body: DerReader, tag: int = 0xA3) -> dict[str, Extension]:
+    if not body.next_is(tag):
+        return {}
+    shell = body.inside(tag)
+    found = _extension_list(shell)
+    shell.done()
     return found
 
 
-def _decode(extensions: Mapping[str, Extension], number: str, kind: Any) -> Any:
-    extension = extensions.get(number)
-    return None if extension is None else kind.load(extension.value, strict=True).native
+def _extension_list(reader: DerReader) -> dict[str, Extension]:
+    found: dict[str, Extension] = {}
+    items = reader.inside()
+    while items.more():
+        item = items.inside()
+        number = item.oid()
+        critical = item.next_is(Tag.BOOLEAN) and item.boolean()
+        if number in found:
+            raise DerError
+        found[number] = Extension(critical, item.octets())
+        item.done()
+    return found
 
 
-def _usage(value: Any) -> frozenset[str] | None:
-    return None if value is None else frozenset(value)
+def _any_critical(extensions: Mapping[str, Extension]) -> bool:
+    return any(extension.critical for extension in extensions.values())
 
 
-def _moment(value: Any) -> datetime:
-    if not isinstance(value, datetime):  # a list without an end would be current for ever
-        raise TypeError
-    return value
+def _constraints(extension: Extension | None) -> tuple[bool, int | None]:
+    if extension is None:
+        return False, None
+    outer = DerReader(extension.value)
+    inner = outer.inside()
+    outer.done()
+    ca = inner.next_is(Tag.BOOLEAN) and inner.boolean()
+    length = inner.integer() if inner.more() else None
+    inner.done()
+    return ca, length
+
+
+def _usage(extension: Extension | None) -> frozenset[str] | None:
+    if extension is None:
+        return None
+    outer = DerReader(extension.value)
+    raw = outer.contents(Tag.BIT_STRING)
+    outer.done()
+    if not raw or raw[0] > 7:
+        raise DerError
+    bits = (raw[1 + place // 8] >> 7 - place % 8 & 1 for place in range(8 * (len(raw) - 1)))
+    return frozenset(name for name, bit in zip(_KEY_USAGES, bits, strict=False) if bit)
+
+
+def _common_name(name: bytes) -> str:
+    """The one common name in a name, or nothing."""
+    found: list[str] = []
+    parts = DerReader(name).inside()
+    while parts.more():
+        part = parts.inside(Tag.SET)
+        while part.more():
+            pair = part.inside()
+            if pair.oid() == _COMMON_NAME:
+                found.append(_text(pair))
+    return found[0] if len(found) == 1 else ""
+
+
+def _text(reader: DerReader) -> str:
+    for tag in _TEXT_TAGS:
+        if reader.next_is(tag):
+            return reader.contents(tag).decode("utf-8", "replace")
+    return ""

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from asn1crypto import core
-
+from mc2.attestation.der import DerError, DerReader, Tag
 from mc2.attestation.snp.tcb import ProductLine
-from mc2.attestation.x509 import NOT_ASN1, Certificate
+from mc2.attestation.x509 import Certificate
 from mc2.errors import EvidenceError
 
 _ARC: Final = "1.3.6.1.4.1.3704.1"
@@ -66,17 +65,21 @@ def _extension(certificate: Certificate, number: str) -> bytes:
 
 
 def _integer(certificate: Certificate, number: str) -> int:
+    reader = DerReader(_extension(certificate, number))
     try:
-        value: int = core.Integer.load(_extension(certificate, number), strict=True).native
-    except NOT_ASN1:
+        value = reader.integer()
+        reader.done()
+    except DerError:
         raise EvidenceError(f"an extension of {certificate.what} is not a number") from None
     return value
 
 
 def _text(certificate: Certificate, number: str) -> str:
+    reader = DerReader(_extension(certificate, number))
     try:
-        value: str = core.IA5String.load(_extension(certificate, number), strict=True).native
-    except NOT_ASN1:
+        value = reader.contents(Tag.IA5_STRING).decode("ascii")
+        reader.done()
+    except (DerError, UnicodeDecodeError):
         raise EvidenceError(f"an extension of {certificate.what} is not text") from None
     return value
 
