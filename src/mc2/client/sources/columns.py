@@ -47,15 +47,18 @@ def declare(inferred: Schema, declared: Mapping[str, Column]) -> Schema:
 
 def named_columns(name: str, columns: Iterable[Column]) -> Schema:
     """The schema of a table called `name`. Raises: UsageError where names do not do."""
-    columns = tuple(columns)
+    checked = []
+    for column in columns:
+        try:
+            checked.append(Column.read(column.json()))  # its own rules for names and types
+        except FormatError as error:
+            raise UsageError(
+                f"{name}: column {column.name!r}: {error}", hint="rename the column or its fields"
+            ) from None
     try:
-        for column in columns:
-            Column.read(column.json())  # its own rules for names and types
-        return Schema(columns)
+        return Schema(tuple(checked))
     except FormatError as error:
-        raise UsageError(
-            f"{name}: {error}", hint="rename the columns, or give the table a header"
-        ) from None
+        raise UsageError(f"{name}: {error}", hint="rename the columns") from None
 
 
 def _parse_column(text: str) -> Column:

@@ -115,7 +115,7 @@ def convert(place: Place, array: pa.Array, kind: DataType) -> pa.Array:
             return plain
         if plain.type == pa.string():
             return from_text(place, plain, kind)
-        if target == pa.string():
+        if target == pa.string() and plain.type != pa.binary():
             return to_text(place, plain, data_type(plain.type))
         return _narrow(plain, target)
     except (pa.ArrowException, ValueError):  # Arrow's message would quote the value
@@ -134,7 +134,7 @@ def _narrow(plain: pa.Array, target: pa.DataType) -> pa.Array:
     if types.is_decimal(target) and types.is_integer(plain.type):
         # Arrow wants room for every 64-bit integer first.
         return plain.cast(pa.decimal128(19, 0)).cast(target)
-    found = plain.cast(target)
+    found = plain.cast(target)  # from binary to string: only what is UTF-8
     if types.is_floating(plain.type) and types.is_floating(target):
         _refuse_new_infinity(plain, found)
         return found
