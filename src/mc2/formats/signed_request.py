@@ -10,7 +10,7 @@ Spec: docs/spec/coordinator-api.md, section "Signed requests".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,7 +25,7 @@ from http_message_signatures import (
 )
 
 from mc2.crypto.digest import Digest, digest_bytes, parse_digest
-from mc2.crypto.signatures import Signer, VerifyKey
+from mc2.crypto.signatures import SIGNATURE_BYTES, Signer, VerifyKey
 from mc2.errors import FormatError, Mc2Error, SignatureError
 from mc2.formats.fields import from_base64, to_base64
 
@@ -34,6 +34,7 @@ LABEL: Final = "mc2"
 TAG: Final = "mc2-coordinator-v1"
 _PARAMETERS: Final = ("created", "keyid", "alg", "nonce", "tag")
 _NONCE: Final = re.compile(r"[0-9a-f]{32}\Z")
+_SIGNATURE: Final = re.compile(rf"{LABEL}=:([A-Za-z0-9+/=]{{88}}):\Z")
 _CONTENT_DIGEST: Final = re.compile(r"sha-256=:([A-Za-z0-9+/=]{44}):\Z")
 
 
@@ -99,12 +100,23 @@ def verify_request(
         raise _refused(str(error)) from None
     if len(results) != 1:
         raise _refused("a request has exactly one signature")
+    _check_spelling(results[0], message.headers)
     return _read(results[0], message.headers["content-digest"])
 
 
 def content_digest(name: Digest) -> str:
     """A digest as the header Content-Digest has it."""
     return f"sha-256=:{to_base64(digest_bytes(name))}:"
+
+
+def _check_spelling(result: VerifyResult, headers: Mapping[str, str]) -> None:
+    """Refuse other spellings of a true signature, as everywhere: spaces, spare bits of base64."""
+    parameters = result.covered_components['"@signature-params"']
+    if headers["signature-input"] != f"{LABEL}={parameters}":
+        raise _refused("Signature-Input is not in its one spelling")
+    found = _SIGNATURE.match(headers["signature"])
+    if found is None or len(from_base64(found[1], "Signature")) != SIGNATURE_BYTES:
+        raise _refused("Signature is not in its one spelling")
 
 
 def _read(result: VerifyResult, body: str) -> SignedRequest:
