@@ -6,6 +6,7 @@ temporary folder, so that nothing of the machine is used or changed.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import shutil
 import subprocess
@@ -47,7 +48,9 @@ class SoftwareTpm:
         made.state.mkdir(parents=True)
         made._authority.mkdir()
         options, local, setup = (folder / name for name in ("options", "local", "setup"))
-        options.write_text("--platform-manufacturer mc2\n--platform-version 1\n--platform-model t\n")
+        options.write_text(
+            "--platform-manufacturer mc2\n--platform-version 1\n--platform-model t\n"
+        )
         local.write_text(
             f"statedir = {made._authority}\n"
             f"signingkey = {made._authority}/signkey.pem\n"
@@ -132,7 +135,9 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
 
 @cache
 def _made(number: int) -> SoftwareTpm:
-    return SoftwareTpm.make(Path(tempfile.mkdtemp(prefix="mc2-swtpm-")))
+    folder = Path(tempfile.mkdtemp(prefix="mc2-swtpm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return SoftwareTpm.make(folder)
 
 
 def software_tpm(folder: Path, number: int = 0) -> SoftwareTpm:

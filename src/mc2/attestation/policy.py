@@ -16,6 +16,7 @@ from mc2.attestation.nitro.policy import NitroSection
 from mc2.attestation.section import PolicySection, check_measurement, read_hex_set
 from mc2.attestation.snp.policy import SnpSection
 from mc2.attestation.tokens.policy import ConfidentialSpaceSection
+from mc2.attestation.tpm.policy import TpmSection
 from mc2.crypto.digest import Digest, digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, encode
@@ -74,6 +75,7 @@ SECTION_TYPES: Final[Mapping[str, type[PolicySection]]] = {
         TdxSection,
         NitroSection,
         ConfidentialSpaceSection,
+        TpmSection,
         SimulatedSection,
     )
 }

@@ -13,6 +13,7 @@ from typing import Final
 
 from mc2.attestation.claims import RawEvidence
 from mc2.attestation.cursor import Cursor
+from mc2.attestation.pem import join_pem, split_pem
 from mc2.attestation.tpm import KIND
 from mc2.attestation.tpm.algorithms import BANKS, DIGEST_BYTES
 from mc2.attestation.tpm.eventlog import parse_event_log
@@ -50,7 +51,9 @@ def read_tpm_case(files: Mapping[str, bytes]) -> RawEvidence:
         endorsements[EVENT_LOG] = files[_LOG_FILE]
     if _CERTIFICATE_FILE in files and all(name in files for name in _CHAIN_FILES):
         endorsements[EK_CERTIFICATE] = files[_CERTIFICATE_FILE]
-        endorsements[EK_CHAIN] = b"".join(files[name] for name in _CHAIN_FILES)
+        endorsements[EK_CHAIN] = join_pem(
+            split_pem(files[name], name, most=1)[0] for name in _CHAIN_FILES
+        )
     return RawEvidence(KIND, evidence.encode(), endorsements)
 
 
