@@ -7,8 +7,6 @@ the machine has no TEE, 19 where the process cannot be confined.
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
 import sys
 import threading
 import traceback
@@ -18,25 +16,12 @@ from types import TracebackType
 from typing import Final
 
 from mc2.attestation.claims import Collector
-from mc2.confine import confine
-from mc2.enclave.channel import Channel
-from mc2.enclave.code_identity import code_identity
-from mc2.enclave.hardening import keep_memory_private, keep_outputs
-from mc2.enclave.listener import Listener, listen
-from mc2.enclave.server import Server
-from mc2.enclave.session import JobSession
-from mc2.enclave.warm_up import warm_up
-from mc2.engine.limits import EngineLimits
+from mc2.enclave.hardening import keep_outputs
+from mc2.enclave.known_packages import import_only_known_packages
 from mc2.errors import AttestationError, Mc2Error, UsageError
 from mc2.formats.address import parse_address
-from mc2.formats.release import BOOT_ID_BYTES
-from mc2.formats.worker import Ready
-from mc2.plan.packages import PACKAGES
 from mc2.version import VERSION
 
-UNCONFINED_WARNING: Final = (
-    "UNCONFINED: the worker kept the privileges of its user; a flaw in it reaches the machine"
-)
 _INTERRUPTED: Final = 130
 
 Log = Callable[[str], None]
@@ -47,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     log = keep_outputs()
     _report_crashes_without_values(log)
+    import_only_known_packages()
     try:
         _run(asked, log)
     except KeyboardInterrupt:
@@ -60,43 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace, log: Log) -> None:
-    in_force = list(keep_memory_private())
+    address = parse_address(asked.listen)
+    # The engines are imported only now: no sooner than the packages they may find are known.
+    from mc2.enclave.code_identity import code_identity
+    from mc2.enclave.process import WorkerOptions, run_worker
+    from mc2.engine.limits import EngineLimits
+
     code = code_identity()
     collector, warnings = _collector(asked, code)
-    listener = listen(parse_address(asked.listen))
-    limits = EngineLimits(memory_bytes=asked.memory_bytes, threads=asked.threads)
-    warm_up(limits)
-    if asked.unsafe_unconfined:
-        warnings += (UNCONFINED_WARNING,)
-    else:
-        in_force += confine(allow_threads=True, memory_bytes=None, cpu_seconds=None)
-    # Nothing below opens a file or imports a module: from here on neither works.
-    log(f"mc2-enclave {VERSION} listens at {listener.address}, tier {collector.tier.word}")
-    for line in (*in_force, *warnings):
-        log(f"  {line}")
-    boot_id = secrets.token_hex(BOOT_ID_BYTES)
-    ready = Ready(
-        boot_id=boot_id,
-        kind=collector.kind,
-        tier=collector.tier.word,
-        code=code,
-        packages={name: code[name] for name in PACKAGES},
-        warnings=warnings,
+    options = WorkerOptions(
+        address=address,
+        limits=EngineLimits(**_given(memory_bytes=asked.memory_bytes, threads=asked.threads)),
+        unsafe_unconfined=asked.unsafe_unconfined,
     )
-    server = Server(
-        lambda: JobSession(collector, code, warnings, boot_id, limits=limits), ready, log
-    )
-    _serve(listener, server)
+    run_worker(options, collector, code, warnings, log)
 
 
-def _serve(listener: Listener, server: Server) -> None:
-    for connection in listener.connections():
-        channel = Channel(connection)
-        if listener.inherited:
-            # Without the host that started it there is nobody to compute for, nor to hand
-            # results to: keys and plaintext go with the process, even in mid-job.
-            channel.when_host_is_gone(lambda: os._exit(0))
-        server.serve(channel)
+def _given(**values: int | None) -> dict[str, int]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _collector(
@@ -168,18 +135,17 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="which hardware proves the code",
     )
-    usual = EngineLimits()
     parser.add_argument(
         "--memory-bytes",
         type=_positive,
-        default=usual.memory_bytes,
-        help="what a job's engine may use, beside its inputs and outputs (default: %(default)s)",
+        default=None,
+        help="what a job's engine may use, beside its inputs and outputs (default: 4 GiB)",
     )
     parser.add_argument(
         "--threads",
         type=_positive,
-        default=usual.threads,
-        help="how many processors a job may use (default: %(default)s)",
+        default=None,
+        help="how many processors a job may use (default: all)",
     )
     unsafe = parser.add_argument_group("unsafe", "for demonstrations and tests only")
     unsafe.add_argument(

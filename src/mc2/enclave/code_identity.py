@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from mc2.crypto.labels import Label
+from mc2.enclave.known_packages import KNOWN_PACKAGES
 from mc2.errors import AttestationError
 from mc2.formats.canonical import encode
 from mc2.plan.packages import package_versions
-from mc2.version import VERSION
 
 ZONES: Final = (
     "attestation", "crypto", "enclave", "engine", "formats", "ml", "operators", "plan", "_native",
@@ -28,8 +28,6 @@ MODULES: Final = ("__init__", "confine", "errors", "version")
 """The modules beside them that it runs."""
 
 _KERNELS: Final = "mc2._native.kernels"
-_OTHERS: Final = ("cryptography", "pyseccomp", "rfc8785", "scipy")
-"""What the enclave runs besides the packages that a plan names."""
 
 
 def code_identity() -> dict[str, str]:
@@ -40,9 +38,8 @@ def code_identity() -> dict[str, str]:
     Raises: AttestationError, PlanError if something that should be there is not.
     """
     identity = package_versions()
-    identity |= {name: _version(name) for name in _OTHERS}
+    identity |= {name: _version(name) for name in KNOWN_PACKAGES if name not in identity}
     identity["python"] = platform.python_version()
-    identity["mc2"] = VERSION
     identity["mc2.code"] = code_digest()
     return dict(sorted(identity.items()))
 

@@ -118,7 +118,9 @@ class Server:
             return Refused(error.code, str(error), error.hint)
         except Exception as error:  # noqa: BLE001  a defect of ours: the next job may fare better
             kind = type(error).__name__
-            self._log(f"failed ({kind})")
+            # What cannot be imported is named by our code, and no value.
+            missing = f" {error.name}" if isinstance(error, ImportError) else ""
+            self._log(f"failed ({kind}{missing})")
             return Refused(
                 Mc2Error.code,
                 f"the enclave failed with {kind}",

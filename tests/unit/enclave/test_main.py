@@ -32,7 +32,7 @@ from mc2.attestation.simulated.verifier import SimulatedVerifier
 from mc2.coordinator.worker_pool import WorkerPool, worker_commands
 from mc2.coordinator.workers import Worker
 from mc2.crypto.digest import Digest
-from mc2.enclave.__main__ import UNCONFINED_WARNING
+from mc2.enclave.process import UNCONFINED_WARNING
 from mc2.errors import (
     ApprovalError,
     DatasetError,
