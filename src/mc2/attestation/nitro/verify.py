@@ -7,8 +7,7 @@ There is no hardware root under it that the provider could not imitate, hence th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -32,13 +31,14 @@ _MODULE_ID: Final = re.compile(r"i-([0-9a-f]{8,17})-enc[0-9a-f]{1,32}\Z")
 _CODE_PCRS: Final = (0, 1, 2)  # image, kernel and boot ramdisk, application
 
 
-@dataclass(frozen=True, slots=True)
 class NitroVerifier:
     """The verifier of Nitro documents. `roots` are AWS's; tests bring their own."""
 
-    roots: tuple[PinnedRoot, ...] = NITRO_ROOTS
-    kind: str = KIND
-    tier: Tier = TIER
+    kind = KIND
+    tier = TIER
+
+    def __init__(self, roots: Iterable[PinnedRoot] = NITRO_ROOTS) -> None:
+        self._roots = tuple(roots)
 
     def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
         """Check a document as of `at`. Raises: EvidenceError."""
@@ -46,11 +46,11 @@ class NitroVerifier:
             raise EvidenceError(f"evidence of kind {raw.kind!r} is not a Nitro document")
         if raw.endorsements:
             raise EvidenceError("a Nitro document carries its certificates; nothing comes with it")
-        return verify_document(parse_document(raw.evidence), roots=self.roots, at=at)
+        return verify_document(parse_document(raw.evidence), roots=self._roots, at=at)
 
 
 def verify_document(
-    document: NitroDocument, *, roots: tuple[PinnedRoot, ...], at: datetime
+    document: NitroDocument, *, roots: Iterable[PinnedRoot], at: datetime
 ) -> VerifiedClaims:
     """Check that AWS's security module signed the document. Raises: EvidenceError."""
     # 1. The bundle starts with AWS's root; from the leaf to it the path is whole and valid.

@@ -7,7 +7,7 @@ docs/spec/evidence-sev-snp.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -38,13 +38,14 @@ RULES: Final = PathRules(schemes=frozenset({Scheme.RSA_PSS_SHA384}), least_rsa_b
 _AUTHORITY_NAMES: Final = {"VCEK": "SEV-{}", "VLEK": "SEV-VLEK-{}"}
 
 
-@dataclass(frozen=True, slots=True)
 class SnpVerifier:
     """The verifier of SEV-SNP evidence. `roots` are ARKs; tests bring their own."""
 
-    roots: tuple[PinnedRoot, ...] = AMD_ROOTS
-    kind: str = KIND
-    tier: Tier = TIER
+    kind = KIND
+    tier = TIER
+
+    def __init__(self, roots: Iterable[PinnedRoot] = AMD_ROOTS) -> None:
+        self._roots = tuple(roots)
 
     def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
         """Check report and endorsements as of `at`. Raises: EvidenceError."""
@@ -52,14 +53,14 @@ class SnpVerifier:
             raise EvidenceError(f"evidence of kind {raw.kind!r} is not an SNP report")
         report = parse_report(raw.evidence)
         endorsements = parse_endorsements(raw.endorsements, report.signing_key)
-        return verify_report(report, endorsements, roots=self.roots, at=at)
+        return verify_report(report, endorsements, roots=self._roots, at=at)
 
 
 def verify_report(
     report: SnpReport,
     endorsements: SnpEndorsements,
     *,
-    roots: tuple[PinnedRoot, ...],
+    roots: Iterable[PinnedRoot],
     at: datetime,
 ) -> VerifiedClaims:
     """Check that genuine firmware signed the report. Raises: EvidenceError."""

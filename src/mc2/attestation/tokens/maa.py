@@ -7,7 +7,6 @@ refuses to call it evidence. Azure's machines are verified by their hardware's o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from mc2.attestation.claims import RawEvidence, Tier, VerifiedClaims
@@ -27,12 +26,11 @@ def parse_maa_token(raw: bytes) -> Token:
     return token
 
 
-@dataclass(frozen=True, slots=True)
 class MaaVerifier:
     """Refuses all tokens of Azure Attestation, and says why."""
 
-    kind: str = MAA_KIND
-    tier: Tier = Tier.PROVIDER_ATTESTED
+    kind = MAA_KIND
+    tier = Tier.PROVIDER_ATTESTED
 
     def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:  # noqa: ARG002 - the interface of all verifiers
         """Refuse. Raises: EvidenceError, always."""

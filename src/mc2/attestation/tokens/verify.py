@@ -7,7 +7,7 @@ hardware. The steps are those of docs/spec/evidence-tokens.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -33,13 +33,14 @@ _NONCE: Final = re.compile(r"[0-9a-f]{64}\Z")
 _INSTANCE: Final = re.compile(r"[0-9]{2,32}\Z")
 
 
-@dataclass(frozen=True, slots=True)
 class ConfidentialSpaceVerifier:
     """The verifier of Confidential Space tokens. `roots` are Google's; tests bring their own."""
 
-    roots: tuple[PinnedRoot, ...] = CONFIDENTIAL_SPACE_ROOTS
-    kind: str = CONFIDENTIAL_SPACE_KIND
-    tier: Tier = TIER
+    kind = CONFIDENTIAL_SPACE_KIND
+    tier = TIER
+
+    def __init__(self, roots: Iterable[PinnedRoot] = CONFIDENTIAL_SPACE_ROOTS) -> None:
+        self._roots = tuple(roots)
 
     def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
         """Check a token as of `at`. Raises: EvidenceError."""
@@ -47,11 +48,11 @@ class ConfidentialSpaceVerifier:
             raise EvidenceError(f"evidence of kind {raw.kind!r} is not a Confidential Space token")
         if raw.endorsements:
             raise EvidenceError("a token carries its certificates; nothing comes with it")
-        return verify_space_token(parse_token(raw.evidence), roots=self.roots, at=at)
+        return verify_space_token(parse_token(raw.evidence), roots=self._roots, at=at)
 
 
 def verify_space_token(
-    token: Token, *, roots: tuple[PinnedRoot, ...], at: datetime
+    token: Token, *, roots: Iterable[PinnedRoot], at: datetime
 ) -> VerifiedClaims:
     """Check that Google's service issued the token and that it is current.
 
