@@ -9,6 +9,7 @@
     contracts/         contracts that this party signed, by digest
     jobs/              the signed objects of jobs that this party decided on, by job id
     approvals/         this party's signed approvals, by job id
+    rejections/        and its rejections
     challenges/        challenges under way, by job id and attempt
     grants/            grants as they were recorded, to be sent again if one was lost
     proofs/            proofs of finished jobs, by job id
@@ -107,6 +108,7 @@ class Home:
         self.contracts = Shelf(path / "contracts", 2 * LIMITS.contract_bytes)
         self.jobs = Shelf(path / "jobs", LIMITS.bundle_bytes)
         self.approvals = Shelf(path / "approvals", 2 * LIMITS.message_bytes)
+        self.rejections = Shelf(path / "rejections", 2 * LIMITS.message_bytes)
         self.challenges = Shelf(path / "challenges", 2 * LIMITS.message_bytes)
         self.grants = Shelf(path / "grants", 2 * LIMITS.grant_bytes)
         self.proofs = Shelf(path / "proofs", LIMITS.bundle_bytes)

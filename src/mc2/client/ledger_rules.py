@@ -71,9 +71,7 @@ class LedgerState:
         return [
             job_id
             for job_id, job in self._jobs.items()
-            if job.approved is not None
-            and not job.ended
-            and job.approved.contract not in self._revoked_contracts
+            if job.approved is not None and not job.ended and self.takes_part(job.approved.contract)
         ]
 
     def check(self, event: Event, at: datetime) -> None:
@@ -120,13 +118,21 @@ class LedgerState:
             case JobClosed():
                 self._jobs[event.job_id].ended = "closed"
 
-    def check_in_force(self, contract: Digest) -> None:
-        """Whether this party takes part in a contract. Raises: ContractError."""
+    def takes_part(self, contract: Digest) -> bool:
+        """Whether this party has signed a contract and not left it."""
+        return contract in self._contracts and contract not in self._revoked_contracts
+
+    def check_known(self, contract: Digest) -> None:
+        """Whether this party has signed a contract, left or not. Raises: ContractError."""
         if contract not in self._contracts:
             raise ContractError(
                 f"this party has not signed the contract {contract}",
                 hint="read it and sign it: mc2 join",
             )
+
+    def check_in_force(self, contract: Digest) -> None:
+        """Whether this party takes part in a contract. Raises: ContractError."""
+        self.check_known(contract)
         if contract in self._revoked_contracts:
             raise ContractError(
                 f"this party has left the contract {contract}",

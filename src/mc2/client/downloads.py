@@ -1,0 +1,171 @@
+"""Results at home: fetch a job's proof, verify it, open what is for this party, write files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mc2.client.contracts import accepted_contract
+from mc2.client.desk import Desk, Trust
+from mc2.client.durable import replace_file
+from mc2.client.ledger_events import JobClosed
+from mc2.client.proof import VerifiedJob, verify_proof
+from mc2.client.results import OpenedModel, OpenedTable, open_result
+from mc2.crypto.digest import Digest, digest, same_digest
+from mc2.errors import ReceiptError, UsageError
+from mc2.formats.bundle import JobBundle, Proof
+from mc2.formats.contract import Contract
+from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.limits import LIMITS
+
+TABLE_ENDINGS: Final = (".parquet", ".csv", ".arrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where results go, and with which ending tables are written: it says their format."""
+
+    folder: Path
+    ending: str = ".parquet"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ending not in TABLE_ENDINGS:
+            raise UsageError(f"tables are written as {', '.join(TABLE_ENDINGS)}")
+
+    def place(self, outputs: Mapping[str, OpenedTable | OpenedModel]) -> dict[str, Path]:
+        """The file of each output. Raises: UsageError if one exists and may not be replaced."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files = {
+            name: self.folder / (name + (self.ending if isinstance(o, OpenedTable) else ".json"))
+            for name, o in outputs.items()
+        }
+        there = [path for path in files.values() if path.exists()]
+        if there and not self.overwrite:
+            raise UsageError(
+                f"{there[0]} exists", hint="choose another folder, or ask to overwrite it"
+            )
+        return files
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A verified job, and the files that were written, by output."""
+
+    job: VerifiedJob
+    files: dict[str, Path]
+
+
+def fetch_proof(desk: Desk, job_id: str) -> VerifiedJob:
+    """Fetch and verify the proof of a job, and keep it at home.
+
+    If this party proposed or approved the job, it must be of that very plan.
+
+    Raises: ReceiptError naming the step, ContractError, CoordinatorError.
+    """
+    name = desk.coordinator.job(job_id).contract
+    contract = accepted_contract(desk, name)
+    raw = desk.coordinator.proof(job_id)
+    verifiers = desk.trust.verifiers_for(contract)
+    job = verify_proof(raw, contract=name, job_id=job_id, verifiers=verifiers)
+    _check_plan_known(desk, job)
+    desk.home.proofs.put(job_id, raw)
+    with desk.ledger.open() as book:
+        known = book.state.jobs.get(job_id)
+        if known is not None and known.approved is not None and not known.ended:
+            book.record(JobClosed(job_id=job_id, outcome="succeeded"), desk.clock())
+    return job
+
+
+def _check_plan_known(desk: Desk, job: VerifiedJob) -> None:
+    kept = desk.home.jobs.get(job.context.job_id)
+    if kept is None:
+        return
+    if not same_digest(digest(JobBundle.parse(kept).plan), job.context.plan):
+        raise ReceiptError(
+            "the proof is of another plan than the one that this party signed",
+            hint="do not use these results; ask whoever proposed the job",
+        )
+
+
+def verify_file(raw: bytes, contract: Digest, trust: Trust) -> VerifiedJob:
+    """Verify a proof in a file, offline, under a contract that the caller trusts.
+
+    Raises: ReceiptError naming the step.
+    """
+    return verify_proof(
+        raw, contract=contract, job_id=None, verifiers=trust.verifiers_for(_contract_in(raw))
+    )
+
+
+def contract_of_proof(raw: bytes) -> Digest:
+    """Which contract a proof says that it is under. Nothing is verified. Raises: FormatError."""
+    return _contract_in(raw).digest
+
+
+def _contract_in(raw: bytes) -> Contract:
+    envelope = Proof.parse(raw).job.contract
+    payload = Envelope.parse(envelope, PayloadType.CONTRACT, LIMITS.contract_bytes).payload
+    return Contract.parse(payload)
+
+
+def open_outputs(
+    desk: Desk, job: VerifiedJob, only: tuple[str, ...] = ()
+) -> dict[str, OpenedTable | OpenedModel]:
+    """Open the results that are for this party: all, or those named.
+
+    Raises: UsageError if there is nothing to open, ReceiptError, CoordinatorError.
+    """
+    mine = [name for name, result in job.results.items() if desk.name in result.keys]
+    names = list(only) or mine
+    if not names:
+        raise UsageError(
+            f"nothing of job {job.context.job_id} is for {desk.name}",
+            hint="its recipients stand in: mc2 review",
+        )
+    return {
+        name: open_result(
+            job,
+            name,
+            recipient=desk.name,
+            key=desk.identity.receiving,
+            read_blob=desk.coordinator.get_blob,
+        )
+        for name in sorted(names)
+    }
+
+
+def download(
+    desk: Desk,
+    job_id: str,
+    to: Destination,
+    *,
+    only: tuple[str, ...] = (),
+    told: Callable[[VerifiedJob], None] | None = None,
+) -> Downloaded:
+    """Fetch, verify, open and write the results for this party.
+
+    `told` hears of the verified job before anything of it is opened. Files are for this user
+    alone.
+
+    Raises: UsageError, ReceiptError, ContractError, CoordinatorError.
+    """
+    job = fetch_proof(desk, job_id)
+    if told is not None:
+        told(job)
+    opened = open_outputs(desk, job, only)
+    files = to.place(opened)
+    for name, output in opened.items():
+        _write(output, files[name])
+    return Downloaded(job, files)
+
+
+def _write(output: OpenedTable | OpenedModel, path: Path) -> None:
+    if isinstance(output, OpenedModel):
+        replace_file(path, output.raw)
+        return
+    from mc2.client.export import export_table
+
+    export_table(output.schema, output.table.to_batches(), path, overwrite=True)

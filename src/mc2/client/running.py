@@ -1,0 +1,82 @@
+"""Sees a job through: starts it, answers for this party, waits, and says how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from mc2.client.agent import Answer
+from mc2.client.desk import Desk
+from mc2.errors import JobError, Mc2Error, error_types
+from mc2.formats.status import JobState, JobStatus
+
+Watch = Callable[[JobStatus], None]
+"""Hears each new status. It is the coordinator's word: for people, not for decisions."""
+
+_POLL_SECONDS: Final = 20.0
+
+
+def watch_nothing(_: JobStatus) -> None:
+    """Tell nobody."""
+
+
+def run(desk: Desk, job_id: str, *, timeout: timedelta, watch: Watch = watch_nothing) -> JobStatus:
+    """Start an approved job and answer for this party until the job is over.
+
+    Waits for whoever is missing. What was approved here is answered here, by the same rules as
+    `mc2 agent`. The status that is returned says `succeeded`; the proof is what shows it.
+
+    Raises: JobError if time runs out, or the job ended otherwise; what the key agent raises.
+    """
+    agent = desk.agent()
+    deadline = desk.clock() + timeout
+    seen = 0
+    told: JobStatus | None = None
+    while True:
+        mine = job_id in agent.approved_jobs()
+        if mine and agent.answer_job(job_id) is Answer.REFUSED:
+            raise JobError(
+                f"this attempt of job {job_id} was refused here before",
+                hint="see why: mc2 log; another attempt starts by itself if the worker is lost",
+            )
+        status = desk.coordinator.job(job_id)
+        if status != told:
+            watch(status)
+            told = status
+        if status.state is JobState.APPROVED:
+            desk.coordinator.start(job_id)
+        if status.state.final:
+            return _ended(status)
+        left = (deadline - desk.clock()).total_seconds()
+        if left <= 0:
+            raise JobError(_waiting(status), hint="run it again: it goes on where it is")
+        seen = desk.coordinator.wait(job_id, seen, min(left, _POLL_SECONDS))
+
+
+def _ended(status: JobStatus) -> JobStatus:
+    if status.state is JobState.SUCCEEDED:
+        return status
+    words = f"job {status.job_id} {_END_WORDS[status.state]}"
+    if status.rejections:
+        words += f" by {', '.join(status.rejections)}"
+    if status.error:
+        words += f": {status.error}"
+    kind = error_types().get(status.error_code, JobError)
+    hint = "see who said what: mc2 status; then propose it again"
+    # Only the plainest errors can be made from a code and a text alone.
+    raise (kind if kind.__init__ is Mc2Error.__init__ else JobError)(words, hint=hint)
+
+
+_END_WORDS: Final = {
+    JobState.FAILED: "failed",
+    JobState.REJECTED: "was rejected",
+    JobState.CANCELLED: "was cancelled",
+}
+
+
+def _waiting(status: JobStatus) -> str:
+    words = f"job {status.job_id} is {status.state.word}"
+    if status.missing:
+        return f"{words} and still waits for {', '.join(status.missing)}"
+    return f"{words}, and did not end in time"
