@@ -12,7 +12,8 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import Column, DataType
-from mc2.plan.expressions import Call, Case, Cast, When
+from mc2.plan.expressions import Call, Case, Cast, Literal, When
+from mc2.plan.literals import literal_value
 from mc2.plan.types import (
     BOOLEAN,
     DATE,
@@ -171,7 +172,7 @@ def _position(*, needle_first: bool) -> _Rule:
 def _concat(arguments: Arguments, columns: Columns) -> Typed:
     for argument in arguments:
         if argument.type != STRING:
-            raise PlanError(f"a {argument.type} is no text", hint="write CAST(... AS STRING)")
+            raise PlanError(f"{argument.type} is no text", hint="write CAST(... AS STRING)")
     return apply("concat", [convert(a, STRING, columns) for a in arguments], columns)
 
 
@@ -228,7 +229,7 @@ def negate(value: Typed, columns: Columns) -> Typed:
         positive_zero = literal.text.strip("0.") == "" and number.type != DOUBLE
         if not positive_zero:
             kind = number.type
-            return typed(type(literal)(f"-{literal.text}", kind), columns)
+            return typed(Literal(f"-{literal.text}", kind), columns)
         return number
     return apply("negate", [number], columns)
 
@@ -274,10 +275,21 @@ def cast(value: Typed, kind: DataType, columns: Columns, *, strict: bool = True)
     if value.type == kind:
         return value
     if value.literal is not None:
-        folded = fold(value.literal, kind)
+        folded = fold(value.literal, kind) or _exact_decimal(value.literal, kind)
         if folded is not None:
             return folded
     return typed(Cast(value.expression, kind, strict), columns)
+
+
+def _exact_decimal(value: Literal, kind: DataType) -> Typed | None:
+    """A text such as '1.50' as the decimal that it spells; so `1.50BD` arrives here."""
+    if value.type != STRING or kind.name != "decimal" or value.text is None:
+        return None
+    try:
+        literal_value(value.text, kind)
+    except PlanError:
+        return None
+    return typed(Literal(value.text, kind), {})
 
 
 _MANY: Final = 1000

@@ -17,7 +17,7 @@ from mc2.planner import calls
 from mc2.planner.grouping import refuse_aggregates
 from mc2.planner.names import Scope, Source, Visible, same
 from mc2.planner.scalar import Scalars
-from mc2.planner.sql_text import QueryText, refuse_others
+from mc2.planner.sql_text import COMMA, QueryText, refuse_others
 from mc2.planner.typed import Typed, all_true, typed, unify
 
 _KINDS: Final = {
@@ -130,6 +130,7 @@ class _Binder:
         self.merged: list[Visible] = []
         self.steps: list[_Step] = []
         self.types: dict[str, Column] = {}
+        self._comma = False
 
     def first(self, node: exp.Expr) -> None:
         """The table directly after FROM."""
@@ -145,11 +146,23 @@ class _Binder:
         if kind not in _KINDS:
             raise self._where.error(node, f"there is no {' '.join(kind).strip()} JOIN here")
         how = _KINDS[kind]
+        self._check_comma(node, how)
         source, step = self._source(node.this)
         step.how, step.on = self._condition(node, how, source)
         self.steps.append(step)
         if how not in _HALF:
             self.sources.append(source)
+
+    def _check_comma(self, node: exp.Join, how: str) -> None:
+        """Spark joins what stands before a comma first, the standard what stands after it."""
+        if _is_comma(node):
+            self._comma = True
+        elif self._comma and how in {"right", "full"}:
+            raise self._where.error(
+                node,
+                f"dialects differ on a comma before a {how.upper()} JOIN",
+                "write CROSS JOIN for the comma",
+            )
 
     def _source(self, node: exp.Expr) -> tuple[Source, _Step]:
         found, columns = self._found(node)
@@ -211,10 +224,12 @@ class _Binder:
         on, using = node.args.get("on"), node.args.get("using")
         if using:
             return how, self._using(using, how, source)
-        if how == "cross" or (isinstance(on, exp.Boolean) and on.this and how == "inner"):
+        if how == "cross" or (_is_true(on) and how == "inner"):
             return "cross", None
         if on is None:
-            raise self._where.error(node, "this join has no condition", "write ON or USING")
+            raise self._where.error(
+                node, "this join has no condition", "write ON, USING or CROSS JOIN"
+            )
         scope = Scope(self._where, (*self.sources, source), self.types, tuple(self.merged))
         scalars = Scalars(
             self._where, self.types, scope.resolve, refuse_aggregates(self._where, "ON")
@@ -253,3 +268,11 @@ class _Binder:
             kept = calls.apply("coalesce", pair, self.types).expression
         self.merged = [m for m in self.merged if not same(m.name, name)]
         self.merged.append(Visible(name, kept))
+
+
+def _is_comma(node: exp.Join) -> bool:
+    return bool(node.meta.get(COMMA))
+
+
+def _is_true(node: exp.Expr | None) -> bool:
+    return isinstance(node, exp.Boolean) and bool(node.this)

@@ -34,6 +34,14 @@ AGGREGATES: Final = {
 }  # fmt: skip
 """Spark's aggregate functions, as the plan calls them."""
 _OF_DOUBLES: Final = ("stddev_samp", "stddev_pop", "var_samp", "var_pop")
+_INSTEAD: Final = {
+    "WHERE": "put the condition into HAVING",
+    "SELECT": "name it in SELECT as it stands",
+    "ORDER BY": "name it in SELECT, and order by that name",
+    "GROUP BY": "group by columns, and aggregate in a query around this one",
+    "ON": "aggregate in a subquery, and join with that",
+    "an aggregate": "aggregate in a subquery, and aggregate its result",
+}
 _MARK: Final = "\x00"
 """Starts the name under which an aggregate stands in an expression; no real column has it."""
 
@@ -58,7 +66,7 @@ def refuse_aggregates(where: QueryText, clause: str) -> Callable[[exp.Expr], Typ
 
     def check(node: exp.Expr) -> Typed | None:
         if is_aggregate(node):
-            raise where.error(node, f"an aggregate may not stand in {clause}", "use HAVING")
+            raise where.error(node, f"an aggregate may not stand in {clause}", _INSTEAD[clause])
         return None
 
     return check
@@ -89,29 +97,28 @@ class Grouping:
             return None
         try:
             call = self._call(node)
+            if call not in self._calls:
+                self._calls.append(call)
+                self._type_call(call)
         except PlanError as error:
             if error.line:
                 raise
             raise self._where.error(node, str(error), error.hint) from None
-        for number, known in enumerate(self._calls):
-            if replace(known, name="") == call:
-                return self._mark(number)
-        self._calls.append(call)
-        self.columns[f"{_MARK}{len(self._calls) - 1}"] = self._column(call)
-        return self._mark(len(self._calls) - 1)
+        return self._mark(self._calls.index(call))
 
     def _mark(self, number: int) -> Typed:
         column = self.columns[f"{_MARK}{number}"]
         return Typed(ColumnRef(column.name), column.type, column.nullable)
 
-    def _column(self, call: AggregateColumn) -> Column:
+    def _type_call(self, call: AggregateColumn) -> None:
         function = plan_aggregate(call.function)
         arguments = tuple(
             Argument(t.type, t.nullable)
             for t in (typed(a, self._rows.columns) for a in call.arguments)
         )
         kind, nullable = function.type(arguments, may_be_empty=True)
-        return Column(f"{_MARK}{len(self._calls) - 1}", kind, nullable)
+        name = f"{_MARK}{len(self._calls) - 1}"
+        self.columns[name] = Column(name, kind, nullable)
 
     def _call(self, node: exp.Expr) -> AggregateColumn:
         condition: Expression | None = None

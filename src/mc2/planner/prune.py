@@ -9,7 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mc2.plan.build import PlanBuilder, renumbered
-from mc2.plan.expressions import ColumnRef, columns_of
+from mc2.plan.expressions import (
+    Call,
+    Case,
+    Cast,
+    ColumnRef,
+    Expression,
+    InList,
+    When,
+    columns_of,
+)
 from mc2.plan.models import Matrix, Predict
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import (
@@ -41,43 +50,83 @@ def prune(
     scanned = {n.operation.input for n in nodes if isinstance(n.operation, Scan)}
     kept_inputs = tuple(source for place, source in enumerate(inputs) if place in scanned)
     moved = {old: new for new, old in enumerate(sorted(scanned))}
-    builder = PlanBuilder(kept_inputs)
+    smaller = _Smaller(kept_inputs)
     places: dict[int, int] = {}
     for index, node in enumerate(nodes):
         operation = node.operation
         if isinstance(operation, Scan):
             fallback = cheapest[inputs[operation.input].dataset]
             columns = _kept(operation.columns, needs[index]) or (fallback,)
-            places[index] = builder.add(Scan(moved[operation.input], columns))
+            places[index] = smaller.add(Scan(moved[operation.input], columns))
         elif isinstance(operation, Union):
             chosen = _chosen(node, needs[index])
             wanted = [[_names(nodes[s])[i] for i in chosen] for s in operation.sources]
             pairs = zip(operation.sources, wanted, strict=True)
-            sources = tuple(_exactly(builder, places[s], names) for s, names in pairs)
-            places[index] = builder.add(Union(sources))
+            sources = tuple(smaller.exactly(places[s], names) for s, names in pairs)
+            places[index] = smaller.add(Union(sources))
         else:
-            smaller = renumbered(_smaller(operation, needs[index]), places)
-            places[index] = _unless_identity(builder, smaller)
+            places[index] = smaller.add(renumbered(_smaller(operation, needs[index]), places))
     renamed = [replace(o, node=places[o.node]) for o in outputs]
-    return kept_inputs, *builder.finish(renamed)
+    return kept_inputs, *smaller.builder.finish(renamed)
 
 
-def _exactly(builder: PlanBuilder, node: int, names: Sequence[str]) -> int:
-    """A node with exactly these columns, in this order: a union goes by place."""
-    return _unless_identity(
-        builder, Project(node, tuple(NamedExpression(n, ColumnRef(n)) for n in names))
-    )
+class _Smaller:
+    """The new plan while it is built."""
 
+    def __init__(self, inputs: Sequence[PlanInput]) -> None:
+        self.builder = PlanBuilder(inputs)
+        self._operations: dict[int, Operation] = {}
 
-def _unless_identity(builder: PlanBuilder, operation: Operation) -> int:
-    """Add an operation, unless it is a projection that changes nothing."""
-    if isinstance(operation, Project):
-        same = tuple(
-            NamedExpression(n, ColumnRef(n)) for n in builder.schema(operation.source).names
+    def add(self, operation: Operation) -> int:
+        """Add an operation, unless it is a projection that changes nothing."""
+        if isinstance(operation, Project):
+            operation = self._over_renames(operation)
+            if operation.columns == _as_they_are(self.builder.schema(operation.source).names):
+                return operation.source
+        place = self.builder.add(operation)
+        self._operations[place] = operation
+        return place
+
+    def exactly(self, node: int, names: Sequence[str]) -> int:
+        """A node with exactly these columns, in this order: a union goes by place."""
+        return self.add(Project(node, _as_they_are(names)))
+
+    def _over_renames(self, operation: Project) -> Project:
+        """A projection over one that only renames takes its columns from below it."""
+        below = self._operations[operation.source]
+        if not isinstance(below, Project):
+            return operation
+        old = {c.name: c.expression for c in below.columns if isinstance(c.expression, ColumnRef)}
+        if len(old) != len(below.columns):
+            return operation
+        columns = tuple(
+            NamedExpression(c.name, substituted(c.expression, old)) for c in operation.columns
         )
-        if operation.columns == same:
-            return operation.source
-    return builder.add(operation)
+        return Project(below.source, columns)
+
+
+def _as_they_are(names: Sequence[str]) -> tuple[NamedExpression, ...]:
+    return tuple(NamedExpression(n, ColumnRef(n)) for n in names)
+
+
+def substituted(expression: Expression, meanings: Mapping[str, Expression]) -> Expression:
+    """The expression with other expressions in the place of some columns."""
+
+    def inner(part: Expression) -> Expression:
+        return substituted(part, meanings)
+
+    match expression:
+        case ColumnRef(name):
+            return meanings.get(name, expression)
+        case Call(function, arguments):
+            return Call(function, tuple(inner(a) for a in arguments))
+        case Case(branches, otherwise):
+            whens = tuple(When(inner(b.condition), inner(b.value)) for b in branches)
+            return Case(whens, inner(otherwise))
+        case Cast() | InList():
+            return replace(expression, value=inner(expression.value))
+        case _:
+            return expression
 
 
 def _needs(nodes: Sequence[Node], outputs: Sequence[PlanOutput]) -> Needs:

@@ -289,8 +289,8 @@ class _Planner:
                 (e.this for e in select.expressions if same(e.alias or "", part.name)), part
             )
         value = rows.bind(part)
-        if value.untyped or not columns_of(value.expression):
-            raise self._where.error(part, "a grouping key must name a column")
+        if value.untyped:
+            raise self._where.error(part, "NULL is no grouping key", "name a column")
         return value
 
     def _at(self, select: exp.Select, part: exp.Expr, place: int) -> exp.Expr:
@@ -325,7 +325,8 @@ class _Planner:
         if order is None:
             return []
         refuse_others(self._where, order, ("expressions",), "ORDER BY")
-        return [self._order_key(part, items, rows) for part in order.expressions]
+        keys = [self._order_key(part, items, rows) for part in order.expressions]
+        return [k for k in keys if columns_of(k.expression)]  # a constant orders nothing
 
     def _order_key(self, part: exp.Expr, items: Sequence[_Item], rows: Scalars) -> SortKey:
         known = ("this", "desc", "nulls_first")
@@ -349,8 +350,6 @@ class _Planner:
             value = items[place - 1].value
         else:
             raise self._where.error(node, f"SELECT has no column number {place}")
-        if not columns_of(value.expression):
-            raise self._where.error(node, "this orders nothing: it is the same for all rows")
         return SortKey(
             value.expression, bool(part.args.get("desc")), bool(part.args.get("nulls_first"))
         )
@@ -404,7 +403,7 @@ class _Planner:
             node = self._builder.add(Sort(node, tuple(keys)))
         if limit is None and offset is None:
             return node
-        if not keys:
+        if query.args.get("order") is None:
             raise self._where.error(
                 limit or offset,
                 "LIMIT without ORDER BY leaves to chance which rows remain",

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable, Mapping
 from itertools import islice
 from types import CodeType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from mc2.errors import Mc2Error, PlanError
 from mc2.planner.language import BUILTINS, Helper, parse_script
@@ -47,16 +47,16 @@ def run_script(source: str, modules: Mapping[str, Namespace]) -> None:
     environment: dict[str, Any] = {"__builtins__": _builtins(modules), "__name__": "__main__"}
     try:
         exec(code, environment)  # noqa: S102 - the one place; what runs passed `parse_script`
-    except PlanError as error:
-        raise _located(error, source) from None
     except Mc2Error as error:
-        raise _located(PlanError(str(error), hint=error.hint), source) from None
+        raise _located(error, source) from None
     except RecursionError as error:
-        raise _at(error, "the functions of the script call each other without end") from None
+        raise _at(
+            error, source, "the functions of the script call each other without end"
+        ) from None
     except MemoryError as error:
-        raise _at(error, "the script needs too much memory") from None
+        raise _at(error, source, "the script needs too much memory") from None
     except Exception as error:  # noqa: BLE001 - any failure of the script is its author's news
-        raise _at(error, f"{type(error).__name__}: {error}") from None
+        raise _at(error, source, f"{type(error).__name__}: {error}") from None
 
 
 def _builtins(modules: Mapping[str, Namespace]) -> dict[str, object]:
@@ -71,7 +71,7 @@ def _builtins(modules: Mapping[str, Namespace]) -> dict[str, object]:
     offered: dict[str, object] = {name: getattr(builtins, name) for name in BUILTINS}
     offered["str"] = _text
     offered["__import__"] = import_module
-    offered[Helper.TEXT] = _text
+    offered[Helper.TEXT] = _plain
     offered[Helper.ITEMS] = _items
     offered[Helper.REMAINDER] = _remainder
     return offered
@@ -79,8 +79,13 @@ def _builtins(modules: Mapping[str, Namespace]) -> dict[str, object]:
 
 def _text(value: object = "") -> str:
     """The text of a value whose text is the same on every machine."""
+    return str(_plain(value))
+
+
+def _plain(value: object) -> object:
+    """The value, if its text is the same on every machine. Raises: PlanError."""
     _check_plain(value, 0)
-    return str(value)
+    return value
 
 
 def _check_plain(value: object, depth: int) -> None:
@@ -110,28 +115,36 @@ def _remainder(left: object, right: object) -> object:
     return left % right
 
 
-def _at(error: BaseException, message: str) -> PlanError:
+def _at(error: BaseException, source: str, message: str, hint: str = "") -> PlanError:
     line, column, _ = _place(error)
-    return PlanError(message, line=line, column=column)
+    column = _characters(source, line, column)
+    return PlanError(message, line=line, column=column, hint=hint)
 
 
-def _located(error: PlanError, source: str) -> PlanError:
+def _located(error: Mc2Error, source: str) -> PlanError:
     """Give an error of the API its place in the script.
 
     An error in a query has its place in the query's text. If that text stands literally in the
     script, the place in the script follows; if it was put together, both are said.
     """
-    line, column, call = _place(error)
-    if not error.line:
-        return PlanError(str(error), line=line, column=column, hint=error.hint)
+    if not isinstance(error, PlanError) or not error.line:
+        return _at(error, source, str(error), error.hint)
     message = str(error).removeprefix(f"line {error.line}, column {error.column}: ")
-    start = _literal_query(source, line, column, call) if call else None
+    start = _literal_query(source, *_place(error))
     if start is None:
         message = f"in line {error.line}, column {error.column} of the query: {message}"
-        return PlanError(message, line=line, column=column, hint=error.hint)
+        return _at(error, source, message, error.hint)
     first_line, first_column = start
     column = first_column + error.column - 1 if error.line == 1 else error.column
     return PlanError(message, line=first_line + error.line - 1, column=column, hint=error.hint)
+
+
+def _characters(source: str, line: int, column: int) -> int:
+    """A column in characters: Python counts bytes."""
+    if not line:
+        return 0
+    before = source.split("\n")[line - 1].encode("utf-8")[: column - 1]
+    return len(before.decode("utf-8", "replace")) + 1
 
 
 def _place(error: BaseException) -> tuple[int, int, tuple[int, int] | None]:
@@ -153,7 +166,7 @@ def _place(error: BaseException) -> tuple[int, int, tuple[int, int] | None]:
 
 
 def _literal_query(
-    source: str, line: int, column: int, end: tuple[int, int]
+    source: str, line: int, column: int, end: tuple[int, int] | None
 ) -> tuple[int, int] | None:
     """Where the text of a call's first argument starts, if it is one literal without escapes."""
     for node in ast.walk(ast.parse(source)):
@@ -170,14 +183,6 @@ def _start_of_text(source: str, node: ast.Constant) -> tuple[int, int] | None:
     segment = ast.get_source_segment(source, node) or ""
     for quote in ('"""', "'''", '"', "'"):
         if segment == quote + str(node.value) + quote:
-            before = source.split("\n")[node.lineno - 1].encode("utf-8")[: node.col_offset]
-            return node.lineno, len(before.decode("utf-8")) + len(quote) + 1
+            start = _characters(source, node.lineno, node.col_offset + 1)
+            return node.lineno, start + len(quote)
     return None
-
-
-def refuse_outside_script(what: str) -> NoReturn:
-    """Say why an API object cannot be made here. Raises: PlanError."""
-    raise PlanError(
-        f"{what} describes work for enclaves, so it exists in a script only",
-        hint="save the script and compile it: mc2 propose script.py",
-    )

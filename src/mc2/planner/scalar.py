@@ -69,6 +69,10 @@ _INSTEAD: Final[Mapping[type[exp.Expr], tuple[str, str]]] = {
     exp.Parameter: ("a placeholder", "put the value in with an f-string in the script"),
     exp.Bracket: ("an element of a list", "bring the element as a column of its own"),
     exp.Dot: ("a field of a struct", "bring the field as a column of its own"),
+    exp.Concat: (
+        "a text beside a text",
+        "versions of Spark differ on it; write a text with a quote in double quotes",
+    ),
     exp.Tuple: ("a tuple", "compare its parts one by one"),
     exp.CurrentDate: ("current_date", calls.REFUSED["current_date"]),
     exp.CurrentTimestamp: ("current_timestamp", calls.REFUSED["current_timestamp"]),
@@ -248,6 +252,8 @@ def _in(self: Scalars, node: exp.In) -> Typed:
         )
     self.only(node, "this", "expressions")
     items = [self.bind(item) for item in node.expressions]
+    if not items:
+        raise PlanError("the list after IN is empty")
     value = self.bind(node.this)
     if value.untyped:
         raise PlanError("NULL is in no list", hint="write IS NULL")
@@ -310,9 +316,8 @@ def _escape(self: Scalars, node: exp.Escape) -> Typed:
     return self.bind(node.this)
 
 
-def _concat(self: Scalars, node: exp.Expr) -> Typed:
-    parts = list(node.flatten()) if isinstance(node, exp.DPipe) else node.expressions
-    return calls.build_call("concat", [self.bind(p) for p in parts], self.columns)
+def _concat(self: Scalars, node: exp.DPipe) -> Typed:
+    return calls.build_call("concat", [self.bind(p) for p in node.flatten()], self.columns)
 
 
 def _call(self: Scalars, node: exp.Anonymous) -> Typed:
@@ -374,7 +379,6 @@ def _table() -> dict[type[exp.Expr], _Binder]:
         exp.Like: _like,
         exp.Escape: _escape,
         exp.DPipe: _concat,
-        exp.Concat: _concat,
         exp.Anonymous: _call,
     }
     found.update(dict.fromkeys(_COMPARISONS, _comparison))

@@ -25,6 +25,22 @@ _QUERY_BYTES: Final = 64 * 1024
 _PYTHON: Final = re.compile(r"(?: but got)? <(?:Token|class).*>|(?: missing)? for <class.*>")
 """What sqlglot's messages say about its own classes."""
 _LEAVES: Final = (exp.Literal, exp.Null, exp.Boolean, exp.Star)
+COMMA: Final = "mc2_comma"
+"""Marks a join that was written as a comma."""
+_PARTS: Final = {
+    "method": "NATURAL",
+    "laterals": "LATERAL VIEW",
+    "sample": "TABLESAMPLE",
+    "sort": "SORT BY",
+    "cluster": "CLUSTER BY",
+    "distribute": "DISTRIBUTE BY",
+    "windows": "WINDOW",
+    "pivots": "PIVOT",
+    "hint": "a hint",
+    "by_name": "BY NAME",
+    "grouping_sets": "GROUPING SETS",
+    "except_": "EXCEPT",
+}
 _SYNTAX_FUNCTIONS: Final = ("CAST", "EXTRACT", "TRY_CAST")
 """Calls with a syntax of their own inside the brackets."""
 
@@ -35,6 +51,15 @@ class _Parser(SparkParser):
         name: SparkParser.FUNCTION_PARSERS[name] for name in _SYNTAX_FUNCTIONS
     }
     STRICT_CAST: Final = True  # type: ignore[misc]
+    ADD_JOIN_ON_TRUE: Final = False  # type: ignore[misc]  # a forgotten ON is an error
+
+    def _parse_join(self, *args: Any, **kwargs: Any) -> Any:
+        """Mark a comma, which sqlglot makes a CROSS JOIN."""
+        comma = self._curr.token_type == TokenType.COMMA
+        join = super()._parse_join(*args, **kwargs)
+        if join is not None and comma:
+            join.meta[COMMA] = True
+        return join
 
     def expression(self, instance: Any, token: Any = None, comments: Any = None) -> Any:
         """Give literals the place of their token, which sqlglot leaves out."""
@@ -160,7 +185,7 @@ def refuse_others(where: QueryText, node: exp.Expr, known: Iterable[str], what: 
             part = value[0] if isinstance(value, list) else value
             raise where.error(
                 part if isinstance(part, exp.Expr) else node,
-                f"{name.strip('_').replace('_', ' ').upper()} may not stand in {what}",
+                f"{_PARTS.get(name, name.upper())} may not stand in {what}",
                 "docs/howto/write-a-script.md lists what may",
             )
 
