@@ -118,8 +118,9 @@ class DerReader:
         digits = raw[:-1].decode("ascii")
         if short:
             digits = ("19" if int(digits[:2]) >= _CENTURY else "20") + digits
+        month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
         try:
-            return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+            return datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             raise DerError from None
 
