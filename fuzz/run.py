@@ -21,7 +21,6 @@ sys.path.insert(0, str(ROOT))
 
 def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     """Name of a target: its parser, and the vectors to start from."""
-    from mc2.plan.plan import Plan
     from tools.vectors import world
 
     from mc2.formats.bundle import JobBundle, Proof
@@ -34,6 +33,7 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     from mc2.formats.release import Challenge, Evidence, Grant
     from mc2.formats.result import Result
     from mc2.formats.schema import parse_type
+    from mc2.plan.plan import Plan
 
     at = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -60,7 +60,28 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     ):
         found[vectors] = (lambda raw, kind=kind: kind.verify(raw, key_of), vectors)
         found[f"{vectors}-payload"] = (kind.parse, vectors)
-    return found
+    return found | evidence_targets()
+
+
+def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
+    """The parsers of vendors' evidence; genuine evidence is not in the repository."""
+    from mc2.attestation.cbor import decode_cbor
+    from mc2.attestation.nitro.document import parse_document
+    from mc2.attestation.snp.certificate_table import read_certificate_table
+    from mc2.attestation.snp.report import parse_report
+    from mc2.attestation.tokens.confidential_space import read_space_token
+    from mc2.attestation.tokens.jwt import parse_token
+    from mc2.attestation.x509 import parse_certificate, parse_crl
+
+    return {
+        "certificate": (lambda raw: parse_certificate(raw, "fuzz"), ""),
+        "revocation-list": (lambda raw: parse_crl(raw, "fuzz"), ""),
+        "snp-report": (parse_report, ""),
+        "snp-certificate-table": (lambda raw: read_certificate_table(raw, "VCEK"), ""),
+        "cbor": (lambda raw: decode_cbor(raw, "fuzz"), ""),
+        "nitro-document": (parse_document, ""),
+        "space-token": (lambda raw: read_space_token(parse_token(raw)), ""),
+    }
 
 
 def fuzz_one(name: str, arguments: list[str]) -> None:
