@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import click
 
 from mc2.cli.console import Console
-from mc2.errors import Mc2Error
+from mc2.errors import UsageError
+
+if TYPE_CHECKING:  # a command loads the client only when it runs
+    from mc2.client.desk import Trust
+    from mc2.client.party import Party
+
+JOB_ID_BYTES: Final = 16
+_SHORTEST_PREFIX: Final = 4
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,7 +63,7 @@ wait = click.option(
 def passphrase_prompt() -> str:
     """Ask for the passphrase on the terminal, or take MC2_PASSPHRASE where there is none.
 
-    Raises: Mc2Error.
+    Raises: UsageError.
     """
     import os
     import sys
@@ -64,9 +72,85 @@ def passphrase_prompt() -> str:
     if given is not None:
         return given
     if not sys.stdin.isatty():
-        raise Mc2Error(
+        raise UsageError(
             "your keys are locked and there is no terminal to ask for the passphrase",
             hint="set MC2_PASSPHRASE for this command",
         )
     secret: str = click.prompt("passphrase", hide_input=True, err=True)
     return secret
+
+
+def open_party(home_folder: Path | None, *, unsafe_simulation: bool = False) -> Party:
+    """The party in a home, believing in simulated evidence only if the flag was given.
+
+    Raises: UsageError, FormatError, CryptoError.
+    """
+    import os
+
+    from mc2.client.home import find_home
+    from mc2.client.party import Party
+
+    return Party.open(
+        find_home(home_folder, os.environ),
+        ask_passphrase=passphrase_prompt,
+        trust=trust_of(unsafe_simulation=unsafe_simulation),
+    )
+
+
+def trust_of(*, unsafe_simulation: bool) -> Trust:
+    """Which evidence a command believes."""
+    from mc2.client.desk import Trust
+
+    if not unsafe_simulation:
+        return Trust()
+    from mc2.attestation.simulated.verifier import SimulatedVerifier
+
+    return Trust(simulation=SimulatedVerifier)
+
+
+def full_job_id(party: Party, prefix: str) -> str:
+    """A job's whole id from its first characters. Raises: UsageError if none or several match."""
+    if len(prefix) == 2 * JOB_ID_BYTES:
+        return prefix
+    found = sorted(s.job_id for s in party.status() if s.job_id.startswith(prefix))
+    if len(found) == 1 and len(prefix) >= _SHORTEST_PREFIX:
+        return found[0]
+    raise UsageError(
+        f"{len(found)} jobs begin with {prefix!r}" if found else f"no job begins with {prefix!r}",
+        hint="list them: mc2 status; give at least 4 characters",
+    )
+
+
+def confirm(console: Console, question: str, word: str, *, yes: bool) -> None:
+    """Let a person type a word before something that cannot be undone.
+
+    Raises: UsageError where nobody is there to type it and `--yes` was not given.
+    """
+    import sys
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "this needs a person to confirm, and there is no terminal",
+            hint="read the text above, then add --yes",
+        )
+    console.note("")
+    typed = click.prompt(f"{question} Type {word} to go on", default="", err=True)
+    if typed.strip() != word:
+        raise UsageError("not confirmed; nothing was signed")
+
+
+def when(text: str) -> datetime:
+    """A moment as people type it: `2027-12-31` or `2027-12-31T18:00:00Z`, in UTC.
+
+    Raises: UsageError.
+    """
+    from datetime import UTC
+    from datetime import datetime as moment
+
+    try:
+        found = moment.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date", hint="write 2027-12-31") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,138 @@
+"""`mc2 upload`: encrypt here, upload ciphertext, sign the manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mc2.cli.console import Console
+from mc2.cli.options import home as home_option
+from mc2.cli.options import open_party, output, when
+from mc2.cli.progress import progress_bar
+from mc2.errors import UsageError
+
+
+@click.command(
+    epilog="Example: mc2 upload visits.csv --as visits --column 'cost:decimal(12,2)' "
+    "--recipient clinic_b"
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--as", "name", help="The table's name [default: the file's].")
+@click.option(
+    "--column", "columns", multiple=True, help="A column's type, `name:type`; repeatable."
+)
+@click.option("--format", "kind", type=click.Choice(["csv", "parquet", "arrow"]))
+@click.option("--delimiter", help="What separates CSV fields.")
+@click.option("--null", "nulls", multiple=True, help="What means NULL in CSV; repeatable.")
+@click.option(
+    "--allow-column", multiple=True, help="Policy: plans may read only these; repeatable."
+)
+@click.option("--recipient", "recipients", multiple=True, help="Policy: only these may receive.")
+@click.option("--until", help="Policy: no job starts after this date.")
+@click.option("--padded", is_flag=True, help="Hide row count and value sizes; needs --row-bound.")
+@click.option("--row-bound", type=click.IntRange(min=1), help="Padded: at most so many rows.")
+@click.option("--width", "widths", multiple=True, help="Padded: `column=bytes`; repeatable.")
+@click.option("--compression", type=click.Choice(["none", "lz4", "zstd"]), default=None)
+@click.option("--dry-run", is_flag=True, help="Show the schema that would be sealed, and stop.")
+@click.option("--resume", is_flag=True, help="Finish uploads that broke off, and do nothing else.")
+@home_option
+@output
+def command(console: Console, file: Path | None, home: Path | None, **options: Any) -> None:
+    """Encrypt a table on this machine and upload the ciphertext.
+
+    FILE is CSV, Parquet or Arrow. The schema is inferred over all rows and shown. No plaintext is
+    written anywhere; the keys stay here. An upload that breaks off is finished with --resume.
+    """
+    if options["resume"]:
+        _resume(console, home)
+        return
+    if file is None:
+        raise UsageError("which file?", hint="mc2 upload visits.csv")
+    source = _source(options)
+    if options["dry_run"]:
+        _show(console, file, source)
+        return
+    party = open_party(home)
+    name = options["name"] or file.name.split(".")[0].lower()
+    with progress_bar(console) as progress:
+        sealed = party.upload(
+            file,
+            name,
+            policy=_policy(options),
+            options=_sealing(options),
+            progress=progress,
+            **source,
+        )
+    manifest = sealed.manifest
+    console.data(
+        {
+            "dataset": manifest.dataset,
+            "version": manifest.version,
+            "rows": sealed.rows,
+            "chunks": len(manifest.chunks),
+            "sealed_bytes": sum(c.size for c in manifest.chunks),
+            "manifest": sealed.digest,
+            "columns": {c.name: str(c.type) for c in manifest.schema.columns},
+        }
+    )
+
+
+def _resume(console: Console, home: Path | None) -> None:
+    with progress_bar(console) as progress:
+        ended = open_party(home).resume_uploads(progress)
+    rows = [{"dataset": m.dataset, "version": m.version} for m in ended]
+    console.data(rows, "\n".join(f"{r['dataset']} version {r['version']}" for r in rows) or "none")
+
+
+def _source(options: dict[str, Any]) -> dict[str, Any]:
+    from mc2.client.sources.csv_file import CsvDialect
+
+    source: dict[str, Any] = {"columns": options["columns"], "format": options["kind"] or ""}
+    if options["delimiter"] or options["nulls"]:
+        changes: dict[str, Any] = {}
+        if options["delimiter"]:
+            changes["delimiter"] = options["delimiter"].replace("\\t", "\t")
+        if options["nulls"]:
+            changes["nulls"] = options["nulls"]
+        source["csv"] = CsvDialect(**changes)
+    return source
+
+
+def _show(console: Console, file: Path, source: dict[str, Any]) -> None:
+    from mc2.client.sources.open import open_source
+
+    survey = open_source(file, **source).survey()
+    rows = [
+        {"name": c.name, "type": str(c.type), "nullable": c.nullable} for c in survey.schema.columns
+    ]
+    lines = [f"{r['name']:<32} {r['type']}{'' if r['nullable'] else '  not null'}" for r in rows]
+    console.data({"rows": survey.rows, "columns": rows}, "\n".join([f"{survey.rows} rows", *lines]))
+
+
+def _policy(options: dict[str, Any]) -> Any:
+    from mc2.formats.manifest import UsagePolicy
+
+    return UsagePolicy(
+        columns=tuple(sorted(set(options["allow_column"]))) or None,
+        recipients=tuple(sorted(set(options["recipients"]))) or None,
+        not_after=when(options["until"]) if options["until"] else None,
+    )
+
+
+def _sealing(options: dict[str, Any]) -> Any:
+    from mc2.client.seal import SealOptions
+
+    widths: dict[str, int] = {}
+    for text in options["widths"]:
+        column, _, number = text.rpartition("=")
+        if not column or not number.isdecimal():
+            raise UsageError(f"{text!r} is no width", hint="write --width name=40")
+        widths[column] = int(number)
+    return SealOptions(
+        sizes="padded" if options["padded"] else "exact",
+        row_bound=options["row_bound"],
+        widths=widths,
+        compression=options["compression"] or "",
+    )
