@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final
 
 from mc2.attestation.claims import Collector
+from mc2.enclave.code_identity import code_identity
 from mc2.enclave.hardening import keep_outputs
 from mc2.enclave.known_packages import import_only_known_packages
 from mc2.errors import AttestationError, Mc2Error, UsageError
@@ -47,13 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(asked: argparse.Namespace, log: Log) -> None:
     address = parse_address(asked.listen)
-    # The engines are imported only now: no sooner than the packages they may find are known.
-    from mc2.enclave.code_identity import code_identity
+    code = code_identity()
+    collector, warnings = _collector(asked, code)
+    # The engines come last: what they may import is settled by now.
     from mc2.enclave.process import WorkerOptions, run_worker
     from mc2.engine.limits import EngineLimits
 
-    code = code_identity()
-    collector, warnings = _collector(asked, code)
     options = WorkerOptions(
         address=address,
         limits=EngineLimits(**_given(memory_bytes=asked.memory_bytes, threads=asked.threads)),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,8 @@ def test_any_changed_byte_is_another_code(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 SCRIPT = """
-import sys
+import json, sys
+from pathlib import Path
 import mc2.enclave.__main__
 from mc2.enclave.known_packages import import_only_known_packages
 import_only_known_packages()
@@ -70,43 +72,46 @@ from mc2.enclave.session import JobSession
 code = code_identity()
 collector = SimulatedCollector(SimulatedRoot.make(), measure(code), "here")
 self_test(lambda: JobSession(collector, code, (), "00" * 16))
+refused = []
+for name in ("pandas", "sklearn", "click", "no_such_package"):
+    try:
+        __import__(name)
+    except ImportError:
+        refused.append(name)
+# Packages go by the files of modules: some extensions register modules of made-up names.
+files = [Path(m.__file__) for m in sys.modules.values() if getattr(m, "__file__", None)]
+parts = [f.parts[f.parts.index("site-packages") + 1] for f in files if "site-packages" in f.parts]
+ours = [n for n in sys.modules if n.partition(".")[0] == "mc2"]
+packages = sorted({p.partition(".")[0] for p in parts})
+print(json.dumps({"ours": ours, "packages": packages, "refused": refused}))
 """
 
 
-def enclave_says(script: str) -> set[str]:
+@pytest.fixture(scope="module")
+def said() -> dict[str, list[str]]:
+    """What an enclave has imported after a whole job."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT + script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
     )
-    return set(done.stdout.split())
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
 
 
-def test_everything_that_an_enclave_imports_is_measured() -> None:
-    imported = enclave_says("print(*(n for n in sys.modules if n.partition('.')[0] == 'mc2'))")
+def test_everything_that_an_enclave_imports_is_measured(said: dict[str, list[str]]) -> None:
     measured = {
         "mc2." + n.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for n in measured_files()
     } | {"mc2", "mc2._native.kernels"}
-    assert imported <= measured
+    assert "mc2.enclave.session" in said["ours"]
+    assert set(said["ours"]) <= measured
 
 
-def test_an_enclave_imports_known_packages_only() -> None:
-    # By the files that modules come from: some extensions register modules of made-up names.
-    imported = enclave_says(
-        "from pathlib import Path\n"
-        "files = [Path(m.__file__) for m in sys.modules.values() if getattr(m, '__file__', None)]\n"
-        "parts = [f.parts[f.parts.index('site-packages') + 1] for f in files"
-        " if 'site-packages' in f.parts]\n"
-        "print(*{p.partition('.')[0] for p in parts})"
-    )
+def test_an_enclave_imports_known_packages_only(said: dict[str, list[str]]) -> None:
     started_by_python = {"_editable_skbc_mc2", "_distutils_hack"}
-    assert imported - started_by_python <= {*KNOWN_PACKAGES, "_cffi_backend", "_duckdb"}
+    imported = set(said["packages"]) - started_by_python
+    assert imported <= {*KNOWN_PACKAGES, "_cffi_backend", "_duckdb"}
     assert {"duckdb", "xgboost", "pyarrow"} <= imported
 
 
-def test_an_unknown_package_cannot_be_imported() -> None:
-    assert enclave_says(
-        "import importlib.util\n"
-        "for name in ('pandas', 'sklearn', 'click', 'no_such_package'):\n"
-        "    try: __import__(name)\n"
-        "    except ImportError: print(name)"
-    ) == {"pandas", "sklearn", "click", "no_such_package"}
+def test_an_unknown_package_cannot_be_imported(said: dict[str, list[str]]) -> None:
+    assert said["refused"] == ["pandas", "sklearn", "click", "no_such_package"]
