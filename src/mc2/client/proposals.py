@@ -210,11 +210,23 @@ def approve(
         max_attempts=approval.max_attempts,
         not_after=approval.not_after,
     )
-    desk.home.jobs.put(job_id, desk.coordinator.job_bundle(job_id))
+    desk.home.jobs.put(job_id, _bundle_of(job).encode())
     desk.ledger.record(event, now)
     desk.home.approvals.put(job_id, signed)
     desk.coordinator.approve(job_id, signed)
     return Verified(approval, approval.digest, signed)
+
+
+def _bundle_of(job: SignedJob) -> JobBundle:
+    """The very objects that were checked, to be kept at home: never fetched a second time."""
+    return JobBundle(
+        contract=job.contract.envelope,
+        plan=job.plan.encode(),
+        proposal=job.proposal.envelope,
+        approvals={name: approval.envelope for name, approval in job.approvals.items()},
+        manifests={name: manifest.envelope for name, manifest in job.manifests.items()},
+        attempt=job.context.attempt,
+    )
 
 
 def check_script(desk: Desk, job: SignedJob, script: str | None) -> None:
