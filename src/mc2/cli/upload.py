@@ -20,12 +20,15 @@ from mc2.errors import UsageError
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--as", "name", help="The table's name [default: the file's].")
-@click.option(
-    "--column", "columns", multiple=True, help="A column's type, `name:type`; repeatable."
-)
+@click.option("--column", "columns", multiple=True, help="A type, `name:type`; repeatable.")
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet", "arrow"]))
 @click.option("--delimiter", help="What separates CSV fields.")
 @click.option("--null", "nulls", multiple=True, help="What means NULL in CSV; repeatable.")
+@click.option(
+    "--decimals",
+    type=click.Choice(["exact", "double"]),
+    help="CSV: numbers with a point become exact decimals [default] or doubles.",
+)
 @click.option(
     "--allow-column", multiple=True, help="Policy: plans may read only these; repeatable."
 )
@@ -90,8 +93,10 @@ def _source(options: dict[str, Any]) -> dict[str, Any]:
     from mc2.client.sources.csv_file import CsvDialect
 
     source: dict[str, Any] = {"columns": options["columns"], "format": options["kind"] or ""}
-    if options["delimiter"] or options["nulls"]:
+    if options["delimiter"] or options["nulls"] or options["decimals"]:
         changes: dict[str, Any] = {}
+        if options["decimals"]:
+            changes["decimals"] = options["decimals"]
         if options["delimiter"]:
             changes["delimiter"] = options["delimiter"].replace("\\t", "\t")
         if options["nulls"]:
@@ -103,7 +108,7 @@ def _source(options: dict[str, Any]) -> dict[str, Any]:
 def _show(console: Console, file: Path, source: dict[str, Any]) -> None:
     from mc2.client.sources.open import open_source
 
-    survey = open_source(file, **source).survey()
+    survey = open_source(file, **source).survey(lambda _rows: None)
     rows = [
         {"name": c.name, "type": str(c.type), "nullable": c.nullable} for c in survey.schema.columns
     ]
