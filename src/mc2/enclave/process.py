@@ -64,7 +64,7 @@ def run_worker(
         in_force += confine(allow_threads=True, memory_bytes=None, cpu_seconds=None)
     # Nothing below opens a file or imports a module: from here on neither works.
     log(f"mc2-enclave {VERSION} listens at {listener.address}, tier {collector.tier.word}")
-    for line in (*in_force, *warnings):
+    for line in dict.fromkeys((*in_force, *warnings)):
         log(f"  {line}")
     ready = Ready(
         boot_id=boot_id,

@@ -134,6 +134,9 @@ def test_the_process_has_given_up_its_privileges(worker: Worker) -> None:
     assert fields["NoNewPrivs"] == "1"
     assert int(fields["CapEff"], 16) == 0
     assert "0" not in fields["Uid"].split()
+    limits = Path(f"/proc/{worker.process_id}/limits").read_text().splitlines()
+    (core,) = (line.split() for line in limits if line.startswith("Max core file size"))
+    assert core[4:6] == ["0", "0"]
 
 
 def strict_cast(job: Job) -> Job:
