@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import xgboost
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.enclave_jobs import (
@@ -120,6 +122,24 @@ def test_an_honest_job_gives_its_recipients_what_the_plan_says(attested: Atteste
     assert rows[0]["glucose"] == pytest.approx(a0)
     assert attested.session.state is SessionState.DONE
     assert attested.said[-1] == "sealing results"
+
+
+def test_the_model_is_the_one_that_stock_xgboost_trains_on_the_pooled_rows(
+    attested: Attested,
+) -> None:
+    outcome = attested.run()
+    result = Result.parse(outcome.results["model"])
+    found = xgboost.Booster()
+    raw = open_model(result, attested.job.parties["cy"], attested.job.stored)
+    found.load_model(bytearray(raw))
+    pooled = pa.concat_tables([make_table(1), make_table(2, 7, "b")]).to_pydict()
+    features = np.array([pooled["age"], pooled["glucose"]], dtype=np.float32).T
+    rows = xgboost.DMatrix(
+        features, label=np.array(pooled["ill"]), feature_names=["age", "glucose"]
+    )
+    stock = xgboost.train({"objective": "binary:logistic", "max_depth": 2}, rows, 4)
+    assert found.num_boosted_rounds() == 4
+    assert found.predict(rows) == pytest.approx(stock.predict(rows), abs=1e-6)
 
 
 def test_only_the_recipients_of_an_output_hold_its_key(attested: Attested) -> None:
