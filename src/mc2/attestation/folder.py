@@ -13,12 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from mc2.attestation.azure.folder import EVIDENCE_FILE, read_azure_case
 from mc2.attestation.claims import RawEvidence
 from mc2.attestation.dcap.folder import COLLATERAL_FILE, QUOTE_FILE
 from mc2.attestation.dcap.folder import read_case as read_quote_case
 from mc2.attestation.nitro.folder import DOCUMENT_FILE, read_nitro_case
 from mc2.attestation.snp.folder import REPORT_FILE, read_snp_case
 from mc2.attestation.tokens.folder import CASE_FILE, read_token_case
+from mc2.attestation.tpm.folder import QUOTE_FILE as ATTEST_FILE
+from mc2.attestation.tpm.folder import SIGNATURE_FILE, read_tpm_case
 from mc2.errors import UsageError
 from mc2.formats.fields import from_time
 
@@ -44,6 +47,8 @@ READERS: Final = (
     CaseReader((QUOTE_FILE, COLLATERAL_FILE), read_quote_case),
     CaseReader((DOCUMENT_FILE,), read_nitro_case),
     CaseReader((CASE_FILE,), read_token_case),
+    CaseReader((EVIDENCE_FILE,), read_azure_case),
+    CaseReader((ATTEST_FILE, SIGNATURE_FILE), read_tpm_case),
 )
 """All sorts of cases; the first that fits is taken."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
+from mc2.attestation.azure.policy import AzureSnpSection, AzureTdxSection
 from mc2.attestation.claims import VerifiedClaims
 from mc2.attestation.dcap.policy import SgxSection, TdxSection
 from mc2.attestation.nitro.policy import NitroSection
@@ -73,6 +74,8 @@ SECTION_TYPES: Final[Mapping[str, type[PolicySection]]] = {
         SgxSection,
         SnpSection,
         TdxSection,
+        AzureSnpSection,
+        AzureTdxSection,
         NitroSection,
         ConfidentialSpaceSection,
         TpmSection,

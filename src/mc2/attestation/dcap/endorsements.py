@@ -58,6 +58,9 @@ def parse_collateral(endorsements: Mapping[str, bytes], tee: Tee) -> Collateral:
             f"the quote comes without {', '.join(missing)}",
             hint="fetch Intel's collateral for the platform: mc2 endorsements fetch",
         )
+    unknown = sorted(set(endorsements) - set(ENDORSEMENTS))
+    if unknown:
+        raise EvidenceError(f"the quote comes with {unknown[0]!r}, which it has no use for")
     info = split_signed(endorsements[TCB_INFO], "tcbInfo")
     identity = split_signed(endorsements[QE_IDENTITY], "enclaveIdentity")
     return Collateral(

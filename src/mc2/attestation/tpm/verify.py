@@ -26,6 +26,7 @@ from mc2.attestation.tpm.evidence import (
     AK_CHAIN,
     EK_CERTIFICATE,
     EK_CHAIN,
+    ENDORSEMENTS,
     EVENT_LOG,
     TpmEvidence,
 )
@@ -78,6 +79,9 @@ class TpmVerifier:
         """Check a quote as of `at`. Raises: EvidenceError."""
         if raw.kind != self.kind:
             raise EvidenceError(f"this verifies {self.kind}, and the evidence is {raw.kind}")
+        unknown = sorted(set(raw.endorsements) - set(ENDORSEMENTS))
+        if unknown:
+            raise EvidenceError(f"the TPM quote comes with {unknown[0]!r}: it has no use for that")
         evidence = TpmEvidence.parse(raw.evidence)
         attest, key = parse_attest(evidence.quote), parse_public(evidence.ak_public)
         signature = parse_signature(evidence.signature)

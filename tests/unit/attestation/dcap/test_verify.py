@@ -211,6 +211,13 @@ def test_evidence_without_collateral_says_how_to_get_it() -> None:
     assert "endorsements fetch" in caught.value.hint
 
 
+def test_endorsements_that_mean_nothing_here_are_refused() -> None:
+    raw = SGX.evidence()
+    more = {**raw.endorsements, "vcek": b""}
+    with pytest.raises(EvidenceError, match="no use for"):
+        verify(replace(raw, endorsements=more), NOW, SGX.pins())
+
+
 # --- a synthetic Intel: what no genuine quote shows ---------------------------------------
 
 

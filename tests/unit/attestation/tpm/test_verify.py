@@ -177,6 +177,10 @@ def test_a_log_must_explain_every_quoted_register() -> None:
     refused(TPM.evidence({**EK_CHAIN, "event_log": log[:-1]}), "ends too early", record())
 
 
+def test_endorsements_that_mean_nothing_here_are_refused() -> None:
+    refused(TPM.evidence({**EK_CHAIN, "vcek": b""}), "no use for", record())
+
+
 def test_a_verifier_takes_its_own_kind_only() -> None:
     raw = TPM.evidence(EK_CHAIN)
     refused(replace(raw, kind="amd-sev-snp/v1"), "tpm2-quote/v1", record())
