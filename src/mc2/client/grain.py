@@ -85,9 +85,9 @@ def _aggregated(operation: Aggregate, source: Grain) -> Grain:
         a.name for a in operation.aggregates if a.function == "count_star" and a.where is None
     )
     kind = GROUPS if operation.keys else TOTAL
-    # A count over groups counts groups; a count of rows that occur twice counts too many.
-    trusted = counts if source.kind == ROWS and source.once else frozenset()
-    return Grain(kind, operation.keys, trusted, tables=source.tables)
+    # A count over groups counts no more than their rows; one of rows that occur twice does.
+    trusted = counts if source.kind in {ROWS, GROUPS} and source.once else frozenset()
+    return Grain(kind, operation.keys, trusted, tables=source.tables, once=source.once)
 
 
 def _projected(operation: Project, source: Grain) -> Grain:
@@ -108,7 +108,8 @@ def _together(sources: Sequence[Grain]) -> Grain:
     if kinds in ({TOTAL}, {HISTORY}):
         return replace(sources[0], tables=tables, once=False, counts=frozenset())
     if kinds <= {GROUPS, TOTAL}:
-        return Grain(GROUPS, sources[0].keys, least=min(s.least for s in sources), tables=tables)
+        least = min(s.least for s in sources)
+        return Grain(GROUPS, sources[0].keys, least=least, tables=tables, once=once)
     return Grain(ROWS, tables=tables, once=once)
 
 

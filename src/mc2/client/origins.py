@@ -16,6 +16,7 @@ from mc2.plan.models import Matrix, ModelOperation, Predict
 from mc2.plan.plan import Node, Plan
 from mc2.plan.relations import (
     Aggregate,
+    AggregateColumn,
     Join,
     Project,
     RelationalOperation,
@@ -67,7 +68,7 @@ def _relation(operation: RelationalOperation, node: Node, sources: Sequence[Orig
         case Project(columns=columns):
             return {c.name: _computed(c.expression, sources[0]) for c in columns}
         case Aggregate(keys=keys, aggregates=aggregates):
-            made = {a.name: Origin((aggregate_words(a),), aggregate=True) for a in aggregates}
+            made = {a.name: Origin((_aggregated(a),), aggregate=True) for a in aggregates}
             return {**{k: sources[0][k] for k in keys}, **made}
         case Union():
             places = zip(*(s.values() for s in sources), strict=True)
@@ -77,6 +78,11 @@ def _relation(operation: RelationalOperation, node: Node, sources: Sequence[Orig
             return {n: both[n] for n in names}
         case _:
             return sources[0]
+
+
+def _aggregated(column: AggregateColumn) -> str:
+    words = aggregate_words(column)
+    return f"{words}, the value of a single row" if column.function in {"max", "min"} else words
 
 
 def _computed(expression: Expression, source: Origins) -> Origin:

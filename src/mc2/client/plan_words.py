@@ -6,7 +6,7 @@ or hide text is shown as its code.
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -45,12 +45,12 @@ _JOINS: Final = {
     "cross": "Pair each row of step {0} with each row of step {1}",
 }
 _QUOTED_TYPES: Final = {"date": "date ", "timestamp": "time ", "timestamp_utc": "time "}
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
 def visible(text: str) -> str:
     r"""The text with every invisible or controlling character as its code: `\u202e`."""
-    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in _HIDDEN else c for c in text)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def rows(bound: int) -> str:
@@ -60,9 +60,14 @@ def rows(bound: int) -> str:
     return "at most 1 row" if bound == 1 else f"at most {bound:,} rows"
 
 
+def name_words(name: str) -> str:
+    """A column's name, in backquotes if it could be taken for something else."""
+    return name if _PLAIN.match(name) else f"`{visible(name).replace('`', '``')}`"
+
+
 def names(items: Sequence[str]) -> str:
-    """A list of names."""
-    return ", ".join(visible(i) for i in items)
+    """A list of columns' names."""
+    return ", ".join(name_words(i) for i in items)
 
 
 def expression_words(expression: Expression) -> str:
@@ -85,7 +90,7 @@ class _Words:
         """The expression in words."""
         match expression:
             case ColumnRef(name):
-                return self._meanings.get(name, visible(name))
+                return self._meanings.get(name, name_words(name))
             case Literal():
                 return _literal(expression)
             case Cast(value, kind, strict):
@@ -167,12 +172,12 @@ def _projection(columns: tuple[NamedExpression, ...]) -> str:
     taken, renamed, computed = [], [], []
     for column in columns:
         if column.expression == ColumnRef(column.name):
-            taken.append(visible(column.name))
+            taken.append(name_words(column.name))
         elif isinstance(column.expression, ColumnRef):
-            old, new = visible(column.expression.name), visible(column.name)
+            old, new = name_words(column.expression.name), name_words(column.name)
             renamed.append(f"{old} as {new}")
         else:
-            computed.append(f"{visible(column.name)} = {expression_words(column.expression)}")
+            computed.append(f"{name_words(column.name)} = {expression_words(column.expression)}")
     parts = []
     if taken or renamed:
         parts.append("take " + ", ".join(taken + renamed))
@@ -191,7 +196,7 @@ def _aggregate(operation: Aggregate) -> str:
 
 
 def _aggregate_column(column: AggregateColumn) -> str:
-    return f"{visible(column.name)} = {aggregate_words(column)}"
+    return f"{name_words(column.name)} = {aggregate_words(column)}"
 
 
 def aggregate_words(column: AggregateColumn) -> str:
@@ -228,7 +233,7 @@ def _model(operation: Matrix | Train | Predict | History) -> str:
             best = ", up to the best round" if operation.rounds == "best" else ""
             return (
                 f"Apply the model of step {operation.model + 1} to step {operation.matrix + 1}: "
-                f"{what[operation.what]} as {visible(operation.name)}{best}{kept}"
+                f"{what[operation.what]} as {name_words(operation.name)}{best}{kept}"
             )
         case History():
             return f"List the metrics of the training in step {operation.model + 1}"
@@ -239,9 +244,9 @@ def _matrix(operation: Matrix) -> str:
     if operation.categorical:
         text += f" (categories: {names(operation.categorical)})"
     if operation.label is not None:
-        text += f"; label {visible(operation.label)}"
+        text += f"; label {name_words(operation.label)}"
     if operation.weight is not None:
-        text += f"; weight {visible(operation.weight)}"
+        text += f"; weight {name_words(operation.weight)}"
     if operation.missing != "NaN":
         text += f"; {operation.missing} means no value"
     return text

@@ -165,17 +165,15 @@ def _origins(origins: Origins) -> tuple[str, ...]:
 def _each_row(grain: Grain, datasets: frozenset[str]) -> str:
     if grain.kind == HISTORY:
         return "one metric after one round of training"
-    if grain.kind == TOTAL:
-        return "a total over all rows"
+    if grain.kind not in {GROUPS, TOTAL}:
+        return f"data of SINGLE ROWS of {', '.join(sorted(datasets))}"
+    what = "a total over the rows that the steps before keep"
     if grain.kind == GROUPS:
-        by = f" by {names(grain.keys)}" if grain.keys else ""
-        least = (
-            f"groups of fewer than {grain.least:,} rows are left out (one person can have several)"
-            if grain.least > 1
-            else "a group can be of a single row: the plan sets no least size"
-        )
-        return f"one group{by}; {least}"
-    return f"a SINGLE ROW of {', '.join(sorted(datasets))}, or a pair of such rows"
+        what = f"one group by {names(grain.keys)}" if grain.keys else "one group"
+    if grain.least > 1:
+        out = f"those of fewer than {grain.least:,} rows are left out"
+        return f"{what}; {out} (one person can have several)"
+    return f"{what}; it can be of a single row, for the plan sets no least number"
 
 
 def _model_words(shape: ModelShape) -> tuple[str, ...]:

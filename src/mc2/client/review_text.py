@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mc2.client.plan_words import names, rows, visible
+from mc2.client.plan_words import name_words, names, rows, visible
 from mc2.client.review_parts import (
     SIMULATED,
     Outgoing,
@@ -32,7 +32,7 @@ def _lines(review: Review) -> Iterator[str]:
         yield "THIS PLAN BREAKS A RULE AND WILL NOT RUN"
         yield from _items(review.objections)
         yield ""
-    yield visible(review.title)
+    yield f'"{visible(review.title)}"'
     yield f"  plan      {review.plan}"
     yield f"  contract  {visible(review.contract_name)} ({review.contract})"
     yield f"  script    {visible(review.script_name)}"
@@ -75,7 +75,7 @@ def _outgoing(output: Outgoing) -> Iterator[str]:
         yield from _wrapped(f"{rows(output.row_bound)}; each row is {output.each_row}", "    ")
     shared = len(output.columns) > 1 and len({c.values_of for c in output.columns}) == 1
     for column in output.columns:
-        line = f"{visible(column.name)} {column.type}: {column.how}"
+        line = f"{name_words(column.name)} {column.type}: {column.how}"
         if column.values_of and not shared:
             line += f", from {names(column.values_of)}"
         yield from _wrapped(line, "    - ", "      ")
