@@ -22,7 +22,7 @@ from mc2.client.padding import check_declared, padded_bytes
 from mc2.client.progress import Progress, no_progress
 from mc2.client.rows import choose_rows_per_chunk, cut
 from mc2.client.seal_chunks import ChunkSealer
-from mc2.client.sources.source import RowSource, Survey
+from mc2.client.sources.source import RowSource, Survey, changed, exactly
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.signatures import Signer
@@ -137,8 +137,6 @@ def seal_table(
     for ref in sealer.seal(_chunks(source, survey, draft)):
         refs.append(ref)
         progress("sealing", len(refs), count)
-    if len(refs) != count:
-        raise DatasetError(f"{source.name} gave {len(refs)} chunks and not {count}")
     manifest = replace(draft, chunks=tuple(refs))
     return Sealed(manifest, manifest.sign(owner.signer), manifest.digest, survey.rows)
 
@@ -154,6 +152,8 @@ def _draft(
             f"{table} has more rows than the declared bound of {row_bound}",
             hint="declare a larger bound",
         )
+    if row_bound > LIMITS.row_bound:
+        raise UsageError(f"a table has at most {LIMITS.row_bound} rows")
     size = 0
     if padded:
         check_declared(survey.schema, options.widths)
@@ -165,6 +165,12 @@ def _draft(
             )
     else:
         rows = options.rows_per_chunk or choose_rows_per_chunk(survey.row_bytes)
+    count = chunk_count(row_bound, rows)
+    if count > LIMITS.chunks:
+        raise UsageError(
+            f"{table} would have more than {LIMITS.chunks} chunks",
+            hint="take more rows per chunk, or split the table",
+        )
     try:
         return Manifest(
             dataset=version.dataset,
@@ -180,7 +186,7 @@ def _draft(
             key_salt="",
             key_commitment="",
             policy=version.policy,
-            chunks=(_NO_CHUNK,) * chunk_count(row_bound, rows),
+            chunks=(_NO_CHUNK,) * count,
         ), size
     except FormatError as error:
         raise UsageError(str(error), hint=error.hint) from None
@@ -203,10 +209,15 @@ def _check_draft(draft: Manifest) -> None:
 
 def _chunks(source: RowSource, survey: Survey, draft: Manifest) -> Iterator[pa.RecordBatch]:
     """The rows cut into chunks, and empty ones up to the number of chunks."""
-    rows = draft.rows_per_chunk
+    expected = arrow_schema(survey.schema)
+    # Sources check this themselves; what is signed does not rest on that.
+    rows = exactly(source.name, survey.rows, source.batches(survey))
     made = 0
-    for made, batch in enumerate(cut(source.name, source.batches(survey), rows), start=1):  # noqa: B007 - counted for below
+    for batch in cut(source.name, rows, draft.rows_per_chunk):
+        if not batch.schema.equals(expected, check_metadata=True):
+            raise changed(source.name)
+        made += 1
         yield batch
-    empty = pa.RecordBatch.from_pylist([], schema=arrow_schema(survey.schema))
+    empty = pa.RecordBatch.from_pylist([], schema=expected)
     for _ in range(len(draft.chunks) - made):
         yield empty

@@ -31,7 +31,7 @@ from mc2.client.sources.source import (
 from mc2.errors import DatasetError, UsageError
 from mc2.formats.schema import Column, DataType, Schema
 
-_BLOCK_BYTES: Final = 8 << 20
+_BLOCK_BYTES: Final = 2 << 20
 _STRING: Final = DataType("string")
 _FIELD_COUNT: Final = re.compile(r"Expected (\d+) columns, got (\d+)")
 _COMPLAINTS: Final = (

@@ -82,16 +82,22 @@ class Inference:
         return self._numbers[self._numbers.index(self._name) + 1]
 
     def _count_digits(self, texts: pa.StringArray) -> None:
-        digits = pc.replace_substring_regex(texts, r"[eE].*$|[+-]", "")
-        lengths = pc.binary_length(digits)
-        points = pc.find_substring(digits, ".")
-        no_point = pc.equal(points, -1)
-        before = pc.if_else(no_point, lengths, points)
-        after = pc.if_else(no_point, 0, pc.subtract(pc.subtract(lengths, points), 1))
-        plain = pc.utf8_ltrim(pc.replace_substring(digits, ".", ""), "0")
-        self._before = max(self._before, pc.max(before).as_py())
-        self._after = max(self._after, pc.max(after).as_py())
-        self._significant = max(self._significant, pc.max(pc.binary_length(plain)).as_py())
+        if any(pc.any(pc.match_substring(texts, mark)).as_py() for mark in ("e", "E")):
+            texts = pc.replace_substring_regex(texts, r"[eE].*$", "")
+        sign = pc.starts_with(texts, "-").cast(pa.int32())
+        length = pc.subtract(pc.binary_length(texts), sign)
+        point = pc.find_substring(texts, ".")
+        whole = pc.equal(point, -1)
+        before = pc.if_else(whole, length, pc.subtract(point, sign))
+        after = pc.if_else(whole, 0, pc.subtract(pc.subtract(length, before), 1))
+        most_before, most_after = pc.max(before).as_py(), pc.max(after).as_py()
+        significant = most_before + most_after
+        if significant > _DOUBLE_DIGITS:  # perhaps less without leading zeros
+            digits = pc.utf8_ltrim(pc.replace_substring_regex(texts, r"[.-]", ""), "0")
+            significant = pc.max(pc.binary_length(digits)).as_py()
+        self._before = max(self._before, most_before)
+        self._after = max(self._after, most_after)
+        self._significant = max(self._significant, significant)
 
     def _holds(self, texts: pa.StringArray) -> bool:
         """Whether the present type takes these values whole, and all before them."""

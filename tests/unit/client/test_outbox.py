@@ -1,0 +1,202 @@
+"""The way of a sealed table to a coordinator, with every interruption that one can name."""
+
+import pyarrow as pa
+import pytest
+from tests.support.tables import NOW, OWNER, SECRET
+
+from mc2.client.blobs import CoordinatorBlobs, FolderBlobs
+from mc2.client.data_key import open_own_table
+from mc2.client.outbox import Outbox
+from mc2.client.seal import NewVersion, SealOptions
+from mc2.client.sources.open import open_source
+from mc2.crypto.digest import digest
+from mc2.errors import CoordinatorError, DatasetError, FormatError
+from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.limits import LIMITS
+
+TABLE = pa.table({"mark": [f"plaintext-mark-{i}" for i in range(100)]})
+VERSION = NewVersion(dataset="ada.table", version=3, created=NOW)
+OPTIONS = SealOptions(rows_per_chunk=10, compression="none")
+
+
+class Mailbox:
+    """A coordinator's part in an upload; breaks off when its patience is at an end."""
+
+    def __init__(self, patience=1000):
+        self.blobs, self.manifests, self.patience, self.puts = {}, {}, patience, 0
+
+    def missing(self, names):
+        return [n for n in names if n not in self.blobs]
+
+    def put_blob(self, name, raw):
+        if self.puts == self.patience:
+            raise CoordinatorError("the line is dead")
+        self.puts += 1
+        assert digest(raw) == name
+        self.blobs[name] = raw
+
+    def put_manifest(self, envelope):
+        signed = Envelope.parse(envelope, PayloadType.MANIFEST, LIMITS.manifest_bytes)
+        self.manifests[signed.payload_digest] = envelope
+        return signed.payload_digest
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    return Outbox(tmp_path / "outbox")
+
+
+def fill(outbox):
+    return outbox.seal(open_source(TABLE), VERSION, OWNER, OPTIONS)
+
+
+def files(tmp_path):
+    return {p for p in (tmp_path / "outbox").rglob("*") if p.is_file()}
+
+
+def test_a_table_goes_out_and_leaves_nothing(outbox, tmp_path):
+    sealed = fill(outbox)
+    mailbox = Mailbox()
+    told = []
+    name = outbox.parcel("ada.table", 3).publish(mailbox, lambda *step: told.append(step))
+    assert name == sealed.digest
+    assert list(mailbox.manifests) == [name]
+    opened = pa.Table.from_batches(
+        open_own_table(SECRET, sealed.manifest, mailbox.blobs.__getitem__)
+    )
+    assert opened.equals(TABLE)
+    total = sum(c.size for c in sealed.manifest.chunks)
+    assert told[0] == ("uploading", 0, total)
+    assert told[-1] == ("uploading", total, total)
+    assert outbox.parcels() == []
+    assert {p.name for p in files(tmp_path)} == {"ada.table.v3.lock"}
+
+
+def test_the_outbox_holds_ciphertext_alone_and_is_private(outbox, tmp_path):
+    fill(outbox)
+    for path in files(tmp_path):
+        assert b"plaintext" not in path.read_bytes()
+        assert path.stat().st_mode & 0o077 == 0
+        assert path.parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("patience", range(10))
+def test_an_upload_goes_on_where_it_broke_off(outbox, patience):
+    sealed = fill(outbox)
+    mailbox = Mailbox(patience)
+    with pytest.raises(CoordinatorError):
+        outbox.parcel("ada.table", 3).publish(mailbox)
+    assert len(mailbox.blobs) == patience
+    assert mailbox.manifests == {}
+    mailbox.patience = 1000
+    [parcel] = outbox.parcels()
+    assert parcel.publish(mailbox) == sealed.digest
+    assert mailbox.puts == 10  # nothing went twice, and nothing was encrypted again
+    assert set(mailbox.blobs) == {c.digest for c in sealed.manifest.chunks}
+
+
+def test_an_upload_whose_acknowledgement_was_lost_is_repeated(outbox):
+    sealed = fill(outbox)
+
+    class Forgetful(Mailbox):
+        def put_manifest(self, envelope):
+            super().put_manifest(envelope)
+            raise CoordinatorError("the answer was lost")
+
+    mailbox = Forgetful()
+    with pytest.raises(CoordinatorError):
+        outbox.parcel("ada.table", 3).publish(mailbox)
+    mailbox.__class__ = Mailbox
+    assert outbox.parcel("ada.table", 3).publish(mailbox) == sealed.digest
+    assert mailbox.puts == 10
+
+
+def test_a_sealing_that_breaks_off_starts_again_under_another_key(outbox, tmp_path):
+    class Breaking:
+        name = "it"
+
+        def __init__(self):
+            self.inner = open_source(TABLE)
+
+        def survey(self, progress):
+            return self.inner.survey(progress)
+
+        def batches(self, survey):
+            yield from (b.slice(0, 50) for b in self.inner.batches(survey))
+            raise OSError("power cut")
+
+    with pytest.raises(OSError, match="power cut"):
+        outbox.seal(Breaking(), VERSION, OWNER, OPTIONS)
+    rest = {p.name for p in files(tmp_path)}
+    assert len(rest) > 1
+    assert outbox.parcels() == []
+    with pytest.raises(DatasetError, match="not in the outbox"):
+        outbox.parcel("ada.table", 3)
+    fill(outbox)
+    assert {p.name for p in files(tmp_path)} & rest == {"ada.table.v3.lock"}
+
+
+def test_one_version_is_not_sealed_twice(outbox):
+    fill(outbox)
+    with pytest.raises(DatasetError, match="sealed already"):
+        fill(outbox)
+    outbox.parcel("ada.table", 3).discard()
+    fill(outbox)
+
+
+def test_a_coordinator_that_names_it_otherwise_is_caught(outbox):
+    fill(outbox)
+
+    class Liar(Mailbox):
+        def put_manifest(self, _):
+            return digest(b"another")
+
+    with pytest.raises(CoordinatorError, match="another digest"):
+        outbox.parcel("ada.table", 3).publish(Liar())
+    assert len(outbox.parcels()) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"x"])
+def test_damaged_ciphertext_is_not_uploaded(outbox, tmp_path, damage):
+    fill(outbox)
+    chunk = next(p for p in files(tmp_path) if len(p.name) == 64)
+    chunk.write_bytes(damage)
+    mailbox = Mailbox()
+    with pytest.raises(DatasetError, match="damaged"):
+        outbox.parcel("ada.table", 3).publish(mailbox)
+    assert mailbox.manifests == {}
+    assert all(digest(raw) == name for name, raw in mailbox.blobs.items())
+
+
+def test_a_damaged_manifest_is_noticed(outbox, tmp_path):
+    fill(outbox)
+    (tmp_path / "outbox" / "ada.table.v3" / "manifest.json").write_bytes(b"{}")
+    with pytest.raises(FormatError):
+        outbox.parcels()
+
+
+def test_blobs_in_a_folder(tmp_path):
+    blobs = FolderBlobs(tmp_path)
+    raw = b"ciphertext"
+    blobs.put(digest(raw), memoryview(raw))
+    blobs.put(digest(raw), raw)
+    assert blobs.get(digest(raw)) == raw
+    assert blobs.has([digest(raw), digest(b"other")]) == {digest(raw)}
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(DatasetError):
+        blobs.get(digest(b"other"))
+
+
+def test_blobs_are_asked_for_in_bounded_lists():
+    asked = []
+
+    class Counting(Mailbox):
+        def missing(self, names):
+            asked.append(len(names))
+            return super().missing(names)
+
+    mailbox = Counting()
+    names = [digest(bytes([i, j])) for i in range(10) for j in range(250)]
+    mailbox.blobs = dict.fromkeys(names[:700], b"")
+    assert CoordinatorBlobs(mailbox).has(names) == frozenset(names[:700])
+    assert asked == [1000, 1000, 500]
