@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +137,16 @@ def test_the_process_has_given_up_its_privileges(worker: Worker) -> None:
     limits = Path(f"/proc/{worker.process_id}/limits").read_text().splitlines()
     (core,) = (line.split() for line in limits if line.startswith("Max core file size"))
     assert core[4:6] == ["0", "0"]
+
+
+def test_the_process_holds_nothing_open_but_its_socket_and_its_log(
+    worker: Worker, logs: Path
+) -> None:
+    folder = Path(f"/proc/{worker.process_id}")
+    with suppress(PermissionError):  # only root may look into a process that closed itself
+        held = {str(link.readlink()).partition(":")[0] for link in (folder / "fd").iterdir()}
+        assert held == {"/dev/null", "socket", str(logs / "worker-1.log")}
+        assert (folder / "cwd").readlink() == Path("/")
 
 
 def strict_cast(job: Job) -> Job:
