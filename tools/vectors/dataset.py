@@ -1,0 +1,317 @@
+"""Vectors of sealed datasets: column types, schemas, manifests, chunks open and sealed.
+
+Chunks need to know more than their bytes, so their cases carry it: `chunk` has `schema`,
+`compression` and `sizes`; `sealed-chunk` has `manifest` (the payload), `key` and `index`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import ipc
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import digest
+from mc2.crypto.secret import DataKey
+from mc2.formats.arrow import arrow_schema
+from mc2.formats.canonical import encode
+from mc2.formats.chunk import pack, pack_rows
+from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.manifest import ChunkRef, Manifest, UsagePolicy
+from mc2.formats.schema import Column, Schema, parse_type
+from tools.vectors import world
+
+Case = dict[str, str]
+
+_SCHEMA = Schema(
+    (
+        Column("id", parse_type("int64"), nullable=False),
+        Column("name", parse_type("string")),
+        Column("cost", parse_type("decimal(6,2)")),
+        Column("tags", parse_type("list<string>")),
+    )
+)
+_ARROW = arrow_schema(_SCHEMA)
+_BATCH = pa.RecordBatch.from_pylist(
+    [
+        {"id": 1, "name": "ada", "cost": Decimal("12.50"), "tags": ["x", None]},
+        {"id": -2, "name": "", "cost": None, "tags": []},
+        {"id": 3, "name": None, "cost": Decimal("-0.01"), "tags": None},
+    ],
+    schema=_ARROW,
+)
+_KEY = hashlib.sha256(b"vector data key").digest()
+
+
+def cases() -> Iterator[Case]:
+    """All cases, in a fixed order."""
+    yield from _types()
+    yield from _schemas()
+    yield from _manifests()
+    yield from _chunks()
+    yield from _sealed_chunks()
+
+
+def _case(format_name: str, name: str, error: str, comment: str, **payload: str) -> Case:
+    case = {"format": format_name, "name": name, "comment": comment}
+    return (
+        case | ({"expect": "reject", "error": error} if error else {"expect": "accept"}) | payload
+    )
+
+
+def _types() -> Iterator[Case]:
+    accept = [
+        "boolean", "int8", "int16", "int32", "int64", "float", "double", "string", "binary",
+        "date", "timestamp", "timestamp_utc", "decimal(1,0)", "decimal(38,38)", "list<int8>",
+        "struct<a:int8,B_2:list<struct<c:decimal(5,2)>>>", "list<" * 8 + "date" + ">" * 8,
+    ]  # fmt: skip
+    for number, text in enumerate(accept):
+        yield _case("column-type", f"valid_{number}", "", "in its one spelling", text=text)
+    reject = {
+        "empty": ("", "nothing"),
+        "unknown": ("uint8", "a type that is none of ours"),
+        "upper": ("INT8", "upper case"),
+        "space": ("decimal(5, 2)", "a space"),
+        "digits": ("decimal(39,0)", "more than 38 digits"),
+        "scale": ("decimal(5,6)", "more digits after the point than in all"),
+        "negative_scale": ("decimal(5,-1)", "a negative scale"),
+        "leading_zero": ("decimal(05,1)", "a leading zero"),
+        "no_size": ("decimal", "a decimal without a size"),
+        "open": ("list<int8", "a bracket that is not closed"),
+        "trailing": ("list<int8>>", "a bracket too many"),
+        "newline": ("int8\n", "a byte after the type"),
+        "no_fields": ("struct<>", "a struct without fields"),
+        "field_twice": ("struct<a:int8,a:int8>", "one field twice"),
+        "field_name": ("struct<1a:int8>", "a field that starts with a digit"),
+        "deep": ("list<" * 9 + "date" + ">" * 9, "nested deeper than eight"),
+    }
+    for name, (text, comment) in reject.items():
+        yield _case("column-type", name, "FormatError", comment, text=text)
+
+
+def _text(value: Any) -> str:
+    return encode(value).decode()
+
+
+def _schemas() -> Iterator[Case]:
+    good: Any = _SCHEMA.json()
+    first = good[0]
+    yield _case("schema", "valid", "", "four columns", text=_text(good))
+    odd = [first | {"name": '\u00e9 \U0001f600:",'}]
+    yield _case("schema", "odd_name", "", "any text but control characters", text=_text(odd))
+    reject: dict[str, tuple[Any, str]] = {
+        "no_columns": ([], "a table without columns"),
+        "not_a_list": (first, "a column instead of a list"),
+        "twice": ([first, first], "one name twice"),
+        "case": ([first, first | {"name": "ID"}], "names that differ in case alone"),
+        "empty_name": ([first | {"name": ""}], "a column without a name"),
+        "control": ([first | {"name": "a\nb"}], "a control character in a name"),
+        "long_name": ([first | {"name": "x" * 256}], "a name of 256 characters"),
+        "nullable": ([first | {"nullable": 1}], "a number where true or false belongs"),
+        "no_nullable": ([{"name": "a", "type": "int8"}], "a field left out"),
+        "more": ([first | {"key": True}], "an unknown field"),
+        "bad_type": ([first | {"type": "int"}], "a type that is none"),
+    }
+    for name, (value, comment) in reject.items():
+        yield _case("schema", name, "FormatError", comment, text=_text(value))
+
+
+def _manifest(sizes: str = "exact", compression: str = "none", count: int = 2) -> Manifest:
+    return Manifest(
+        dataset="ada.visits",
+        owner="ada",
+        dataset_id="0123456789abcdef0123456789abcdef",
+        version=2,
+        created=world.THEN,
+        schema=_SCHEMA,
+        sizes=sizes,
+        compression=compression,
+        row_bound=2 + count,
+        rows_per_chunk=3 if count == 2 else 2 + count,
+        key_salt=hashlib.sha256(b"vector key salt").hexdigest(),
+        key_commitment=DataKey(_KEY).commitment(),
+        policy=UsagePolicy(columns=("cost", "id"), recipients=("bo",), not_after=world.LATER),
+        chunks=tuple(ChunkRef(digest(bytes([i])), 4112) for i in range(count)),
+    )
+
+
+def _signed(payload: bytes, signer: str = "ada") -> str:
+    return Envelope.sign(PayloadType.MANIFEST, payload, world.signing_key(signer)).encode().decode()
+
+
+def _manifests() -> Iterator[Case]:
+    good: Any = _manifest().json()
+    yield _case("manifest", "valid", "", "two chunks, exact", text=_signed(encode(good)))
+    padded = _manifest("padded").json()
+    yield _case("manifest", "padded", "", "chunks of one size", text=_signed(encode(padded)))
+    stranger = _signed(encode(good), "stranger")
+    yield _case("manifest", "stranger", "SignatureError", "signed by another key", text=stranger)
+    chunk, policy = good["chunks"][0], good["policy"]
+    edits: dict[str, tuple[dict[str, Any], str]] = {
+        "other_owner": ({"owner": "bo"}, "a dataset in the name of another party"),
+        "no_party": ({"dataset": "visits"}, "a dataset without its party"),
+        "version_zero": ({"version": 0}, "versions start at one"),
+        "version_text": ({"version": "2"}, "a number as text"),
+        "unknown_field": ({"rows": 4}, "an unknown field"),
+        "one_chunk_less": ({"chunks": [chunk]}, "fewer chunks than the row bound needs"),
+        "one_chunk_more": ({"chunks": [chunk] * 3}, "more chunks than the row bound needs"),
+        "no_chunk": ({"chunks": [], "row_bound": 0}, "an empty table still has one chunk"),
+        "empty_chunk": ({"chunks": [chunk, chunk | {"bytes": 0}]}, "a chunk of no bytes"),
+        "huge_chunk": ({"chunks": [chunk, chunk | {"bytes": 1 << 30}]}, "a chunk of a gigabyte"),
+        "padded_compressed": ({"sizes": "padded", "compression": "zstd"}, "padded and compressed"),
+        "padded_unequal": (
+            {"sizes": "padded", "chunks": [chunk, chunk | {"bytes": 4113}]},
+            "padded, and of two sizes",
+        ),
+        "compression": ({"compression": "gzip"}, "a compression that is none of ours"),
+        "short_salt": ({"key_salt": "00" * 16}, "a salt of 16 bytes"),
+        "upper_id": ({"dataset_id": "AB" * 16}, "upper-case hex"),
+        "policy_column": ({"policy": policy | {"columns": ["x"]}}, "a policy on no column"),
+        "policy_order": ({"policy": policy | {"columns": ["id", "cost"]}}, "columns out of order"),
+        "policy_empty": ({"policy": {}}, "a policy that leaves something unsaid"),
+        "policy_more": ({"policy": policy | {"purpose": "all"}}, "a rule that nobody knows"),
+    }
+    for name, (edit, comment) in edits.items():
+        text = _signed(encode({**good, **edit}))
+        yield _case("manifest", name, "FormatError", comment, text=text)
+    spaced = json.dumps(good, sort_keys=True).encode()
+    yield _case(
+        "manifest", "not_canonical", "FormatError", "spaces in the payload", text=_signed(spaced)
+    )
+
+
+def _stream(*batches: pa.RecordBatch, schema: pa.Schema = _ARROW, **options: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    with ipc.new_stream(sink, schema, options=ipc.IpcWriteOptions(**options)) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    raw: bytes = sink.getvalue().to_pybytes()
+    return raw
+
+
+def _chunk(name: str, raw: bytes, error: str, comment: str, **context: str) -> Case:
+    context = {"schema": _text(_SCHEMA.json()), "compression": "none", "sizes": "exact"} | context
+    return _case("chunk", name, error, comment, hex=raw.hex(), **context)
+
+
+def _chunks() -> Iterator[Case]:
+    for compression in ("none", "lz4", "zstd"):
+        raw = pack_rows(_BATCH, compression)
+        yield _chunk(f"valid_{compression}", raw, "", "three rows", compression=compression)
+    yield _chunk("valid_empty", pack_rows(_BATCH.slice(0, 0)), "", "no rows")
+    padded = pack_rows(_BATCH, size=2048)
+    yield _chunk("valid_padded", padded, "", "zeros up to 2048 bytes", sizes="padded")
+    for name, (raw, comment, context) in _bad_headers().items():
+        yield _chunk(name, raw, "FormatError", comment, **context)
+    for name, (payload, comment, context) in _bad_streams().items():
+        yield _chunk(name, pack(payload, rows=3), "FormatError", comment, **context)
+
+
+def _bad_headers() -> dict[str, tuple[bytes, str, dict[str, str]]]:
+    good, padded = pack_rows(_BATCH), pack_rows(_BATCH, size=2048)
+    hidden = padded[:-1] + b"\x01"
+    many = struct.pack(">4sIQ", b"MC2C", 1 << 21, 0)
+    return {
+        "empty": (b"", "nothing", {}),
+        "magic": (b"MC2X" + good[4:], "another magic", {}),
+        "cut": (good[:-1], "the last byte is missing", {}),
+        "longer": (good + b"\x00", "a byte after the payload", {}),
+        "padded_exact": (padded, "padding in an exact table", {}),
+        "hidden": (hidden, "a byte that is not zero in the padding", {"sizes": "padded"}),
+        "too_many_rows": (many, "more rows than a chunk may have", {}),
+        "rows_differ": (pack(good[16:], rows=2), "a header that counts otherwise", {}),
+        "compressed": (pack_rows(_BATCH, "zstd"), "compressed against the manifest", {}),
+        "not_compressed": (good, "not compressed against the manifest", {"compression": "zstd"}),
+        "other_codec": (pack_rows(_BATCH, "lz4"), "another compression", {"compression": "zstd"}),
+    }
+
+
+def _bad_streams() -> dict[str, tuple[bytes, str, dict[str, str]]]:
+    one = _stream(_BATCH)
+    metadata = _BATCH.replace_schema_metadata({"pandas": "{}"})
+    renamed = _BATCH.rename_columns(["ID", "name", "cost", "tags"])
+    loose = pa.schema([_ARROW.field(0).with_nullable(True), *list(_ARROW)[1:]])
+    gap = pa.record_batch([pa.array([1, None, 3]), *_BATCH.columns[1:]], schema=loose)
+    words = pa.record_batch([pa.array(["a", "b", "a"]).dictionary_encode()], ["name"])
+    text = {"schema": _text([Column("name", parse_type("string")).json()])}
+    nested = {"schema": _text([Column("x", parse_type("list<list<int8>>")).json()])}
+    empty = pa.record_batch([pa.array([[], [], []], pa.list_(pa.list_(pa.int8())))], ["x"])
+    hollow = _stream(empty, schema=empty.schema)
+    at = hollow.rindex(struct.pack("<qq", 16, 4))  # where the inner offsets stand
+    bomb = pa.record_batch([pa.array(["x" * 1000, "", ""])], ["name"])
+    inflated = _stream(bomb, schema=bomb.schema, compression="zstd")
+    claim = inflated.rindex(struct.pack("<q", 1000))
+    wrong = {
+        "no_batch": (_stream(), "a schema and no batch", {}),
+        "two_batches": (_stream(_BATCH, _BATCH), "two batches", {}),
+        "no_end": (one[:-8], "no end mark", {}),
+        "after_end": (one + one, "a second stream after the first", {}),
+        "not_arrow": (b"id,name\n1,ada\n", "CSV", {}),
+        "metadata": (_stream(metadata, schema=metadata.schema), "metadata in the schema", {}),
+        "renamed": (_stream(renamed, schema=renamed.schema), "another name", {}),
+        "nullable": (_stream(gap, schema=loose), "a column that may be NULL and must not", {}),
+        "null": (_stream(_under(_ARROW, gap)), "NULL in a column that excludes it", {}),
+        "dictionary": (_stream(words, schema=words.schema), "an encoding by dictionary", text),
+        "utf8": (one.replace(b"ada", b"a\xffa"), "text that is not UTF-8", {}),
+        "offsets": (
+            one.replace(struct.pack("<4i", 0, 3, 3, 3), struct.pack("<4i", 0, 9, 3, 3)),
+            "offsets that fall",
+            {},
+        ),
+        "no_offsets": (
+            hollow[:at] + struct.pack("<qq", 16, 0) + hollow[at + 16 :],
+            "an empty list without offsets: valid to Arrow, a crash to its users",
+            nested,
+        ),
+        "bomb": (
+            inflated[:claim] + struct.pack("<q", 1 << 40) + inflated[claim + 8 :],
+            "a buffer that claims to inflate to a tebibyte",
+            text | {"compression": "zstd"},
+        ),
+        "old_version": (
+            _stream(_BATCH, metadata_version=ipc.MetadataVersion.V4),
+            "an old version of the format",
+            {},
+        ),
+    }
+    assert all(payload != one for payload, _, _ in wrong.values())
+    return wrong
+
+
+def _under(schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+
+def _sealed_chunks() -> Iterator[Case]:
+    draft = _manifest(count=1)
+    raw = ChunkCipher(_KEY).seal(0, pack_rows(_BATCH), draft.associated_data(0))
+    manifest = replace(draft, chunks=(ChunkRef(digest(raw), len(raw)),))
+    wrong_rows = ChunkCipher(_KEY).seal(0, pack_rows(_BATCH.slice(1)), draft.associated_data(0))
+    short = replace(manifest, chunks=(ChunkRef(digest(wrong_rows), len(wrong_rows)),))
+    flipped = raw[:-1] + bytes([raw[-1] ^ 1])
+    forged = replace(manifest, chunks=(ChunkRef(digest(flipped), len(flipped)),))
+    table: dict[str, tuple[Manifest, bytes, bytes, str, str, str]] = {
+        "valid": (manifest, _KEY, raw, "0", "", "the only chunk"),
+        "no_such_chunk": (manifest, _KEY, raw, "1", "DatasetError", "a chunk too many"),
+        "swapped": (manifest, _KEY, wrong_rows, "0", "DatasetError", "not the named blob"),
+        "cut": (manifest, _KEY, raw[:-1], "0", "DatasetError", "the last byte is missing"),
+        "flipped": (forged, _KEY, flipped, "0", "CryptoError", "one bit of the tag"),
+        "other_key": (manifest, bytes(32), raw, "0", "DatasetError", "not the committed key"),
+        "other_version": (
+            replace(manifest, version=3), _KEY, raw, "0", "CryptoError", "of an older version",
+        ),
+        "other_dataset": (
+            replace(manifest, dataset_id="00" * 16), _KEY, raw, "0", "CryptoError", "another table",
+        ),
+        "fewer_rows": (short, _KEY, wrong_rows, "0", "DatasetError", "two rows, not three"),
+    }  # fmt: skip
+    for name, (of, key, sealed, index, error, comment) in table.items():
+        context = {"manifest": _text(of.json()), "key": key.hex(), "index": index}
+        yield _case("sealed-chunk", name, error, comment, hex=sealed.hex(), **context)
