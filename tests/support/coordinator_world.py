@@ -418,6 +418,12 @@ class FakePool:
     def release(self, worker: FakeWorker) -> None:
         self._free.release()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
 
 class Owner(threading.Thread):
     """Answers for an owner: challenges and grants whatever is asked for, like an agent."""

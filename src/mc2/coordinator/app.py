@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import anyio
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
@@ -37,6 +38,8 @@ def create_app(
     service: Service, authorities: Collection[str], rates: Rates | None = None
 ) -> FastAPI:
     """The application. `authorities` are the names it is reached under, `host:port`."""
+    for name in dir(anyio):
+        getattr(anyio, name)  # it loads its parts on first use: not in the midst of a request
     app = FastAPI(
         title="mc2 coordinator",
         version=VERSION,

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -128,9 +129,12 @@ async def drain(request: Request) -> None:
 
     Only parties are worth this.
     """
-    async for _ in read_parts(request, LIMITS.chunk_bytes):
-        pass
-    request.state.whole = True
+    if getattr(request.state, "whole", False):
+        return
+    with suppress(CoordinatorError):  # the first error is the one to tell
+        async for _ in read_parts(request, LIMITS.chunk_bytes):
+            pass
+        request.state.whole = True
 
 
 async def read_body(request: Request, most: int) -> bytes:

@@ -10,23 +10,22 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final, Protocol
 
 import uvicorn
 
 from mc2.coordinator.app import create_app
 from mc2.coordinator.folder import CoordinatorFolder, FolderLock, write_file
 from mc2.coordinator.requests import Context, Rates
-from mc2.coordinator.scheduler import Scheduler, Timeouts
+from mc2.coordinator.scheduler import Scheduler, Timeouts, Workers
 from mc2.coordinator.service import Service
 from mc2.coordinator.store import Quotas, Store
 from mc2.coordinator.worker_pool import WorkerAddress, WorkerPool, WorkerSource, worker_commands
-from mc2.coordinator.workers import Worker
 from mc2.crypto.tls import fingerprint
 from mc2.errors import CoordinatorError, UsageError
 from mc2.formats.coordinator_file import CoordinatorFile
@@ -90,12 +89,22 @@ class ServerConfig:
         )
 
 
-class Coordinator:
-    """A coordinator in this process: `serve` blocks, `in_background` is for tests and the demo."""
+class Pool(Workers[Any], AbstractContextManager[Any], Protocol):
+    """Lends workers out while its block lasts: `WorkerPool`, or a stand-in in tests."""
 
-    def __init__(self, config: ServerConfig) -> None:
+
+class Coordinator:
+    """A coordinator in this process: `serve` blocks, `in_background` is for tests and the demo.
+
+    Each is for one run. `pool` stands in for the workers of the configuration.
+    """
+
+    def __init__(self, config: ServerConfig, pool: Pool | None = None) -> None:
         self._config = config
         self._folder = CoordinatorFolder(config.folder)
+        self._pool = pool or WorkerPool(
+            config.worker_sources(self._folder.logs), events=lambda text: _log.info("%s", text)
+        )
         self._server: _Server | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -116,15 +125,11 @@ class Coordinator:
         self.url = f"https://{authorities[0]}"
         store = Store(self._folder.data, self._config.quotas)
         service = Service(store, clock=now, invitation=self._folder.token)
-        pool = WorkerPool(
-            self._config.worker_sources(self._folder.logs),
-            events=lambda text: _log.info("%s", text),
-        )
-        scheduler = Scheduler(service, pool, self._config.timeouts)
+        scheduler = Scheduler(service, self._pool, self._config.timeouts)
         app = create_app(service, authorities, self._config.rates)
         self._server = _Server(self._uvicorn(app), app.state.context, self._announce)
         try:
-            with pool, _running(scheduler), _sweeping(store):
+            with self._pool, _running(scheduler), _sweeping(store):
                 self._server.run(sockets=[listener])
         finally:
             store.close()
@@ -210,6 +215,22 @@ class _Server(uvicorn.Server):
         if not self.should_exit:
             await asyncio.to_thread(self._announce)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Closing TLS politely waits for the other side, which sleeps: cut off who is idle now,
+        # and at the end whoever is left.
+        self._abort(only_idle=True)
+        await super().shutdown(sockets)
+        self._abort(only_idle=False)
+        await asyncio.sleep(0.01)  # the event loop lets go of them
+
+    def _abort(self, *, only_idle: bool) -> None:
+        for connection in tuple(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            transport = getattr(connection, "transport", None)
+            idle = cycle is None or cycle.response_complete
+            if transport is not None and (idle or not only_idle):
+                transport.abort()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._context.waiting.release()
         super().handle_exit(sig, frame)
@@ -234,7 +255,7 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _running(scheduler: Scheduler[Worker]) -> Iterator[None]:
+def _running(scheduler: Scheduler[Any]) -> Iterator[None]:
     scheduler.start()
     try:
         yield
