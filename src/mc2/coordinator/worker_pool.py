@@ -138,9 +138,9 @@ class WorkerPool:
 
     @property
     def ready_count(self) -> int:
-        """How many workers run, lent out or not."""
+        """How many workers are up, lent out or not; one that still starts does not count."""
         with self._changed:
-            return sum(1 for worker in self._alive if worker.usable)
+            return sum(1 for worker in self._alive if worker.usable and worker.greeted)
 
     @property
     def idle_count(self) -> int:

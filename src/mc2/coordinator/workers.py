@@ -86,6 +86,11 @@ class Worker:
         return not self.ended.is_set()
 
     @property
+    def greeted(self) -> bool:
+        """Whether the enclave has answered a hello."""
+        return self._ready is not None
+
+    @property
     def ready(self) -> Ready:
         """What the enclave said of itself; `hello` comes first."""
         if self._ready is None:
