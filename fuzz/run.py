@@ -65,12 +65,25 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
 
 def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     """The parsers of vendors' evidence; genuine evidence is not in the repository."""
+    from mc2.attestation.azure.evidence import AzureEvidence
+    from mc2.attestation.azure.folder import read_azure_case
+    from mc2.attestation.azure.hcl import parse_hcl_report
+    from mc2.attestation.azure.runtime_data import parse_runtime_data
     from mc2.attestation.cbor import decode_cbor
+    from mc2.attestation.dcap.collateral import parse_qe_identity, parse_tcb_info, split_signed
+    from mc2.attestation.dcap.folder import read_collateral
+    from mc2.attestation.dcap.pck import parse_pck_extension
+    from mc2.attestation.dcap.quote import parse_quote
     from mc2.attestation.nitro.document import parse_document
     from mc2.attestation.snp.certificate_table import read_certificate_table
     from mc2.attestation.snp.report import parse_report
     from mc2.attestation.tokens.confidential_space import read_space_token
     from mc2.attestation.tokens.jwt import parse_token
+    from mc2.attestation.tpm.commands import read_response
+    from mc2.attestation.tpm.enrolment import ActivationChallenge, TpmIdentity
+    from mc2.attestation.tpm.eventlog import parse_event_log
+    from mc2.attestation.tpm.evidence import TpmEvidence
+    from mc2.attestation.tpm.structures import parse_attest, parse_public, parse_signature
     from mc2.attestation.x509 import parse_certificate, parse_crl
 
     return {
@@ -81,6 +94,24 @@ def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
         "cbor": (lambda raw: decode_cbor(raw, "fuzz"), ""),
         "nitro-document": (parse_document, ""),
         "space-token": (lambda raw: read_space_token(parse_token(raw)), ""),
+        "intel-quote": (parse_quote, ""),
+        "intel-answer": (lambda raw: split_signed(raw, "tcbInfo"), ""),
+        "intel-tcb-info": (lambda raw: parse_tcb_info(raw, "TDX"), ""),
+        "intel-qe-identity": (lambda raw: parse_qe_identity(raw, "SGX"), ""),
+        "intel-collateral": (read_collateral, ""),
+        "intel-pck-extension": (parse_pck_extension, ""),
+        "tpm-attest": (parse_attest, ""),
+        "tpm-public": (parse_public, ""),
+        "tpm-signature": (parse_signature, ""),
+        "tpm-response": (lambda raw: read_response(raw, with_handle=True), ""),
+        "tpm-event-log": (lambda raw: parse_event_log(raw).replay("sha256"), ""),
+        "tpm-evidence": (TpmEvidence.parse, ""),
+        "tpm-identity": (TpmIdentity.parse, ""),
+        "tpm-activation-challenge": (ActivationChallenge.parse, ""),
+        "azure-evidence": (AzureEvidence.parse, ""),
+        "azure-hcl-report": (parse_hcl_report, ""),
+        "azure-runtime-data": (parse_runtime_data, ""),
+        "azure-case": (lambda raw: read_azure_case({"evidence.json": raw}), ""),
     }
 
 
@@ -88,9 +119,10 @@ def fuzz_one(name: str, arguments: list[str]) -> None:
     """Run one target in this process; does not return."""
     import atheris
 
-    from mc2.errors import Mc2Error
-
     with atheris.instrument_imports(include=["mc2"]):
+        # The first import of the package: what it brings along must be instrumented too.
+        from mc2.errors import Mc2Error
+
         parse, _ = targets()[name]
 
     def one(data: bytes) -> None:
