@@ -1,11 +1,17 @@
 """The way of a sealed table to a coordinator, with every interruption that one can name."""
 
+import re
+from decimal import Decimal
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from tests.support.tables import NOW, OWNER, SECRET
 
 from mc2.client.blobs import CoordinatorBlobs, FolderBlobs
 from mc2.client.data_key import open_own_table
+from mc2.client.identity import Identity
 from mc2.client.outbox import Outbox
 from mc2.client.seal import NewVersion, SealOptions
 from mc2.client.sources.open import open_source
@@ -13,6 +19,7 @@ from mc2.crypto.digest import digest
 from mc2.errors import CoordinatorError, DatasetError, FormatError
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
+from mc2.formats.manifest import Manifest
 
 TABLE = pa.table({"mark": [f"plaintext-mark-{i}" for i in range(100)]})
 VERSION = NewVersion(dataset="ada.table", version=3, created=NOW)
@@ -200,3 +207,37 @@ def test_blobs_are_asked_for_in_bounded_lists():
     mailbox.blobs = dict.fromkeys(names[:700], b"")
     assert CoordinatorBlobs(mailbox).has(names) == frozenset(names[:700])
     assert asked == [1000, 1000, 500]
+
+
+def test_the_how_to_runs(tmp_path, monkeypatch, capsys):
+    """Each Python block of docs/howto/seal-data.md, in order, as it stands there."""
+    page = Path(__file__).resolve().parents[3] / "docs" / "howto" / "seal-data.md"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "visits.csv").write_text("zip,name,cost\n01234,Ada,1.50\n5,,2\n")
+
+    class Whole(Mailbox):
+        def get_blob(self, name):
+            return self.blobs[name]
+
+    known = {
+        "home": tmp_path,
+        "identity": Identity.generate("hospital", ""),
+        "coordinator": Whole(),
+    }
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    exec(blocks[0], known)  # noqa: S102 - our own page
+    [envelope] = known["coordinator"].manifests.values()
+    signed = Envelope.parse(envelope, PayloadType.MANIFEST, LIMITS.manifest_bytes)
+    known["manifest"] = Manifest.parse(signed.payload)
+    exec(blocks[1], known)  # noqa: S102 - our own page
+    exec(blocks[2], known)  # noqa: S102 - our own page
+    assert parquet.read_table(tmp_path / "visits-again.parquet").to_pylist() == [
+        {"zip": "01234", "name": "Ada", "cost": Decimal("1.50")},
+        {"zip": "5", "name": None, "cost": Decimal("2.00")},
+    ]
+    assert capsys.readouterr().out == (
+        "2 ['zip:string', 'name:string', 'cost:decimal(12,2) not null']\n('zip', 'name')\n"
+    )
+    source = known["open_source"](pa.table({"name": ["a"], "zip": ["b"]}))
+    assert known["outbox"].seal(source, VERSION, OWNER, known["options"]).rows == 1
