@@ -20,7 +20,7 @@ from mc2.plan.packages import package_versions
 from mc2.planner.catalog import Catalog, CatalogTable
 from mc2.planner.script import ANSWER, REQUEST, REQUEST_BYTES, compile_here
 
-_MEMORY_BYTES: Final = 2 * 1024**3
+_MEMORY_BYTES: Final = 1024**3
 _CPU_SECONDS: Final = 30
 
 _WARM_UP: Final = '''
