@@ -64,7 +64,7 @@ class ConfirmedVerifier:
         return claims
 
     def _ask(self, raw: RawEvidence, root: bytes, at: datetime) -> _Report:
-        collateral = self._other.QuoteCollateralV3(**_collateral(raw.endorsements))
+        collateral = self._other.QuoteCollateralV3(**library_collateral(raw.endorsements))
         seconds = int(at.timestamp())
         try:
             report: _Report = self._other.verify_with_root_ca(
@@ -83,7 +83,8 @@ def _same(report: _Report, details: Mapping[str, Json]) -> bool:
     )
 
 
-def _collateral(endorsements: Mapping[str, bytes]) -> dict[str, str | bytes]:
+def library_collateral(endorsements: Mapping[str, bytes]) -> dict[str, str | bytes]:
+    """Our endorsements under the names of dcap-qvl's `QuoteCollateralV3`."""
     info = split_signed(endorsements[TCB_INFO], "tcbInfo")
     identity = split_signed(endorsements[QE_IDENTITY], "enclaveIdentity")
     return {

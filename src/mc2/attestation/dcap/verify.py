@@ -31,10 +31,10 @@ from mc2.attestation.x509 import Certificate, parse_certificate
 from mc2.errors import EvidenceError
 from mc2.formats.fields import to_time
 
-_RULES: Final = PathRules(schemes=frozenset({Scheme.ECDSA_P256_SHA256}))
-_PCK_NAME: Final = "Intel SGX PCK Certificate"
-_CA_NAMES: Final = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
-_SIGNER_NAME: Final = "Intel SGX TCB Signing"
+RULES: Final = PathRules(schemes=frozenset({Scheme.ECDSA_P256_SHA256}))
+PCK_NAME: Final = "Intel SGX PCK Certificate"
+CA_NAMES: Final = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
+SIGNER_NAME: Final = "Intel SGX TCB Signing"
 _P256_SPKI: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 """DER of a P-256 SubjectPublicKeyInfo up to the coordinates of its uncompressed point."""
 
@@ -105,9 +105,9 @@ def _verify_platform(quote: Quote, roots: tuple[PinnedRoot, ...], at: datetime) 
     check_pinned(root, roots)
     ca = parse_certificate(quote.pck_chain[1], what[1])
     pck = parse_certificate(quote.pck_chain[0], what[0])
-    if pck.common_name != _PCK_NAME or ca.common_name not in _CA_NAMES:
+    if pck.common_name != PCK_NAME or ca.common_name not in CA_NAMES:
         raise EvidenceError("the quote's certificates are not a PCK certificate and its authority")
-    ends = verify_path((pck, ca, root), at=at, rules=_RULES)
+    ends = verify_path((pck, ca, root), at=at, rules=RULES)
     extension = pck.extensions.get(SGX_EXTENSION)
     if extension is None:
         raise EvidenceError("the PCK certificate does not describe a platform")
@@ -134,9 +134,9 @@ def _verify_revocation(platform: Platform, collateral: Collateral, at: datetime)
     _check_root(root, platform)
     ends = platform.ends
     if issuer.der != platform.ca.der:  # reissued for the same key, or this fails
-        ends = min(ends, verify_path((platform.pck, issuer, root), at=at, rules=_RULES))
-    verify_crl(collateral.root_crl, platform.root, at=at, rules=_RULES)
-    verify_crl(collateral.pck_crl, platform.ca, at=at, rules=_RULES)
+        ends = min(ends, verify_path((platform.pck, issuer, root), at=at, rules=RULES))
+    verify_crl(collateral.root_crl, platform.root, at=at, rules=RULES)
+    verify_crl(collateral.pck_crl, platform.ca, at=at, rules=RULES)
     # Step 6. Nothing on the path is revoked.
     for certificate in (platform.root, platform.ca, issuer):
         check_not_revoked(certificate, collateral.root_crl)
@@ -169,9 +169,9 @@ def _verify_statement(
 ) -> datetime:
     signer, root = chain
     _check_root(root, platform)
-    if signer.common_name != _SIGNER_NAME:
+    if signer.common_name != SIGNER_NAME:
         raise EvidenceError(f"{signer.what} is not Intel's signer of TCB information")
-    ends = verify_path(chain, at=at, rules=_RULES)
+    ends = verify_path(chain, at=at, rules=RULES)
     check_not_revoked(signer, collateral.root_crl)
     verify_signature(
         signer.spki,
