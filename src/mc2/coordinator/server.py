@@ -298,6 +298,9 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
             hint="choose another --port, or --port 0 for a free one",
         ) from None
     with listener:
+        # Connections inherit it. asyncio would set it by itself, but not on a socket made like
+        # this one, and then each answer waits 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 

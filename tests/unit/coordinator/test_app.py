@@ -274,7 +274,7 @@ def test_a_chunk_under_a_wrong_name_is_refused(api):
     path = f"/v1/blobs/{digest(body)}"
     headers = api.headers("ada", "PUT", path, body)
     answer = api.client.put(path, content=b"sEaled", headers=headers)
-    refused(answer, 400, "format", "not the one that was signed")
+    refused(answer, 400, "format", "do not have the digest")
     refused(api.get("ada", path), 404, "coordinator")
     assert api.service.store.database.integer("SELECT COUNT(*) FROM usage") == 0
 

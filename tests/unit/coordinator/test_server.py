@@ -20,7 +20,7 @@ from tests.support.coordinator_world import FakePool, Owner, World, seal
 from mc2.client.http import HttpCoordinator
 from mc2.coordinator.__main__ import main
 from mc2.coordinator.folder import CoordinatorFolder, running_process, stop_process
-from mc2.coordinator.server import Coordinator, ServerConfig
+from mc2.coordinator.server import Coordinator, ServerConfig, _listen
 from mc2.crypto.digest import digest
 from mc2.crypto.tls import fingerprint
 from mc2.errors import CoordinatorError, Mc2Error, UsageError
@@ -124,6 +124,15 @@ def test_a_port_in_use_is_told(tmp_path):
         with pytest.raises(CoordinatorError, match="cannot listen") as caught:
             Coordinator(config, FakePool()).serve()
         assert "--port" in caught.value.hint
+
+
+def test_small_answers_are_not_held_back():
+    with (
+        _listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_names_clients_use_must_be_known():
