@@ -56,15 +56,29 @@ def verify_path(path: Sequence[Certificate], *, at: datetime, rules: PathRules) 
     """
     if not 2 <= len(path) <= PATH_LENGTH:
         raise EvidenceError(f"a certificate path has 2 to {PATH_LENGTH} certificates")
-    leaf, root = path[0], path[-1]
+    leaf = path[0]
     if leaf.ca:
         raise EvidenceError(f"{leaf.what} is the certificate of an authority, not of a signer")
+    _check_usable(leaf, at, rules)
+    ends = verify_authorities(path[1:], at=at, rules=rules)
+    verify_issued(leaf, path[1], rules)
+    return min(leaf.not_after, ends)
+
+
+def verify_authorities(path: Sequence[Certificate], *, at: datetime, rules: PathRules) -> datetime:
+    """Check the authorities of a path, the lowest first, to its self-signed root as of `at`.
+
+    The caller has pinned the root (`check_pinned`). Returns the earliest end of validity.
+
+    Raises: EvidenceError.
+    """
+    if not 1 <= len(path) < PATH_LENGTH:
+        raise EvidenceError(f"a certificate path has 1 to {PATH_LENGTH - 1} authorities")
     for below, certificate in enumerate(path):
         _check_usable(certificate, at, rules)
-        if below:
-            _check_authority(certificate, below - 1)
+        _check_authority(certificate, below)
     # RFC 5280 §6.1.3 (a)(1) and (4): signature and name of each by the next; the root by itself.
-    for certificate, issuer in zip(path, (*path[1:], root), strict=True):
+    for certificate, issuer in zip(path, (*path[1:], path[-1]), strict=True):
         verify_issued(certificate, issuer, rules)
     return min(certificate.not_after for certificate in path)
 

@@ -21,6 +21,7 @@ CRL_BYTES: Final = 1024 * 1024
 
 BASIC_CONSTRAINTS: Final = "2.5.29.19"
 KEY_USAGE: Final = "2.5.29.15"
+_CRL_NUMBER: Final = "2.5.29.20"
 
 T = TypeVar("T")
 
@@ -91,7 +92,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crl:
-    """A certificate revocation list as it was read; nothing about it is verified."""
+    """A certificate revocation list as it was read; nothing about it is verified.
+
+    `number` counts the lists of one issuer (RFC 5280 §5.2.3); None where a list has none.
+    """
 
     what: str
     tbs: bytes = field(repr=False)
@@ -100,6 +104,7 @@ class Crl:
     issuer: bytes = field(repr=False)
     this_update: datetime
     next_update: datetime
+    number: int | None
     revoked: frozenset[int] = field(repr=False)
 
 
@@ -190,7 +195,8 @@ def _read_crl(der: bytes, what: str) -> Crl:
         entry.time()
         critical |= entry.more() and _any_critical(_extension_list(entry))
         entry.done()
-    critical |= _any_critical(_read_extensions(body, 0xA0))
+    extensions = _read_extensions(body, 0xA0)
+    critical |= _any_critical(extensions)
     body.done()
     if critical:
         raise EvidenceError(f"{what} has a critical extension: such lists are not supported")
@@ -202,6 +208,7 @@ def _read_crl(der: bytes, what: str) -> Crl:
         issuer=issuer,
         this_update=this_update,
         next_update=next_update,
+        number=_list_number(extensions.get(_CRL_NUMBER)),
         revoked=frozenset(revoked),
     )
 
@@ -262,6 +269,17 @@ def _usage(extension: Extension | None) -> frozenset[str] | None:
         raise DerError
     bits = (raw[1 + place // 8] >> 7 - place % 8 & 1 for place in range(8 * (len(raw) - 1)))
     return frozenset(name for name, bit in zip(_KEY_USAGES, bits, strict=False) if bit)
+
+
+def _list_number(extension: Extension | None) -> int | None:
+    if extension is None:
+        return None
+    outer = DerReader(extension.value)
+    number = outer.integer()
+    outer.done()
+    if not 0 <= number < 1 << 159:  # RFC 5280 §5.2.3: at most 20 octets
+        raise DerError
+    return number
 
 
 def _common_name(name: bytes) -> str:

@@ -35,7 +35,7 @@ TIER: Final = Tier.HARDWARE_CVM
 
 RULES: Final = PathRules(schemes=frozenset({Scheme.RSA_PSS_SHA384}), least_rsa_bits=4096)
 
-_AUTHORITY_NAMES: Final = {"VCEK": "SEV-{}", "VLEK": "SEV-VLEK-{}"}
+AUTHORITY_NAMES: Final = {"VCEK": "SEV-{}", "VLEK": "SEV-VLEK-{}"}
 
 
 class SnpVerifier:
@@ -69,7 +69,7 @@ def verify_report(
     path = (endorsements.key, endorsements.authority, endorsements.root)
     valid_until = verify_path(path, at=at, rules=RULES)
     # 2. The authority in the middle is the one for this sort of key.
-    if endorsements.authority.common_name != _AUTHORITY_NAMES[report.signing_key].format(line.name):
+    if endorsements.authority.common_name != AUTHORITY_NAMES[report.signing_key].format(line.name):
         raise EvidenceError(f"{endorsements.authority.what} is not that of {line.name}")
     # 3. AMD has not revoked it. Leaves have serial number 0: AMD cannot list them.
     if endorsements.crl is not None:
