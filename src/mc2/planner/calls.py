@@ -54,14 +54,15 @@ def build_call(name: str, arguments: Arguments, columns: Columns) -> Typed:
     """A call of a function of Spark. Raises: PlanError."""
     known = name.lower()
     if known in REFUSED:
-        raise PlanError(f"{known} may not stand in a plan: {REFUSED[known]}")
+        raise PlanError(f"{known} may not stand in a plan", hint=REFUSED[known])
     rule = FUNCTIONS.get(known)
     if rule is None:
         raise PlanError(f"there is no function {known!r} here", hint=suggestion(known, FUNCTIONS))
     if not rule.least <= len(arguments) <= rule.most:
         count = str(rule.least) if rule.least == rule.most else f"{rule.least} to {rule.most}"
         count = f"at least {rule.least}" if rule.most == _MANY else count
-        raise PlanError(f"{known} takes {count} arguments, not {len(arguments)}")
+        hint = f"{known}({', '.join(['...'] * rule.least)})"
+        raise PlanError(f"{known} takes {count} arguments, not {len(arguments)}", hint=hint)
     return rule.build(arguments, columns)
 
 
@@ -129,7 +130,7 @@ def _round(arguments: Arguments, columns: Columns) -> Typed:
 
 def _integer_literal(value: Typed, what: str) -> int:
     if value.literal is None or value.literal.text is None or not is_integer(value.type):
-        raise PlanError(f"{what} must be written as an integer")
+        raise PlanError(f"{what} must be written as an integer", hint="for example 2")
     return int(value.literal.text)
 
 

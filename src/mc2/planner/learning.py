@@ -94,6 +94,10 @@ class Booster:
     __slots__ = ("_draft", "_node")
 
     def __init__(self, draft: Draft, node: int) -> None:
+        from mc2.planner.draft import Draft
+
+        if not isinstance(draft, Draft):  # a script cannot have one
+            raise PlanError("models come from xgboost.train")
         self._draft = draft
         self._node = node
 

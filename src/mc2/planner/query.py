@@ -139,7 +139,7 @@ class _Planner:
             refuse_others(self._where, part, ("this", "alias"), "WITH")
             name = part.alias.casefold()
             if name in seen:
-                raise self._where.error(part, f"WITH defines {part.alias!r} twice")
+                raise self._where.error(part, f"WITH defines {part.alias!r} twice", "rename one")
             seen.add(name)
             node = self.query(part.this)
             columns = [c.name for c in part.args["alias"].columns]
@@ -201,7 +201,8 @@ class _Planner:
         inner = self.query(test.args["query"])
         schema = self._builder.schema(inner)
         if len(schema) != 1:
-            raise self._where.error(test, "the subquery after IN must have one column")
+            hint = "select the one column to compare with"
+            raise self._where.error(test, "the subquery after IN must have one column", hint)
         taken = {n.casefold() for n in self._builder.schema(node).names}
         name = next(n for i in range(1, 10**6) if (n := f"in_{i}") not in taken)
         renamed = self._builder.add(Project(inner, (NamedExpression(name, _only(schema.names)),)))
@@ -349,7 +350,8 @@ class _Planner:
         elif 1 <= place <= len(items):
             value = items[place - 1].value
         else:
-            raise self._where.error(node, f"SELECT has no column number {place}")
+            hint = "name the column"
+            raise self._where.error(node, f"SELECT has no column number {place}", hint)
         return SortKey(
             value.expression, bool(part.args.get("desc")), bool(part.args.get("nulls_first"))
         )
@@ -420,7 +422,8 @@ class _Planner:
         if isinstance(clause, exp.Fetch):
             raise self._where.error(clause, "FETCH may not stand here", "write LIMIT")
         if not isinstance(number, exp.Literal) or not str(number.this).isdigit():
-            raise self._where.error(clause, "LIMIT and OFFSET take a whole number as written")
+            hint = "put the number into the query with an f-string of the script"
+            raise self._where.error(clause, "LIMIT and OFFSET take a whole number", hint)
         if len(str(number.this)) > 12:
             raise self._where.error(clause, "LIMIT and OFFSET go up to 999999999999")
         return int(str(number.this))

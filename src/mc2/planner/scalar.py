@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlglot import exp
 
@@ -15,10 +15,18 @@ from mc2.plan.expressions import Call, InList
 from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64, STRING, is_integer
 from mc2.planner import calls
 from mc2.planner.sql_text import QueryText, refuse_others
-from mc2.planner.typed import NULL, Typed, all_true, arithmetic, constant, convert, number, unify
+from mc2.planner.typed import (
+    NULL,
+    Typed,
+    all_true,
+    arithmetic,
+    constant,
+    convert,
+    number,
+    spark_name,
+    unify,
+)
 from mc2.planner.typed import typed as type_expression
-
-N = TypeVar("N", bound=exp.Expr)
 
 _TYPES: Final = {
     exp.DType.BOOLEAN: "boolean",
@@ -115,7 +123,8 @@ class Scalars:
         if value.untyped:
             value = constant(None, BOOLEAN)
         if value.type != BOOLEAN:
-            raise self.where.error(node, f"{what} is a {value.type}, not a boolean")
+            hint = "compare it with something, for example > 0"
+            raise self.where.error(node, f"{what} is a {value.type}, not a boolean", hint)
         return value
 
     def pair(self, node: exp.Binary) -> tuple[Typed, Typed]:
@@ -134,7 +143,9 @@ def data_type(node: exp.DataType) -> DataType:
         precision, scale = (*numbers, 0)[:2]
         return decimal(precision, scale)
     if node.this not in _TYPES or node.expressions:
-        raise PlanError(f"there is no type {node.sql(dialect='spark')} here")
+        known = ", ".join(sorted(spark_name(DataType(n)) for n in set(_TYPES.values())))
+        hint = f"there are: {known}, DECIMAL(p, s)"
+        raise PlanError(f"there is no type {node.sql(dialect='spark')} here", hint=hint)
     return parse_type(_TYPES[node.this])
 
 
@@ -253,7 +264,7 @@ def _in(self: Scalars, node: exp.In) -> Typed:
     self.only(node, "this", "expressions")
     items = [self.bind(item) for item in node.expressions]
     if not items:
-        raise PlanError("the list after IN is empty")
+        raise PlanError("the list after IN is empty", hint="nothing is in it: write false")
     value = self.bind(node.this)
     if value.untyped:
         raise PlanError("NULL is in no list", hint="write IS NULL")

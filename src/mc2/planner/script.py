@@ -6,9 +6,11 @@ What comes back is a plan in its canonical form, parsed and checked here like an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Final
 
@@ -88,30 +90,61 @@ def compile_here(
 
 
 def _run_worker(request: bytes) -> bytes:
+    """One exchange with a process of its own, bounded in time and in the size of the answer."""
     # Nothing of this process's environment reaches the script's. A fixed hash seed is a second
     # guard: plans do not depend on it, which a test shows.
     environment = {"PYTHONHASHSEED": "0", "PATH": os.defpath}
     if sys.platform == "win32":
         environment["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")
     command = [sys.executable, "-s", "-P", "-m", "mc2.planner.compile_worker"]
-    try:
-        done = subprocess.run(
-            command,
-            input=request,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env=environment,
-            close_fds=True,
-        )
-    except subprocess.TimeoutExpired:
-        raise PlanError(f"the script did not compile within {_SECONDS:.0f} seconds") from None
-    if done.returncode != 0 or len(done.stdout) > _ANSWER_BYTES:
+    late = threading.Event()
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        close_fds=True,
+    ) as process:
+        timer = threading.Timer(_SECONDS, _stop, (process, late))
+        timer.start()
+        try:
+            answer = _exchange(process, request)
+        finally:
+            timer.cancel()
+            process.kill()
+    if late.is_set():
+        raise PlanError(f"the script did not compile within {_SECONDS:.0f} seconds")
+    if not answer or len(answer) > _ANSWER_BYTES:
         raise PlanError(
             "the process that compiles the script died",
             hint="the script takes too long or too much memory; make it smaller",
         )
-    return done.stdout
+    return answer
+
+
+def _stop(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    process.kill()
+
+
+def _exchange(process: subprocess.Popen[bytes], request: bytes) -> bytes:
+    """Send all and read all, at once, so that neither side waits for the other."""
+    given, taken = process.stdin, process.stdout
+    if given is None or taken is None:  # both are pipes, see above
+        raise RuntimeError("the process has no pipes")
+
+    def send() -> None:
+        with contextlib.suppress(OSError):  # it died: the answer, or its absence, says so
+            given.write(request)
+            given.close()
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    answer = taken.read(_ANSWER_BYTES + 1)  # a script that broke out may talk without end
+    process.kill()
+    sender.join()
+    return answer
 
 
 def _read_answer(raw: bytes) -> Plan:

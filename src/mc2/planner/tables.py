@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mc2.errors import PlanError
+
 if TYPE_CHECKING:  # `import mc2` stays light: the planner is loaded when a script is compiled
     from mc2.planner.draft import Draft
 
@@ -14,6 +16,10 @@ class Table:
     __slots__ = ("_draft", "_node")
 
     def __init__(self, draft: Draft, node: int) -> None:
+        from mc2.planner.draft import Draft
+
+        if not isinstance(draft, Draft):  # a script cannot have one
+            raise PlanError("tables come from job.table and job.sql")
         self._draft = draft
         self._node = node
 

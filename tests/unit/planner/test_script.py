@@ -276,6 +276,29 @@ def test_a_dead_process_is_an_error(monkeypatch):
         compile_script(SIMPLE, name="s.py", catalog=CATALOG)
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import sys\nwhile True: sys.stdout.write('x' * 100000)", "died"),
+        ("import sys\nsys.stdin.buffer.read(1)\nprint('{}', end='')", "gave no plan"),
+        ("", "died"),
+        ("import time\ntime.sleep(60)", "did not compile within"),
+        ("import os\nos.close(0)\nos.close(1)\nimport time\ntime.sleep(60)", "died"),
+    ],
+    ids=["endless answer", "no waiting", "no answer", "silence", "closed pipes"],
+)
+def test_whatever_the_process_does_ends_in_an_error(monkeypatch, tmp_path, code, words):
+    """What a script that broke out could make of the process that it runs in."""
+    fake = tmp_path / "python"
+    fake.write_text(f"#!{sys.executable}\n{code}\n")
+    fake.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(fake))
+    monkeypatch.setattr(script, "_SECONDS", 2.0)
+    large = SIMPLE + "#" * 200_000
+    with pytest.raises(PlanError, match=words):
+        compile_script(large, name="s.py", catalog=CATALOG)
+
+
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\xff", request(type="x"), request(name=1)])
 def test_the_worker_answers_nonsense_with_an_error(raw):
     assert compile_worker._answer(raw)["done"] is False
