@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -90,6 +90,14 @@ class Job:
             for name, node in outputs.items()
         ]
         nodes, sorted_outputs = self.builder.finish(found)
+        scanned = {n.operation.input for n in nodes if isinstance(n.operation, Scan)}
+        places = {old: new for new, old in enumerate(sorted(scanned))}
+        nodes = tuple(
+            replace(n, operation=replace(n.operation, input=places[n.operation.input]))
+            if isinstance(n.operation, Scan)
+            else n
+            for n in nodes
+        )
         return Plan(
             title="test",
             mode="encrypted",
@@ -97,7 +105,7 @@ class Job:
             script_name="test.py",
             script="",
             packages={},
-            inputs=self.inputs,
+            inputs=tuple(self.inputs[i] for i in sorted(scanned)),
             nodes=nodes,
             outputs=sorted_outputs,
         )

@@ -83,7 +83,8 @@ def _numbers(column: pa.ChunkedArray, missing: float = float("nan")) -> Floats:
 def _named_categories(column: pa.ChunkedArray) -> pa.Array:
     """Text as codes into its sorted distinct values, which XGBoost keeps in the model."""
     names = pc.unique(column.drop_null())
-    names = names.take(pc.sort_indices(names))
+    # A plain array anew: XGBoost takes no dictionary with a validity map, even an empty one.
+    names = pa.array(sorted(names.to_pylist()), pa.string())
     codes = pc.index_in(column.combine_chunks(), value_set=names)
     absent = np.asarray(codes.is_null(), dtype=bool)
     indices = np.array(codes.fill_null(0), dtype=np.int32)

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from mc2.engine.routines import FLOAT_AGGREGATES
 from mc2.engine.sql_decimals import combine
-from mc2.engine.sql_terms import Scribe, Term, cast_to
+from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero
 from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
 from mc2.plan.types import DOUBLE, TYPE_CLASSES, is_integer, sum_type
@@ -39,13 +39,6 @@ Print: TypeAlias = Callable[[Scribe, Operand, DataType], str]
 def aggregate(scribe: Scribe, name: str, operand: Operand, result: DataType) -> str:
     """The SQL of an aggregate that `mc2.plan.infer` has typed."""
     return _PRINTERS[name](scribe, operand, result)
-
-
-def positive_zero(sql: str, kind: DataType) -> str:
-    """Floats with -0.0 made 0.0; both compare equal, so which one comes first must not matter."""
-    if kind.name not in TYPE_CLASSES["fraction"]:
-        return sql
-    return f"({sql} + {cast_to('0', kind)})"
 
 
 def _count(_scribe: Scribe, operand: Operand, _result: DataType) -> str:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from mc2.engine import sql_decimals
 from mc2.engine.routines import ZERO
-from mc2.engine.sql_terms import Scribe, Term, cast_to, raising
+from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero, raising
 from mc2.engine.sql_types import sql_string, sql_type
 from mc2.formats.schema import DataType
 from mc2.plan.functions import function
@@ -57,6 +57,13 @@ def _infix(operator: str) -> Print:
 def _listed(name: str) -> Print:
     def write(_scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str:
         return f"{name}({', '.join(a.sql for a in arguments)})"
+
+    return write
+
+
+def _extreme(name: str) -> Print:
+    def write(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
+        return positive_zero(_listed(name)(scribe, arguments, result), result)
 
     return write
 
@@ -208,8 +215,8 @@ _PRINTERS: Final[Mapping[str, Print]] = {
     "not": _template("(NOT {0})"),
     "coalesce": _listed("coalesce"),
     "nullif": _nullif,
-    "greatest": _listed("greatest"),
-    "least": _listed("least"),
+    "greatest": _extreme("greatest"),
+    "least": _extreme("least"),
     "add": _arithmetic("add", "+"),
     "subtract": _arithmetic("subtract", "-"),
     "multiply": _arithmetic("multiply", "*"),

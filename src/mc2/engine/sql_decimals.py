@@ -9,6 +9,7 @@ from mc2.engine.sql_terms import Scribe, Term, cast_to
 from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.formats.schema import decimal as decimal_of
 
+_SHORT: Final = 18  # digits of a 64-bit decimal
 _SAFE_DIGITS: Final = 37  # twice a number of so many digits still fits a signed 128-bit integer
 
 
@@ -21,8 +22,10 @@ def combine(scribe: Scribe, function: str, a: Term, b: Term, result: DataType) -
 
 
 def _sum(sign: str, a: Term, b: Term, result: DataType) -> str | None:
-    # DuckDB widens as Spark does, checks for 38 digits, and loses no fraction digit.
-    if result.scale == max(a.type.scale, b.type.scale):
+    # DuckDB widens both as Spark does and checks for 38 digits; it must lose no digit before.
+    scale = max(a.type.scale, b.type.scale)
+    digits = max(t.type.precision - t.type.scale for t in (a, b))
+    if result.scale == scale and digits + scale <= DECIMAL_DIGITS:
         return cast_to(f"({a.sql} {sign} {b.sql})", result)
     return None
 
@@ -31,7 +34,11 @@ def _product(_scribe: Scribe, a: Term, b: Term, result: DataType) -> str | None:
     scale = a.type.scale + b.type.scale
     exact = scale <= DECIMAL_DIGITS and a.type.precision + b.type.precision <= DECIMAL_DIGITS
     if exact or scale == result.scale:
-        return cast_to(f"({a.sql} * {b.sql})", result)
+        left = a.sql
+        if max(a.type.precision, b.type.precision) <= _SHORT < result.precision:
+            # DuckDB gives no more than 18 digits for two short factors; a longer one it heeds.
+            left = cast_to(left, decimal_of(_SHORT + 1, a.type.scale))
+        return cast_to(f"({left} * {b.sql})", result)
     return None
 
 

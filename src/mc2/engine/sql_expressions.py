@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from mc2.engine.sql_calls import call, may_fail
 from mc2.engine.sql_casts import cast, never_fails
-from mc2.engine.sql_terms import Scribe, Term
+from mc2.engine.sql_terms import Scribe, Term, unfolded
 from mc2.engine.sql_types import sql_literal
-from mc2.formats.schema import Column
+from mc2.formats.schema import Column, DataType
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
 from mc2.plan.functions import Argument, function
 from mc2.plan.types import BOOLEAN
@@ -32,14 +32,11 @@ class ExpressionWriter:
                 return Term(self._names[name], column.type, column.nullable, simple=True)
             case Literal(text, kind):
                 sql = sql_literal(expression)
-                return Term(sql, kind, text is None, simple=True, literal=text)
+                return Term(sql, kind, text is None, simple=True, literal=text, constant=True)
             case Call(name, arguments):
                 return self._call(name, [self.term(a) for a in arguments], arguments)
             case Cast(value, kind, strict):
-                inner = self.term(value)
-                fails = inner.fails or (strict and not never_fails(inner.type, kind))
-                sql = cast(inner, kind, strict=strict)
-                return Term(sql, kind, inner.nullable or not strict, fails=fails)
+                return self._cast(self.term(value), kind, strict=strict)
             case Case():
                 return self._case(expression)
             case InList(value, items):
@@ -53,8 +50,24 @@ class ExpressionWriter:
             for t, e in zip(arguments, expressions, strict=True)
         )
         kind, nullable = function(name).type(typed)
-        fails = may_fail(name, arguments) or any(a.fails for a in arguments)
-        return Term(call(self._scribe, name, arguments, kind), kind, nullable, fails=fails)
+        constant = all(a.constant for a in arguments)
+        fails = may_fail(name, arguments)
+        if fails and constant:
+            arguments = [unfolded(arguments[0]), *arguments[1:]]
+        sql = call(self._scribe, name, arguments, kind)
+        fails = fails or any(a.fails for a in arguments)
+        return Term(sql, kind, nullable, fails=fails, constant=constant)
+
+    def _cast(self, inner: Term, kind: DataType, *, strict: bool) -> Term:
+        fails = strict and not never_fails(inner.type, kind)
+        operand = unfolded(inner) if fails and inner.constant else inner
+        return Term(
+            cast(operand, kind, strict=strict),
+            kind,
+            inner.nullable or not strict,
+            fails=fails or inner.fails,
+            constant=inner.constant,
+        )
 
     def _case(self, expression: Case) -> Term:
         otherwise = self.term(expression.otherwise)
@@ -67,12 +80,14 @@ class ExpressionWriter:
             otherwise.type,
             nullable,
             fails=any(p.fails for p in parts),
+            constant=all(p.constant for p in parts),
         )
 
     def _in_list(self, value: Term, items: Sequence[Literal]) -> Term:
         listed = ", ".join(sql_literal(i) for i in items)
         nullable = value.nullable or any(i.text is None for i in items)
-        return Term(f"({value.sql} IN ({listed}))", BOOLEAN, nullable, fails=value.fails)
+        sql = f"({value.sql} IN ({listed}))"
+        return Term(sql, BOOLEAN, nullable, fails=value.fails, constant=value.constant)
 
     def condition(self, expression: Expression, guard: str = "") -> Term:
         """A predicate of which only truth counts, for WHERE and ON.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mc2.engine.order import order_of_all_columns
-from mc2.engine.sql_aggregates import Operand, aggregate, positive_zero
+from mc2.engine.sql_aggregates import Operand, aggregate
 from mc2.engine.sql_expressions import ExpressionWriter
-from mc2.engine.sql_terms import Scribe
+from mc2.engine.sql_terms import Scribe, positive_zero
 from mc2.formats.schema import Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
 from mc2.plan.functions import Argument

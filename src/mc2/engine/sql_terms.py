@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from mc2.engine.routines import Routine
 from mc2.engine.sql_types import sql_type
 from mc2.formats.schema import DataType
+from mc2.plan.types import TYPE_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
     """An expression in SQL. `simple`: may stand twice. `fails`: may raise on some row.
 
-    `literal` is the text of a constant that is not NULL.
+    `literal` is the text of a literal that is not NULL; `constant`: no column stands in it.
     """
 
     sql: str
@@ -24,6 +25,7 @@ class Term:
     simple: bool = False
     fails: bool = False
     literal: str | None = None
+    constant: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +56,15 @@ class Scribe:
         return f"list_transform([{term.sql}], lambda {name}: {body(name)})[1]"
 
 
+def unfolded(term: Term) -> Term:
+    """A constant that DuckDB does not take for one, since `random` is never constant.
+
+    It computes constants before it has a row, and where that fails the query does, even if the
+    constant stands in a branch of CASE that no row takes, or over a table without rows.
+    """
+    return replace(term, sql=f"(CASE WHEN random() < 2 THEN {term.sql} END)", literal=None)
+
+
 def raising(message: str, kind: DataType) -> str:
     """A term of a type that fails whenever it is evaluated."""
     return f"CAST(error('{message}') AS {sql_type(kind)})"
@@ -62,3 +73,10 @@ def raising(message: str, kind: DataType) -> str:
 def cast_to(sql: str, kind: DataType, *, strict: bool = True) -> str:
     """A cast that fails, or gives NULL, where the value does not fit."""
     return f"{'CAST' if strict else 'TRY_CAST'}({sql} AS {sql_type(kind)})"
+
+
+def positive_zero(sql: str, kind: DataType) -> str:
+    """Floats with -0.0 made 0.0; both compare equal, so which one comes first must not matter."""
+    if kind.name not in TYPE_CLASSES["fraction"]:
+        return sql
+    return f"({sql} + {cast_to('0', kind)})"

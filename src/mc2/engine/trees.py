@@ -63,20 +63,29 @@ class _Progress(xgboost.callback.TrainingCallback):
     def __init__(self, tell: Callable[[int], None]) -> None:
         super().__init__()
         self._tell = tell
+        self.failure: Exception | None = None
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Called by XGBoost."""
         del model, evals_log
-        self._tell(epoch + 1)
+        try:
+            self._tell(epoch + 1)
+        except Exception as error:
+            self.failure = error
+            raise
         return False
 
 
 @contextmanager
-def _translating(doing: str) -> Iterator[None]:
+def _translating(doing: str, progress: _Progress | None = None) -> Iterator[None]:
     try:
         yield
-    except XGBoostError as error:
-        text = str(error)
+    except EngineError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it says may quote data
+        if progress is not None and progress.failure is not None:
+            raise progress.failure from None
+        text = str(error) if isinstance(error, XGBoostError) else ""
         for part, (message, hint) in _KNOWN.items():
             if part in text:
                 raise EngineError(message, hint=hint) from None
@@ -107,7 +116,8 @@ def train(
         if matrices[place].is_empty:
             raise EngineError("a matrix to train on, or to evaluate with, has no rows")
     metrics: dict[str, dict[str, list[float]]] = {}
-    with _translating("to train"):
+    progress = _Progress(tell)
+    with _translating("to train", progress):
         booster = xgboost.train(
             _arguments(operation, threads),
             matrices[operation.matrix].data,
@@ -116,7 +126,7 @@ def train(
             evals_result=metrics,
             early_stopping_rounds=operation.early_stopping_rounds,
             verbose_eval=False,
-            callbacks=[_Progress(tell)],
+            callbacks=[progress],
         )
     return Model(shape, booster, metrics)
 
