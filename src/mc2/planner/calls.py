@@ -29,7 +29,17 @@ from mc2.plan.types import (
     is_integer,
 )
 from mc2.planner.names import suggestion
-from mc2.planner.typed import NULL, Typed, arithmetic, constant, convert, fold, typed, unify
+from mc2.planner.typed import (
+    NULL,
+    Typed,
+    arithmetic,
+    constant,
+    convert,
+    fold,
+    spark_name,
+    typed,
+    unify,
+)
 
 Columns = Mapping[str, Column]
 Arguments = Sequence[Typed]
@@ -279,6 +289,11 @@ def cast(value: Typed, kind: DataType, columns: Columns, *, strict: bool = True)
         folded = fold(value.literal, kind) or _exact_decimal(value.literal, kind)
         if folded is not None:
             return folded
+        if strict and value.type == STRING and kind in (DATE, TIMESTAMP, TIMESTAMP_UTC):
+            raise PlanError(
+                f"this text is no {spark_name(kind)}",
+                hint="write a date as 2026-01-31, and a time as 2026-01-31 12:00:00",
+            )
     return typed(Cast(value.expression, kind, strict), columns)
 
 

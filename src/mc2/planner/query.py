@@ -8,39 +8,34 @@ rewrites are those that the plan's readers gain from. What is not understood who
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlglot import exp
 
-from mc2.errors import FormatError, PlanError
-from mc2.formats.schema import DataType
+from mc2.errors import PlanError
 from mc2.plan.build import PlanBuilder
-from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
+from mc2.plan.expressions import Call, ColumnRef, Expression
 from mc2.plan.relations import (
     Distinct,
     Filter,
     Join,
-    Limit,
     NamedExpression,
     Project,
-    Sort,
     SortKey,
-    Union,
 )
-from mc2.plan.types import common_type
 from mc2.planner.from_clause import Found, FromClause, bind_from
 from mc2.planner.grouping import Grouped, Grouping, has_aggregate, refuse_aggregates
-from mc2.planner.names import Scope, Source, Visible, same
+from mc2.planner.names import Scope, same
+from mc2.planner.results import Item, Results, ordinal
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText, parse_query, refuse_others
-from mc2.planner.typed import Typed, all_true, convert, typed, unify
+from mc2.planner.typed import Typed, all_true, typed, unify
+from mc2.planner.unions import plan_union
 
 _SELECT_PARTS: Final = (
     "with_", "expressions", "distinct", "from_", "joins", "where", "group", "having", "order",
     "limit", "offset",
 )  # fmt: skip
-_UNION_PARTS: Final = ("with_", "this", "expression", "distinct", "order", "limit", "offset")
 _LONGEST_NAME: Final = 255
 
 
@@ -65,17 +60,13 @@ def plan_query(
     planner = _Planner(where, builder, datasets, dict(names))
     try:
         return planner.query(tree)
+    except PlanError as error:
+        if error.line:
+            raise
+        _, _, reason = str(error).partition("): ")  # a node's number says nothing to authors
+        raise where.error(tree, reason or str(error), error.hint) from None
     except RecursionError:
         raise PlanError("the query nests too deeply", hint="name inner parts with WITH") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One column of a result: its name, its value over the rows below, and its syntax."""
-
-    name: str
-    value: Typed
-    node: exp.Expr
 
 
 class _Planner:
@@ -90,6 +81,7 @@ class _Planner:
         self._builder = builder
         self._datasets = datasets
         self._names = {name.casefold(): node for name, node in names.items()}
+        self._results = Results(where, builder)
 
     # What stands in FROM (the protocol `Tables`).
 
@@ -123,7 +115,7 @@ class _Planner:
                 case exp.Select():
                     return self._select(node)
                 case exp.Union():
-                    return self._union(node)
+                    return plan_union(node, self._results, self.query)
                 case _:
                     hint = "LEFT SEMI JOIN and LEFT ANTI JOIN do what INTERSECT and EXCEPT do"
                     raise self._where.error(node, f"{node.key.upper()} may not stand here", hint)
@@ -152,7 +144,7 @@ class _Planner:
                 part, f"the query has {len(old)} columns, and {len(names)} names are given"
             )
         pairs = [(new, ColumnRef(o)) for new, o in zip(names, old, strict=True)]
-        return self._project(node, pairs, part)
+        return self._results.project(node, pairs, part)
 
     # SELECT
 
@@ -166,7 +158,7 @@ class _Planner:
             return self._aggregated(select, tables.scope, node)
         rows = self._rows(tables.scope, "SELECT")
         items = self._items(select, tables.scope, rows.bind)
-        keys = self._order_keys(select, items, rows)
+        keys = self._results.order_keys(select, items, rows)
         return self._finished(select, node, items, [i.value.expression for i in items], keys)
 
     def _rows(self, scope: Scope, clause: str) -> Scalars:
@@ -217,15 +209,15 @@ class _Planner:
 
     def _items(
         self, select: exp.Select, scope: Scope, bind: Callable[[exp.Expr], Typed]
-    ) -> list[_Item]:
-        items: list[_Item] = []
+    ) -> list[Item]:
+        items: list[Item] = []
         for node in select.expressions:
             star = node.this if isinstance(node, exp.Column) else node
             if isinstance(star, exp.Star):
                 refuse_others(self._where, star, (), "SELECT *")
                 qualifier = [p.name for p in node.parts[:-1]] if node is not star else []
                 items.extend(
-                    _Item(c.name, typed(c.expression, scope.columns), node)
+                    Item(c.name, typed(c.expression, scope.columns), node)
                     for c in scope.star(node, qualifier)
                 )
                 continue
@@ -233,7 +225,7 @@ class _Planner:
             value = bind(inner)
             if value.untyped:
                 raise self._where.error(node, "NULL has no type here", "write CAST(NULL AS STRING)")
-            items.append(_Item(self._item_name(node, inner, scope), value, node))
+            items.append(Item(self._item_name(node, inner, scope), value, node))
         for number, item in enumerate(items):
             if any(same(item.name, other.name) for other in items[:number]):
                 raise self._where.error(
@@ -261,7 +253,7 @@ class _Planner:
         values = Scalars(self._where, grouping.columns, scope.resolve, grouping.bind_aggregate)
         items = self._items(select, scope, values.bind)
         having = self._having(select, scope, grouping, items)
-        keys = self._order_keys(select, items, values)
+        keys = self._results.order_keys(select, items, values)
         wanted = {i.value.expression: i.name for i in items}
         grouped = grouping.build(self._builder, node, wanted)
         seen = scope.first_seen
@@ -281,7 +273,7 @@ class _Planner:
         return [self._group_key(part, select, scope, rows) for part in group.expressions]
 
     def _group_key(self, part: exp.Expr, select: exp.Select, scope: Scope, rows: Scalars) -> Typed:
-        place = _ordinal(part)
+        place = ordinal(part)
         if place is not None:
             part = self._at(select, part, place)
         elif isinstance(part, exp.Column) and not scope.find(part) and not part.table:
@@ -302,7 +294,7 @@ class _Planner:
         return chosen.this if isinstance(chosen, exp.Alias) else chosen
 
     def _having(
-        self, select: exp.Select, scope: Scope, grouping: Grouping, items: Sequence[_Item]
+        self, select: exp.Select, scope: Scope, grouping: Grouping, items: Sequence[Item]
     ) -> Typed | None:
         clause = select.args.get("having")
         if clause is None:
@@ -319,60 +311,11 @@ class _Planner:
         values = Scalars(self._where, grouping.columns, resolve, grouping.bind_aggregate)
         return values.condition(clause.this, "HAVING")
 
-    # ORDER BY, LIMIT, and the result
-
-    def _order_keys(self, query: exp.Query, items: Sequence[_Item], rows: Scalars) -> list[SortKey]:
-        order = query.args.get("order")
-        if order is None:
-            return []
-        refuse_others(self._where, order, ("expressions",), "ORDER BY")
-        keys = [self._order_key(part, items, rows) for part in order.expressions]
-        return [k for k in keys if columns_of(k.expression)]  # a constant orders nothing
-
-    def _order_key(self, part: exp.Expr, items: Sequence[_Item], rows: Scalars) -> SortKey:
-        known = ("this", "desc", "nulls_first")
-        refuse_others(self._where, part, known, "ORDER BY")
-        node = part.this
-        if isinstance(node, exp.Var):
-            raise self._where.error(node, "ORDER BY ALL may not stand here", "name the columns")
-
-        def resolve(column: exp.Column) -> Typed:
-            named = [i.value for i in items if not column.table and same(i.name, column.name)]
-            if not named:
-                return rows.resolve(column)
-            if column is not node:  # inside a larger value, engines differ on which one is meant
-                self._check_unambiguous(column, named[0], rows)
-            return named[0]
-
-        place = _ordinal(node)
-        if place is None:
-            value = Scalars(self._where, rows.columns, resolve, rows.aggregate).bind(node)
-        elif 1 <= place <= len(items):
-            value = items[place - 1].value
-        else:
-            hint = "name the column"
-            raise self._where.error(node, f"SELECT has no column number {place}", hint)
-        return SortKey(
-            value.expression, bool(part.args.get("desc")), bool(part.args.get("nulls_first"))
-        )
-
-    def _check_unambiguous(self, column: exp.Column, named: Typed, rows: Scalars) -> None:
-        try:
-            other = rows.resolve(column)
-        except PlanError:
-            return
-        if other.expression != named.expression:
-            raise self._where.error(
-                column,
-                f"{column.name!r} could be the column or the result of that name",
-                "give the result another name",
-            )
-
     def _finished(
         self,
         select: exp.Select,
         node: int,
-        items: Sequence[_Item],
+        items: Sequence[Item],
         expressions: Sequence[Expression],
         keys: Sequence[SortKey],
     ) -> int:
@@ -380,126 +323,15 @@ class _Planner:
         distinct = select.args.get("distinct")
         if distinct is not None:
             refuse_others(self._where, distinct, (), "DISTINCT")
-            node = self._builder.add(Distinct(self._project(node, pairs, select)))
+            node = self._builder.add(Distinct(self._results.project(node, pairs, select)))
             places = {expression: ColumnRef(name) for name, expression in pairs}
-            return self._cut(select, node, [self._key_of_output(k, places, select) for k in keys])
+            return self._results.cut(
+                select, node, [_key_of_output(k, places, select, self._where) for k in keys]
+            )
         if keys:
-            node = self._cut(select, node, keys)
-            return self._project(node, pairs, select)
-        return self._cut(select, self._project(node, pairs, select), ())
-
-    def _key_of_output(
-        self, key: SortKey, places: Mapping[Expression, ColumnRef], select: exp.Select
-    ) -> SortKey:
-        if key.expression not in places:
-            raise self._where.error(
-                select.args.get("order"),
-                "after DISTINCT, ORDER BY takes columns of the result only",
-            )
-        return SortKey(places[key.expression], key.descending, key.nulls_first)
-
-    def _cut(self, query: exp.Query, node: int, keys: Sequence[SortKey]) -> int:
-        """ORDER BY, OFFSET and LIMIT."""
-        limit, offset = query.args.get("limit"), query.args.get("offset")
-        if keys:
-            node = self._builder.add(Sort(node, tuple(keys)))
-        if limit is None and offset is None:
-            return node
-        if query.args.get("order") is None:
-            raise self._where.error(
-                limit or offset,
-                "LIMIT without ORDER BY leaves to chance which rows remain",
-                "add ORDER BY",
-            )
-        return self._builder.add(Limit(node, self._count(limit), self._count(offset) or 0))
-
-    def _count(self, clause: exp.Expr | None) -> int | None:
-        if clause is None:
-            return None
-        number = clause.args.get("count") if isinstance(clause, exp.Fetch) else clause.expression
-        if isinstance(number, exp.Var) and number.name.upper() == "ALL":
-            return None
-        if isinstance(clause, exp.Fetch):
-            raise self._where.error(clause, "FETCH may not stand here", "write LIMIT")
-        if not isinstance(number, exp.Literal) or not str(number.this).isdigit():
-            hint = "put the number into the query with an f-string of the script"
-            raise self._where.error(clause, "LIMIT and OFFSET take a whole number", hint)
-        if len(str(number.this)) > 12:
-            raise self._where.error(clause, "LIMIT and OFFSET go up to 999999999999")
-        return int(str(number.this))
-
-    def _project(self, node: int, pairs: Sequence[tuple[str, Expression]], where: exp.Expr) -> int:
-        names = self._builder.schema(node).names
-        if [(name, ColumnRef(name)) for name in names] == list(pairs):
-            return node  # it is that already
-        try:
-            columns = tuple(NamedExpression(name, value) for name, value in pairs)
-            return self._builder.add(Project(node, columns))
-        except (PlanError, FormatError) as error:
-            raise self._where.error(where, str(error), error.hint) from None
-
-    # UNION
-
-    def _union(self, union: exp.Union) -> int:
-        refuse_others(self._where, union, _UNION_PARTS, "UNION")
-        branches = [self.query(b) for b in self._branches(union)]
-        node = self._builder.add(Union(self._aligned(union, branches)))
-        if union.args.get("distinct"):
-            node = self._builder.add(Distinct(node))
-        schema = self._builder.schema(node)
-        columns = schema.by_name()
-        visible = tuple(Visible(n, ColumnRef(n)) for n in schema.names)
-        scope = Scope(self._where, (Source("union", None, visible),), columns)
-        rows = self._rows(scope, "ORDER BY")
-        items = [_Item(v.name, typed(v.expression, columns), union) for v in visible]
-        return self._cut(union, node, self._order_keys(union, items, rows))
-
-    def _branches(self, union: exp.Union) -> list[exp.Query]:
-        """The queries of `a UNION ALL b UNION ALL c`, as one list where that means the same."""
-        left = union.this
-        if not isinstance(left, exp.Union) or any(
-            left.args.get(part) for part in ("with_", "order", "limit", "offset")
-        ):
-            return [left, union.expression]
-        if left.args.get("distinct") and not union.args.get("distinct"):
-            return [left, union.expression]
-        refuse_others(self._where, left, _UNION_PARTS, "UNION")
-        return [*self._branches(left), union.expression]
-
-    def _aligned(self, union: exp.Union, branches: Sequence[int]) -> tuple[int, ...]:
-        """The branches with the same types in each place."""
-        schemas = [self._builder.schema(b) for b in branches]
-        for schema in schemas[1:]:
-            if len(schema) != len(schemas[0]):
-                raise self._where.error(
-                    union,
-                    f"UNION of {len(schemas[0])} and {len(schema)} columns",
-                    "both queries must have equally many",
-                )
-        rows: list[list[Typed]] = []
-        for place in range(len(schemas[0])):
-            values = [typed(ColumnRef(s.names[place]), s.by_name()) for s in schemas]
-            kind = self._common(union, values, schemas[0].names[place])
-            rows.append(
-                [convert(v, kind, s.by_name()) for v, s in zip(values, schemas, strict=True)]
-            )
-        found = []
-        for number, branch in enumerate(branches):
-            names = schemas[number].names
-            pairs = [(n, column[number].expression) for n, column in zip(names, rows, strict=True)]
-            found.append(self._project(branch, pairs, union))
-        return tuple(found)
-
-    def _common(self, union: exp.Union, values: Sequence[Typed], name: str) -> DataType:
-        kind = values[0].type
-        for value in values[1:]:
-            try:
-                kind = common_type(kind, value.type)
-            except PlanError as error:
-                raise self._where.error(
-                    union, f"in the column {name!r} of UNION: {error}", error.hint
-                ) from None
-        return kind
+            node = self._results.cut(select, node, keys)
+            return self._results.project(node, pairs, select)
+        return self._results.cut(select, self._results.project(node, pairs, select), ())
 
 
 def _only(names: Sequence[str]) -> ColumnRef:
@@ -515,12 +347,6 @@ def _is_membership(node: exp.Expr) -> bool:
     return isinstance(inner, exp.In) and inner.args.get("query") is not None
 
 
-def _ordinal(node: exp.Expr) -> int | None:
-    if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit():
-        return int(str(node.this)[:9])
-    return None
-
-
 def _order_has_aggregate(select: exp.Select) -> bool:
     order = select.args.get("order")
     return order is not None and has_aggregate(order)
@@ -531,3 +357,13 @@ def _rewritten_key(
 ) -> SortKey:
     expression = grouped.rewrite(key.expression, select.args["order"], seen)
     return SortKey(expression, key.descending, key.nulls_first)
+
+
+def _key_of_output(
+    key: SortKey, places: Mapping[Expression, ColumnRef], select: exp.Select, where: QueryText
+) -> SortKey:
+    if key.expression not in places:
+        raise where.error(
+            select.args.get("order"), "after DISTINCT, ORDER BY takes columns of the result only"
+        )
+    return SortKey(places[key.expression], key.descending, key.nulls_first)
