@@ -127,18 +127,14 @@ class JobRules:
         return [self._status(job) for job in self.table.visible(party.name, party.card_digest)]
 
     def _status(self, job: JobRecord) -> JobStatus:
-        approvals = self.table.statements(job.job_id, APPROVAL)
-        challenges = self.table.messages(job.job_id, job.attempt, CHALLENGE)
-        grants = self.table.messages(job.job_id, job.attempt, GRANT)
+        names = self.table.names(job.job_id, job.attempt)
         attempt = self.table.find_attempt(job.job_id, job.attempt)
         phase = "done" if job.state.final else attempt.phase if attempt else "waiting"
         missing: set[str] = set()
         if job.state is JobState.PROPOSED:
-            missing = set(job.approvers) - approvals.keys()
-        elif phase == "challenge":
-            missing = set(job.owners) - challenges.keys()
-        elif phase == "grant":
-            missing = set(job.owners) - grants.keys()
+            missing = set(job.approvers) - set(names[APPROVAL])
+        elif phase in (CHALLENGE, GRANT):
+            missing = set(job.owners) - set(names[phase])
         return JobStatus(
             job_id=job.job_id,
             contract=job.contract,
@@ -147,10 +143,10 @@ class JobRules:
             state=job.state,
             attempt=job.attempt,
             phase=phase,
-            approvals=tuple(approvals),
-            rejections=tuple(self.table.statements(job.job_id, REJECTION)),
-            challenges=tuple(challenges),
-            grants=tuple(grants),
+            approvals=names[APPROVAL],
+            rejections=names[REJECTION],
+            challenges=names[CHALLENGE],
+            grants=names[GRANT],
             missing=tuple(sorted(missing)),
             progress=attempt.progress if attempt else "",
             error_code=job.error_code,

@@ -142,6 +142,18 @@ class JobTable:
             )
             self.touch(job.job_id)
 
+    def names(self, job_id: str, attempt: int) -> dict[str, tuple[str, ...]]:
+        """Who approved and rejected a job, and challenged and granted an attempt, by kind."""
+        rows = self._database.rows(
+            "SELECT kind, member AS name FROM statements WHERE job_id = ?1"
+            " UNION ALL SELECT kind, name FROM messages WHERE job_id = ?1 AND attempt = ?2"
+            " ORDER BY name",
+            job_id,
+            attempt,
+        )
+        kinds = (APPROVAL, REJECTION, CHALLENGE, GRANT)
+        return {k: tuple(row["name"] for row in rows if row["kind"] == k) for k in kinds}
+
     def touch(self, job_id: str) -> None:
         """Give a job a new event number."""
         with self._database.transaction():

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -26,6 +26,8 @@ from mc2.errors import CoordinatorError, FormatError
 from mc2.formats.limits import LIMITS
 
 _PART_SECONDS: Final = 30.0  # between two parts of a body
+_LARGE_BYTES: Final = 1 << 20
+_MOST_LARGE: Final = 2
 PART_BYTES: Final = 1 << 20  # of a body, handed on at once
 
 
@@ -49,6 +51,7 @@ class Context:
     parties: Buckets = field(init=False)
     enrolments: Buckets = field(init=False)
     waiting: Waiting = field(init=False)
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_LARGE))
 
     def __post_init__(self) -> None:
         self.addresses = Buckets(self.rates.address)
@@ -165,11 +168,14 @@ class SignedBody:
 
     async def __call__(
         self, request: Request, caller: Annotated[Authenticated, Depends(authenticated)]
-    ) -> Signed:
+    ) -> AsyncIterator[Signed]:
         """Read the body and compare its digest with the signed one. Raises: FormatError."""
         raw = await read_body(request, self._most)
         check_digest(caller.body, hashlib.sha256(raw).hexdigest())
-        return Signed(context_of(request).service.for_party(caller.party), raw)
+        context = context_of(request)
+        # Reading a large object takes many times its size in memory: only a few at once.
+        async with context.large if len(raw) > _LARGE_BYTES else nullcontext():
+            yield Signed(context.service.for_party(caller.party), raw)
 
 
 def check_digest(signed: Digest, found: str) -> None:
