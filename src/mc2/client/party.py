@@ -122,6 +122,20 @@ class Party:
         with self.ledger.open() as book:
             return book.entries
 
+    def close(self) -> None:
+        """Hang up on the coordinator, and overwrite the master secret."""
+        connection = vars(self).pop("coordinator", None)
+        vars(self).pop("desk", None)
+        if connection is not None and connection is not self._given:
+            connection.close()
+        self.identity.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"<Party {self.name} at {self.home.path}>"
 
