@@ -383,10 +383,11 @@ class Queries:
 
     def statement(self) -> str:
         """A whole query, perhaps with WITH."""
-        text = ""
-        if self.rng.random() < 0.25:
-            inner, columns = self.query()
-            name = self.fresh("w")
-            self.ctes.append(Relation(name, name, columns))
-            text = f"WITH {name} AS ({inner}) "
-        return text + self.query()[0]
+        if self.rng.random() < 0.7:
+            return self.query()[0]
+        inner, columns = self.query()
+        name = self.fresh("w")
+        self.ctes.append(Relation(name, name, columns))
+        text = self.query()[0]
+        # What WITH defines and nothing uses is refused if it alone reads a dataset.
+        return f"WITH {name} AS ({inner}) {text}" if f"{name} AS r" in text else text

@@ -40,6 +40,7 @@ class Draft:
         self._places = {source.dataset: place for place, source in enumerate(self._inputs)}
         self._builder = PlanBuilder(self._inputs)
         self._views: dict[str, int] = {}
+        self._named: set[str] = set()
         self._outputs: dict[str, PlanOutput] = {}
         self._title: str | None = None
         self._mode = "encrypted"
@@ -59,6 +60,7 @@ class Draft:
                 hint=suggestion(known, self._places) or "no member has uploaded any yet",
             )
         place = self._places[known]
+        self._named.add(known)
         return self._builder.add(Scan(place, self._inputs[place].schema.names))
 
     def query(self, text: str, given: Mapping[str, int], dialect: str) -> int:
@@ -107,7 +109,10 @@ class Draft:
         self._outputs[output.name] = output
 
     def finish(self) -> Plan:
-        """The plan. Raises: PlanError if the script made no job or released nothing."""
+        """The plan.
+
+        Raises: PlanError if the script made no job, released nothing, or read without need.
+        """
         if self._title is None:
             raise PlanError("the script makes no job", hint='start with job = mc2.Job("title")')
         if not self._outputs:
@@ -118,6 +123,13 @@ class Draft:
         cheapest = {name: table.cheapest for name, table in self._catalog.datasets.items()}
         nodes, outputs = self._builder.finish(tuple(self._outputs.values()))
         inputs, nodes, outputs = prune(self._inputs, nodes, outputs, cheapest)
+        # Owners compile the script again with the plan's own datasets and no others.
+        unused = self._named - {i.dataset for i in inputs}
+        if unused:
+            raise PlanError(
+                f"the script reads {min(unused)}, and no result needs it",
+                hint="leave it out, or release what is computed from it",
+            )
         return Plan(
             title=self._title,
             mode=self._mode,

@@ -15,7 +15,8 @@ from mc2.planner.script import compile_here
 from mc2.planner.tables import Table
 
 START = "import mc2\nfrom mc2 import xgboost\njob = mc2.Job('t')\n"
-VISITS_A = START + "v = job.table('clinic_a.visits')\nw = job.table('clinic_b.visits')\n"
+VISITS_A = START + "v = job.table('clinic_a.visits')\n"
+W = "w = job.table('clinic_b.visits')\n"
 END = "\njob.release('r', r, to='institute')\n"
 
 
@@ -59,16 +60,26 @@ def test_results_go_into_later_queries():
 
 
 def test_an_argument_comes_before_a_view_of_its_name():
-    plan = plan_of("job.view('t', v)\nr = job.sql('SELECT age FROM {t}', t=w)")
-    assert plan.inputs[0].dataset == "clinic_b.visits"
+    plan = plan_of(
+        W + "job.view('t', v)\nr = job.sql('SELECT age FROM {t}', t=w)\n"
+        "job.release('x', job.sql('SELECT site FROM t'), to='institute')"
+    )
+    scans = [n.operation for n in plan.nodes if isinstance(n.operation, Scan)]
+    read = {plan.inputs[s.input].dataset: s.columns for s in scans}
+    assert read == {"clinic_b.visits": ("age",), "clinic_a.visits": ("site",)}
 
 
 def test_only_what_is_needed_is_in_the_plan():
     plan = plan_of(
-        "unused = job.sql('SELECT glucose FROM {w}', w=w)\nr = job.sql('SELECT age FROM {v}', v=v)"
+        "unused = job.sql('SELECT glucose FROM {v}', v=v)\nr = job.sql('SELECT age FROM {v}', v=v)"
     )
-    assert [i.dataset for i in plan.inputs] == ["clinic_a.visits"]
     assert operation(plan, Scan).columns == ("age",)
+
+
+def test_a_dataset_that_no_result_needs_is_refused():
+    """Owners compile the script again with the datasets of the plan, and no others."""
+    with pytest.raises(PlanError, match=r"reads clinic_b\.visits, and no result needs it"):
+        plan_of(W + "r = v")
 
 
 def test_one_result_can_have_several_names_and_recipients():
@@ -97,7 +108,7 @@ def test_one_result_can_have_several_names_and_recipients():
         ("r = job.sql('WITH v AS (SELECT age FROM {v}) SELECT age FROM v', v=v)", "given to this"),
         ("r = job.view('Upper', v)", "a view's name is not a name"),
         ("r = job.view('x', 3)", "is a int, not a table"),
-        ("job.view('x', v)\nr = job.view('x', w)", "a view 'x' already"),
+        ("job.view('x', v)\nr = job.view('x', v)", "a view 'x' already"),
         ("r = 3", "a int cannot be released"),
         ("r = job.sql", "cannot be released"),
         ("r = v\njob.release('r', v, to='institute')", "'r' is released already"),
@@ -162,7 +173,7 @@ def test_representations_ask_nobody():
 
 # Models
 
-D = "d = xgboost.DMatrix(v, w, label='diabetic', features=['age', 'bmi'])\n"
+D = W + "d = xgboost.DMatrix(v, w, label='diabetic', features=['age', 'bmi'])\n"
 
 
 def test_a_matrix_takes_all_columns_but_those_that_are_named():
