@@ -7,7 +7,6 @@ a plan, XGBoost's own (`eta`, not `learning_rate`). Floats stand as text, see `m
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -103,12 +102,19 @@ class Parameter:
 Check = Callable[[Json], ParameterValue]
 
 
+def _plain_number(value: Json | float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise PlanError("is not a number")
+    return value
+
+
 def _number(low: float, high: float) -> Check:
     def check(value: Json) -> ParameterValue:
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise PlanError(f"is not a number from {low:g} to {high:g}")
-        number = parse_float(value) if isinstance(value, str) else float(value)
-        if not low <= number <= high or math.isnan(number):
+        try:
+            number = parse_float(value) if isinstance(value, str) else float(_plain_number(value))
+        except PlanError:
+            raise PlanError("is not a number in its one exact spelling") from None
+        if not low <= number <= high:  # nor is NaN
             raise PlanError(f"is not a number from {low:g} to {high:g}")
         return float_text(number)
 

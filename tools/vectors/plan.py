@@ -1,0 +1,293 @@
+"""Vectors of plans: one with every operation and kind of expression, and what must not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+from mc2.crypto.digest import digest
+from mc2.formats.canonical import decode, encode
+from mc2.formats.schema import Column, Schema, parse_type
+from mc2.plan.build import PlanBuilder
+from mc2.plan.expressions import Case, Cast, ColumnRef, InList, When, call, literal
+from mc2.plan.models import Evaluation, History, Matrix, Predict, Train
+from mc2.plan.parameters import parameters
+from mc2.plan.plan import Plan, PlanInput, PlanOutput
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    NamedExpression,
+    Project,
+    Scan,
+    Sort,
+    SortKey,
+    Union,
+)
+from mc2.plan.types import DATE, DOUBLE, INT64, STRING
+
+CaseOf = dict[str, str]
+Edit = Callable[[Any], None]
+_LIMIT = 1 << 24
+
+
+def cases() -> Iterator[CaseOf]:
+    """All cases, in a fixed order."""
+    raw = whole_plan().encode()
+    yield _case("whole", raw, "", "every operation and every kind of expression")
+    yield _case("small", small_plan().encode(), "", "one scan of one column")
+    for name, (edit, error, comment) in _EDITS.items():
+        value = decode(raw, _LIMIT, "a plan")
+        edit(value)
+        yield _case(name, encode(value), error, comment)
+    spelled = raw.replace(b'"count":2', b'"count":2.0')
+    yield _case("float", spelled, "FormatError", "a floating-point number")
+    spelled = raw.replace(b'{"contract"', b'{ "contract"')
+    yield _case("space", spelled, "FormatError", "a space that the canonical form does not have")
+
+
+def _case(name: str, raw: bytes, error: str, comment: str) -> CaseOf:
+    case = {"format": "plan", "name": name, "comment": comment, "text": raw.decode()}
+    return case | ({"expect": "reject", "error": error} if error else {"expect": "accept"})
+
+
+def _input(dataset: str, **columns: str) -> PlanInput:
+    return PlanInput(
+        dataset=dataset,
+        owner=dataset.partition(".")[0],
+        manifest=digest(dataset.encode()),
+        schema=Schema(tuple(Column(n, parse_type(t)) for n, t in columns.items())),
+        row_bound=1000,
+    )
+
+
+def _plan(inputs: tuple[PlanInput, ...], builder: PlanBuilder, outputs: list[PlanOutput]) -> Plan:
+    nodes, sorted_outputs = builder.finish(outputs)
+    return Plan(
+        title="Vector",
+        mode="encrypted",
+        contract=digest(b"contract"),
+        script_name="vector.py",
+        script="# what the plan was compiled from\n",
+        packages={"duckdb": "2.0.0"},
+        inputs=inputs,
+        nodes=nodes,
+        outputs=sorted_outputs,
+    )
+
+
+def _table(name: str, node: int, *recipients: str) -> PlanOutput:
+    return PlanOutput(name=name, node=node, kind="table", recipients=recipients or ("ada",))
+
+
+def small_plan() -> Plan:
+    """The least a plan can be."""
+    inputs = (_input("ada.visits", x="int64"),)
+    builder = PlanBuilder(inputs)
+    return _plan(inputs, builder, [_table("all", builder.add(Scan(0, ("x",))))])
+
+
+def whole_plan() -> Plan:
+    """Two owners' tables, joined, summed up and learned from."""
+    inputs = (
+        _input(
+            "ada.visits", id="int64", site="string", cost="decimal(9,2)", day="date", y="boolean"
+        ),
+        _input("bob.people", person="int64", age="double", city="string"),
+    )
+    add = (builder := PlanBuilder(inputs)).add
+    visits = add(Scan(0, ("id", "site", "cost", "day", "y")))
+    people = add(Scan(1, ("person", "age", "city")))
+    recent = add(Filter(visits, call("ge", ColumnRef("day"), _date("2024-01-31"))))
+    both = add(Join(recent, people, "inner", call("eq", ColumnRef("id"), ColumnRef("person"))))
+    old = Case(
+        (When(call("gt", ColumnRef("age"), literal(64.5, DOUBLE)), _text("old")),), _text("young")
+    )
+    known = InList(ColumnRef("city"), (literal("Ulm", STRING), literal(None, STRING)))
+    columns = (
+        NamedExpression("site", ColumnRef("site")),
+        NamedExpression("group", old),
+        NamedExpression("known", known),
+        NamedExpression("cost", Cast(ColumnRef("cost"), DOUBLE)),
+        NamedExpression("age", ColumnRef("age")),
+        NamedExpression("y", Cast(ColumnRef("y"), INT64, strict=False)),
+    )
+    flat = add(Project(both, columns))
+    dear = call("gt", ColumnRef("cost"), literal(0.1, DOUBLE))
+    summary = add(
+        Aggregate(
+            flat,
+            ("site", "group"),
+            (
+                AggregateColumn("n", "count_star", ()),
+                AggregateColumn("total", "sum", (ColumnRef("cost"),), where=dear),
+                AggregateColumn("ages", "count", (ColumnRef("age"),), distinct=True),
+            ),
+        )
+    )
+    top = add(Limit(add(Sort(summary, (SortKey(ColumnRef("n"), True, False),))), 2, 1))
+    twice = add(Distinct(add(Union((summary, top)))))
+    sure = add(Filter(flat, call("is_not_null", ColumnRef("y"))))
+    rows = add(Matrix((sure,), ("site", "cost", "age"), "y", None, ("site",), "-999.0"))
+    settings = parameters({"objective": "binary:logistic", "eta": 0.1, "max_depth": 3})
+    model = add(Train(rows, settings, 20, (Evaluation("train", rows),), 5))
+    said = add(Predict(model, rows, ("group",), "risk", "value", "best"))
+    return _plan(
+        inputs,
+        builder,
+        [
+            _table("groups", twice, "ada", "bob"),
+            _table("history", add(History(model))),
+            _table("risks", said),
+            PlanOutput(name="model", node=model, kind="model", recipients=("bob",)),
+        ],
+    )
+
+
+def _date(text: str) -> Any:
+    return literal(date.fromisoformat(text), DATE)
+
+
+def _text(text: str) -> Any:
+    return literal(text, STRING)
+
+
+def _node(plan: Any, op: str) -> Any:
+    return next(n for n in plan["nodes"] if n["op"] == op)
+
+
+def _set(path: str, value: Any, op: str = "") -> Edit:
+    """An edit that sets a field: `inputs.0.owner` of the plan, or of its first `op` node."""
+
+    def edit(plan: Any) -> None:
+        at = _node(plan, op) if op else plan
+        *way, last = path.split(".")
+        for step in way:
+            at = at[int(step) if step.isdigit() else step]
+        at[int(last) if last.isdigit() else last] = value
+
+    return edit
+
+
+def _drop(path: str, op: str = "") -> Edit:
+    def edit(plan: Any) -> None:
+        at = _node(plan, op) if op else plan
+        *way, last = path.split(".")
+        for step in way:
+            at = at[int(step) if step.isdigit() else step]
+        del at[int(last) if last.isdigit() else last]
+
+    return edit
+
+
+def _unused_node(plan: Any) -> None:
+    plan["nodes"].append(
+        {**plan["nodes"][0], "columns": ["id"], "schema": plan["nodes"][0]["schema"][:1]}
+    )
+
+
+def _unused_input(plan: Any) -> None:
+    plan["inputs"].append({**plan["inputs"][0], "dataset": "cy.more", "owner": "cy"})
+
+
+def _deep(plan: Any) -> None:
+    item: Any = {"kind": "column", "name": "y"}
+    for _ in range(60):
+        item = {"kind": "call", "function": "not", "arguments": [item]}
+    _node(plan, "filter")["predicate"] = item
+
+
+def _lied_schema(plan: Any) -> None:
+    _node(plan, "aggregate")["schema"][2]["nullable"] = True
+
+
+_CALL = {"kind": "call", "function": "is_null", "arguments": [{"kind": "column", "name": "id"}]}
+
+_EDITS: dict[str, tuple[Edit, str, str]] = {
+    "other_type": (_set("type", "mc2/plan/v2"), "FormatError", "another version"),
+    "unknown_field": (_set("note", "x"), "FormatError", "a field that is not known"),
+    "no_title": (_drop("title"), "FormatError", "a field is missing"),
+    "unknown_mode": (_set("mode", "plain"), "FormatError", "a mode that there is not"),
+    "inputs_unsorted": (
+        lambda plan: plan["inputs"].reverse(), "FormatError", "inputs out of order"),
+    "input_of_another": (_set("inputs.0.owner", "bob"), "FormatError", "ada.visits is not bob's"),
+    "input_twice": (
+        lambda plan: plan["inputs"].append(plan["inputs"][1]), "FormatError", "one input twice"),
+    "huge_bound": (_set("inputs.0.row_bound", 2**41), "FormatError", "a row bound out of range"),
+    "no_outputs": (_set("outputs", []), "FormatError", "a plan that releases nothing"),
+    "no_recipients": (_set("outputs.0.recipients", []), "FormatError", "an output for nobody"),
+    "recipients_unsorted": (
+        _set("outputs.0.recipients", ["bob", "ada"]), "FormatError", "recipients out of order"),
+    "unknown_operation": (_set("nodes.0.op", "explode"), "FormatError", "no such operation"),
+    "unknown_join": (_set("how", "outer", "join"), "FormatError", "no such kind of join"),
+    "node_field_missing": (
+        _drop("aggregates.0.where", "aggregate"), "FormatError", "a field is missing"),
+    "deep_expression": (_deep, "FormatError", "an expression that nests too deep"),
+    "empty_in": (_set("columns.2.expression.items", [], "project"), "FormatError", "IN of nothing"),
+    "in_of_a_column": (
+        _set("columns.2.expression.items.0", {"kind": "column", "name": "city"}, "project"),
+        "FormatError", "IN compares with literals only"),
+    "case_without_branch": (
+        _set("columns.1.expression.branches", [], "project"), "FormatError", "CASE of nothing"),
+    "negative_limit": (_set("count", -1, "limit"), "FormatError", "a negative number of rows"),
+    "forward_reference": (_set("source", 30, "filter"), "PlanError", "a node that comes later"),
+    "self_reference": (_set("source", 2, "filter"), "PlanError", "a node that reads itself"),
+    "unknown_input": (_set("input", 7, "scan"), "PlanError", "an input that is not there"),
+    "unknown_column": (_set("columns.0", "nobody", "scan"), "PlanError", "no such column"),
+    "column_twice": (_set("columns.1", "id", "scan"), "PlanError", "one column twice"),
+    "unknown_function": (
+        _set("predicate.function", "system", "filter"), "PlanError", "no such function"),
+    "wrong_arguments": (
+        _set("predicate.arguments.1", {"kind": "literal", "type": "int64", "value": "1"}, "filter"),
+        "PlanError", "a date compared with an integer"),
+    "predicate_not_boolean": (
+        _set("predicate", {"kind": "column", "name": "id"}, "filter"), "PlanError", "no predicate"),
+    "predicate_of_another": (
+        _set("predicate", {**_CALL, "arguments": [{"kind": "column", "name": "age"}]}, "filter"),
+        "PlanError", "a column of another relation"),
+    "literal_respelled": (
+        _set("predicate.arguments.1.value", "2024-1-31", "filter"), "PlanError", "another spelling"),
+    "literal_double_respelled": (
+        _set("columns.1.expression.branches.0.when.arguments.1.value", "64.50", "project"),
+        "PlanError", "not the shortest spelling of a double"),
+    "literal_of_another_type": (
+        _set("predicate.arguments.1.type", "timestamp", "filter"),
+        "PlanError", "a spelling of another type"),
+    "cast_not_allowed": (
+        _set("columns.3.expression.type", "date", "project"), "PlanError", "no such cast"),
+    "join_names_clash": (_set("right", 0, "join"), "PlanError", "one name on both sides"),
+    "cross_with_condition": (_set("how", "cross", "join"), "PlanError", "a cross join has none"),
+    "unknown_aggregate": (
+        _set("aggregates.1.function", "median", "aggregate"), "PlanError", "no such aggregate"),
+    "unknown_key": (_set("keys.0", "nobody", "aggregate"), "PlanError", "no such key"),
+    "lied_schema": (_lied_schema, "PlanError", "a schema that the node does not have"),
+    "schema_missing": (_set("nodes.0.schema", None), "PlanError", "a relation without its schema"),
+    "schema_of_a_model": (
+        _set("schema", [{"name": "x", "nullable": True, "type": "int8"}], "train"),
+        "PlanError", "a model has no schema"),
+    "union_of_different": (_set("sources.1", 0, "union"), "PlanError", "columns of other types"),
+    "matrix_as_model": (
+        _set("model", 11, "predict"), "PlanError", "a matrix where a model belongs"),
+    "unused_node": (_unused_node, "PlanError", "a node that no output needs"),
+    "unused_input": (_unused_input, "PlanError", "an input that no node reads"),
+    "output_not_there": (_set("outputs.0.node", 999), "PlanError", "an output of no node"),
+    "output_of_another_kind": (_set("outputs.0.kind", "model"), "PlanError", "a table as a model"),
+    "text_feature": (_set("categorical", [], "matrix"), "PlanError", "text that is no category"),
+    "label_is_a_feature": (_set("features.0", "y", "matrix"), "PlanError", "a column in two roles"),
+    "label_missing": (_set("label", None, "matrix"), "PlanError", "training without a label"),
+    "missing_respelled": (_set("missing", "-999", "matrix"), "PlanError", "another spelling"),
+    "unknown_parameter": (
+        _set("parameters.max_dept", 3, "train"), "PlanError", "a misspelt training parameter"),
+    "gpu": (_set("parameters.device", "cuda", "train"), "PlanError", "an enclave has no GPU"),
+    "parameter_alias": (
+        _set("parameters.learning_rate", "0.1", "train"), "PlanError", "an alias beside the name"),
+    "parameter_respelled": (
+        _set("parameters.eta", "0.10", "train"), "PlanError", "not the one spelling of a float"),
+    "stopping_without_evaluation": (
+        _set("evaluations", [], "train"), "PlanError", "early stopping that looks at nothing"),
+    "keep_unknown": (_set("keep", ["nobody"], "predict"), "PlanError", "no such column"),
+}  # fmt: skip
