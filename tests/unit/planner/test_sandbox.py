@@ -68,6 +68,8 @@ def value_of(expression, before=""):
         ("sorted([3, 1, 2])[:2]", [1, 2]),
         ("{'a': 1}.get('b', 4)", 4),
         ("sum(x * 2 for x in range(3))", 6),
+        ("sum([0.1] * 10)", 0.9999999999999999),  # the same in every version of Python
+        ("sum([[1], [2]], [])", [1, 2]),
         ("max(1, 2) if all([True]) else min([3])", 2),
     ],
 )
