@@ -214,7 +214,7 @@ def approve(
     desk.ledger.record(event, now)
     desk.home.approvals.put(job_id, signed)
     desk.coordinator.approve(job_id, signed)
-    return Verified(approval, approval.digest, signed)
+    return Approval.verify(signed, job.members.key_of)
 
 
 def _bundle_of(job: SignedJob) -> JobBundle:
