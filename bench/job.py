@@ -32,7 +32,9 @@ import mc2
 job = mc2.Job("Benchmark")
 report = job.sql('''
     SELECT site, count(*) AS n, avg(f0) AS f0, sum(f1) AS f1
-    FROM (SELECT site, f0, f1 FROM clinic_a.rows UNION ALL SELECT site, f0, f1 FROM clinic_b.rows) AS r
+    FROM (
+        SELECT site, f0, f1 FROM clinic_a.rows UNION ALL SELECT site, f0, f1 FROM clinic_b.rows
+    ) AS r
     GROUP BY site ORDER BY site
 ''')
 matrix = mc2.xgboost.DMatrix(
