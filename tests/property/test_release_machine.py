@@ -267,6 +267,34 @@ class ReleaseMachine(RuleBasedStateMachine):
         self.deliver(one, proved)
         return proved
 
+    @rule(target=proofs, one=held)
+    def attest_by_two_enclaves(self, one):
+        """Two enclaves answer one challenge, at two processes of the owner's."""
+        first = self.prove(one.job, one.attempt, one.challenge, "honest")
+        second = self.prove(one.job, one.attempt, one.challenge, "honest")
+        other = self.come_back_after_a_crash(one)
+        self.deliver(one, first)
+        self.deliver(other, second)
+        return second
+
+    @rule(target=held, job=jobs, attempt=st.sampled_from([1, 1, 2]))
+    def challenge_and_answer_later(self, job, attempt):
+        """A challenge whose answer is on its way when time has gone on."""
+        one = self.challenge(job, attempt)
+        proved = self.prove(job, attempt, one.challenge, "honest")
+        self.now += 60 * SECOND
+        again, third = self.challenge(job, attempt), self.challenge(job, attempt)
+        self.deliver(again, proved)
+        self.now += 61 * SECOND
+        self.deliver(one, proved)
+        return third
+
+    @rule(one=held, job=jobs, attempt=st.integers(1, 3), kind=st.sampled_from(sorted(ENCLAVES)))
+    def answer_badly_then_well(self, one, job, attempt, kind):
+        """The first answer uses the nonce up, whatever it was."""
+        self.deliver(one, self.prove(job, attempt, one.challenge, kind))
+        self.deliver(one, self.prove(one.job, one.attempt, one.challenge, "honest"))
+
     def prove(self, job, attempt, challenge, kind):
         pieces = replace(job.pieces, attempt=attempt)
         challenges = {
