@@ -250,7 +250,8 @@ _EDITS: dict[str, tuple[Edit, str, str]] = {
         _set("predicate", {**_CALL, "arguments": [{"kind": "column", "name": "age"}]}, "filter"),
         "PlanError", "a column of another relation"),
     "literal_respelled": (
-        _set("predicate.arguments.1.value", "2024-1-31", "filter"), "PlanError", "another spelling"),
+        _set("predicate.arguments.1.value", "2024-1-31", "filter"),
+        "PlanError", "another spelling"),
     "literal_double_respelled": (
         _set("columns.1.expression.branches.0.when.arguments.1.value", "64.50", "project"),
         "PlanError", "not the shortest spelling of a double"),

@@ -51,6 +51,8 @@ def parse_float(text: str) -> float:
 
 def literal_text(value: Value, kind: DataType) -> str:
     """The one spelling of a value of a type. Raises: PlanError if the type does not hold it."""
+    if isinstance(value, str) != (kind.name == "string"):
+        raise PlanError(f"a {type(value).__name__} is no value of type {kind}")
     text = _spell(value, kind)
     literal_value(text, kind)
     return text

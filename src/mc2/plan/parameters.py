@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mc2.errors import PlanError
-from mc2.formats.canonical import Json
+from mc2.formats.canonical import Json, encode
 from mc2.plan.literals import float_text, parse_float
 
 ParameterValue: TypeAlias = "bool | int | str | tuple[str, ...] | tuple[int, ...]"
@@ -255,6 +255,6 @@ def read_parameters(value: Json) -> tuple[Parameter, ...]:
     if not isinstance(value, Mapping):
         raise PlanError("the training parameters are not an object")
     found = parameters(dict(value))
-    if {p.name: p.json() for p in found} != dict(value):
+    if encode({p.name: p.json() for p in found}) != encode(value):  # in Python, 1 equals True
         raise PlanError("the training parameters are not in their one spelling")
     return found
