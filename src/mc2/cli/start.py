@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import subprocess
 import sys
@@ -73,6 +74,7 @@ def command(
     The coordinator is trusted by nobody: it stores sealed objects, passes messages and schedules.
     Hand out the file coordinator.json and the invitation token to the parties.
     """
+    check_server_installed()
     _check(tee, unsafe_simulation)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = folder.resolve()
@@ -88,6 +90,14 @@ def command(
         return
     _run_in_background(folder, arguments, console)
     _report(console, folder, tee)
+
+
+def check_server_installed() -> None:
+    """The base installation is for parties. Raises: UsageError without the extra."""
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")):
+        raise UsageError(
+            "the coordinator's packages are not installed", hint="pip install 'mc2[server]'"
+        )
 
 
 def _check(tee: str, unsafe_simulation: bool) -> None:

@@ -17,6 +17,7 @@ import click
 
 from mc2.cli.console import SIMULATION_BANNER, Console
 from mc2.cli.options import output
+from mc2.cli.start import check_server_installed
 from mc2.errors import ReceiptError, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def command(console: Console, keep: Path | None) -> None:
     A coordinator, two enclave worker processes and three parties on this machine, with the real
     protocol and simulated enclaves. At the end, three attacks by the coordinator.
     """
+    check_server_installed()
     console.banner(SIMULATION_BANNER)
     with _folder(keep) as folder:
         from mc2.cli.demo.stage import Stage
