@@ -1,7 +1,8 @@
 """Secure collaborative analytics and machine learning: joint SQL and XGBoost, nothing revealed.
 
-Scripts use `mc2.Job` and `mc2.xgboost`. Names are loaded when they are first used, so that
-`import mc2` costs nothing. Their types stand in `__init__.pyi`.
+Scripts use `mc2.Job` and `mc2.xgboost`; notebooks and programs of a party use `mc2.Party`. Names are
+loaded when they are first used, so that `import mc2` costs nothing. Their types stand in
+`__init__.pyi`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from importlib import import_module
 from mc2.version import VERSION
 
 __version__ = VERSION
-__all__ = ["Job", "Table", "__version__", "errors", "xgboost"]
+__all__ = ["Job", "Party", "Table", "__version__", "errors", "xgboost"]
 
-_HOMES = {"Job": "mc2.planner.job", "Table": "mc2.planner.tables"}
+_HOMES = {
+    "Job": "mc2.planner.job",
+    "Party": "mc2.client.party",
+    "Table": "mc2.planner.tables",
+}
 _MODULES = ("errors", "xgboost")
 
 

@@ -1,7 +1,8 @@
 from mc2 import errors as errors
 from mc2 import xgboost as xgboost
+from mc2.client.party import Party as Party
 from mc2.planner.job import Job as Job
 from mc2.planner.tables import Table as Table
 
 __version__: str
-__all__ = ["Job", "Table", "__version__", "errors", "xgboost"]
+__all__ = ["Job", "Party", "Table", "__version__", "errors", "xgboost"]
