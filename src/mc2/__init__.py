@@ -1,6 +1,6 @@
 """Secure collaborative analytics and machine learning: joint SQL and XGBoost, nothing revealed.
 
-Scripts use `mc2.Job` and `mc2.xgboost`; notebooks and programs of a party use `mc2.Party`. Names are
+Scripts use `mc2.Job` and `mc2.xgboost`; notebooks and programs of a party, `mc2.Party`. Names are
 loaded when they are first used, so that `import mc2` costs nothing. Their types stand in
 `__init__.pyi`.
 """
