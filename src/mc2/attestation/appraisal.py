@@ -41,21 +41,38 @@ def appraise(
     """
     section = policy.sections.get(claims.kind)
     failed: list[str] = []
-    if section is None:
-        failed.append(f"kind: the policy has no section for {claims.kind}")
     expected = report_data if section is None else section.binding(report_data)
     if not hmac.compare_digest(claims.report_data, expected):
         failed.append("binding: the evidence is for other keys, another attempt or other data")
+    refuse((*failed, *broken_rules(claims, policy, min_tier)))
+    return Appraised(claims, policy.digest, report_data)
+
+
+def broken_rules(
+    claims: VerifiedClaims, policy: AttestationPolicy, min_tier: Tier
+) -> tuple[str, ...]:
+    """Every rule but the binding that claims break: for people who look at evidence from afar.
+
+    Nothing may be released on this alone. Without the binding, the evidence may be anybody's.
+    """
+    section = policy.sections.get(claims.kind)
+    failed: list[str] = []
+    if section is None:
+        failed.append(f"kind: the policy has no section for {claims.kind}")
     if claims.debug:
         failed.append("debug: the enclave's host can look inside")
     if claims.tier < min_tier:
         failed.append(f"tier: {claims.tier.word} is below the contract's {min_tier.word}")
     if section is not None:
         failed.extend(section.check(claims))
+    return tuple(failed)
+
+
+def refuse(failed: tuple[str, ...]) -> None:
+    """Raise an AppraisalError if any rule failed."""
     if failed:
         raise AppraisalError(
             "the evidence is genuine, but not acceptable: " + "; ".join(failed),
-            failures=tuple(failed),
+            failures=failed,
             hint="run on an enclave that satisfies the policy, or agree on a new contract",
         )
-    return Appraised(claims, policy.digest, report_data)

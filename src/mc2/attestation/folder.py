@@ -15,7 +15,7 @@ from typing import Final
 
 from mc2.attestation.azure.folder import EVIDENCE_FILE, read_azure_case
 from mc2.attestation.claims import RawEvidence
-from mc2.attestation.dcap.folder import COLLATERAL_FILE, QUOTE_FILE
+from mc2.attestation.dcap.folder import QUOTE_FILE
 from mc2.attestation.dcap.folder import read_case as read_quote_case
 from mc2.attestation.nitro.folder import DOCUMENT_FILE, read_nitro_case
 from mc2.attestation.snp.folder import REPORT_FILE, read_snp_case
@@ -44,7 +44,7 @@ class CaseReader:
 
 READERS: Final = (
     CaseReader((REPORT_FILE,), read_snp_case),
-    CaseReader((QUOTE_FILE, COLLATERAL_FILE), read_quote_case),
+    CaseReader((QUOTE_FILE,), read_quote_case),
     CaseReader((DOCUMENT_FILE,), read_nitro_case),
     CaseReader((CASE_FILE,), read_token_case),
     CaseReader((EVIDENCE_FILE,), read_azure_case),

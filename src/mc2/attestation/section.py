@@ -44,7 +44,8 @@ class PolicySection(ABC):
     def describe(self) -> tuple[str, ...]:
         """The rules in plain words, a sentence each, for the people who sign them."""
 
-    def binding(self, report_data: bytes) -> bytes:
+    @classmethod
+    def binding(cls, report_data: bytes) -> bytes:
         """What evidence of this kind must carry if it has no room for all 64 bytes."""
         return report_data
 

@@ -6,10 +6,11 @@ their verifier is made where these records are. Simulated evidence is apart by d
 
 from __future__ import annotations
 
+from mc2.attestation.azure.verify import AzureSnpVerifier, AzureTdxVerifier
 from mc2.attestation.claims import Verifier
 from mc2.attestation.dcap.verify import SgxVerifier, TdxVerifier
 from mc2.attestation.nitro.verify import NitroVerifier
-from mc2.attestation.roots import INTEL_ROOTS
+from mc2.attestation.roots import AMD_ROOTS, INTEL_ROOTS
 from mc2.attestation.snp.verify import SnpVerifier
 from mc2.attestation.tokens.maa import MaaVerifier
 from mc2.attestation.tokens.verify import ConfidentialSpaceVerifier
@@ -21,6 +22,8 @@ def vendor_verifiers() -> tuple[Verifier, ...]:
         SgxVerifier(INTEL_ROOTS),
         SnpVerifier(),
         TdxVerifier(INTEL_ROOTS),
+        AzureSnpVerifier(AMD_ROOTS),
+        AzureTdxVerifier(INTEL_ROOTS),
         NitroVerifier(),
         ConfidentialSpaceVerifier(),
         MaaVerifier(),  # refuses, and says why

@@ -31,6 +31,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("Jobs", "Show jobs, and whom they wait for."),
     "download": ("Results", "Fetch results, verify their proof, open them."),
     "verify": ("Results", "Check the proof of a job, offline."),
+    "evidence": ("Attestation", "Verify attestation evidence in a folder, and say what it claims."),
+    "policy": ("Attestation", "Write, check, explain and compare attestation policies."),
+    "endorsements": ("Attestation", "Keep vendors' certificates and lists at home."),
     "start": ("Operate", "Start a coordinator and its enclave workers."),
     "stop": ("Operate", "Stop them."),
 }

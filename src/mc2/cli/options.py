@@ -14,7 +14,9 @@ from mc2.cli.console import Console
 from mc2.errors import UsageError
 
 if TYPE_CHECKING:  # a command loads the client only when it runs
+    from mc2.attestation.claims import Verifier
     from mc2.client.desk import Trust
+    from mc2.client.endorsements import EndorsementCache
     from mc2.client.party import Party
 
 JOB_ID_BYTES: Final = 16
@@ -93,19 +95,39 @@ def open_party(home_folder: Path | None, *, unsafe_simulation: bool = False) -> 
     return Party.open(
         find_home(home_folder, os.environ),
         ask_passphrase=passphrase_prompt,
-        trust=trust_of(unsafe_simulation=unsafe_simulation),
+        trust=trust_of(unsafe_simulation=unsafe_simulation, home_folder=home_folder),
     )
 
 
-def trust_of(*, unsafe_simulation: bool) -> Trust:
-    """Which evidence a command believes."""
+def trust_of(*, unsafe_simulation: bool, home_folder: Path | None = None) -> Trust:
+    """Which evidence a command believes: hardware always, simulations only by flag."""
     from mc2.client.desk import Trust
 
+    vendors = functools.partial(vendors_with_cache, home_folder)
     if not unsafe_simulation:
-        return Trust()
+        return Trust(vendors=vendors)
     from mc2.attestation.simulated.verifier import SimulatedVerifier
 
-    return Trust(simulation=SimulatedVerifier)
+    return Trust(vendors=vendors, simulation=SimulatedVerifier)
+
+
+def vendors_with_cache(home_folder: Path | None) -> tuple[Verifier, ...]:
+    """Verifiers of all vendors' evidence, with the endorsement cache of a home behind them."""
+    from mc2.attestation.vendors import vendor_verifiers
+    from mc2.client.endorsements_complete import CompletingVerifier
+
+    cache = endorsement_cache(home_folder)
+    return tuple(CompletingVerifier(verifier, cache) for verifier in vendor_verifiers())
+
+
+def endorsement_cache(home_folder: Path | None) -> EndorsementCache:
+    """The endorsement cache of a home; there need not be a party in it, nor a home at all."""
+    import os
+
+    from mc2.client.endorsements import FOLDER, EndorsementCache
+    from mc2.client.home import find_home
+
+    return EndorsementCache(find_home(home_folder, os.environ) / FOLDER)
 
 
 def full_job_id(party: Party, prefix: str) -> str:

@@ -52,7 +52,9 @@ def _verify(
 
     if contract is not None:
         name = parse_digest(contract, "--contract")
-        return verify_file(raw, name, trust_of(unsafe_simulation=unsafe_simulation))
+        return verify_file(
+            raw, name, trust_of(unsafe_simulation=unsafe_simulation, home_folder=home)
+        )
     if not (find_home(home, os.environ) / "identity.json").exists():
         raise UsageError(
             "a proof is checked against a contract, and no party is here that signed one",

@@ -7,13 +7,13 @@ Spec: docs/spec/contract.md, section "The file that people write".
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from mc2.attestation.policy import AttestationPolicy
+from mc2.client.toml_source import TomlSource, plain
 from mc2.errors import FormatError, Mc2Error
 from mc2.formats.canonical import Json, encode
 from mc2.formats.card import verify_card
@@ -37,11 +37,6 @@ _REQUIRED: Final = (
 )
 _OPTIONAL: Final = ("supersedes",)
 _AS_WRITTEN: Final = ("name", "epoch", "min_tier", "approvers", "max_attempts", "attestation")
-_HEADER: Final = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
-_KEY: Final = re.compile(r"\s*([^#=]+?)\s*=")
-_QUOTED: Final = re.compile(r"'([^']+)'")
-
-Path = tuple[str, ...]
 
 
 def read_contract_toml(
@@ -54,16 +49,16 @@ def read_contract_toml(
 
     Raises: FormatError that names the line and the field; what `read_card` raises.
     """
-    source = _Source(text, file)
+    source = TomlSource(text, file)
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{file} is not TOML: {error}") from None
     _check_fields(table, source)
-    value: dict[str, Json] = {n: _plain(table[n], (n,), source) for n in _AS_WRITTEN}
+    value: dict[str, Json] = {n: plain(table[n], (n,), source) for n in _AS_WRITTEN}
     value |= {
         "type": TYPE,
-        "supersedes": _plain(table.get("supersedes", ""), ("supersedes",), source) or None,
+        "supersedes": plain(table.get("supersedes", ""), ("supersedes",), source) or None,
         "not_after": _time(table["not_after"], source),
         "members": [_member(n, m, source, read_card) for n, m in _members(table, source)],
     }
@@ -75,48 +70,7 @@ def read_contract_toml(
     return contract
 
 
-class _Source:
-    """Where things stand in the text. tomllib does not say, so lines are looked up again."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self._file = file
-        self._lines: dict[Path, int] = {}
-        section: Path = ()
-        for number, line in enumerate(text.splitlines(), start=1):
-            if header := _HEADER.match(line):
-                section = _split(header[1])
-                self._lines.setdefault(section, number)
-            elif key := _KEY.match(line):
-                self._lines.setdefault((*section, *_split(key[1])), number)
-
-    def error(self, message: str, path: Path, hint: str = "") -> FormatError:
-        """An error at a place, or at the section that it should stand in."""
-        while path and path not in self._lines:
-            path = path[:-1]
-        where = f", line {self._lines[path]}" if path else ""
-        return FormatError(f"{self._file}{where}: {message}", hint=hint)
-
-    def guess(self, message: str) -> Path:
-        """The place that a message is about, by the names that it quotes."""
-        quoted = set(_QUOTED.findall(message))
-        found = [path for path in self._lines if path and path[-1] in quoted]
-        return max(found, key=lambda path: len(quoted & set(path)), default=())
-
-
-def _split(dotted: str) -> Path:
-    """The parts of a TOML key, `attestation."sev-snp"`; nothing if it is none."""
-    try:
-        value: Any = tomllib.loads(f"{dotted} = 0")
-    except tomllib.TOMLDecodeError:
-        return ()
-    parts = []
-    while isinstance(value, dict):
-        ((part, value),) = value.items()
-        parts.append(part)
-    return tuple(parts)
-
-
-def _check_fields(table: Mapping[str, Any], source: _Source) -> None:
+def _check_fields(table: Mapping[str, Any], source: TomlSource) -> None:
     if table.get("api_version", API_VERSION) != API_VERSION:
         raise source.error(
             f"api_version is not {API_VERSION!r}",
@@ -137,7 +91,7 @@ def _check_fields(table: Mapping[str, Any], source: _Source) -> None:
         )
 
 
-def _time(value: object, source: _Source) -> str:
+def _time(value: object, source: TomlSource) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None or value.microsecond:
         raise source.error(
             "'not_after' is not a moment in whole seconds with its offset",
@@ -147,7 +101,7 @@ def _time(value: object, source: _Source) -> str:
     return to_time(value)
 
 
-def _members(table: Mapping[str, Any], source: _Source) -> Iterator[tuple[str, Any]]:
+def _members(table: Mapping[str, Any], source: TomlSource) -> Iterator[tuple[str, Any]]:
     members = table["members"]
     if not isinstance(members, dict) or not members:
         raise source.error(
@@ -158,7 +112,9 @@ def _members(table: Mapping[str, Any], source: _Source) -> Iterator[tuple[str, A
     yield from sorted(members.items())
 
 
-def _member(name: str, value: object, source: _Source, read_card: Callable[[str], bytes]) -> Json:
+def _member(
+    name: str, value: object, source: TomlSource, read_card: Callable[[str], bytes]
+) -> Json:
     path = ("members", name)
     if not isinstance(value, dict) or value.keys() != {"card", "roles"}:
         raise source.error(
@@ -186,22 +142,3 @@ def _member(name: str, value: object, source: _Source, read_card: Callable[[str]
         )
     # Sets have one order in what is signed; people may write them in any.
     return {"card": card.json(), "roles": sorted(roles)}
-
-
-def _plain(value: object, path: Path, source: _Source) -> Json:
-    """A TOML value as canonical JSON has it; lists of texts are sets, so they are put in order."""
-    if isinstance(value, dict):
-        return {name: _plain(item, (*path, name), source) for name, item in value.items()}
-    if isinstance(value, list):
-        items = [_plain(item, path, source) for item in value]
-        texts = [item for item in items if isinstance(item, str)]
-        return sorted(texts) if len(texts) == len(items) else items
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return to_time(value)
-    if isinstance(value, bool | int | str):
-        return value
-    raise source.error(
-        f"{path[-1]!r} is a {type(value).__name__}, which no contract can hold",
-        path,
-        hint="use whole numbers, texts, true, false, lists and sections",
-    )

@@ -27,22 +27,28 @@ class Trust:
 
     `simulation` makes a verifier of simulated evidence for a root. It is there only if a person
     asked for it by flag, and even then it is used only under a contract whose signed minimum tier
-    says `simulated`, for the root that this contract names.
+    says `simulated`, for the root that this contract names. `vendors` makes more verifiers of
+    hardware; it is called only where a policy names a kind that is not simulated.
     """
 
     hardware: tuple[Verifier, ...] = ()
+    vendors: Callable[[], tuple[Verifier, ...]] | None = None
     simulation: Callable[[Digest], Verifier] | None = None
 
     def verifiers_for(self, contract: Contract) -> Verifiers:
         """The verifiers to use under a contract. Raises: FormatError for an unreadable policy."""
-        section = AttestationPolicy.read(contract.attestation).sections.get(SimulatedSection.KIND)
+        sections = AttestationPolicy.read(contract.attestation).sections
+        hardware = self.hardware
+        if self.vendors is not None and sections.keys() - {SimulatedSection.KIND}:
+            hardware = (*hardware, *self.vendors())
+        section = sections.get(SimulatedSection.KIND)
         if (
             self.simulation is None
             or contract.min_tier != SIMULATED_TIER
             or not isinstance(section, SimulatedSection)
         ):
-            return Verifiers(*self.hardware)
-        return Verifiers(*self.hardware, self.simulation(section.root))
+            return Verifiers(*hardware)
+        return Verifiers(*hardware, self.simulation(section.root))
 
     def check_wanted(self, contract: Contract) -> None:
         """Refuse to take part in a simulation that nobody here asked for. Raises: UsageError."""

@@ -14,6 +14,7 @@
     grants/            grants as they were recorded, to be sent again if one was lost
     proofs/            proofs of finished jobs, by job id
     outbox/            sealed tables on their way               (mc2.client.outbox)
+    endorsements/      vendors' certificates, lists, statements (mc2.client.endorsements)
 """
 
 from __future__ import annotations

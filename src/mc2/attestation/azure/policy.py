@@ -98,7 +98,8 @@ class AzureSnpSection(PolicySection):
         """The rules in plain words."""
         return (_PARAVISOR, *self.hardware.describe(), *self.machine.describe())
 
-    def binding(self, report_data: bytes) -> bytes:
+    @classmethod
+    def binding(cls, report_data: bytes) -> bytes:
         """TPMs have room for a hash: SHA-256 of the 64 bytes."""
         return hashlib.sha256(report_data).digest()
 
@@ -153,7 +154,8 @@ class AzureTdxSection(PolicySection):
         )
         return (_PARAVISOR, *waived, *self.hardware.describe(), *self.machine.describe())
 
-    def binding(self, report_data: bytes) -> bytes:
+    @classmethod
+    def binding(cls, report_data: bytes) -> bytes:
         """TPMs have room for a hash: SHA-256 of the 64 bytes."""
         return hashlib.sha256(report_data).digest()
 

@@ -1,7 +1,8 @@
 """Reads a quote and its collateral from files: `quote.bin` and `collateral.json`.
 
 `collateral.json` has the fields that quote verification libraries pass around: PEM chains and
-JSON bodies as text, lists and signatures in hex. Here they become the endorsements by name.
+JSON bodies as text, lists and signatures in hex. Here they become the endorsements by name. A
+quote may come without it: the collateral may be in a cache.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ _LARGEST: Final = 4 * 1024 * 1024
 
 def read_case(files: Mapping[str, bytes]) -> RawEvidence:
     """Evidence from a folder's files by name. Nothing is verified. Raises: EvidenceError."""
-    missing = [name for name in (QUOTE_FILE, COLLATERAL_FILE) if name not in files]
-    if missing:
-        raise EvidenceError(f"the folder has no {' and no '.join(missing)}")
+    if QUOTE_FILE not in files:
+        raise EvidenceError(f"the folder has no {QUOTE_FILE}")
     quote = parse_quote(files[QUOTE_FILE])
     kind = SGX_KIND if quote.tee == "SGX" else TDX_KIND
-    return RawEvidence(kind, files[QUOTE_FILE], read_collateral(files[COLLATERAL_FILE]))
+    raw = files.get(COLLATERAL_FILE)
+    collateral = {} if raw is None else read_collateral(raw)
+    return RawEvidence(kind, files[QUOTE_FILE], collateral)
 
 
 def read_collateral(raw: bytes) -> dict[str, bytes]:

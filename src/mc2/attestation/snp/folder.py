@@ -2,7 +2,8 @@
 
 The certificate of the key is `vcek`, `vlek` or `ek` (`.der` or `.pem`). Authorities are `ask`,
 `asvk` and `ark`, or stand in any other `.pem` file; from there the issuer is taken by its name.
-`crl.der` is optional. Nothing is verified here.
+`crl.der` is optional. What is missing stays missing: it may be in a cache. Nothing is verified
+here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from mc2.attestation.snp import KIND
 from mc2.attestation.snp.endorsements import AUTHORITIES
 from mc2.attestation.snp.report import parse_report
 from mc2.attestation.x509 import parse_certificate
-from mc2.errors import EvidenceError
 
 REPORT_FILE: Final = "report.bin"
 _BUNDLE: Final = 16  # certificates in one file, at most
@@ -27,13 +27,14 @@ def read_snp_case(files: Mapping[str, bytes]) -> RawEvidence:
     signing_key = parse_report(files[REPORT_FILE]).signing_key
     key, authority = signing_key.lower(), AUTHORITIES[signing_key]
     leaf = _named(files, key) or _named(files, "ek")
-    if leaf is None:
-        raise EvidenceError(f"the folder has no {key}.der, {key}.pem or ek.der")
-    found = {key: leaf}
-    found[authority] = _named(files, authority) or _issuer(files, leaf)
-    found["ark"] = _named(files, "ark") or _issuer(files, found[authority])
-    if "crl.der" in files:
-        found["crl"] = files["crl.der"]
+    middle = _named(files, authority) or _issuer(files, leaf)
+    parts = {
+        key: leaf,
+        authority: middle,
+        "ark": _named(files, "ark") or _issuer(files, middle),
+        "crl": files.get("crl.der"),
+    }
+    found = {name: part for name, part in parts.items() if part is not None}
     return RawEvidence(KIND, files[REPORT_FILE], found)
 
 
@@ -43,15 +44,14 @@ def _named(files: Mapping[str, bytes], name: str) -> bytes | None:
     return files.get(f"{name}.der")
 
 
-def _issuer(files: Mapping[str, bytes], certificate: bytes) -> bytes:
+def _issuer(files: Mapping[str, bytes], certificate: bytes | None) -> bytes | None:
+    if certificate is None:
+        return None
     wanted = parse_certificate(certificate, "a certificate of the folder").issuer
     for candidate in _bundled(files):
         if parse_certificate(candidate, "a certificate of a bundle").subject == wanted:
             return candidate
-    raise EvidenceError(
-        "the folder has no certificate of the authority that issued another in it",
-        hint="put AMD's chain there as ask.der (or asvk.der) and ark.der, or as one PEM file",
-    )
+    return None
 
 
 def _bundled(files: Mapping[str, bytes]) -> Iterable[bytes]:

@@ -80,7 +80,8 @@ class ConfidentialSpaceSection(PolicySection):
             "platforms": self.platforms.json(),
         }
 
-    def binding(self, report_data: bytes) -> bytes:
+    @classmethod
+    def binding(cls, report_data: bytes) -> bytes:
         """The SHA-256 of the report data: a nonce has room for 74 characters at most."""
         return hashlib.sha256(report_data).digest()
 

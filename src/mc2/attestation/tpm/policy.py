@@ -103,6 +103,7 @@ class TpmSection(PolicySection):
             *(f"Denied machine: {platform}" for platform in self.denied_platforms),
         )
 
-    def binding(self, report_data: bytes) -> bytes:
+    @classmethod
+    def binding(cls, report_data: bytes) -> bytes:
         """TPMs have room for a hash: SHA-256 of the 64 bytes."""
         return hashlib.sha256(report_data).digest()

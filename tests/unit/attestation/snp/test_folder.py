@@ -40,9 +40,14 @@ def test_authorities_from_a_bundle(bundle: str) -> None:
     assert read_snp_case(files) == vcek
 
 
-def test_missing_certificates_are_named() -> None:
-    raw = Amd().evidence()
-    with pytest.raises(EvidenceError, match=r"no vcek\.der, vcek\.pem or ek\.der"):
-        read_snp_case({"report.bin": raw.evidence})
-    with pytest.raises(EvidenceError, match="no certificate of the authority"):
-        read_snp_case({"report.bin": raw.evidence, "ek.der": raw.endorsements["vcek"]})
+def test_missing_certificates_are_named_by_verification() -> None:
+    raw, verifier = Amd().evidence(), SnpVerifier(roots=Amd().pins())
+    for files, missing in (
+        ({}, "without ark, ask, vcek"),
+        ({"ek.der": raw.endorsements["vcek"]}, "without ark, ask"),
+        ({"ark.der": raw.endorsements["ark"]}, "without ask, vcek"),
+    ):
+        found = read_snp_case({"report.bin": raw.evidence, **files})
+        assert found.endorsements.items() <= raw.endorsements.items()
+        with pytest.raises(EvidenceError, match=missing):
+            verifier.verify(found, at=NOW)
