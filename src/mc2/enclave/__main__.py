@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final
 
 from mc2.attestation.claims import Collector
+from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_DEVICE, TpmSource
 from mc2.enclave.code_identity import code_identity
 from mc2.enclave.hardening import keep_outputs
 from mc2.enclave.known_packages import import_only_known_packages
@@ -24,6 +25,9 @@ from mc2.formats.address import parse_address
 from mc2.version import VERSION
 
 _INTERRUPTED: Final = 130
+_SIMULATION_HINT: Final = (
+    "for a demonstration that protects nothing: --tee simulated --unsafe-simulation"
+)
 
 Log = Callable[[str], None]
 
@@ -77,10 +81,36 @@ def _collector(
             "flags of the simulation, and no --tee simulated",
             hint="say --tee simulated too, or leave the flags out",
         )
-    raise AttestationError(
-        "this machine has no TEE that this version of mc2 can use",
-        hint="for a demonstration that protects nothing: --tee simulated --unsafe-simulation",
-    )
+    return _hardware(asked), ()
+
+
+def _hardware(asked: argparse.Namespace) -> Collector:
+    from mc2.attestation.collect.apart import CollectorApart
+    from mc2.attestation.collect.choose import choose
+
+    try:
+        collector = choose(asked.tee, tpm=_tpm(asked))
+    except AttestationError as error:
+        if asked.tee != AUTO:
+            raise
+        raise AttestationError(str(error), hint=f"{error.hint}; {_SIMULATION_HINT}") from None
+    # A confined process can open no device. The child that can is a fork, so it comes before the
+    # engines and their threads.
+    return collector if asked.unsafe_unconfined else CollectorApart.start(collector)
+
+
+def _tpm(asked: argparse.Namespace) -> TpmSource | None:
+    if asked.tee != TPM:
+        if asked.tpm or asked.tpm_chain:
+            raise UsageError("--tpm and --tpm-chain are for --tee tpm", hint="leave them out")
+        return None
+    if asked.tpm_chain is None:
+        return None
+    try:
+        chain = asked.tpm_chain.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{asked.tpm_chain} cannot be read: {error.strerror}") from None
+    return TpmSource(asked.tpm or TPM_DEVICE, chain)
 
 
 def _simulated(
@@ -131,9 +161,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--tee",
-        choices=("auto", "simulated"),
-        default="auto",
-        help="which hardware proves the code",
+        choices=(*TEES, "simulated"),
+        default=AUTO,
+        help="which hardware proves the code (default: the strongest that keeps the host out)",
+    )
+    parser.add_argument(
+        "--tpm",
+        type=Path,
+        metavar="PATH",
+        help=f"with --tee tpm: the device, or a software TPM's socket (default: {TPM_DEVICE})",
+    )
+    parser.add_argument(
+        "--tpm-chain",
+        type=Path,
+        metavar="FILE",
+        help="with --tee tpm: PEM of the authorities above its endorsement certificate, root last",
     )
     parser.add_argument(
         "--memory-bytes",

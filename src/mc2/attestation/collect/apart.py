@@ -1,0 +1,166 @@
+"""Evidence for a process that has given up its privileges, by a child that has kept them.
+
+A worker gives up its files before it serves anybody, and yet collects evidence for each job. So it
+starts this child first: a fork, made while the process has one thread, no engine and no secret.
+All that ever passes between the two is 64 bytes one way, evidence or an error the other way; the
+child reads nothing that a stranger wrote, and ends when the worker does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NoReturn, Self
+
+from mc2.attestation.cbor import Cbor, decode_cbor, encode_cbor
+from mc2.attestation.claims import Collector, RawEvidence
+from mc2.attestation.collect.machine import REPORT_DATA_BYTES, check_report_data
+from mc2.confine import keep_to_itself
+from mc2.errors import AttestationError, EvidenceError, Mc2Error
+
+ANSWER_BYTES: Final = 1024 * 1024  # what evidence may have in all
+TIMEOUT_SECONDS: Final = 100.0  # SNP firmware may put a guest off for a minute
+
+_LENGTH_BYTES: Final = 4
+_GONE: Final = "start the worker again; the kernel's log may say why its evidence process ended"
+_FIRST_INHERITED: Final = 3
+
+
+class CollectorApart:
+    """A collector that works in a process of its own. Only `start` makes one."""
+
+    def __init__(self, kind: Collector, connection: socket.socket, process_id: int) -> None:
+        self.kind = kind.kind
+        self.tier = kind.tier
+        self.process_id = process_id
+        self._connection = connection
+        self._broken = False
+
+    @classmethod
+    def start(cls, collector: Collector) -> Self:
+        """Fork the child that collects. Raises: AttestationError if threads run already."""
+        # A fork copies one thread, and the locks that the others hold for ever.
+        if _threads() != 1:
+            raise AttestationError("the evidence process must be started before any thread")
+        ours, theirs = socket.socketpair()
+        process_id = os.fork()
+        if process_id == 0:
+            _be_the_child(collector, theirs)
+        theirs.close()
+        ours.settimeout(TIMEOUT_SECONDS)
+        return cls(collector, ours, process_id)
+
+    def available(self) -> bool:
+        """Whether the child still answers, as far as we know."""
+        return not self._broken
+
+    def collect(self, report_data: bytes) -> RawEvidence:
+        """Evidence over 64 bytes. Raises: AttestationError."""
+        check_report_data(report_data)
+        if self._broken:
+            raise AttestationError("the evidence process is gone", hint=_GONE)
+        try:
+            self._connection.sendall(report_data)
+            raw = self._receive()
+        except OSError as error:
+            self._give_up()
+            what = "is gone" if not isinstance(error, TimeoutError) else "does not answer"
+            raise AttestationError(f"the evidence process {what}", hint=_GONE) from None
+        return _read_answer(raw, self.kind)
+
+    def close(self) -> None:
+        """Let the child end, and wait for it."""
+        self._give_up()
+        os.waitpid(self.process_id, 0)
+
+    def _receive(self) -> bytes:
+        size = int.from_bytes(_take(self._connection, _LENGTH_BYTES), "big")
+        if size > ANSWER_BYTES:
+            self._give_up()
+            raise AttestationError(f"the evidence has more than {ANSWER_BYTES} bytes")
+        return _take(self._connection, size)
+
+    def _give_up(self) -> None:
+        # After half an answer, the next question would get the other half.
+        self._broken = True
+        self._connection.close()
+
+
+def _threads() -> int:
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError:
+        raise AttestationError("the threads of this process cannot be counted") from None
+
+
+def _take(connection: socket.socket, size: int) -> bytes:
+    found = bytearray()
+    while len(found) < size:
+        part = connection.recv(size - len(found))
+        if not part:
+            raise ConnectionResetError
+        found += part
+    return bytes(found)
+
+
+def _be_the_child(collector: Collector, connection: socket.socket) -> NoReturn:
+    """Serve until the worker is gone. Never returns into the worker's code."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an end comes from the worker's end
+        # The worker's connection to its host must not stay open in here, nor its log.
+        kept = connection.fileno()
+        os.closerange(_FIRST_INHERITED, kept)
+        os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+        keep_to_itself()
+        _serve(connection, collector.collect)
+    finally:
+        os._exit(0)
+
+
+def _serve(connection: socket.socket, collect: Callable[[bytes], RawEvidence]) -> None:
+    while True:
+        answer = _answer(collect, _take(connection, REPORT_DATA_BYTES))
+        if len(answer) > ANSWER_BYTES:
+            answer = _refusal(f"the evidence has more than {ANSWER_BYTES} bytes", "")
+        connection.sendall(len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
+
+
+def _answer(collect: Callable[[bytes], RawEvidence], report_data: bytes) -> bytes:
+    try:
+        raw = collect(report_data)
+    except Mc2Error as error:
+        return _refusal(str(error), error.hint)
+    except Exception as error:  # noqa: BLE001  a defect of ours: the next job may fare better
+        return _refusal(f"collecting evidence failed with {type(error).__name__}", "")
+    named: dict[int | str, Cbor] = {**raw.endorsements}
+    return encode_cbor({"kind": raw.kind, "evidence": raw.evidence, "endorsements": named})
+
+
+def _refusal(message: str, hint: str) -> bytes:
+    return encode_cbor({"error": message, "hint": hint})
+
+
+def _read_answer(raw: bytes, kind: str) -> RawEvidence:
+    try:
+        answer = decode_cbor(raw, "the answer of the evidence process")
+    except EvidenceError:
+        answer = None
+    match answer:
+        case {"kind": found, "evidence": bytes() as evidence, "endorsements": dict() as named} if (
+            found == kind
+        ):
+            return RawEvidence(kind, evidence, _endorsements(named))
+        case {"error": str() as message, "hint": str() as hint}:
+            raise AttestationError(message, hint=hint)
+        case _:
+            raise AttestationError("the evidence process answered with something else", hint=_GONE)
+
+
+def _endorsements(named: Mapping[int | str, Cbor]) -> dict[str, bytes]:
+    found = {n: raw for n, raw in named.items() if isinstance(n, str) and isinstance(raw, bytes)}
+    if len(found) != len(named):
+        raise AttestationError("the evidence process answered with something else", hint=_GONE)
+    return found
