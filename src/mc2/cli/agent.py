@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mc2.cli.console import Console
+from mc2.cli.console import Console, one_line
 from mc2.cli.options import home as home_option
 from mc2.cli.options import open_party, output, simulation
 
@@ -47,6 +47,6 @@ def _tell(console: Console, news: AgentNews) -> None:
     if news.error is not None:
         console.step(f"job {news.job_id[:8] or '-'}: {news.error}")
         if news.error.hint:
-            console.note(f"           next: {news.error.hint}")
+            console.note(f"           next: {one_line(news.error.hint)}")
     elif news.answer is not None:
         console.step(f"job {news.job_id[:8]}: {news.answer.value}")

@@ -2,6 +2,10 @@
 
 With `--json` standard output holds exactly one JSON value, and an error is a JSON object on
 standard error. Progress is drawn only on a terminal; elsewhere each step is one plain line.
+
+Much of what is shown was written by other members or by the coordinator: notes, scripts, reasons,
+statuses. Nothing of it may move the cursor, hide text or reverse it: a person who reads a review
+must see what is there. So all output passes through `shown`, and no command writes by itself.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from mc2.errors import AppraisalError, Mc2Error
 
@@ -34,29 +38,26 @@ class Console:
     def data(self, value: object, text: str | None = None) -> None:
         """Print the command's result: JSON with `--json`, else the text for people."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+            _write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
         elif text is not None:
-            sys.stdout.write(text.rstrip("\n") + "\n")
+            _write(sys.stdout, text.rstrip("\n") + "\n")
         else:
-            sys.stdout.write(_plain(value))
-        sys.stdout.flush()
+            _write(sys.stdout, _plain(value))
 
     def note(self, text: str) -> None:
         """One line for the person at the terminal."""
         if not self.quiet:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            _write(sys.stderr, text + "\n")
 
     def step(self, text: str) -> None:
         """A line of progress, with the seconds since the command began."""
         if not self.quiet:
-            self.note(f"[{time.monotonic() - self.started:6.1f} s] {text}")
+            self.note(f"[{time.monotonic() - self.started:6.1f} s] {one_line(text)}")
 
     def banner(self, text: str) -> None:
         """A warning that `--quiet` does not silence."""
         line = "!" * min(len(text) + 4, 100)
-        sys.stderr.write(f"{line}\n! {text}\n{line}\n")
-        sys.stderr.flush()
+        _write(sys.stderr, f"{line}\n! {text}\n{line}\n")
 
     def error(self, error: Mc2Error) -> None:
         """What happened, why, and what to do next."""
@@ -69,19 +70,43 @@ class Console:
             }
             if isinstance(error, AppraisalError):
                 body["failures"] = list(error.failures)
-            sys.stderr.write(json.dumps({"error": body}, ensure_ascii=False) + "\n")
+            _write(sys.stderr, json.dumps({"error": body}, ensure_ascii=False) + "\n")
             return
-        sys.stderr.write(f"error ({error.code}): {error}\n")
+        lines = [f"error ({error.code}): {one_line(str(error))}"]
         if isinstance(error, AppraisalError):
-            sys.stderr.writelines(f"  - {failure}\n" for failure in error.failures)
+            lines += [f"  - {one_line(failure)}" for failure in error.failures]
         if error.hint:
-            sys.stderr.write(f"  next: {error.hint}\n")
-        sys.stderr.flush()
+            lines.append(f"  next: {one_line(error.hint)}")
+        _write(sys.stderr, "\n".join(lines) + "\n")
+
+
+def shown(text: str) -> str:
+    r"""The text with every controlling or invisible character as its code, such as `\u001b`.
+
+    Ends of lines and tabs stay. In JSON, where such characters stand only inside of texts, the
+    codes are JSON's own, so the value is the same.
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else _code(c) for c in text)
+
+
+def one_line(text: str) -> str:
+    r"""As `shown`, and ends of lines too: whoever wrote the text cannot pretend to another line."""
+    return shown(text).replace("\n", _code("\n"))
+
+
+def _code(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(shown(text))
+    stream.flush()
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     """Rows as aligned text, with a header; widths follow the contents."""
-    cells = [[str(row.get(c, "")) for c in columns] for row in rows]
+    cells = [[one_line(str(row.get(c, ""))) for c in columns] for row in rows]
     head = [c.replace("_", " ").upper() for c in columns]
     widths = [max(len(line[i]) for line in [head, *cells]) for i in range(len(columns))]
     lines = [
@@ -108,5 +133,5 @@ def _plain(value: object) -> str:
 
 def _line(value: object) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(v) for v in value) or "-"
-    return "-" if value is None else str(value)
+        return ", ".join(one_line(str(v)) for v in value) or "-"
+    return "-" if value is None else one_line(str(value))

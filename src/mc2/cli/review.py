@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mc2.cli.console import Console
+from mc2.cli.console import Console, one_line
 from mc2.cli.options import full_job_id, open_party, output
 from mc2.cli.options import home as home_option
 
@@ -32,14 +32,15 @@ def command(console: Console, job: str, script_text: bool, home: Path | None) ->
         "note": reviewed.job.proposal.value.note,
         "review": reviewed.review.json(),
     }
+    # The note is its author's; it must not be taken for a part of the review.
     text = (
         f"Job {data['job_id']}, proposed by {data['proposer']}"
-        + (f": {data['note']}" if data["note"] else "")
+        + (f', who notes: "{one_line(str(data["note"]))}"' if data["note"] else "")
         + "\n\n"
         + review_text(reviewed.review)
     )
     if script_text:
         data["script"] = reviewed.job.plan.script
-        text += f"\n--- {reviewed.job.plan.script_name} ---\n{reviewed.job.plan.script}"
+        text += f"\n--- {one_line(reviewed.job.plan.script_name)} ---\n{reviewed.job.plan.script}"
     console.data(data, text)
     console.note(f"next: mc2 approve {job} or mc2 reject {job} --reason '…'")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mc2.cli.console import Console
+from mc2.cli.console import Console, one_line
 from mc2.cli.options import full_job_id, open_party, output, simulation
 from mc2.cli.options import home as home_option
 from mc2.cli.options import wait as wait_option
@@ -70,4 +70,4 @@ def describe(status: JobStatus) -> str:
         text += f"; missing: {', '.join(status.missing)}"
     if status.error:
         text += f"; {status.error}"
-    return text
+    return one_line(text)

@@ -76,7 +76,12 @@ def command(
     """
     check_server_installed()
     _check(tee, unsafe_simulation)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the folder {folder}: {error.strerror}", hint="name another: --folder"
+        ) from None
     folder = folder.resolve()
     arguments = ["--folder", str(folder), "--host", host, "--port", str(port)]
     arguments += [f"--name={name}" for name in names]
@@ -156,11 +161,12 @@ def _run_in_background(folder: Path, arguments: list[str], console: Console) -> 
     while not ready.exists():
         code = process.poll()
         if code is not None or time.monotonic() > deadline:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
             process.kill()
+            for line in log.read_text(errors="replace").splitlines()[-_LOG_LINES:]:
+                console.note(f"  {line}")
             raise CoordinatorError(
-                f"the coordinator did not start; the end of {log}:\n{tail}",
-                hint="mend what the log names, then start again",
+                f"the coordinator did not start; its log is {log}",
+                hint="mend what the end of the log names, then start again",
             )
         time.sleep(0.02)
 
