@@ -59,7 +59,5 @@ def command(
         only=only,
         told=lambda verified: warn(console, verified),
     )
-    proof = to / "proof.json"
-    proof.write_bytes(party.home.proofs.get(job_id) or b"")
     files = {name: str(path) for name, path in done.files.items()}
-    console.data({**job_facts(done.job), "files": files, "proof": str(proof)})
+    console.data({**job_facts(done.job), "files": files, "proof": str(done.proof)})

@@ -21,6 +21,7 @@ from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
 
 TABLE_ENDINGS: Final = (".parquet", ".csv", ".arrow")
+PROOF_FILE: Final = "proof.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,7 @@ class Destination:
     def place(self, outputs: Mapping[str, OpenedTable | OpenedModel]) -> dict[str, Path]:
         """The file of each output. Raises: UsageError if one exists and may not be replaced."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files = {
-            name: self.folder / (name + (self.ending if isinstance(o, OpenedTable) else ".json"))
-            for name, o in outputs.items()
-        }
+        files = {name: self.folder / self._file_name(name, o) for name, o in outputs.items()}
         there = [path for path in files.values() if path.exists()]
         if there and not self.overwrite:
             raise UsageError(
@@ -49,13 +47,33 @@ class Destination:
             )
         return files
 
+    def place_proof(self, raw: bytes) -> Path:
+        """The proof's file. Raises: UsageError if another proof is there and may not be replaced.
+
+        The same proof may be there: parts of one job can be fetched one after the other.
+        """
+        path = self.folder / PROOF_FILE
+        if path.exists() and not self.overwrite and path.read_bytes() != raw:
+            raise UsageError(
+                f"{path} is the proof of another job",
+                hint="choose another folder, or ask to overwrite it",
+            )
+        return path
+
+    def _file_name(self, name: str, output: OpenedTable | OpenedModel) -> str:
+        if isinstance(output, OpenedTable):
+            return name + self.ending
+        # No output's name has a dot, so no other output can have this file.
+        return f"{name}.model.json" if f"{name}.json" == PROOF_FILE else f"{name}.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A verified job, and the files that were written, by output."""
+    """A verified job, the files that were written, by output, and the proof beside them."""
 
     job: VerifiedJob
     files: dict[str, Path]
+    proof: Path
 
 
 def fetch_proof(desk: Desk, job_id: str) -> VerifiedJob:
@@ -145,7 +163,7 @@ def download(
     only: tuple[str, ...] = (),
     told: Callable[[VerifiedJob], None] | None = None,
 ) -> Downloaded:
-    """Fetch, verify, open and write the results for this party.
+    """Fetch, verify, open and write the results for this party, and the proof beside them.
 
     `told` hears of the verified job before anything of it is opened. Files are for this user
     alone.
@@ -157,9 +175,13 @@ def download(
         told(job)
     opened = open_outputs(desk, job, only)
     files = to.place(opened)
+    raw = desk.home.proofs.get(job_id) or b""
+    proof = to.place_proof(raw)
+    # Everything has its place: from here on only a full disk can leave a part of it.
+    replace_file(proof, raw)
     for name, output in opened.items():
         _write(output, files[name])
-    return Downloaded(job, files)
+    return Downloaded(job, files, proof)
 
 
 def _write(output: OpenedTable | OpenedModel, path: Path) -> None:
