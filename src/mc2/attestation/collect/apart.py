@@ -135,7 +135,7 @@ def _answer(collect: Callable[[bytes], RawEvidence], report_data: bytes) -> byte
         return _refusal(str(error), error.hint)
     except Exception as error:  # noqa: BLE001  a defect of ours: the next job may fare better
         return _refusal(f"collecting evidence failed with {type(error).__name__}", "")
-    named: dict[int | str, Cbor] = {**raw.endorsements}
+    named: dict[int | str, Cbor] = dict(raw.endorsements.items())
     return encode_cbor({"kind": raw.kind, "evidence": raw.evidence, "endorsements": named})
 
 
