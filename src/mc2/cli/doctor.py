@@ -20,15 +20,6 @@ _GOOD: Final = "ok"
 _POOR: Final = "missing"
 _NOTE: Final = "note"
 
-_TEES: Final = (
-    ("/sys/kernel/config/tsm/report", "SEV-SNP or TDX guest (configfs-tsm)"),
-    ("/dev/sev-guest", "SEV-SNP guest"),
-    ("/dev/tdx_guest", "TDX guest"),
-    ("/dev/attestation/quote", "Gramine enclave"),
-    ("/dev/nsm", "Nitro enclave"),
-    ("/dev/tpmrm0", "TPM 2.0"),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -115,19 +106,26 @@ def _confinement() -> Finding:
 
 
 def _hardware() -> list[Finding]:
+    """What this machine can prove to data owners, source by source, and why not."""
+    from mc2.attestation.collect.choose import survey
+    from mc2.attestation.collect.tees import TPM_DEVICE
+
     found = [
-        Finding("hardware", _NOTE, f"{path}: {what}") for path, what in _TEES if Path(path).exists()
+        Finding(f"{f.tee} by {f.source}", _NOTE, f.why_not)
+        if f.why_not
+        else Finding(f"{f.tee} by {f.source}", _GOOD, f"gives {f.kind}, tier {f.tier.word}")
+        for f in survey()
     ]
-    if found:
+    if TPM_DEVICE.exists():
+        detail = f"{TPM_DEVICE}, tier measured-boot: does not keep the host out of memory"
+        found.append(Finding("tpm", _GOOD, detail))
+    else:
+        found.append(Finding("tpm", _NOTE, f"{TPM_DEVICE} does not exist"))
+    if any(f.state == _GOOD for f in found):
         return found
-    return [
-        Finding(
-            "hardware",
-            _NOTE,
-            "no TEE and no TPM here; a party needs none, an enclave worker does",
-            "for a demonstration: mc2 start --tee simulated --unsafe-simulation",
-        )
-    ]
+    hint = "for a demonstration: mc2 start --tee simulated --unsafe-simulation"
+    nothing = "none here; a party needs none, an enclave worker does"
+    return [*found, Finding("hardware that attests", _NOTE, nothing, hint)]
 
 
 def _home(given: Path | None) -> Finding:

@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_DEVICE
 from mc2.cli.console import SIMULATION_BANNER, Console
 from mc2.cli.options import output
 from mc2.errors import CoordinatorError, UsageError
@@ -45,10 +46,20 @@ _LOG_LINES: Final = 15
 @click.option("--worker-address", multiple=True, help="A worker that runs elsewhere; repeatable.")
 @click.option(
     "--tee",
-    type=click.Choice(["auto", "simulated"]),
-    default="auto",
+    type=click.Choice([*TEES, "simulated"]),
+    default=AUTO,
     show_default=True,
-    help="What proves the workers' code.",
+    help="What proves the workers' code; auto is the strongest that keeps the host out.",
+)
+@click.option(
+    "--tpm",
+    type=click.Path(path_type=Path),
+    help=f"With --tee tpm: its device, or a software TPM's socket.  [default: {TPM_DEVICE}]",
+)
+@click.option(
+    "--tpm-chain",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --tee tpm: PEM of the authorities that certified it, root last.",
 )
 @click.option(
     "--unsafe-simulation",
@@ -66,6 +77,8 @@ def command(
     workers: int,
     worker_address: tuple[str, ...],
     tee: str,
+    tpm: Path | None,
+    tpm_chain: Path | None,
     unsafe_simulation: bool,
     foreground: bool,
 ) -> None:
@@ -76,6 +89,7 @@ def command(
     """
     check_server_installed()
     _check(tee, unsafe_simulation)
+    tpm_options = _tpm_options(tee, tpm, tpm_chain)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -87,7 +101,7 @@ def command(
     arguments += [f"--name={name}" for name in names]
     arguments += [f"--worker-address={address}" for address in worker_address]
     arguments += ["--workers", str(workers)]
-    arguments += ["--worker-command", shlex.join(_worker_command(folder, tee))]
+    arguments += ["--worker-command", shlex.join([*_worker_command(folder, tee), *tpm_options])]
     if tee == "simulated":
         console.banner(SIMULATION_BANNER)
     if foreground:
@@ -113,6 +127,21 @@ def _check(tee: str, unsafe_simulation: bool) -> None:
         )
     if unsafe_simulation and tee != "simulated":
         raise UsageError("--unsafe-simulation is for --tee simulated", hint="leave it out")
+
+
+def _tpm_options(tee: str, tpm: Path | None, chain: Path | None) -> list[str]:
+    """What workers are told of the TPM. They run elsewhere, so paths are made absolute."""
+    if tee != TPM:
+        if tpm is not None or chain is not None:
+            raise UsageError("--tpm and --tpm-chain are for --tee tpm", hint="leave them out")
+        return []
+    if chain is None:
+        raise UsageError(
+            "a TPM's evidence needs the certificates of its maker",
+            hint="give the authorities above its endorsement certificate: --tpm-chain FILE",
+        )
+    named = [("--tpm-chain", chain)] + ([("--tpm", tpm)] if tpm is not None else [])
+    return [word for option, path in named for word in (option, str(path.absolute()))]
 
 
 def _worker_command(folder: Path, tee: str) -> list[str]:
