@@ -189,4 +189,5 @@ def _text(value: dict[str, object]) -> str:
 def _short(value: object) -> str:
     if value is None or value == []:
         return "-"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    plain = isinstance(value, str) and value.isprintable()
+    return str(value) if plain else json.dumps(value, default=str)

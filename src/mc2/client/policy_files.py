@@ -24,7 +24,7 @@ from mc2.formats.canonical import Json
 from mc2.formats.contract import TIERS
 
 _FILE_BYTES: Final = 1024 * 1024
-_TOML_LINE: Final = re.compile(r"at line (\d+)")
+_LINE: Final = re.compile(r"line (\d+)")
 _TOGETHER: Final = (("product_lines", "min_tcb"), ("bank", "pcrs", "events"))
 """Fields whose forms depend on each other, so that one alone cannot be called wrong."""
 
@@ -78,17 +78,21 @@ def check_policy_file(path: Path) -> tuple[Problem, ...]:
     try:
         document = _read(path)
     except FormatError as error:
-        found = _TOML_LINE.search(str(error))
-        return (Problem(int(found[1]) if found else 0, str(error)),)
+        return (_problem(error),)
     problems = sorted(_problems(document), key=lambda problem: problem.line)
     if problems or not document.contract:
         return tuple(problems)
     try:
         read_contract_file(path)
     except Mc2Error as error:
-        found = re.search(r"line (\d+)", str(error))
-        return (Problem(int(found[1]) if found else 0, str(error)),)
+        return (_problem(error),)
     return ()
+
+
+def _problem(error: Mc2Error) -> Problem:
+    """An error that says its line itself."""
+    found = _LINE.search(str(error))
+    return Problem(int(found[1]) if found else 0, str(error))
 
 
 def _read(path: Path) -> _Document:
@@ -185,19 +189,24 @@ def _wrong(
             (("hardware", *place), text)
             for place, text in section_problems(inner, section["hardware"])
         ]
+    text = _refusal(kind, {**good, **{name: section[name] for name in group}})
+    if text is None:
+        return []
+    # The one that the message names, or else the first that is wrong whatever the others are.
+    named = [name for name in group if re.search(rf"\b{name}\b", text)]
+    alone = [name for name in group if _refusal(kind, {**good, name: section[name]})]
+    return [((*named, *alone, *group)[:1], text)]
+
+
+def _refusal(kind: str, section: Mapping[str, Json]) -> str | None:
     try:
-        read_section(kind, {**good, **{name: section[name] for name in group}})
+        read_section(kind, section)
     except FormatError as error:
-        text = str(error)
-        named = [name for name in group if re.search(rf"\b{name}\b", text)]
-        return [((*named, *group)[:1], text)]
-    return []
+        return str(error)
+    return None
 
 
 def _whole(kind: str, section: Mapping[str, Json]) -> list[tuple[Place, str]]:
     """What only shows when all fields are together."""
-    try:
-        read_section(kind, section)
-    except FormatError as error:
-        return [((), str(error))]
-    return []
+    text = _refusal(kind, section)
+    return [] if text is None else [((), text)]
