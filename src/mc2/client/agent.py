@@ -37,7 +37,10 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.status import JobState, JobStatus
 from mc2.plan.signed_job import SignedJob, verify_signed_job
 
-_RETRY: Final = "start another attempt of the job: mc2 run"
+_RETRY: Final = (
+    "the next attempt begins by itself when this one is given up (mc2 status); if none is left, "
+    "propose the job again"
+)
 
 
 class Answer(Enum):

@@ -46,7 +46,10 @@ WINDOW: Final = timedelta(seconds=120)
 LEASE: Final = timedelta(hours=12)
 """How long an enclave may use keys, unless something lapses before."""
 
-_RETRY: Final = "start another attempt of the job: mc2 run"
+_RETRY: Final = (
+    "the next attempt begins by itself when this one is given up (mc2 status); if none is left, "
+    "propose the job again"
+)
 
 
 class ReleaseState(IntEnum):

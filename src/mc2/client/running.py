@@ -38,7 +38,8 @@ def run(desk: Desk, job_id: str, *, timeout: timedelta, watch: Watch = watch_not
         if mine and agent.answer_job(job_id) is Answer.REFUSED:
             raise JobError(
                 f"this attempt of job {job_id} was refused here before",
-                hint="see why: mc2 log; another attempt starts by itself if the worker is lost",
+                hint="see why: mc2 log; the next attempt begins by itself when this one is given "
+                "up, and mc2 reject ends the job now",
             )
         status = desk.coordinator.job(job_id)
         if status != told:

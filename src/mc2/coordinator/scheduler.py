@@ -220,7 +220,8 @@ class _Attempt(Generic[W]):
             # A typed refusal: what was signed does not hold together. Another attempt would not
             # help, unless the job is over anyway.
             _log.warning("%s: refused: %s", name, error)
-            self._rules.fail(self.record, error.code, str(error))
+            said = f"{error} (next: {error.hint})" if error.hint else str(error)
+            self._rules.fail(self.record, error.code, said)
         except Exception:  # noqa: BLE001  whatever it is, the job must not hang
             _log.exception("%s: unexpected error", name)
             self._lose(WorkerError("the coordinator met an unexpected error; its log says more"))

@@ -216,7 +216,7 @@ class Worker:
         self.kill()
         return WorkerError(
             f"the enclave worker {reason}",
-            hint="the job can be started again; the worker's log may say more",
+            hint="the next attempt begins by itself if one is left; the worker's log may say more",
         )
 
 
@@ -228,7 +228,10 @@ class _Guard:
 
     def __enter__(self) -> None:
         if not self._worker.usable:
-            raise WorkerError("the enclave worker is gone", hint="start the job again")
+            raise WorkerError(
+                "the enclave worker is gone",
+                hint="the next attempt begins by itself if one is left",
+            )
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, TimeoutError):

@@ -91,7 +91,7 @@ class Computation:
         except Exception as error:
             raise DatasetError(
                 f"the host did not give the chunk {name}: {type(error).__name__}",
-                hint="its owner may upload the dataset again: `mc2 upload`",
+                hint="let its owner upload the dataset again, then propose the job again",
             ) from error
 
     def _tell(self, text: str) -> None:

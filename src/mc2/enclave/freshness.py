@@ -14,7 +14,7 @@ from mc2.formats.release import Challenge
 from mc2.formats.statement import Verified
 
 _LONGEST: Final = timedelta(seconds=LIMITS.challenge_seconds)
-_HINT: Final = "let every owner challenge this attempt again, within minutes of each other"
+_HINT: Final = "propose the job again, for every owner to challenge anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ def check_challenges(job: AdmittedJob, raw: Mapping[str, bytes]) -> FreshJob:
     challenges = {name: Challenge.verify(raw[name], job.members.key_of) for name in job.owners}
     for name, challenge in challenges.items():
         if challenge.value.owner != name:
-            raise AttestationError(f"the challenge of {name} is by {challenge.value.owner}")
+            raise AttestationError(
+                f"the challenge of {name} is by {challenge.value.owner}", hint=_HINT
+            )
         if challenge.value.context != job.context:
             raise AttestationError(
                 f"the challenge by {name} is for another job, attempt, plan or contract",
@@ -64,11 +66,13 @@ def check_challenges(job: AdmittedJob, raw: Mapping[str, bytes]) -> FreshJob:
 def _check_windows(challenges: Mapping[str, Verified[Challenge]]) -> None:
     """E10. Nonces differ, and no challenge holds longer than it may."""
     if len({c.value.nonce for c in challenges.values()}) != len(challenges):
-        raise AttestationError("two owners sent one nonce: one of them repeats the other")
+        raise AttestationError(
+            "two owners sent one nonce: one of them repeats the other", hint=_HINT
+        )
     for name, challenge in challenges.items():
         window = challenge.value.not_after - challenge.value.issued
         if not timedelta(0) <= window <= _LONGEST:
             raise AttestationError(
                 f"the challenge by {name} does not hold for 0 to {LIMITS.challenge_seconds} s",
-                hint="check the clock of that owner's machine",
+                hint="check the clock of that owner's machine, then propose the job again",
             )

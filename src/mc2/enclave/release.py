@@ -16,7 +16,7 @@ from mc2.formats.dataset_open import dataset_cipher
 from mc2.formats.release import Grant, SealedKey
 from mc2.formats.statement import Verified
 
-_HINT: Final = "start the next attempt of the job, so that every owner grants it anew"
+_HINT: Final = "propose the job again, so that every owner grants it anew"
 
 
 class Lease:
@@ -31,7 +31,7 @@ class Lease:
         if self._clock() > self._until:
             raise GrantError(
                 "the lease of the granted keys is over",
-                hint="start the next attempt with a longer lease, or a smaller job",
+                hint="propose the job again, smaller, or with approvals that end later",
             )
 
 

@@ -124,7 +124,7 @@ class Server:
             return Refused(
                 Mc2Error.code,
                 f"the enclave failed with {kind}",
-                "start the job again; if it fails again, report this",
+                "propose the job again; if it fails again, report this",
             )
 
     def _do(self, channel: Channel, message: FromHost) -> FromEnclave:
@@ -177,7 +177,7 @@ class _Host:
         if isinstance(answer, Missing):
             raise DatasetError(
                 f"the host cannot give the chunk {name}",
-                hint="its owner may upload the dataset again: `mc2 upload`",
+                hint="let its owner upload the dataset again, then propose the job again",
             )
         raise self._channel.give_up("the answer to a read is a chunk")
 
@@ -187,7 +187,7 @@ class _Host:
         if isinstance(answer, Missing):
             raise DatasetError(
                 "the host could not keep a chunk of a result",
-                hint="the coordinator's log says why; its disk may be full",
+                hint="its disk may be full: see the coordinator's log, then propose the job again",
             )
         if not isinstance(answer, Stored):
             raise self._channel.give_up("the answer to a write is that it was stored")

@@ -182,7 +182,7 @@ class JobSession:
             self.close()
             raise JobError(
                 f"the session was {was}, which does not allow this; now it is over",
-                hint="start the next attempt of the job",
+                hint="propose the job again",
             )
         self._state = during
         try:

@@ -49,7 +49,7 @@ def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) 
     if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
         raise DatasetError(
             f"chunk {index} of {_version(manifest)} is not the one that its manifest names",
-            hint="the store damaged or swapped it: fetch it again, or upload the dataset again",
+            hint="the store damaged or swapped it: its owner can upload the dataset again",
         )
     padded = manifest.sizes == "padded"
     plain = cipher.open(index, raw, manifest.associated_data(index))

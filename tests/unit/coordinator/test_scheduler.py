@@ -111,11 +111,12 @@ def test_dying_workers_end_the_job_when_attempts_are_used_up(tmp_path):
 @pytest.mark.parametrize("step", ["open", "attest", "run"])
 def test_a_refusal_by_the_enclave_ends_the_job(tmp_path, step):
     worker = FakeWorker()
-    worker.spoil[step] = fail(EngineError("a sum overflowed"))
+    worker.spoil[step] = fail(EngineError("a sum overflowed", hint="cast to a wider type"))
     with Run(tmp_path, worker).going("ada", "bo") as run:
         status = run.finish()
         assert (status.state, status.attempt) == (JobState.FAILED, 1)
-        assert (status.error_code, status.error) == ("engine", "a sum overflowed")
+        said = "a sum overflowed (next: cast to a wider type)"
+        assert (status.error_code, status.error) == ("engine", said)
 
 
 def test_an_unexpected_error_costs_the_attempt_and_says_nothing_more(tmp_path):

@@ -69,6 +69,11 @@ def attested(job: Job) -> Attested:
     return job.attested()
 
 
+def leads_on(refusal: Mc2Error) -> None:
+    """A refusal ends the job: there is no attempt after it, and hints must not promise one."""
+    assert "attempt" not in refusal.hint
+
+
 def refuses_to_open(job: Job, error: type[Mc2Error], match: str, **changes: Any) -> None:
     session = job.session()
     with pytest.raises(error, match=match) as caught:
@@ -88,6 +93,7 @@ def refuses_to_attest(
     with pytest.raises(error, match=match) as caught:
         session.attest(job.challenges() if challenges is None else challenges)
     assert type(caught.value) is error
+    leads_on(caught.value)
     assert session.state is SessionState.FAILED
     assert collector.collected == []
     with pytest.raises(JobError):
@@ -100,6 +106,7 @@ def refuses_to_run(
     with pytest.raises(error, match=match) as caught:
         attested.run(*args, **kwargs)
     assert type(caught.value) is error
+    leads_on(caught.value)
     assert attested.session.state is SessionState.FAILED
     assert attested.job.stored == {}
     with pytest.raises(JobError):
