@@ -60,11 +60,13 @@ def converge(platform: TcbStatus, component: TcbStatus) -> TcbStatus:
 def relaunch(launched: TcbStatus, current: TcbStatus) -> TcbStatus:
     """The rating of a TD from those of the firmware that launched it and that runs it now.
 
-    Only a TD launched under old firmware differs: if what runs now is good, it needs no more
-    than a new launch. The rating never becomes better than that of the launch.
+    If either is revoked, so is the TD: what runs now can read it, however well it was launched.
+    Otherwise only a TD launched under old firmware differs: if what runs now is good, it needs
+    no more than a new launch.
     """
-    good_now = current not in _OUT_OF_DATE and current is not TcbStatus.REVOKED
-    if launched not in _OUT_OF_DATE or not good_now:
+    if TcbStatus.REVOKED in (launched, current):
+        return TcbStatus.REVOKED
+    if launched not in _OUT_OF_DATE or current in _OUT_OF_DATE:
         return launched
     if launched in _CONFIGURATION or current in _CONFIGURATION:
         return TcbStatus.RELAUNCH_CONFIGURATION

@@ -133,6 +133,21 @@ def test_both_advise_the_same_tds_to_relaunch(status: str, old: str, svn2: bytes
     )
 
 
+@pytest.mark.parametrize("status", sorted(PLATFORM_STATUSES))
+@pytest.mark.parametrize("launched", [NEW, OLD], ids=["launched-new", "launched-old"])
+def test_both_refuse_a_td_that_now_runs_under_revoked_firmware(
+    status: str, launched: bytes
+) -> None:
+    revoked = bytes([1, 1, 4]) + bytes(13)
+    intel = Intel(
+        body=Td(svn=launched, svn2=revoked),
+        version=5,
+        tcb_levels=(level(tdx=TDX, status=status),),
+        modules=(module(1, svn_level(5), svn_level(2, "OutOfDate"), svn_level(1, "Revoked")),),
+    )
+    assert agree(intel) is None
+
+
 REFUSED = {
     "pck revoked": {"ca_revokes": (PCK_SERIAL,)},
     "authority revoked": {"root_revokes": (22,)},
@@ -235,7 +250,7 @@ def test_the_one_second_where_the_oracle_is_stricter() -> None:
 svns = st.integers(3, 6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     components=st.lists(svns, min_size=3, max_size=3),
     pcesvn=st.integers(11, 14),

@@ -53,7 +53,9 @@ def test_joining_never_makes_it_better(platform: S, component: S) -> None:
         (S.OUT_OF_DATE, S.CONFIGURATION, S.RELAUNCH_CONFIGURATION),
         (S.OUT_OF_DATE_CONFIGURATION, S.UP_TO_DATE, S.RELAUNCH_CONFIGURATION),
         (S.OUT_OF_DATE, S.OUT_OF_DATE, S.OUT_OF_DATE),
-        (S.OUT_OF_DATE, S.REVOKED, S.OUT_OF_DATE),
+        (S.OUT_OF_DATE, S.REVOKED, S.REVOKED),
+        (S.UP_TO_DATE, S.REVOKED, S.REVOKED),
+        (S.CONFIGURATION, S.REVOKED, S.REVOKED),
         (S.UP_TO_DATE, S.OUT_OF_DATE, S.UP_TO_DATE),
         (S.REVOKED, S.UP_TO_DATE, S.REVOKED),
     ],
@@ -69,6 +71,8 @@ def test_a_td_that_was_launched_well_stays_so_and_no_other_becomes_good(
     launched: S, current: S
 ) -> None:
     rated = relaunch(launched, current)
-    if rated is not launched:
+    if S.REVOKED in (launched, current):
+        assert rated is S.REVOKED
+    elif rated is not launched:
         assert rated in (S.RELAUNCH, S.RELAUNCH_CONFIGURATION)
         assert launched in (S.OUT_OF_DATE, S.OUT_OF_DATE_CONFIGURATION)
