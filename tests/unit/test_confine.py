@@ -304,6 +304,23 @@ def test_an_unprivileged_user_is_confined_too() -> None:
     assert done.stdout.endswith("refused\n")
 
 
+def test_a_process_that_must_open_files_gains_nothing_else() -> None:
+    done = run(
+        "import ctypes, os, resource\n"
+        "from mc2.confine import keep_to_itself\n"
+        "said = ' / '.join(keep_to_itself())\n"
+        "open('/etc/hostname').close()\n"
+        "libc = ctypes.CDLL(None)\n"
+        "assert libc.prctl(3, 0, 0, 0, 0) == 0  # dumpable\n"
+        "assert libc.prctl(39, 0, 0, 0, 0) == 1  # no_new_privs\n"
+        "assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)\n"
+        "print(said)\n"
+    )
+    assert "no core dumps" in done.stdout, done.stderr
+    assert "no new privileges" in done.stdout
+    assert "seccomp" not in done.stdout
+
+
 SABOTAGE = {
     "cannot be confined": "sys.platform = 'darwin'",
     "libseccomp is missing": "sys.modules['pyseccomp'] = None",

@@ -21,7 +21,7 @@ from mc2.attestation.collect.machine import REPORT_DATA_BYTES, check_report_data
 from mc2.confine import keep_to_itself
 from mc2.errors import AttestationError, EvidenceError, Mc2Error
 
-ANSWER_BYTES: Final = 1024 * 1024  # what evidence may have in all
+ANSWER_BYTES: Final = 560 * 1024  # twice in base64, it still fits what signed evidence may have
 TIMEOUT_SECONDS: Final = 100.0  # SNP firmware may put a guest off for a minute
 
 _LENGTH_BYTES: Final = 4

@@ -6,6 +6,8 @@ import errno
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.support.amd_hierarchy import NOW, Amd
 from tests.support.fake_tee import (
     TSM,
@@ -298,3 +300,48 @@ def test_says_whether_and_why_not() -> None:
     snp.failures["mkdir"] = [errno.EACCES]
     assert "Permission denied" in SnpTsmCollector(snp).why_not()
     assert [step for step in snp.did if step.startswith("write")] == []
+
+
+# --- any schedule of trouble -------------------------------------------------------------------
+
+TROUBLE = st.sampled_from(
+    [errno.EBUSY, errno.EINTR, errno.EAGAIN, errno.EIO, errno.ENOENT, errno.EACCES, errno.EFBIG]
+)
+
+
+@given(
+    failures=st.dictionaries(
+        st.sampled_from((*STEPS, "write inblob")), st.lists(TROUBLE, max_size=4), max_size=4
+    ),
+    part=st.sampled_from([1, 40, 64, 2000]),
+    lost=st.integers(0, 4),
+    meddled=st.sets(st.integers(0, 30), max_size=4),
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_happens_evidence_is_right_or_refused(
+    failures: dict[str, list[int]], part: int, lost: int, meddled: set[int]
+) -> None:
+    machine = snp_machine(AMD)
+    for step, numbers in failures.items():
+        machine.failures[step] = list(numbers)
+    machine.part, machine.lost = part, lost
+    steps = 0
+
+    def meddle(_: str, report: Report) -> None:
+        nonlocal steps
+        if steps in meddled:
+            report.inblob, report.generation = b"e" * 64, report.generation + 1
+        steps += 1
+
+    machine.meddle = meddle
+    kept = any(n not in {errno.EBUSY, errno.EINTR, errno.EAGAIN} for n in failures.get("rmdir", ()))
+    try:
+        raw = SnpTsmCollector(machine).collect(DATA)
+    except AttestationError:
+        pass
+    else:
+        assert raw.evidence[0x50:0x90] == DATA
+        assert raw.endorsements.keys() == {"vcek", "ask", "ark", "crl"}
+    assert machine.open_files == 0
+    assert kept or machine.reports == {}
+    assert len(machine.names) <= 3
