@@ -96,25 +96,41 @@ def mc2() -> None:
 
 def main() -> int:
     """The entry point: run a command, and give the process its exit code."""
-    as_json = "--json" in sys.argv[1:]
+    console = Console(as_json="--json" in sys.argv[1:])
+    try:
+        return _run(console)
+    except BrokenPipeError:
+        # The reader of our output went away; what is left has nowhere to go.
+        sys.stderr.close()
+        return 141
+    except OSError as error:
+        console.error(_system_error(error))
+        return Mc2Error.exit_code
+
+
+def _run(console: Console) -> int:
     try:
         return int(mc2.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
         usage = UsageError(error.format_message(), hint=_usage_hint(error))
-        Console(as_json=as_json).error(usage)
+        console.error(usage)
         return usage.exit_code
     except Mc2Error as error:
-        Console(as_json=as_json).error(error)
+        console.error(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        Console(as_json=as_json).note("interrupted; nothing that was acknowledged is lost")
+        console.note("interrupted; nothing that was acknowledged is lost")
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away; what is left has nowhere to go.
-        sys.stderr.close()
-        return 141
+
+
+def _system_error(error: OSError) -> Mc2Error:
+    """What the operating system refused, about which file. Whatever was begun is as it was."""
+    what = error.strerror or type(error).__name__
+    if error.filename is not None:
+        what += f": {error.filename!s}"
+    return Mc2Error(what, hint="mend that (space, permissions, the name), then do the same again")
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -1,0 +1,31 @@
+"""Every way that a command can end is one message and one exit code, never a traceback."""
+
+import errno
+import json
+
+import pytest
+
+from mc2.cli import main as cli
+from mc2.cli.log import command as log_command
+
+
+@pytest.mark.parametrize("home", ["/proc/no-such/home", "/dev/null/home"])
+def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(home, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["mc2", "init", "ada", "--home", home])
+    assert cli.main() == 1
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert home in err or home.rpartition("/")[0] in err
+    assert "next:" in err
+
+
+def test_a_full_disk_is_an_error_in_json_too(monkeypatch, capsys):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/home/ledger.jsonl")
+
+    monkeypatch.setattr(log_command, "callback", full)
+    monkeypatch.setattr("sys.argv", ["mc2", "log", "--json"])
+    assert cli.main() == 1
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert error["message"] == "No space left on device: /srv/home/ledger.jsonl"
+    assert error["exit_code"] == 1
