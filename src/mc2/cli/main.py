@@ -113,6 +113,9 @@ def _run(console: Console) -> int:
         return int(mc2.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        console.note(error.format_message())  # the menu, to whoever typed `mc2` and nothing else
+        return UsageError.exit_code
     except click.ClickException as error:
         usage = UsageError(error.format_message(), hint=_usage_hint(error))
         console.error(usage)

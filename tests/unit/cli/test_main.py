@@ -29,3 +29,14 @@ def test_a_full_disk_is_an_error_in_json_too(monkeypatch, capsys):
     error = json.loads(capsys.readouterr().err)["error"]
     assert error["message"] == "No space left on device: /srv/home/ledger.jsonl"
     assert error["exit_code"] == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["policy"]])
+def test_no_command_shows_the_menu_as_it_is(arguments, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["mc2", *arguments])
+    assert cli.main() == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: mc2")
+    assert len(err.splitlines()) > 5
+    assert "\\u000a" not in err
