@@ -32,9 +32,9 @@ _FIRST_INHERITED: Final = 3
 class CollectorApart:
     """A collector that works in a process of its own. Only `start` makes one."""
 
-    def __init__(self, kind: Collector, connection: socket.socket, process_id: int) -> None:
-        self.kind = kind.kind
-        self.tier = kind.tier
+    def __init__(self, collector: Collector, connection: socket.socket, process_id: int) -> None:
+        self.kind = collector.kind
+        self.tier = collector.tier
         self.process_id = process_id
         self._connection = connection
         self._broken = False
