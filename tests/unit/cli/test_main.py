@@ -37,6 +37,6 @@ def test_no_command_shows_the_menu_as_it_is(arguments, monkeypatch, capsys):
     assert cli.main() == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("Usage: mc2")
+    assert err.startswith("Usage: ")
     assert len(err.splitlines()) > 5
     assert "\\u000a" not in err
