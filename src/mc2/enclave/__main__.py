@@ -159,24 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="unix:/path, tcp:host:port, vsock:cid:port, or fd:number for a given socket",
     )
-    parser.add_argument(
-        "--tee",
-        choices=(*TEES, "simulated"),
-        default=AUTO,
-        help="which hardware proves the code (default: the strongest that keeps the host out)",
-    )
-    parser.add_argument(
-        "--tpm",
-        type=Path,
-        metavar="PATH",
-        help=f"with --tee tpm: the device, or a software TPM's socket (default: {TPM_DEVICE})",
-    )
-    parser.add_argument(
-        "--tpm-chain",
-        type=Path,
-        metavar="FILE",
-        help="with --tee tpm: PEM of the authorities above its endorsement certificate, root last",
-    )
+    _add_hardware(parser)
     parser.add_argument(
         "--memory-bytes",
         type=_positive,
@@ -212,6 +195,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mc2-enclave {VERSION}")
     return parser
+
+
+def _add_hardware(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tee",
+        choices=(*TEES, "simulated"),
+        default=AUTO,
+        help="which hardware proves the code (default: the strongest that keeps the host out)",
+    )
+    parser.add_argument(
+        "--tpm",
+        type=Path,
+        metavar="PATH",
+        help=f"with --tee tpm: the device, or a software TPM's socket (default: {TPM_DEVICE})",
+    )
+    parser.add_argument(
+        "--tpm-chain",
+        type=Path,
+        metavar="FILE",
+        help="with --tee tpm: PEM of the authorities above its endorsement certificate, root last",
+    )
 
 
 def _positive(text: str) -> int:
