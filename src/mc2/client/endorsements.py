@@ -32,13 +32,19 @@ class EndorsementCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._index_file = folder / "index.json"
+        self._read_last: tuple[tuple[int, int, int], Index] | None = None
 
     def index(self) -> Index:
-        """What is here. Raises: FormatError if the index is damaged."""
+        """What is here, by whichever process it was kept. Raises: FormatError if it is damaged."""
         try:
-            return Index.parse(read_file(self._index_file, INDEX_BYTES))
+            found = self._index_file.stat()
         except FileNotFoundError:
             return Index()
+        # Each index is a new file that took the name of the one before.
+        version = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._read_last is None or self._read_last[0] != version:
+            self._read_last = version, Index.parse(read_file(self._index_file, INDEX_BYTES))
+        return self._read_last[1]
 
     def keep(
         self, found: Iterable[Endorsement], *, now: datetime, source: str
@@ -50,6 +56,8 @@ class EndorsementCache:
         Raises: AttestationError for a rollback.
         """
         verified = tuple(found)
+        if not self._folder.parent.exists():
+            make_private_folder(self._folder.parent)  # a home, and keys will live there
         make_private_folder(self._folder)
         with locked(self._folder / "lock"):
             index = self.index().with_kept(verified, now=now, source=source)

@@ -273,6 +273,18 @@ def test_what_is_kept_is_private_and_named_by_digest(
     assert all(name.startswith("sha256-") for name in names)
 
 
+def test_a_home_that_is_made_for_it_is_private(tmp_path: Path) -> None:
+    keep_amd(EndorsementCache(tmp_path / "home" / "endorsements"), Amd(revoked=()))
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
+def test_what_another_process_kept_is_seen(cache: EndorsementCache, tmp_path: Path) -> None:
+    keep_intel(cache, numbered(19))
+    assert cache.index().subjects["intel/sgx/qe"][-1].number == 19
+    keep_intel(EndorsementCache(tmp_path / "endorsements"), numbered(20))
+    assert cache.index().subjects["intel/sgx/qe"][-1].number == 20
+
+
 @pytest.mark.parametrize("damage", [b"", b"x", None])
 def test_damaged_files_are_not_used(
     cache: EndorsementCache, tmp_path: Path, damage: bytes | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -180,6 +181,15 @@ def test_a_service_that_does_not_answer(fake: FakeVendors) -> None:
     wants, fake.url = chip(fake), "http://127.0.0.1:1"
     with pytest.raises(AttestationError, match="ConnectError"):
         ask(fake, wants)
+
+
+def test_a_drip_does_not_go_on_for_ever(fake: FakeVendors) -> None:
+    times = itertools.count(0, 6)  # each look at the clock is six seconds after the one before
+    with (
+        VendorLine(timeout=5.0, now=lambda: float(next(times))) as line,
+        pytest.raises(AttestationError, match="does not finish its answer in 5 s"),
+    ):
+        line.ask(chip(fake).questions(fake.vendors())[0])
 
 
 def test_answers_have_a_limit(fake: FakeVendors) -> None:
