@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema
 from mc2.plan.literals import parse_float
 from mc2.plan.shapes import Feature, MatrixShape
+from mc2.plan.types import STRING
 
 _CATEGORY_CODES: Final = 1 << 24  # XGBoost's codes are 32-bit floats, exact up to here
 
@@ -24,10 +25,14 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class MatrixData:
-    """A matrix: what XGBoost reads, and the rows it was made of, one after the other."""
+    """A matrix: what XGBoost reads, and the rows it was made of, one after the other.
+
+    `categories` are the names that occur in each feature whose categories have names.
+    """
 
     rows: pa.Table
     data: Any
+    categories: Mapping[str, frozenset[str]]
 
     @property
     def is_empty(self) -> bool:
@@ -40,9 +45,14 @@ def build(shape: MatrixShape, sources: Sequence[pa.Table], threads: int) -> Matr
     target = arrow_schema(shape.schema)  # one source's column may hold NULL, another's not
     rows = pa.concat_tables([pa.table(s.select(target.names).columns, target) for s in sources])
     if rows.num_rows == 0:
-        return MatrixData(rows, None)
+        return MatrixData(rows, None, {})
     missing = parse_float(shape.operation.missing)
-    columns = [_feature(rows.column(f.name), f, missing) for f in shape.features]
+    named = {
+        f.name: _names(rows.column(f.name))
+        for f in shape.features
+        if f.categorical and f.type == STRING
+    }
+    columns = [_feature(rows.column(f.name), f, missing, named) for f in shape.features]
     data = xgboost.DMatrix(
         pa.table(columns, names=[f.name for f in shape.features]),
         label=_amounts(rows, shape.operation.label, "label"),
@@ -52,16 +62,33 @@ def build(shape: MatrixShape, sources: Sequence[pa.Table], threads: int) -> Matr
         enable_categorical=True,
         nthread=threads,
     )
-    return MatrixData(rows, data)
+    return MatrixData(rows, data, {name: frozenset(found) for name, found in named.items()})
 
 
-def _feature(column: pa.ChunkedArray, feature: Feature, missing: float) -> pa.Array:
+def check_categories(data: MatrixData, known: Mapping[str, frozenset[str]]) -> None:
+    """Refuse a category that no row had on which the model was trained.
+
+    XGBoost notices some of them and takes others for the next known name, in silence.
+
+    Raises: EngineError.
+    """
+    for name, found in data.categories.items():
+        if not found <= known[name]:
+            raise EngineError(
+                f"a category in {name!r} does not occur in the rows that the model was trained on",
+                hint="leave such rows out, or turn rare categories into one",
+            )
+
+
+def _feature(
+    column: pa.ChunkedArray, feature: Feature, missing: float, named: Mapping[str, Sequence[str]]
+) -> pa.Array:
     # XGBoost reads Arrow buffers from their start whatever the array's offset, so each column is
     # made anew.
     if not feature.categorical:
         return pa.array(_numbers(column, missing), pa.float32())
-    if feature.type.name == "string":
-        return _named_categories(column)
+    if feature.name in named:
+        return _named_categories(column, named[feature.name])
     return pa.array(_codes(column, feature.name), pa.float32())
 
 
@@ -80,15 +107,18 @@ def _numbers(column: pa.ChunkedArray, missing: float = float("nan")) -> Floats:
     return numbers
 
 
-def _named_categories(column: pa.ChunkedArray) -> pa.Array:
+def _names(column: pa.ChunkedArray) -> list[str]:
+    return sorted(pc.unique(column.drop_null()).to_pylist())
+
+
+def _named_categories(column: pa.ChunkedArray, names: Sequence[str]) -> pa.Array:
     """Text as codes into its sorted distinct values, which XGBoost keeps in the model."""
-    names = pc.unique(column.drop_null())
-    # A plain array anew: XGBoost takes no dictionary with a validity map, even an empty one.
-    names = pa.array(sorted(names.to_pylist()), pa.string())
-    codes = pc.index_in(column.combine_chunks(), value_set=names)
+    # XGBoost takes no dictionary without names, so a column of NULLs gets one that nothing has.
+    dictionary = pa.array(names or [""], pa.string())
+    codes = pc.index_in(column.combine_chunks(), value_set=dictionary)
     absent = np.asarray(codes.is_null(), dtype=bool)
     indices = np.array(codes.fill_null(0), dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=absent), names)
+    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=absent), dictionary)
 
 
 def _codes(column: pa.ChunkedArray, name: str) -> Floats:

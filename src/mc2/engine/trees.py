@@ -15,7 +15,7 @@ import pyarrow as pa
 import xgboost
 from xgboost.core import XGBoostError
 
-from mc2.engine.matrices import MatrixData, build
+from mc2.engine.matrices import MatrixData, build, check_categories
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema
 from mc2.formats.schema import Schema
@@ -23,21 +23,27 @@ from mc2.plan.infer_models import HISTORY, prediction_names
 from mc2.plan.models import Predict, Train
 from mc2.plan.shapes import MatrixShape, ModelShape
 
-_QUIET: Final = "0"
+_QUIET: Final = 0
 
+_LABELS: Final = "look at the least and the greatest label, and choose a fitting objective"
 _KNOWN: Final = {
     "contains `inf`": ("a feature is infinite, or too large for 32 bits", "leave such rows out"),
-    "label must be in [0,1]": (
-        "a label is outside 0 to 1, which the objective asks for",
-        "turn the label into 0 and 1, for example with CASE",
+    "Label contains NaN": (
+        "a label is NaN, infinite or too large for 32 bits",
+        "leave such rows out",
     ),
-    "label must be in [0, num_class)": (
+    "Weights must be positive": ("a weight is negative, NaN or infinite", "leave such rows out"),
+    "base_score must be in": ("labels are not from 0 to 1 as the objective asks", _LABELS),
+    "`base_score` must be": ("labels are not positive as the objective asks", _LABELS),
+    "label must be in (0, 1)": ("labels are not from 0 to 1 as the objective asks", _LABELS),
+    "label must be non-negative": ("labels are negative, which the objective rules out", _LABELS),
+    "label must be positive": ("labels are not positive as the objective asks", _LABELS),
+    "label must be greater than -1": ("labels are not above -1 as the objective asks", _LABELS),
+    "[0, num_class)": (
         "a label is no class number from 0 to num_class - 1",
         "number the classes from 0, and set num_class",
     ),
-    "label must be nonnegative": ("a label is negative, which the objective rules out", ""),
-    "label must be positive": ("a label is not positive, as the objective asks", ""),
-    "Weights must be positive": ("a weight is negative", "leave such rows out"),
+    "std::isnan(v)": ("the weights sum up to nothing", "give some row a weight above zero"),
 }
 """What XGBoost says of data that it refuses, by a part of the text that is always the same."""
 
@@ -46,11 +52,12 @@ Metrics = Mapping[str, Mapping[str, Sequence[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained model, and the metrics of its evaluation sets after each round."""
+    """A trained model, the metrics of its evaluation sets after each round, and the categories."""
 
     shape: ModelShape
     booster: Any
     metrics: Metrics
+    categories: Mapping[str, frozenset[str]]
 
     def raw(self) -> bytes:
         """The model as XGBoost's JSON, which stock XGBoost loads."""
@@ -79,7 +86,8 @@ class _Progress(xgboost.callback.TrainingCallback):
 @contextmanager
 def _translating(doing: str, progress: _Progress | None = None) -> Iterator[None]:
     try:
-        yield
+        with xgboost.config_context(verbosity=_QUIET):  # its warnings may quote data too
+            yield
     except EngineError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it says may quote data
@@ -112,9 +120,11 @@ def train(
     Raises: EngineError.
     """
     operation = shape.operation
+    known = matrices[operation.matrix].categories
     for place in operation.sources:
         if matrices[place].is_empty:
             raise EngineError("a matrix to train on, or to evaluate with, has no rows")
+        check_categories(matrices[place], known)
     metrics: dict[str, dict[str, list[float]]] = {}
     progress = _Progress(tell)
     with _translating("to train", progress):
@@ -128,12 +138,12 @@ def train(
             verbose_eval=False,
             callbacks=[progress],
         )
-    return Model(shape, booster, metrics)
+    return Model(shape, booster, metrics, known)
 
 
 def _arguments(operation: Train, threads: int) -> dict[str, Any]:
     given: dict[str, Any] = {p.name: p.argument for p in operation.parameters}
-    return {**given, "nthread": str(threads), "verbosity": _QUIET, "device": "cpu"}
+    return {**given, "nthread": str(threads), "verbosity": str(_QUIET), "device": "cpu"}
 
 
 def predict(model: Model, operation: Predict, data: MatrixData, schema: Schema) -> pa.Table:
@@ -143,6 +153,7 @@ def predict(model: Model, operation: Predict, data: MatrixData, schema: Schema) 
     target = arrow_schema(schema)
     if data.is_empty:
         return target.empty_table()
+    check_categories(data, model.categories)
     with _translating("to predict"):
         rounds = (0, model.booster.best_iteration + 1) if operation.rounds == "best" else (0, 0)
         found = model.booster.predict(
