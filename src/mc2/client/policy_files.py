@@ -53,6 +53,7 @@ class _Document:
     table: Mapping[str, Any]
     attestation: Json
     contract: bool
+    toml: bool
 
 
 def read_policy_file(path: Path) -> PolicyFile:
@@ -71,7 +72,7 @@ def read_policy_file(path: Path) -> PolicyFile:
 def check_policy_file(path: Path) -> tuple[Problem, ...]:
     """Everything that is wrong with the policy in a file, and the first thing beside it.
 
-    A contract is read whole, with its members' cards, once its policy is right.
+    A contract in TOML is read whole, with its members' cards, once its policy is right.
 
     Raises: UsageError if there is no such file.
     """
@@ -80,7 +81,7 @@ def check_policy_file(path: Path) -> tuple[Problem, ...]:
     except FormatError as error:
         return (_problem(error),)
     problems = sorted(_problems(document), key=lambda problem: problem.line)
-    if problems or not document.contract:
+    if problems or not (document.contract and document.toml):
         return tuple(problems)
     try:
         read_contract_file(path)
@@ -107,9 +108,9 @@ def _read(path: Path) -> _Document:
     if len(raw) > _FILE_BYTES:
         raise UsageError(f"{path} is larger than {_FILE_BYTES} bytes")
     if path.suffix == ".json" or text.lstrip().startswith("{"):
-        return _document(_load_json(text, path.name), TomlSource("", path.name))
+        return _document(_load_json(text, path.name), TomlSource("", path.name), toml=False)
     try:
-        return _document(tomllib.loads(text), TomlSource(text, path.name))
+        return _document(tomllib.loads(text), TomlSource(text, path.name), toml=True)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{path.name} is not TOML: {error}") from None
 
@@ -124,13 +125,14 @@ def _load_json(text: str, name: str) -> Mapping[str, Any]:
     return found if "attestation" in found else {"attestation": found}
 
 
-def _document(table: Mapping[str, Any], source: TomlSource) -> _Document:
+def _document(table: Mapping[str, Any], source: TomlSource, *, toml: bool) -> _Document:
     if "attestation" not in table:
         raise source.error(
             "there is no table 'attestation'", (), hint="begin one: mc2 policy new --kind KIND"
         )
     value = plain(table["attestation"], ("attestation",), source)
-    return _Document(source, table, value, "api_version" in table or "members" in table)
+    contract = "api_version" in table or "members" in table
+    return _Document(source, table, value, contract, toml)
 
 
 def _problems(document: _Document) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ from mc2.attestation.certificate_path import (
     PathRules,
     check_not_revoked,
     check_pinned,
+    verify_authorities,
     verify_crl,
     verify_path,
 )
@@ -222,3 +223,21 @@ def test_partial_lists_are_refused() -> None:
     other = x509.CertificateIssuer([x509.DirectoryName(common_name("somebody"))])
     with pytest.raises(EvidenceError, match="critical extension"):
         parse_crl(crl(5, entries=(other,)), "the list")
+
+
+def test_authorities_alone_are_held_to_the_same_rules() -> None:
+    middle, root = parsed(MIDDLE, ROOT)
+    assert verify_authorities((middle, root), at=NOW, rules=RULES) == WINDOW[1]
+    assert verify_authorities((root,), at=NOW, rules=RULES) == WINDOW[1]
+    for links, match in (
+        ((LEAF, ROOT), "may not sign certificates"),
+        ((MIDDLE.but(window=(NOW - DAY, NOW - SECOND)), ROOT), "ended on"),
+        ((MIDDLE.but(signer="stranger"), ROOT), "signature"),
+        ((MIDDLE.but(issuer="stranger"), ROOT), "was not issued by"),
+        ((Link(name="low"), MIDDLE, ROOT), "does not allow a path as long"),
+    ):
+        with pytest.raises(EvidenceError, match=match):
+            verify_authorities(parsed(*links), at=NOW, rules=RULES)
+    for path in ((), (root,) * PATH_LENGTH):
+        with pytest.raises(EvidenceError, match="authorities"):
+            verify_authorities(path, at=NOW, rules=RULES)

@@ -9,11 +9,12 @@ from asn1crypto import core, parser
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.amd_hierarchy import Amd
-from tests.support.certificates import NOW, WINDOW, Link, build, p384_key
+from tests.support.certificates import NOW, WINDOW, Link, build, common_name, p384_key
 
 from mc2.attestation.keys import Scheme
 from mc2.attestation.x509 import CERTIFICATE_BYTES, CRL_BYTES, parse_certificate, parse_crl
@@ -173,3 +174,35 @@ def test_altered_certificates_parse_or_are_refused(at: int, new: bytes) -> None:
 
 def test_times_have_a_zone() -> None:
     assert parse_certificate(DER, "x").not_before < NOW
+
+
+@pytest.mark.parametrize("number", [0, 1, 255, 1 << 64, (1 << 159) - 1])
+def test_numbers_of_lists(number: int) -> None:
+    der = numbered_list(x509.CRLNumber(number))
+    assert parse_crl(der, "x").number == number
+
+
+def test_lists_without_a_number_or_with_an_odd_one() -> None:
+    assert parse_crl(numbered_list(None), "x").number is None
+    for value in (
+        b"",
+        b"\x02\x00",
+        b"\x02\x01\xff",
+        b"\x02\x01\x01\x00",
+        b"\x02\x15" + b"\x7f" * 21,
+    ):
+        odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.20"), value)
+        with pytest.raises(EvidenceError, match="does not decode"):
+            parse_crl(numbered_list(odd), "x")
+
+
+def numbered_list(extension: x509.ExtensionType | None) -> bytes:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(common_name("root"))
+        .last_update(WINDOW[0])
+        .next_update(WINDOW[1])
+    )
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(p384_key("root"), hashes.SHA384()).public_bytes(Encoding.DER)

@@ -239,7 +239,8 @@ def test_files_that_hold_no_policy(
 
 def test_json_as_it_stands_in_contracts(mc2_command: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "p.json"
-    for value in ({SNP: sample(SNP)}, {"attestation": {SNP: sample(SNP)}}):
+    contract = {"members": [], "min_tier": "hardware-cvm", "attestation": {SNP: sample(SNP)}}
+    for value in ({SNP: sample(SNP)}, {"attestation": {SNP: sample(SNP)}}, contract):
         file.write_text(json.dumps(value))
         assert mc2_command("policy", "check", file).code == 0
 
