@@ -16,7 +16,7 @@ from typing import Final
 
 from mc2.attestation.appraisal import Appraised, appraise
 from mc2.attestation.claims import RawEvidence, Tier
-from mc2.attestation.policy import AttestationPolicy
+from mc2.attestation.policy import AttestationPolicy, SimulatedSection
 from mc2.attestation.verifiers import Verifiers
 from mc2.client.data_key import own_data_key
 from mc2.client.identity import Identity
@@ -24,7 +24,7 @@ from mc2.client.ledger import Book
 from mc2.client.ledger_events import Granted
 from mc2.client.ledger_rules import LedgerState
 from mc2.crypto.digest import same_digest
-from mc2.errors import AttestationError, ContractError, JobError
+from mc2.errors import AttestationError, ContractError, JobError, UsageError
 from mc2.formats.envelope import Envelope
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import (
@@ -86,7 +86,9 @@ class GrantDecision:
 class KeyRelease:
     """One owner's part in one attempt: challenge, then answer evidence with a decision.
 
-    Raises: ContractError unless the party brings data into this job, with this identity.
+    Raises: ContractError unless the party brings data into this job, with this identity;
+    UsageError if none of `verifiers` is for a kind of evidence that the contract accepts. Then
+    every answer would be refused, and the attempt be lost, before it has begun.
     """
 
     def __init__(self, job: SignedJob, identity: Identity, verifiers: Verifiers) -> None:
@@ -97,6 +99,7 @@ class KeyRelease:
                 f"the contract {job.members.name} has another card of {identity.name}",
                 hint="use the home whose identity signed the contract (--home, MC2_HOME)",
             )
+        _check_some_verifier(job, verifiers)
         self._job = job
         self._identity = identity
         self._verifiers = verifiers
@@ -286,6 +289,19 @@ class KeyRelease:
         with own_data_key(self._identity.master, manifest.value) as key:
             sealed = evidence.value.runtime_data.receiving_key.seal(key.raw, info)
         return SealedKey(dataset, manifest.digest, sealed)
+
+
+def _check_some_verifier(job: SignedJob, verifiers: Verifiers) -> None:
+    accepted = AttestationPolicy.read(job.members.attestation).sections.keys()
+    if accepted & set(verifiers.kinds):
+        return
+    simulated = SimulatedSection.KIND in accepted
+    raise UsageError(
+        f"nothing here verifies what {job.members.name} accepts: {', '.join(sorted(accepted))}",
+        hint="for a demonstration or made-up data, add --unsafe-simulation"
+        if simulated
+        else "install the verifiers of this kind: mc2 doctor",
+    )
 
 
 def same_grant(raw: bytes, event: Granted) -> bool:

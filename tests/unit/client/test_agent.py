@@ -35,6 +35,7 @@ from mc2.errors import (
     EvidenceError,
     GrantError,
     LedgerError,
+    UsageError,
 )
 from mc2.formats.statement import Verified
 from mc2.formats.status import JobState
@@ -290,11 +291,21 @@ def test_a_refusal_is_recorded_and_the_attempt_is_over(room):
 
 
 def test_a_simulation_gets_nothing_from_an_agent_that_was_not_told_to_accept_it(room):
-    room.ada.agent = replace(room.ada.agent, verifiers_for=lambda _: Verifiers())
+    told = room.ada.agent
+    room.ada.agent = replace(told, verifiers_for=lambda _: Verifiers())
+    with pytest.raises(UsageError, match="nothing here verifies"):
+        room.ada.answer()
+    assert not room.job.challenges
+    # Nor if it was told so once, and then started again without the flag.
+    room.ada.agent = told
     room.challenge_all()
-    with pytest.raises(EvidenceError):
+    room.ada.agent = replace(told, verifiers_for=lambda _: Verifiers())
+    with pytest.raises(UsageError, match="nothing here verifies"):
         room.ada.answer()
     assert not room.ada.granted()
+    # The forgotten flag has not cost the attempt.
+    room.ada.agent = told
+    assert room.ada.answer() is Answer.GRANTED
 
 
 def test_another_deployment_s_simulation_gets_nothing(room):

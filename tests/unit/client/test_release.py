@@ -49,6 +49,7 @@ from mc2.errors import (
     LedgerError,
     PolicyError,
     SignatureError,
+    UsageError,
 )
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.manifest import UsagePolicy
@@ -480,11 +481,10 @@ def test_does_not_resume_a_forged_challenge(ledger):
 
 
 def test_refuses_a_simulation_unless_asked_for(ledger):
-    attempt = Attempt(ledger, verifiers=Verifiers())
-    with pytest.raises(EvidenceError, match="no verifier") as refused:
-        attempt.answer(attempt.enclave.attest(attempt.challenges()))
+    # Before the challenge: a forgotten flag must not cost an attempt.
+    with pytest.raises(UsageError, match="nothing here verifies") as refused:
+        Attempt(ledger, verifiers=Verifiers())
     assert "--unsafe-simulation" in refused.value.hint
-    assert not attempt.granted()
 
 
 def test_refuses_another_root(ledger):
