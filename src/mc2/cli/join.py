@@ -55,7 +55,7 @@ def command(
     console.note(describe_contract(agreed))
     confirm(console, "Are all fingerprints right, and do you agree?", "SIGN", yes=yes)
     if coordinator is not None:
-        _enrol(console, party, coordinator, _token(token, token_file, coordinator))
+        _enrol(console, party, coordinator, token, token_file)
     status = party.join(agreed)
     console.data(
         {
@@ -78,14 +78,14 @@ def party_trust_banner(console: Console, min_tier: str) -> None:
         console.banner(SIMULATION_BANNER)
 
 
-def _enrol(console: Console, party: Party, file: Path, token: str) -> None:
+def _enrol(console: Console, party: Party, file: Path, token: str, token_file: Path | None) -> None:
     from mc2.formats.coordinator_file import CoordinatorFile
 
     try:
         found = CoordinatorFile.parse(file.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
-    party.enrol(found, token)
+    party.enrol(found, _token(token, token_file, file))
     console.note(f"enrolled at {found.url} (certificate {found.fingerprint})")
 
 

@@ -132,14 +132,21 @@ def endorsement_cache(home_folder: Path | None) -> EndorsementCache:
 
 def full_job_id(party: Party, prefix: str) -> str:
     """A job's whole id from its first characters. Raises: UsageError if none or several match."""
+    if set(prefix) - set("0123456789abcdef") or not (
+        _SHORTEST_PREFIX <= len(prefix) <= 2 * JOB_ID_BYTES
+    ):
+        raise UsageError(
+            f"{prefix!r} is not a job's id nor its beginning",
+            hint=f"list them: mc2 status; give at least {_SHORTEST_PREFIX} of the hex digits",
+        )
     if len(prefix) == 2 * JOB_ID_BYTES:
         return prefix
     found = sorted(s.job_id for s in party.status() if s.job_id.startswith(prefix))
-    if len(found) == 1 and len(prefix) >= _SHORTEST_PREFIX:
+    if len(found) == 1:
         return found[0]
     raise UsageError(
         f"{len(found)} jobs begin with {prefix!r}" if found else f"no job begins with {prefix!r}",
-        hint="list them: mc2 status; give at least 4 characters",
+        hint="give more of its digits: mc2 status --json" if found else "list them: mc2 status",
     )
 
 
@@ -173,6 +180,6 @@ def when(text: str) -> datetime:
 
     try:
         found = moment.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is no date", hint="write 2027-12-31") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

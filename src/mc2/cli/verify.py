@@ -11,8 +11,8 @@ import click
 from mc2.cli.console import SIMULATION_BANNER, Console
 from mc2.cli.options import home as home_option
 from mc2.cli.options import open_party, output, simulation, trust_of
-from mc2.crypto.digest import parse_digest
-from mc2.errors import UsageError
+from mc2.crypto.digest import Digest, parse_digest
+from mc2.errors import FormatError, UsageError
 
 if TYPE_CHECKING:
     from mc2.client.proof import VerifiedJob
@@ -39,21 +39,34 @@ def command(
         raw = proof.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {proof}: {error.strerror}") from None
-    job = _verify(raw, contract, home, unsafe_simulation=unsafe_simulation)
+    trusted = None if contract is None else parse_digest(contract, "--contract")
+    _check_is_proof(proof, raw)
+    job = _verify(raw, trusted, home, unsafe_simulation=unsafe_simulation)
     warn(console, job)
     console.data(job_facts(job))
 
 
+def _check_is_proof(proof: Path, raw: bytes) -> None:
+    from mc2.client.downloads import contract_of_proof
+
+    try:
+        contract_of_proof(raw)
+    except FormatError as error:
+        raise FormatError(
+            f"{proof} is not a proof: {error}",
+            hint="give the proof.json that mc2 download wrote, as it was written",
+        ) from None
+
+
 def _verify(
-    raw: bytes, contract: str | None, home: Path | None, *, unsafe_simulation: bool
+    raw: bytes, contract: Digest | None, home: Path | None, *, unsafe_simulation: bool
 ) -> VerifiedJob:
     from mc2.client.downloads import verify_file
     from mc2.client.home import find_home
 
     if contract is not None:
-        name = parse_digest(contract, "--contract")
         return verify_file(
-            raw, name, trust_of(unsafe_simulation=unsafe_simulation, home_folder=home)
+            raw, contract, trust_of(unsafe_simulation=unsafe_simulation, home_folder=home)
         )
     if not (find_home(home, os.environ) / "identity.json").exists():
         raise UsageError(

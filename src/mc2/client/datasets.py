@@ -15,9 +15,9 @@ from mc2.client.sources.open import open_source
 from mc2.client.sources.source import RowSource
 from mc2.crypto.digest import Digest
 from mc2.crypto.signatures import VerifyKey
-from mc2.errors import ContractError, CoordinatorError, DatasetError, UsageError
+from mc2.errors import ContractError, CoordinatorError, DatasetError, FormatError, UsageError
 from mc2.formats.contract import Contract
-from mc2.formats.fields import check_dataset_name
+from mc2.formats.fields import check_dataset_name, check_name
 from mc2.formats.manifest import Manifest, UsagePolicy
 from mc2.formats.statement import Verified
 from mc2.formats.status import DatasetEntry
@@ -30,7 +30,13 @@ def dataset_name(party: str, name: str) -> str:
 
     Raises: FormatError, UsageError for a name of someone else's.
     """
-    full = check_dataset_name(name if "." in name else f"{party}.{name}", "the dataset")
+    if "." not in name:
+        # A table's name is often a file's, so the hint says how to choose another.
+        try:
+            name = f"{party}.{check_name(name, repr(name))}"
+        except FormatError as error:
+            raise FormatError(str(error), hint=f"{error.hint}: mc2 upload FILE --as NAME") from None
+    full = check_dataset_name(name, "the dataset")
     if not full.startswith(f"{party}."):
         raise UsageError(
             f"{full} would be a dataset of another party", hint=f"yours are called {party}.…"

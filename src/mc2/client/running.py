@@ -15,6 +15,10 @@ Watch = Callable[[JobStatus], None]
 """Hears each new status. It is the coordinator's word: for people, not for decisions."""
 
 _POLL_SECONDS: Final = 20.0
+_WAIT_HINT: Final = (
+    "mc2 run again goes on where the job is; who is missing answers by mc2 approve, or, once "
+    "the job runs, by mc2 agent"
+)
 
 
 def watch_nothing(_: JobStatus) -> None:
@@ -51,7 +55,7 @@ def run(desk: Desk, job_id: str, *, timeout: timedelta, watch: Watch = watch_not
             return _ended(status)
         left = (deadline - desk.clock()).total_seconds()
         if left <= 0:
-            raise JobError(_waiting(status), hint="run it again: it goes on where it is")
+            raise JobError(_waiting(status), hint=_WAIT_HINT)
         seen = desk.coordinator.wait(job_id, seen, min(left, _POLL_SECONDS))
 
 

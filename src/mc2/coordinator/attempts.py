@@ -146,7 +146,10 @@ class AttemptRules:
         """The proof of a job that has succeeded. Raises: JobError for every other."""
         job = self.jobs.visible(caller, job_id)
         if job.state is not JobState.SUCCEEDED:
-            raise JobError(f"the job is {job.state.word}; only one that succeeded has a proof")
+            raise JobError(
+                f"the job is {job.state.word}; only one that succeeded has a proof",
+                hint="propose it again" if job.state.final else "see it through: mc2 run",
+            )
         table = self.jobs.table
         with self.jobs.mailbox.store.database.transaction():
             return Proof(
