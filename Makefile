@@ -41,7 +41,7 @@ slow: setup  ## the long tests and fuzzing
 check: setup format lint type layers tcb vectors openapi  ## everything but the tests
 
 format: setup
-	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/ruff format --check . >&2 || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
