@@ -51,10 +51,13 @@ def _average(arguments: tuple[Argument, ...]) -> DataType:
     return average_type(arguments[0].type)
 
 
-_NUMBER: Final = "T where T: number"
-_DECIMAL: Final = "P where P: decimal"
+_NUMBER: Final = "T -> int64 or double where T: number"
+_DECIMAL: Final = "P -> decimal where P: decimal"
 _SUMS: Final = (signature(_NUMBER, _sum), signature(_DECIMAL, _sum))
-_AVERAGES: Final = (signature(_NUMBER, _average), signature(_DECIMAL, _average))
+_AVERAGES: Final = (
+    signature("T -> double where T: number", _average),
+    signature(_DECIMAL, _average),
+)
 _ORDERED: Final = (signature("T -> T where T: ordered"),)
 _TRUTH: Final = (signature("boolean -> boolean"),)
 _SPREAD: Final = (signature("double -> double"),)

@@ -29,6 +29,7 @@ class Nulls(Enum):
     """When a function gives NULL."""
 
     ANY = "any"  # if any argument is NULL, and only then
+    LOGIC = "logic"  # by the rules of three-valued logic
     ALL = "all"  # only if all arguments are NULL
     NEVER = "never"
     MAYBE = "maybe"  # also for arguments that are not NULL
@@ -111,7 +112,7 @@ class Function:
 
     def _nullable(self, arguments: tuple[Argument, ...]) -> bool:
         match self.nulls:
-            case Nulls.ANY:
+            case Nulls.ANY | Nulls.LOGIC:
                 return any(a.nullable for a in arguments)
             case Nulls.ALL:
                 return all(a.nullable for a in arguments)
@@ -173,6 +174,7 @@ def _function(
 
 
 _COMPARE: Final = "T, T -> boolean where T: ordered"
+_LOGIC: Final = "boolean, boolean... -> boolean"
 _OVERFLOW: Final = "the result is out of its type's range"
 _ZERO: Final = "the divisor is zero, or the result is out of its type's range"
 _REAL: Final = "double -> double"
@@ -193,8 +195,8 @@ _TABLE: Final = (
     _function("is_not_null", "T -> boolean where T: any", "is not NULL", Nulls.NEVER),
     _function("is_nan", "T -> boolean where T: fraction", "is NaN; false for NULL", Nulls.NEVER),
     # Truth, with three values.
-    _function("and", "boolean, boolean... -> boolean", "all are true; later ones need not be run"),
-    _function("or", "boolean, boolean... -> boolean", "one is true; later ones need not be run"),
+    _function("and", _LOGIC, "all are true; later ones need not be run", Nulls.LOGIC),
+    _function("or", _LOGIC, "one is true; later ones need not be run", Nulls.LOGIC),
     _function("not", "boolean -> boolean", "the opposite"),
     # Choice.
     _function("coalesce", "T... -> T where T: any", "the first that is not NULL", Nulls.ALL),
