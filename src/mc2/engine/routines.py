@@ -8,13 +8,14 @@ digits, then rounded half up, which DuckDB's 128 bits cannot always hold.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mc2.formats.schema import DataType
@@ -25,6 +26,7 @@ RANGE: Final = "mc2:range"
 ZERO: Final = "mc2:zero"
 """The message of an error by which `mc2.engine.database` knows a division by zero."""
 
+_AT_A_TIME: Final = 65536
 _DIGITS: Final = 200  # more than any intermediate result has
 
 
@@ -38,13 +40,21 @@ class Routine:
     compute: Callable[..., pa.Array]
 
 
-def exact_sum(values: Iterable[float]) -> float:
+Floats = npt.NDArray[np.float64]
+
+
+def _one_by_one(values: Floats) -> Iterator[float]:
+    """The values as Python floats, of which only some exist at a time."""
+    for start in range(0, len(values), _AT_A_TIME):
+        yield from values[start : start + _AT_A_TIME].tolist()
+
+
+def exact_sum(values: Floats) -> float:
     """The sum of doubles, rounded once; with infinities or NaN what IEEE 754 says."""
-    numbers = list(values)
     try:
-        return math.fsum(numbers)
+        return math.fsum(_one_by_one(values))
     except OverflowError:  # some partial sum is beyond the doubles; the whole need not be
-        return _fraction_to_float(sum(map(Fraction, numbers), Fraction(0)))
+        return _fraction_to_float(sum(map(Fraction, _one_by_one(values)), Fraction(0)))
     except ValueError:  # infinities of both signs
         return math.nan
 
@@ -56,34 +66,33 @@ def _fraction_to_float(value: Fraction) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def mean(values: list[float]) -> float:
+def mean(values: Floats) -> float:
     """The exact sum, rounded, divided by the count."""
     return exact_sum(values) / len(values)
 
 
-def squared_deviations(values: list[float]) -> float:
+def squared_deviations(values: Floats) -> float:
     """The sum of squared distances from the mean, each rounded, summed exactly."""
-    if not all(map(math.isfinite, values)):
+    if not np.isfinite(values).all():
         return math.nan
-    centre = mean(values)
-    with np.errstate(over="ignore"):
-        return exact_sum(np.square(np.asarray(values) - centre).tolist())
+    with np.errstate(over="ignore", invalid="ignore"):
+        return exact_sum(np.square(values - mean(values)))
 
 
-def variance(values: list[float], *, sample: bool) -> float | None:
+def variance(values: Floats, *, sample: bool) -> float | None:
     """Variance of a population, or of a sample: None for a single value."""
     divisor = len(values) - 1 if sample else len(values)
     return squared_deviations(values) / divisor if divisor else None
 
 
-def deviation(values: list[float], *, sample: bool) -> float | None:
+def deviation(values: Floats, *, sample: bool) -> float | None:
     """The square root of the variance."""
     found = variance(values, sample=sample)
     return None if found is None else math.sqrt(found)
 
 
 def _over_lists(
-    compute: Callable[[list[float]], float | None],
+    compute: Callable[[Floats], float | None],
 ) -> Callable[[pa.Array | pa.ChunkedArray], pa.Array]:
     def run(lists: pa.Array | pa.ChunkedArray) -> pa.Array:
         array = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
@@ -91,7 +100,7 @@ def _over_lists(
         values = array.values.to_numpy(zero_copy_only=False)
         present = array.is_valid().to_pylist()
         found = [
-            compute(values[bounds[i] : bounds[i + 1]].tolist())
+            compute(values[bounds[i] : bounds[i + 1]])
             if present[i] and bounds[i] != bounds[i + 1]
             else None
             for i in range(len(array))
