@@ -23,7 +23,13 @@ from typing import Final
 
 from mc2.client.blobs import CoordinatorBlobs, FolderBlobs
 from mc2.client.coordinator import Coordinator
-from mc2.client.durable import create_file, locked, make_private_folder, read_file
+from mc2.client.durable import (
+    create_file,
+    locked,
+    locked_if_free,
+    make_private_folder,
+    read_file,
+)
 from mc2.client.progress import Progress, no_progress
 from mc2.client.seal import NewVersion, OwnerKeys, Sealed, SealOptions, seal_table
 from mc2.client.sources.source import RowSource
@@ -73,9 +79,9 @@ class Parcel:
 
     def discard(self) -> None:
         """Remove the parcel from the outbox; what was uploaded stays where it is."""
-        # The manifest goes first: a rest without it is known to be a rest.
+        # The manifest goes first: a rest without it is known as one; the next run removes it.
         (self._folder / _MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Outbox:
@@ -102,11 +108,16 @@ class Outbox:
                     f"{folder.name} is sealed already and waits for its upload",
                     hint="publish it, or discard it and seal again",
                 )
+            self._remove_rests(but=folder)
             if folder.exists():
                 shutil.rmtree(folder)
             make_private_folder(folder)
-            sealed = seal_table(source, version, owner, FolderBlobs(folder), options, progress)
-            create_file(folder / _MANIFEST, sealed.envelope)
+            try:
+                sealed = seal_table(source, version, owner, FolderBlobs(folder), options, progress)
+                create_file(folder / _MANIFEST, sealed.envelope)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)  # its key is gone with this run
+                raise
             return sealed
 
     def parcels(self) -> list[Parcel]:
@@ -121,6 +132,18 @@ class Outbox:
                 f"{dataset} version {version} is not in the outbox", hint="seal it first"
             )
         return Parcel(folder)
+
+    def _remove_rests(self, but: Path) -> None:
+        """Remove what killed runs left, which may be as large as their tables.
+
+        A run under way holds its lock, so that it is told from one that is no more.
+        """
+        for folder in self._folder.iterdir():
+            if folder == but or not folder.is_dir() or (folder / _MANIFEST).exists():
+                continue
+            with locked_if_free(self._folder / f"{folder.name}.lock") as free:
+                if free and not (folder / _MANIFEST).exists():
+                    shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def _place(self, version: NewVersion) -> Iterator[Path]:

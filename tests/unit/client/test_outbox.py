@@ -1,6 +1,8 @@
 """The way of a sealed table to a coordinator, with every interruption that one can name."""
 
 import re
+import shutil
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tests.support.tables import NOW, OWNER, SECRET
 
 from mc2.client.blobs import CoordinatorBlobs, FolderBlobs
 from mc2.client.data_key import open_own_table
+from mc2.client.durable import locked
 from mc2.client.identity import Identity
 from mc2.client.outbox import Outbox
 from mc2.client.seal import NewVersion, SealOptions
@@ -118,7 +121,7 @@ def test_an_upload_whose_acknowledgement_was_lost_is_repeated(outbox):
     assert mailbox.puts == 10
 
 
-def test_a_sealing_that_breaks_off_starts_again_under_another_key(outbox, tmp_path):
+def test_a_sealing_that_breaks_off_starts_again_under_another_key(outbox, tmp_path, monkeypatch):
     class Breaking:
         name = "it"
 
@@ -132,7 +135,8 @@ def test_a_sealing_that_breaks_off_starts_again_under_another_key(outbox, tmp_pa
             yield from (b.slice(0, 50) for b in self.inner.batches(survey))
             raise OSError("power cut")
 
-    with pytest.raises(OSError, match="power cut"):
+    with monkeypatch.context() as killed, pytest.raises(OSError, match="power cut"):
+        killed.setattr(shutil, "rmtree", lambda *_, **__: None)  # nobody is left to tidy up
         outbox.seal(Breaking(), VERSION, OWNER, OPTIONS)
     rest = {p.name for p in files(tmp_path)}
     assert len(rest) > 1
@@ -241,3 +245,26 @@ def test_the_how_to_runs(tmp_path, monkeypatch, capsys):
     )
     source = known["open_source"](pa.table({"name": ["a"], "zip": ["b"]}))
     assert known["outbox"].seal(source, VERSION, OWNER, known["options"]).rows == 1
+
+
+def test_a_run_that_fails_leaves_no_rest(outbox, tmp_path):
+    def fail(*_):
+        if any(p.stat().st_size > 100 for p in files(tmp_path)):
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        outbox.seal(open_source(TABLE), VERSION, OWNER, OPTIONS, fail)
+    assert {p.name for p in files(tmp_path)} == {"ada.table.v3.lock"}
+
+
+def test_the_rests_of_killed_runs_go_with_the_next_and_those_under_way_stay(outbox, tmp_path):
+    waiting = replace(VERSION, dataset="ada.waiting")
+    outbox.seal(open_source(TABLE), waiting, OWNER, OPTIONS)
+    for name in ("ada.other.v1", "ada.busy.v1"):
+        (tmp_path / "outbox" / name).mkdir()
+        (tmp_path / "outbox" / name / "chunk").write_bytes(b"sealed")
+    with locked(tmp_path / "outbox" / "ada.busy.v1.lock"):
+        fill(outbox)
+    left = {p.name for p in (tmp_path / "outbox").iterdir() if p.is_dir()}
+    assert left == {"ada.busy.v1", "ada.waiting.v3", "ada.table.v3"}
+    assert len(outbox.parcels()) == 2
