@@ -12,7 +12,7 @@ from mc2.cli.options import confirm, full_job_id, open_party, output, simulation
 from mc2.cli.options import home as home_option
 from mc2.cli.propose import read_script
 from mc2.crypto.digest import parse_digest
-from mc2.errors import ApprovalError
+from mc2.errors import ApprovalError, UsageError
 
 
 @click.command(epilog="Example: mc2 approve 3f2a --script study.py")
@@ -25,7 +25,7 @@ from mc2.errors import ApprovalError
 @click.option("--plan", "plan_digest", help="The plan's digest that you reviewed, with --yes.")
 @click.option("--until", help="The approval lapses then [default: in 7 days].")
 @click.option("--attempts", type=click.IntRange(1, 16), help="At most so many [the contract's].")
-@click.option("--yes", is_flag=True, help="Sign without asking; give --plan with it.")
+@click.option("--yes", is_flag=True, help="Sign without asking; needs --plan or --script.")
 @simulation
 @home_option
 @output
@@ -47,6 +47,11 @@ def command(
     """
     from mc2.client.review import review_text
 
+    if yes and plan_digest is None and script is None:
+        raise UsageError(
+            "--yes would sign whatever the coordinator shows just then",
+            hint="say what you reviewed: --plan sha256:… (mc2 review names it) or --script FILE",
+        )
     party = open_party(home, unsafe_simulation=unsafe_simulation)
     job_id = full_job_id(party, job)
     reviewed = party.review(job_id)

@@ -83,3 +83,10 @@ def test_a_missing_coordinator_file_is_named_before_a_missing_token(mc2, monkeyp
     code, err = mc2("join", "c.toml", "--yes", "--coordinator", "absent.json")
     assert code == 2
     assert "cannot read absent.json" in err
+
+
+def test_nobody_approves_unseen_what_a_coordinator_may_swap(mc2):
+    code, err = mc2("approve", FIRST, "--yes")
+    assert code == 2
+    assert "--plan" in err
+    assert "--script" in err
