@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -124,9 +125,11 @@ class SoftwareTpm:
 
 
 def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(500):
-        if path.exists():
-            return
+    """Until it listens: the socket's file is there a moment earlier, and refuses connections."""
+    for _ in range(1000):
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
         if process.poll() is not None:
             raise RuntimeError(f"swtpm ended with {process.returncode}")
         time.sleep(0.01)

@@ -207,7 +207,9 @@ def test_a_challenge_for_another_key_does_not_open(tpm: SoftwareTpm) -> None:
             name = parse_public(key.public).name
             right = make_credential(spki, name, b"s" * 32, os.urandom(32))
             assert client.activate_credential(key, endorsement, right) == b"s" * 32
-            wrong = make_credential(spki, name[:-1] + b"\0", b"s" * 32, os.urandom(32))
+            wrong = make_credential(
+                spki, name[:-1] + bytes([name[-1] ^ 1]), b"s" * 32, os.urandom(32)
+            )
             with pytest.raises(AttestationError, match="not for this key"):
                 client.activate_credential(key, endorsement, wrong)
 
