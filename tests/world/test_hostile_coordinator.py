@@ -239,9 +239,11 @@ def test_an_agent_without_the_flag_releases_nothing_to_a_simulation(tmp_path):
         vars(world.ada).pop("desk", None)
         with pytest.raises(Mc2Error):
             world.run(job_id, seconds=3)
-        refused = [e.event for e in world.ada.log() if e.event.KIND == "refused"]
-        assert refused
-        assert "no verifier" in refused[0].rules
+        # It does not even ask for evidence: refusing it would cost the attempt.
+        assert not {e.event.KIND for e in world.ada.log()} & {"granted", "refused"}
+        with pytest.raises(UsageError, match="nothing here verifies") as refused:
+            world.ada.desk.agent().answer_job(job_id)
+        assert "--unsafe-simulation" in refused.value.hint
 
 
 def test_simulated_evidence_under_a_contract_for_hardware(tmp_path):
