@@ -71,6 +71,7 @@ class _Run:
         self._matrices: dict[int, MatrixData] = {}
         self._models: dict[int, trees.Model] = {}
         self._uses = uses(self._plan.nodes, self._plan.outputs)
+        self._readers_left = list(self._uses)
         self._depths: list[int] = []
 
     def read_inputs(self, tables: Mapping[str, TableSource]) -> None:
@@ -119,6 +120,10 @@ class _Run:
                 query = self._writer(scribe).query(index, in_order=False)
                 self._database.store(f"t{index}", query, scribe.routines.values())
                 self._stored[index] = f"t{index}"
+        for source in operation.sources:
+            self._readers_left[source] -= 1
+            if not self._readers_left[source]:  # a matrix is as large as its rows: let it go
+                self._matrices.pop(source, None)
 
     def _depth(self, sources: Sequence[int]) -> int:
         """How many nodes nest in the query of a node over these sources."""
