@@ -37,6 +37,9 @@ from mc2.plan.signed_job import SignedJob, verify_signed_job
 APPROVAL_TIME: Final = timedelta(days=7)
 """How long an approval holds unless the approver says otherwise."""
 
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far the proposer's clock may be ahead of the approver's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
@@ -190,6 +193,7 @@ def approve(
     now = desk.clock()
     # Approvals of others may lapse; what matters here is whether the job may be approved at all.
     replace(job, approvals={}).check_time(now)
+    _check_not_ahead(job.proposal.value, now)
     check_script(desk, job, script)
     desk.home.see_manifests(job.manifests)
     approval = Approval(
@@ -215,6 +219,19 @@ def approve(
     desk.home.approvals.put(job_id, signed)
     desk.coordinator.approve(job_id, signed)
     return Approval.verify(signed, job.members.key_of)
+
+
+def _check_not_ahead(proposal: Proposal, now: datetime) -> None:
+    """Refuse a proposal that claims to be of the future. Raises: ApprovalError.
+
+    A new ledger in place of a lost one takes only proposals that are younger than itself; one
+    dated ahead would pass for such, and an old attempt could have a second grant.
+    """
+    if proposal.created > now + CLOCK_SKEW:
+        raise ApprovalError(
+            f"the job was proposed on {to_time(proposal.created)}, which is still to come",
+            hint=f"set the clocks here and at {proposal.proposer} (NTP), then propose it again",
+        )
 
 
 def _bundle_of(job: SignedJob) -> JobBundle:

@@ -855,3 +855,17 @@ def test_a_proof_that_is_none(room):
     room.join_all()
     with pytest.raises(FormatError):
         room.ada.verify(b"{}")
+
+
+def test_a_job_of_the_future_is_not_approved(room):
+    """Otherwise it would be younger than any ledger that takes the place of a lost one."""
+    room.with_data()
+    room.clock.now = NOW + HOUR
+    job_id = room.cy.propose(SCRIPT, script_name="test.py").job_id
+    room.clock.now = NOW
+    plan = room.ada.review(job_id).job.plan.digest
+    with pytest.raises(ApprovalError, match="still to come") as refused:
+        room.ada.approve(job_id, plan=plan)
+    assert "clock" in refused.value.hint
+    room.clock.now = NOW + HOUR - 5 * 60 * SECOND
+    room.ada.approve(job_id, plan=plan)
