@@ -22,7 +22,7 @@ _LINES: Final = ("Milan", "Genoa", "Turin")
 _COLUMNS: Final = ("subject", "number", "issued", "ends", "state")
 
 
-@click.group(name="endorsements")
+@click.group(name="endorsements", epilog="Example: mc2 endorsements show")
 def command() -> None:
     """Keep vendors' certificates, revocation lists and statements at home.
 

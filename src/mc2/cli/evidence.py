@@ -25,7 +25,7 @@ _UNBOUND: Final = (
 )
 
 
-@click.group(name="evidence")
+@click.group(name="evidence", epilog="Example: mc2 evidence verify captured --policy policy.toml")
 def command() -> None:
     """Verify attestation evidence, from this collaboration or from anywhere."""
 

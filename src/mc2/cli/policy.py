@@ -13,7 +13,7 @@ from mc2.errors import FormatError, UsageError
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group(name="policy")
+@click.group(name="policy", epilog="Example: mc2 policy check contract.toml")
 def command() -> None:
     """Write, check, explain and compare which enclaves the members accept.
 
