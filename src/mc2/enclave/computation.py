@@ -50,6 +50,8 @@ class Computation:
         """
         try:
             outputs = execute(self._job.checked, self._tables, limits, self._tell)
+            for table in self._tables.values():
+                table.read_rest()
         except Exception as error:  # noqa: BLE001  whatever it is, it is told without its text
             raise self._cause(error) from None
         finally:

@@ -19,6 +19,7 @@ class SealedTable:
 
     `failure` keeps what went wrong while reading. Engines pass rows through foreign code, which
     may turn our errors into its own; with it the session still reports the true one.
+    `whole` says whether all chunks have been seen at least once.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class SealedTable:
         self._cipher: ChunkCipher | None = cipher
         self._read_chunk = read_chunk
         self.failure: Mc2Error | None = None
+        self.whole = False
 
     @property
     def schema(self) -> Schema:
@@ -45,9 +47,20 @@ class SealedTable:
             raise RuntimeError("the table was closed")
         try:
             yield from open_rows(self._cipher, self._manifest, self._read_chunk)
+            self.whole = True
         except Mc2Error as error:
             self.failure = error
             raise
+
+    def read_rest(self) -> None:
+        """See all chunks that no engine asked for: a query may need no row of a table.
+
+        The receipt says that the plan ran over exactly these datasets, so a host must not get it
+        for a dataset whose chunks it has lost or altered. Raises: as `batches`.
+        """
+        if not self.whole:
+            for _ in self.batches():
+                pass
 
     def close(self) -> None:
         """Forget the key."""

@@ -32,6 +32,7 @@ class Limits:
     inputs: int = 1024
     nodes: int = 16384
     outputs: int = 1024
+    json_items: int = 4_000_000  # values and keys: each costs some hundred bytes of memory
     json_depth: int = 128  # canonical JSON nests no deeper
     attempts: int = 16
     challenge_seconds: int = 900  # within it all owners of a job ask, and get their answer

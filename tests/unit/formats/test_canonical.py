@@ -69,6 +69,12 @@ def test_the_ceiling_applies_before_parsing():
         decode(b"[" * 1_000_000, 10, "test")
 
 
+def test_many_small_items_are_refused_before_they_become_objects():
+    raw = b"[" + b",".join([b"[]"] * 5_000_000) + b"]"
+    with pytest.raises(FormatError, match="items"):
+        decode(raw, len(raw), "test")
+
+
 def test_deep_nesting_is_an_error_and_not_a_crash():
     with pytest.raises(FormatError):
         decode(b"[" * 100_000 + b"]" * 100_000, 1 << 20, "test")

@@ -151,7 +151,7 @@ def check_is_about(found: bytes, report_data: bytes, what: str) -> None:
     if found != report_data:
         raise AttestationError(
             f"{what} is about other data than it was asked for",
-            hint="another process may use the device at the same time; start the job again",
+            hint="another process may use the device at the same time; propose the job again",
         )
 
 
@@ -170,7 +170,7 @@ def patiently(machine: Machine, what: str, action: Callable[[], T]) -> T:
                 raise AttestationError(f"{what}: {reason(error)}", hint=_hint(error)) from None
     raise AttestationError(
         f"{what}: still busy after {_TRIES} attempts",
-        hint="start the job again; if it stays busy, look into the kernel's log",
+        hint="propose the job again; if it stays busy, look into the kernel's log",
     )
 
 
