@@ -41,6 +41,7 @@ class Source:
     schema: Schema
     rows: Sequence[Sequence[Any]]
     batch: int = 1000
+    bound: int = ROWS
     reads: int = 0
 
     @property
@@ -66,7 +67,7 @@ class Job:
                 owner="a",
                 manifest=NO_DIGEST,
                 schema=table.schema,
-                row_bound=max(ROWS, len(table.rows)),
+                row_bound=max(table.bound, len(table.rows)),
             )
             for name, table in self.sources.items()
         )

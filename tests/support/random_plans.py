@@ -72,7 +72,7 @@ def random_job(random: Random) -> tuple[Job, list[int]]:
         rows = [
             tuple(cell(random, c) for c in columns.columns) for _ in range(random.randint(0, 8))
         ]
-        tables[name] = Source(columns, rows, batch=3)
+        tables[name] = Source(columns, rows, batch=3, bound=0)
     job = Job(**tables)
     maker = _Maker(random, job)
     for _ in range(random.randint(1, 7)):
