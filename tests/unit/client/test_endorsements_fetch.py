@@ -279,7 +279,7 @@ def test_an_unknown_platform_is_not_found(fake: FakeVendors) -> None:
 def test_services_are_asked_over_tls_only(url: str) -> None:
     with pytest.raises(UsageError):
         check_base_url(url, "--kds")
-    assert check_base_url("https://mirror.example/kds/", "--kds") == "https://mirror.example/kds"
+    assert check_base_url("https://amd.example/kds/", "--kds") == "https://amd.example/kds"
     assert check_base_url("http://127.0.0.1:80", "--kds") == "http://127.0.0.1:80"
 
 
