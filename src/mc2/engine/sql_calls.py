@@ -132,6 +132,20 @@ def _lazy(word: str) -> Print:
     return write
 
 
+def _coalesce(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
+    """As CASE where a later argument may fail: DuckDB computes parts of COALESCE ahead of it."""
+    if not any(a.fails for a in arguments[1:]):
+        return _listed("coalesce")(scribe, arguments, result)
+    rest = arguments[-1].sql
+    for term in reversed(arguments[:-1]):
+        rest = _first_of(scribe, term, rest)
+    return rest
+
+
+def _first_of(scribe: Scribe, term: Term, rest: str) -> str:
+    return scribe.let(term, lambda v: f"(CASE WHEN {v} IS NOT NULL THEN {v} ELSE {rest} END)")
+
+
 def _nullif(scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str:
     a, b = arguments
     return scribe.let(a, lambda x: f"CASE WHEN {x} = {b.sql} THEN NULL ELSE {x} END")
@@ -151,6 +165,12 @@ def _sign(scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str:
         return f"CASE WHEN isnan({x}) THEN {x} ELSE CAST(sign({x}) AS DOUBLE) END"
 
     return scribe.let(arguments[0], body)
+
+
+def _negate(_scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
+    if result.name in TYPE_CLASSES["integer"]:  # a sign would widen the type, and not overflow
+        return f"({cast_to('0', result)} - {arguments[0].sql})"
+    return cast_to(f"(- {arguments[0].sql})", result)
 
 
 def _round(_scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
@@ -213,7 +233,7 @@ _PRINTERS: Final[Mapping[str, Print]] = {
     "and": _lazy("AND"),
     "or": _lazy("OR"),
     "not": _template("(NOT {0})"),
-    "coalesce": _listed("coalesce"),
+    "coalesce": _coalesce,
     "nullif": _nullif,
     "greatest": _extreme("greatest"),
     "least": _extreme("least"),
@@ -223,7 +243,7 @@ _PRINTERS: Final[Mapping[str, Print]] = {
     "divide": _divide,
     "integer_divide": _template("CAST(({0} // {1}) AS {type})"),
     "remainder": _remainder,
-    "negate": _template("CAST((- {0}) AS {type})"),
+    "negate": _negate,
     "abs": _template("CAST(abs({0}) AS {type})"),
     "sign": _sign,
     "round": _round,

@@ -50,8 +50,8 @@ class ExpressionWriter:
             for t, e in zip(arguments, expressions, strict=True)
         )
         kind, nullable = function(name).type(typed)
-        constant = all(a.constant for a in arguments)
         fails = may_fail(name, arguments)
+        constant = all(a.constant for a in arguments)
         if fails and constant:
             arguments = [unfolded(arguments[0]), *arguments[1:]]
         sql = call(self._scribe, name, arguments, kind)
@@ -96,7 +96,7 @@ class ExpressionWriter:
         parts that may fail stand inside CASE, behind those that cannot, and behind `guard`, which
         is always true and ties them to rows of both sides of a join.
         """
-        parts = _conjuncts(expression)
+        parts = (q for p in _conjuncts(expression) for q in self._factored(p))
         terms = [self.term(p) for p in parts]
         safe = [t.sql for t in terms if not t.fails]
         failing = [t.sql for t in terms if t.fails]
@@ -109,6 +109,28 @@ class ExpressionWriter:
         if before:
             chain = f"CASE WHEN {before} THEN {chain} ELSE FALSE END"
         return Term(" AND ".join([*safe, f"({chain})"]), BOOLEAN, nullable=True, fails=True)
+
+    def _factored(self, expression: Expression) -> tuple[Expression, ...]:
+        """`(a AND b) OR (a AND c)` as `a`, `b OR c`: so that a join finds an equality in `a`.
+
+        Parts that may fail stay where they are, behind what guards them.
+        """
+        if not isinstance(expression, Call) or expression.function != "or":
+            return (expression,)
+        branches = [_conjuncts(a) for a in expression.arguments]
+        common = tuple(
+            p
+            for p in dict.fromkeys(branches[0])
+            if all(p in b for b in branches[1:]) and not self.term(p).fails
+        )
+        rest = [tuple(p for p in b if p not in common) for b in branches]
+        if not common or not all(rest):  # a branch with nothing else is true wherever `common` is
+            return common or (expression,)
+        return (*common, Call("or", tuple(_all(b) for b in rest)))
+
+
+def _all(parts: tuple[Expression, ...]) -> Expression:
+    return parts[0] if len(parts) == 1 else Call("and", parts)
 
 
 def _conjuncts(expression: Expression) -> tuple[Expression, ...]:

@@ -59,7 +59,7 @@ class Scribe:
 def unfolded(term: Term) -> Term:
     """A constant that DuckDB does not take for one, since `random` is never constant.
 
-    It computes constants before it has a row, and where that fails the query does, even if the
+    It may compute constants before it has a row, and where that fails the query does, even if the
     constant stands in a branch of CASE that no row takes, or over a table without rows.
     """
     return replace(term, sql=f"(CASE WHEN random() < 2 THEN {term.sql} END)", literal=None)

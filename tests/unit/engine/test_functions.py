@@ -10,7 +10,7 @@ from tests.support.plans import Job, Source
 
 from mc2.errors import EngineError
 from mc2.formats.schema import Column, Schema, parse_type
-from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal
+from mc2.plan.expressions import Case, Cast, ColumnRef, InList, When, call, literal
 from mc2.plan.functions import FUNCTIONS
 from mc2.plan.relations import NamedExpression, Project
 from mc2.plan.types import BOOLEAN, DOUBLE, INT32, STRING
@@ -366,6 +366,15 @@ def test_case_guards_what_it_does_not_choose():
     )
     chosen = When(ColumnRef("sure"), literal(3, INT32))
     assert project([Case((chosen,), condition)]) == [3]
+
+
+def test_coalesce_guards_what_it_does_not_need():
+    """DuckDB would compute the cast, which stands in IN and so more than once, before the rest."""
+    s = Column("s", STRING)
+    listed = InList(Cast(ColumnRef("s"), INT32), tuple(literal(i, INT32) for i in (1, 2)))
+    assert project([call("coalesce", ColumnRef("sure"), listed)], (s,), ("x",)) == [True]
+    nothing = call("nullif", ColumnRef("sure"), ColumnRef("sure"))
+    assert project([call("coalesce", nothing, listed)], (s,), ("2",)) == [True]
 
 
 def test_nested_functions_do_not_grow_without_bounds():
