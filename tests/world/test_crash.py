@@ -26,7 +26,7 @@ from mc2.errors import Mc2Error
 from mc2.formats.coordinator_file import CoordinatorFile
 from mc2.formats.status import JobState
 
-LONG = SCRIPT.replace("num_boost_round=3", "num_boost_round=4000")
+LONG = SCRIPT.replace("num_boost_round=3", "num_boost_round=8000")
 CONTRACT = """\
 api_version = "mc2/contract/v1"
 name = "crash"
@@ -150,9 +150,10 @@ class Running(threading.Thread):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             status = self.said[-1] if self.said else None
-            if status and status.attempt == attempt and status.progress.startswith("node"):
+            if status and status.attempt == attempt and status.phase == "compute":
                 return
             assert self.error is None, self.error
+            assert self.status is None, "the job ended before it could be disturbed"
             time.sleep(0.02)
         raise AssertionError(f"never computed: {self.said}")
 
