@@ -35,6 +35,8 @@ class Limits:
     json_items: int = 4_000_000  # values and keys: each costs some hundred bytes of memory
     json_depth: int = 128  # canonical JSON nests no deeper
     attempts: int = 16
+    cluster_members: int = 64  # enclaves that compute one job together
+    epochs: int = 64  # how often an attempt may begin anew with other members
     challenge_seconds: int = 900  # within it all owners of a job ask, and get their answer
     frame_header_bytes: int = 64 * 1024  # worker socket: the canonical JSON before the body
     frame_body_bytes: int = 128 * 1024 * 1024
