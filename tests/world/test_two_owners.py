@@ -105,3 +105,13 @@ def test_an_older_version_is_refused_once_a_newer_was_seen(world):
     with pytest.raises(DatasetError, match="older"):
         world.propose()
     assert old.value.version == 1
+
+
+def test_who_has_left_releases_nothing_more(world):
+    job_id = world.propose()
+    world.approve(job_id, "ada")
+    assert world.ada.leave(world.contract.name) == world.contract.digest
+    with pytest.raises(ContractError, match="left"):
+        world.ada.approve(job_id, plan=world.ada.review(job_id).job.plan.digest)
+    with pytest.raises(ContractError, match="no contract"):
+        world.ada.leave(world.contract.name)

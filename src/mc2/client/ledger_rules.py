@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from mc2.client.ledger_events import (
     Approved,
@@ -27,6 +27,9 @@ from mc2.crypto.digest import Digest
 from mc2.errors import ApprovalError, ContractError, LedgerError
 from mc2.formats.fields import to_time
 from mc2.formats.release import JobContext
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far the clock of a proposer may be ahead of this party's."""
 
 
 @dataclass(slots=True)
@@ -164,7 +167,7 @@ class LedgerState:
         if context.attempt in job.grants:
             raise LedgerError(
                 f"attempt {context.attempt} of job {context.job_id} has had its grant",
-                hint="start another attempt: mc2 run",
+                hint=f"its proposer starts the next attempt: mc2 run {context.job_id}",
             )
         # Attempts are numbered from 1, so this also bounds how many grants there can be.
         if context.attempt > approved.max_attempts:
@@ -198,13 +201,15 @@ class LedgerState:
             self._check_renewal(job, event)
         if at > event.not_after:
             raise ApprovalError("the approval would end before it begins")
-        # What a lost ledger knew of older jobs is lost: their attempts may have had grants.
+        # What a lost ledger knew of older jobs is lost: their attempts may have had grants. A job
+        # that was granted before may bear a time that is ahead by what proposers' clocks may be.
         if self.begun.replaces_lost and (
-            self._begun_at is None or event.proposed <= self._begun_at
+            self._begun_at is None or event.proposed <= self._begun_at + CLOCK_SKEW
         ):
             raise ApprovalError(
-                f"job {event.job_id} was proposed before this ledger took the place of a lost one",
-                hint="propose the job again",
+                f"job {event.job_id} may have been proposed before this ledger took the place of "
+                "a lost one",
+                hint="wait six minutes after `mc2 init --new-ledger`, then propose the job again",
             )
 
     def _check_renewal(self, job: JobRecord, event: Approved) -> None:

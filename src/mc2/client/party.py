@@ -191,9 +191,14 @@ class Party:
         """All contracts with this party in them, and who has signed."""
         return contracts.contract_statuses(self.desk)
 
-    def leave(self, contract: str) -> None:
-        """Release nothing more under a contract, by digest or name. Raises: ContractError."""
-        contracts.leave(self.desk, contracts.find_contract(self.desk, contract))
+    def leave(self, contract: str) -> Digest:
+        """Release nothing more under a contract, by digest or name; which one it was.
+
+        Raises: ContractError.
+        """
+        found = contracts.find_contract(self.desk, contract)
+        contracts.leave(self.desk, found)
+        return found
 
     # --- data
 

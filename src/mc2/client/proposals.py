@@ -11,6 +11,7 @@ from mc2.client.contracts import find_contract, verified_contract
 from mc2.client.datasets import newest_datasets
 from mc2.client.desk import Desk
 from mc2.client.ledger_events import Approved, Rejected, Revoked
+from mc2.client.ledger_rules import CLOCK_SKEW
 from mc2.client.review import review_plan
 from mc2.client.review_parts import Review
 from mc2.crypto.digest import Digest, same_digest
@@ -36,9 +37,6 @@ from mc2.plan.signed_job import SignedJob, verify_signed_job
 
 APPROVAL_TIME: Final = timedelta(days=7)
 """How long an approval holds unless the approver says otherwise."""
-
-CLOCK_SKEW: Final = timedelta(minutes=5)
-"""How far the proposer's clock may be ahead of the approver's."""
 
 
 @dataclass(frozen=True, slots=True)

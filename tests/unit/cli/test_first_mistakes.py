@@ -90,3 +90,12 @@ def test_nobody_approves_unseen_what_a_coordinator_may_swap(mc2):
     assert code == 2
     assert "--plan" in err
     assert "--script" in err
+
+
+def test_leaving_is_confirmed_and_names_a_contract(mc2):
+    code, said = mc2("leave", "study")
+    assert code == 2
+    assert "--yes" in said
+    code, said = mc2("leave", "study", "--yes")
+    assert code != 0
+    assert "mc2 join" in said

@@ -277,8 +277,10 @@ def test_a_new_ledger_keeps_the_old_and_knows_that_it_forgot(approved, path, tmp
     with pytest.raises(ContractError):
         approved.record(granted(), AT)
     approved.record(ACCEPTED, AT)
-    with pytest.raises(ApprovalError, match="took the place of a lost one"):
-        approved.record(APPROVED, AT)
+    begun = AT + timedelta(hours=1)
+    for proposed in (APPROVED.proposed, begun, begun + timedelta(minutes=5)):
+        with pytest.raises(ApprovalError, match="took the place of a lost one"):
+            approved.record(replace(APPROVED, proposed=proposed), AT)
     approved.record(replace(APPROVED, proposed=AT + timedelta(hours=2)), AT)
 
 
