@@ -6,7 +6,7 @@ query, which DuckDB optimises as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -15,13 +15,14 @@ from mc2.engine import trees
 from mc2.engine.database import Database
 from mc2.engine.limits import EngineLimits
 from mc2.engine.matrices import MatrixData
-from mc2.engine.order import ordered_nodes
 from mc2.engine.outputs import ModelOutput, Output, TableOutput, TableSource
+from mc2.engine.routines import Routine
 from mc2.engine.sql_relations import QueryWriter
 from mc2.engine.sql_terms import Scribe
 from mc2.errors import EngineError
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.shapes import MatrixShape, ModelShape, TableShape
@@ -43,15 +44,18 @@ def execute(
     Raises: EngineError, and what reading an input raises.
     """
     with Database(limits) as database:
-        run = _Run(checked, database, limits, progress)
+        run = Run(checked, database, limits, progress)
         run.read_inputs(tables)
         for index in range(len(checked.plan.nodes)):
             run.compute(index)
         return {o.name: run.output(o) for o in checked.plan.outputs}
 
 
-class _Run:
-    """One run: what is stored so far, and how to write queries over it."""
+class Run:
+    """One run: what is stored so far, and how to write queries over it.
+
+    `shuffled` are the inputs whose rows have no order.
+    """
 
     def __init__(
         self,
@@ -59,13 +63,14 @@ class _Run:
         database: Database,
         limits: EngineLimits,
         progress: Callable[[str], None],
+        shuffled: Collection[int] = (),
     ) -> None:
         self._plan = checked.plan
         self._shapes = checked.shapes
         self._database = database
         self._threads = limits.threads
         self._progress = progress
-        self._ordered = ordered_nodes(self._plan.nodes)
+        self._ordered = ordered_nodes(self._plan.nodes, shuffled)
         self._stored: dict[int, str] = {}
         self._inputs: dict[int, tuple[str, Mapping[str, int]]] = {}
         self._matrices: dict[int, MatrixData] = {}
@@ -87,13 +92,17 @@ class _Run:
                     wanted.update(node.operation.columns)
                     reads += count
             names = tuple(n for n in source.schema.names if n in wanted)
-            self._database.attach(f"s{place}", table, names)
+            self._attach(place, table, names)
             self._inputs[place] = (f"s{place}", {n: i for i, n in enumerate(names)})
             if reads > 1:
                 self._progress(f"reading {source.dataset}")
                 columns = ", ".join(f"c{i}" for i in range(len(names)))
                 self._database.store(f"i{place}", f"SELECT {columns} FROM s{place}", ())  # noqa: S608  # our own names
                 self._inputs[place] = (f"i{place}", self._inputs[place][1])
+
+    def _attach(self, place: int, table: TableSource, names: tuple[str, ...]) -> None:
+        """Make the columns that the plan reads of an input readable as `s` and its place."""
+        self._database.attach(f"s{place}", table, names)
 
     def compute(self, index: int) -> None:
         """Compute a node, unless it can be part of the query of the only one that reads it."""
@@ -116,9 +125,8 @@ class _Run:
                 pass
             case _ if self._uses[index] > 1 or self._depths[index] > _CHAIN:
                 self._progress(f"node {index}: {operation.OP}")
-                scribe = Scribe()
-                query = self._writer(scribe).query(index, in_order=False)
-                self._database.store(f"t{index}", query, scribe.routines.values())
+                query, routines = self.query(index, in_order=False)
+                self._database.store(f"t{index}", query, routines)
                 self._stored[index] = f"t{index}"
         for source in operation.sources:
             self._readers_left[source] -= 1
@@ -150,12 +158,17 @@ class _Run:
             raise TypeError("a checked plan reads tables where it says so")
         return shape
 
+    def query(self, index: int, *, in_order: bool) -> tuple[str, Iterable[Routine]]:
+        """The query of a relation that was computed, and the routines that it calls."""
+        scribe = Scribe()
+        text = self._writer(scribe).query(index, in_order=in_order)
+        return text, scribe.routines.values()
+
     def _rows(self, index: int) -> pa.Table:
         """The rows of a relation, in its order or in that of all columns."""
         shape = self._table(index)
-        scribe = Scribe()
-        query = self._writer(scribe).query(index, in_order=True)
-        found = self._database.fetch(query, shape.schema, scribe.routines.values())
+        query, routines = self.query(index, in_order=True)
+        found = self._database.fetch(query, shape.schema, routines)
         if found.num_rows > shape.row_bound:
             raise EngineError(f"node {index} has more rows than its bound of {shape.row_bound}")
         return found
