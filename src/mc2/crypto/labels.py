@@ -14,6 +14,8 @@ class Label(bytes, Enum):
 
     SCHEMA = b"mc2/schema/v1"
     REPORT_DATA = b"mc2/report-data/v1"
+    MEMBER_REPORT_DATA = b"mc2/member-report-data/v1"
+    ADMISSION_INFO = b"mc2/admission/v1"
     GRANT_INFO = b"mc2/grant/v1"
     RESULT_INFO = b"mc2/result-key/v1"
     DATASET_KEY = b"mc2/dataset-key/v1"
@@ -26,6 +28,11 @@ class Label(bytes, Enum):
     CODE = b"mc2/code/v1"
     SIMULATED_REPORT = b"mc2/simulated-report/v1"
     SIMULATED_CODE = b"mc2/simulated-code/v1"
+    ACTIVATION_KEY = b"mc2/activation-key/v1"
+    ACTIVATION_TOKEN = b"mc2/activation-token/v1"
+    ACTIVATION_TOKEN_DIGEST = b"mc2/activation-token-digest/v1"
+    MEASURED_CODE = b"mc2/measured-code/v1"
+    MEASURED_PART = b"mc2/measured-part/v1"
     TPM_ACTIVATION = b"mc2/tpm-activation/v1"
 
     def prefix(self) -> bytes:

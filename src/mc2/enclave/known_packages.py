@@ -28,7 +28,7 @@ KNOWN_PACKAGES: Final = (
 )
 """By the name of their distribution, which says who is imported where it is not the same."""
 
-_IMPORT_NAMES: Final = frozenset({*KNOWN_PACKAGES, "_cffi_backend", "_duckdb"})
+IMPORT_NAMES: Final = frozenset({*KNOWN_PACKAGES, "_cffi_backend", "_duckdb"})
 
 
 class _OnlyKnown:
@@ -39,7 +39,7 @@ class _OnlyKnown:
     ) -> ModuleSpec | None:
         del path, target
         top = name.partition(".")[0]
-        if top in _IMPORT_NAMES or _is_of_python(top):
+        if top in IMPORT_NAMES or _is_of_python(top):
             return None
         raise ModuleNotFoundError(f"{top} is not a package that an enclave imports", name=name)
 
