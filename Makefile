@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NATIVE := CMakeLists.txt $(shell find native -name '*.cpp' -o -name '*.hpp')
+NATIVE := CMakeLists.txt $(shell find native -type f)
 
 .PHONY: help setup demo test slow check format lint type layers tcb vectors openapi fuzz bench clean
 

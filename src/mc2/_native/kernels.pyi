@@ -8,6 +8,38 @@ import numpy
 from numpy.typing import NDArray
 
 
+def isa() -> str:
+    """The instruction set in use: avx2 or portable."""
+
+def isa_supported(name: str) -> bool:
+    """Whether this machine can run the kernels of that instruction set."""
+
+def use_isa(name: str) -> None:
+    """Use the kernels of another instruction set: for tests."""
+
+def threads() -> int:
+    """How many threads kernels may use."""
+
+def set_threads(count: int) -> None:
+    """Let kernels use this many threads (at least one)."""
+
+def set_serial_below(rows: int) -> None:
+    """Inputs of fewer rows than this run on one thread; the default is 2^18."""
+
+def poison(array: NDArray[numpy.generic]) -> None:
+    """Mark an array's bytes as secret for valgrind; natively nothing."""
+
+def unpoison(array: NDArray[numpy.generic]) -> None:
+    """Mark an array's bytes as public for valgrind; natively nothing."""
+
+def poison_reports() -> int:
+    """
+    How many uses of secrets in branches and addresses valgrind has reported so far.
+    """
+
+def under_valgrind() -> bool:
+    """Whether valgrind is watching."""
+
 def select(keep: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], a: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], b: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """out[i] = a[i] if keep[i] else b[i], without a branch."""
 

@@ -1,0 +1,43 @@
+// A fixed set of threads that stays, and work that is cut by public sizes only.
+#pragma once
+
+#include <cstddef>
+
+namespace mc2::oblivious {
+
+// Part p of `parts` runs as task(context, p). Returns when all have. Which thread runs which part
+// is fixed by (parts, threads()) alone: nothing is stolen, so the schedule shows sizes and no data.
+// Nested calls, and calls while another caller uses the pool, run their parts one by one.
+void run_parts(unsigned parts, void (*task)(void* context, unsigned part), void* context);
+
+// How many threads kernels may use (at least 1). The first value is $MC2_THREADS, or 1.
+unsigned threads() noexcept;
+void set_threads(unsigned count);
+
+// Inputs of fewer rows are not cut: starting a thread would cost more than it saves.
+std::size_t serial_below() noexcept;
+void set_serial_below(std::size_t rows) noexcept;
+
+// How many parts a kernel over this many rows is cut into.
+unsigned parts_for(std::size_t rows) noexcept;
+
+// Memory for one call: its size is public, its pages are touched before any secret is in it, and it
+// is wiped when it is given back.
+class Scratch {
+public:
+    explicit Scratch(std::size_t bytes);
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    // At a multiple of 64 bytes.
+    template <typename T>
+    T* as() const noexcept { return static_cast<T*>(data_); }
+
+private:
+    void* data_;
+    std::size_t bytes_;
+    bool mapped_;
+};
+
+}  // namespace mc2::oblivious

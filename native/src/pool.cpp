@@ -1,0 +1,196 @@
+#include "mc2/pool.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <vector>
+
+namespace mc2::oblivious {
+
+namespace {
+
+constexpr unsigned most_threads = 256;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+unsigned threads_from_environment() noexcept {
+    const char* text = std::getenv("MC2_THREADS");
+    const long wish = text != nullptr ? std::strtol(text, nullptr, 10) : 1;
+    return static_cast<unsigned>(std::clamp(wish, 1L, static_cast<long>(most_threads)));
+}
+
+std::atomic<unsigned> thread_count{0};
+std::atomic<std::size_t> serial_rows{std::size_t{1} << 18};
+thread_local bool inside_a_part = false;
+
+struct Job {
+    void (*task)(void*, unsigned) = nullptr;
+    void* context = nullptr;
+    unsigned parts = 0;
+};
+
+// Worker w of a pool of T runs parts w, w + T, w + 2T ... ; the caller is worker 0.
+class Pool {
+public:
+    explicit Pool(unsigned workers) : workers_(workers), owner_(getpid()) {
+        for (unsigned w = 1; w < workers; ++w) {
+            others_.emplace_back([this, w] { serve(w); });
+        }
+    }
+
+    ~Pool() {
+        if (owner_ != getpid()) {  // after fork: the threads live in the parent only
+            for (auto& thread : others_) thread.detach();
+            return;
+        }
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+        }
+        wake_.notify_all();
+        for (auto& thread : others_) thread.join();
+    }
+
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+
+    unsigned workers() const noexcept { return workers_; }
+    bool mine() const noexcept { return owner_ == getpid(); }
+
+    void run(const Job& job) {
+        {
+            const std::lock_guard lock(mutex_);
+            job_ = job;
+            left_.store(workers_ - 1, std::memory_order_relaxed);
+            turn_.fetch_add(1, std::memory_order_release);
+        }
+        wake_.notify_all();
+        work(job, 0);
+        for (int spin = 0; left_.load(std::memory_order_acquire) != 0; ++spin) {
+            if (spin > 2000) std::this_thread::yield();
+        }
+    }
+
+private:
+    void serve(unsigned worker) {
+        inside_a_part = true;
+        for (unsigned long seen = 0;;) {
+            // The next phase of a kernel follows in microseconds: look a while before sleeping.
+            for (int spin = 0; spin < 20000 && turn_.load(std::memory_order_acquire) == seen; ++spin) {
+            }
+            Job job;
+            {
+                std::unique_lock lock(mutex_);
+                wake_.wait(lock, [&] { return stopping_ || turn_.load(std::memory_order_acquire) != seen; });
+                if (stopping_) return;
+                seen = turn_.load(std::memory_order_acquire);
+                job = job_;
+            }
+            work(job, worker);
+            left_.fetch_sub(1, std::memory_order_release);
+        }
+    }
+
+    void work(const Job& job, unsigned worker) const {
+        for (unsigned part = worker; part < job.parts; part += workers_) job.task(job.context, part);
+    }
+
+    unsigned workers_;
+    pid_t owner_;
+    std::vector<std::thread> others_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::atomic<unsigned long> turn_{0};
+    std::atomic<unsigned> left_{0};
+    Job job_;
+    bool stopping_ = false;
+};
+
+std::mutex pool_in_use;
+std::unique_ptr<Pool> pool;  // guarded by pool_in_use
+
+// A child of fork has none of our threads, and the lock may have been held at that moment.
+void forget_pool_in_child() {
+    (void)pool.release();
+    new (&pool_in_use) std::mutex;
+}
+
+void run_alone(const Job& job) {
+    for (unsigned part = 0; part < job.parts; ++part) job.task(job.context, part);
+}
+
+}  // namespace
+
+unsigned threads() noexcept {
+    unsigned count = thread_count.load(std::memory_order_relaxed);
+    if (count == 0) {
+        count = threads_from_environment();
+        thread_count.store(count, std::memory_order_relaxed);
+    }
+    return count;
+}
+
+void set_threads(unsigned count) {
+    thread_count.store(std::clamp(count, 1U, most_threads), std::memory_order_relaxed);
+}
+
+std::size_t serial_below() noexcept { return serial_rows.load(std::memory_order_relaxed); }
+void set_serial_below(std::size_t rows) noexcept { serial_rows.store(rows, std::memory_order_relaxed); }
+
+unsigned parts_for(std::size_t rows) noexcept {
+    return rows < serial_below() || inside_a_part ? 1 : threads();
+}
+
+void run_parts(unsigned parts, void (*task)(void*, unsigned), void* context) {
+    const Job job{task, context, parts};
+    const unsigned workers = threads();
+    if (parts <= 1 || workers == 1 || inside_a_part) return run_alone(job);
+    static const int once = pthread_atfork(nullptr, nullptr, forget_pool_in_child);
+    (void)once;
+    const std::unique_lock lock(pool_in_use, std::try_to_lock);
+    if (!lock.owns_lock()) return run_alone(job);
+    if (!pool || pool->workers() != workers || !pool->mine()) {
+        pool.reset();
+        pool = std::make_unique<Pool>(workers);
+    }
+    inside_a_part = true;
+    pool->run(job);
+    inside_a_part = false;
+}
+
+Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes), mapped_(bytes >= huge_page) {
+    if (mapped_) {
+        bytes_ = (bytes + huge_page - 1) / huge_page * huge_page;
+        data_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (data_ == MAP_FAILED) throw std::bad_alloc();
+        (void)madvise(data_, bytes_, MADV_HUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
+        if (madvise(data_, bytes_, MADV_POPULATE_WRITE) == 0) return;
+#endif
+        for (std::size_t at = 0; at < bytes_; at += 4096) static_cast<volatile char*>(data_)[at] = 0;
+    } else {
+        bytes_ = (bytes + 63) / 64 * 64 + 64;
+        data_ = ::operator new(bytes_, std::align_val_t{64});
+        std::memset(data_, 0, bytes_);
+    }
+}
+
+Scratch::~Scratch() {
+    if (mapped_) {
+        munmap(data_, bytes_);  // the kernel clears pages before anyone else gets them
+    } else {
+        std::memset(data_, 0, bytes_);
+        __asm__ volatile("" : : "r"(data_) : "memory");
+        ::operator delete(data_, std::align_val_t{64});
+    }
+}
+
+}  // namespace mc2::oblivious
