@@ -111,18 +111,7 @@ class DerReader:
     def time(self) -> datetime:
         """A moment in UTC, in whole seconds. Raises: DerError."""
         tag = Tag.UTC_TIME if self.next_is(Tag.UTC_TIME) else Tag.GENERALIZED_TIME
-        raw = self.contents(tag)
-        short = tag is Tag.UTC_TIME
-        if not _TIME.fullmatch(raw) or len(raw) != (13 if short else 15):
-            raise DerError
-        digits = raw[:-1].decode("ascii")
-        if short:
-            digits = ("19" if int(digits[:2]) >= _CENTURY else "20") + digits
-        month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
-        try:
-            return datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC)
-        except ValueError:
-            raise DerError from None
+        return _moment(self.contents(tag), short=tag is Tag.UTC_TIME)
 
     def _take(self, tag: int) -> tuple[int, int]:
         """Step over the next value and say where its contents start and end."""
@@ -143,6 +132,20 @@ class DerReader:
             raise DerError
         self._at = end
         return start, end
+
+
+@lru_cache(maxsize=1024)  # a list of revoked certificates repeats few moments many times
+def _moment(raw: bytes, *, short: bool) -> datetime:
+    if not _TIME.fullmatch(raw) or len(raw) != (13 if short else 15):
+        raise DerError
+    digits = raw[:-1].decode("ascii")
+    if short:
+        digits = ("19" if int(digits[:2]) >= _CENTURY else "20") + digits
+    month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
+    try:
+        return datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        raise DerError from None
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from mc2.attestation.der import DerError, DerReader, Tag
@@ -193,7 +194,7 @@ def _read_crl(der: bytes, what: str) -> Crl:
         entry = entries.inside()
         revoked.add(entry.integer())
         entry.time()
-        critical |= entry.more() and _any_critical(_extension_list(entry))
+        critical |= entry.more() and _marks_critical(entry.whole())
         entry.done()
     extensions = _read_extensions(body, 0xA0)
     critical |= _any_critical(extensions)
@@ -241,6 +242,12 @@ def _extension_list(reader: DerReader) -> dict[str, Extension]:
         found[number] = Extension(critical, item.octets())
         item.done()
     return found
+
+
+@lru_cache(maxsize=256)  # the reason of a revocation: ten spellings in lists of any length
+def _marks_critical(raw: bytes) -> bool:
+    """Whether an extension of a list's entry is critical; all of them are read either way."""
+    return _any_critical(_extension_list(DerReader(raw)))
 
 
 def _any_critical(extensions: Mapping[str, Extension]) -> bool:

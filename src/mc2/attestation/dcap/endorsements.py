@@ -5,8 +5,8 @@ The names are those of docs/spec/evidence-dcap.md §3. What is read here is not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mc2.attestation.dcap.collateral import (
@@ -33,6 +33,20 @@ ENDORSEMENTS: Final = (
     TCB_INFO, TCB_INFO_CHAIN, QE_IDENTITY, QE_IDENTITY_CHAIN, ROOT_CRL, PCK_CRL, PCK_CRL_CHAIN,
 )  # fmt: skip
 """The names under which Intel's collateral comes with a quote; all are required."""
+
+
+class KnownCertificates:
+    """Reads certificates, each once: a quote and its collateral repeat the same few."""
+
+    def __init__(self, known: Iterable[Certificate] = ()) -> None:
+        self._known = {certificate.der: certificate for certificate in known}
+
+    def read(self, der: bytes, what: str) -> Certificate:
+        """The certificate, called `what` in messages. Raises: EvidenceError."""
+        found = self._known.get(der)
+        if found is None:
+            found = self._known[der] = parse_certificate(der, what)
+        return found if found.what == what else replace(found, what=what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +77,22 @@ def parse_collateral(endorsements: Mapping[str, bytes], tee: Tee) -> Collateral:
         raise EvidenceError(f"the quote comes with {unknown[0]!r}, which it has no use for")
     info = split_signed(endorsements[TCB_INFO], "tcbInfo")
     identity = split_signed(endorsements[QE_IDENTITY], "enclaveIdentity")
+    known = KnownCertificates()
     return Collateral(
         tcb_info=parse_tcb_info(info.body, tee),
         tcb_info_signed=info,
-        tcb_info_chain=_pair(endorsements[TCB_INFO_CHAIN], "the TCB info's signer"),
+        tcb_info_chain=_pair(endorsements[TCB_INFO_CHAIN], "the TCB info's signer", known),
         qe_identity=parse_qe_identity(identity.body, tee),
         qe_identity_signed=identity,
-        qe_identity_chain=_pair(endorsements[QE_IDENTITY_CHAIN], "the QE identity's signer"),
+        qe_identity_chain=_pair(endorsements[QE_IDENTITY_CHAIN], "the QE identity's signer", known),
         root_crl=parse_crl(endorsements[ROOT_CRL], "Intel's root revocation list"),
         pck_crl=parse_crl(endorsements[PCK_CRL], "Intel's PCK revocation list"),
-        pck_crl_chain=_pair(endorsements[PCK_CRL_CHAIN], "the PCK revocation list's issuer"),
+        pck_crl_chain=_pair(endorsements[PCK_CRL_CHAIN], "the PCK revocation list's issuer", known),
     )
 
 
-def _pair(pem: bytes, what: str) -> tuple[Certificate, Certificate]:
+def _pair(pem: bytes, what: str, known: KnownCertificates) -> tuple[Certificate, Certificate]:
     chain = split_pem(pem, f"the chain of {what}", most=2)
     if len(chain) != 2:
         raise EvidenceError(f"the chain of {what} is not one certificate and the root")
-    return parse_certificate(chain[0], what), parse_certificate(chain[1], f"the root of {what}")
+    return known.read(chain[0], what), known.read(chain[1], f"the root of {what}")

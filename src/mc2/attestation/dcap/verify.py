@@ -21,13 +21,13 @@ from mc2.attestation.certificate_path import (
 from mc2.attestation.claims import RawEvidence, Tier, VerifiedClaims
 from mc2.attestation.dcap.claims import SGX_KIND, TDX_KIND, Platform, quote_claims
 from mc2.attestation.dcap.collateral import Signed
-from mc2.attestation.dcap.endorsements import Collateral, parse_collateral
+from mc2.attestation.dcap.endorsements import Collateral, KnownCertificates, parse_collateral
 from mc2.attestation.dcap.pck import SGX_EXTENSION, parse_pck_extension
 from mc2.attestation.dcap.quote import Quote, TdReport, Tee, parse_quote
 from mc2.attestation.dcap.tcb import Rating, match_qe, rate_domain, rate_enclave
 from mc2.attestation.keys import Scheme, ecdsa_signature, verify_signature
 from mc2.attestation.roots import PinnedRoot
-from mc2.attestation.x509 import Certificate, parse_certificate
+from mc2.attestation.x509 import Certificate
 from mc2.errors import EvidenceError
 from mc2.formats.fields import to_time
 
@@ -44,7 +44,7 @@ def verify_quote(
 ) -> VerifiedClaims:
     """Check a quote and its collateral as of `at`. Raises: EvidenceError."""
     _verify_binding(quote)
-    platform = _verify_platform(quote, tuple(roots), at)
+    platform = _verify_platform(quote, collateral, tuple(roots), at)
     ends = _verify_revocation(platform, collateral, at)
     ends = min(ends, _verify_collateral(platform, collateral, at))
     rating = _rate(quote, platform, collateral)
@@ -98,13 +98,16 @@ def _verify_binding(quote: Quote) -> None:
         raise EvidenceError("the quoting enclave's report is not for the key that signed the quote")
 
 
-def _verify_platform(quote: Quote, roots: tuple[PinnedRoot, ...], at: datetime) -> Platform:
+def _verify_platform(
+    quote: Quote, collateral: Collateral, roots: tuple[PinnedRoot, ...], at: datetime
+) -> Platform:
     # Step 3. The PCK certificate leads to a pinned root, through the right kind of authority.
     what = ("the PCK certificate", "the PCK authority's certificate", "the quote's root")
-    root = parse_certificate(quote.pck_chain[2], what[2])
+    certificates = KnownCertificates(collateral.pck_crl_chain)
+    root = certificates.read(quote.pck_chain[2], what[2])
     check_pinned(root, roots)
-    ca = parse_certificate(quote.pck_chain[1], what[1])
-    pck = parse_certificate(quote.pck_chain[0], what[0])
+    ca = certificates.read(quote.pck_chain[1], what[1])
+    pck = certificates.read(quote.pck_chain[0], what[0])
     if pck.common_name != PCK_NAME or ca.common_name not in CA_NAMES:
         raise EvidenceError("the quote's certificates are not a PCK certificate and its authority")
     ends = verify_path((pck, ca, root), at=at, rules=RULES)
@@ -147,32 +150,30 @@ def _verify_revocation(platform: Platform, collateral: Collateral, at: datetime)
 def _verify_collateral(platform: Platform, collateral: Collateral, at: datetime) -> datetime:
     # Step 7. Intel signed TCB info and QE identity, and both are current.
     info, identity = collateral.tcb_info, collateral.qe_identity
-    ends = min(
-        _verify_statement(
-            collateral.tcb_info_signed, collateral.tcb_info_chain, platform, collateral, at
-        ),
-        _verify_statement(
-            collateral.qe_identity_signed, collateral.qe_identity_chain, platform, collateral, at
-        ),
-    )
+    ends = _verify_signer(collateral.tcb_info_chain, platform, collateral, at)
+    if _ders(collateral.qe_identity_chain) != _ders(collateral.tcb_info_chain):
+        ends = min(ends, _verify_signer(collateral.qe_identity_chain, platform, collateral, at))
+    _verify_statement(collateral.tcb_info_signed, collateral.tcb_info_chain[0])
+    _verify_statement(collateral.qe_identity_signed, collateral.qe_identity_chain[0])
     _check_current("TCB info", info.issued, info.next_update, at)
     _check_current("QE identity", identity.issued, identity.next_update, at)
     return min(ends, info.next_update, identity.next_update)
 
 
-def _verify_statement(
-    signed: Signed,
-    chain: tuple[Certificate, Certificate],
-    platform: Platform,
-    collateral: Collateral,
-    at: datetime,
+def _verify_signer(
+    chain: tuple[Certificate, Certificate], platform: Platform, collateral: Collateral, at: datetime
 ) -> datetime:
+    """Until when Intel's signer of statements may be believed. Raises: EvidenceError."""
     signer, root = chain
     _check_root(root, platform)
     if signer.common_name != SIGNER_NAME:
         raise EvidenceError(f"{signer.what} is not Intel's signer of TCB information")
     ends = verify_path(chain, at=at, rules=RULES)
     check_not_revoked(signer, collateral.root_crl)
+    return ends
+
+
+def _verify_statement(signed: Signed, signer: Certificate) -> None:
     verify_signature(
         signer.spki,
         Scheme.ECDSA_P256_SHA256,
@@ -180,7 +181,10 @@ def _verify_statement(
         signed.body,
         what=f"what {signer.what} states",
     )
-    return ends
+
+
+def _ders(chain: tuple[Certificate, Certificate]) -> tuple[bytes, bytes]:
+    return chain[0].der, chain[1].der
 
 
 def _rate(quote: Quote, platform: Platform, collateral: Collateral) -> Rating:
