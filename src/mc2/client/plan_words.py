@@ -17,17 +17,21 @@ from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     NamedExpression,
     Project,
     Scan,
     Sort,
     SortKey,
     Union,
+    Values,
 )
 from mc2.plan.shapes import NO_USEFUL_BOUND
+from mc2.plan.windows import BOUNDS, SO_FAR, Bound, Frame, Window, WindowColumn
 
 _INFIX: Final = {
     "eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "same": "<=>",
@@ -42,6 +46,7 @@ _JOINS: Final = {
     "full": "Join step {0} with step {1}, keeping rows of both without a match",
     "semi": "Keep the rows of step {0} that match a row of step {1}",
     "anti": "Keep the rows of step {0} that match no row of step {1}",
+    "single": "Look up for each row of step {0} the one row of step {1}, or none",
     "cross": "Pair each row of step {0} with each row of step {1}",
 }
 _QUOTED_TYPES: Final = {"date": "date ", "timestamp": "time ", "timestamp_utc": "time "}
@@ -146,8 +151,15 @@ def step_words(plan: Plan, index: int) -> str:
         case Join(left, right, how, on):
             condition = "" if on is None else f", where {expression_words(on)}"
             words = _JOINS[how].format(left + 1, right + 1) + condition
+        case Mark(left, right, name, on):
+            words = (
+                f"Say of each row of step {left + 1}, as {name_words(name)}, whether step "
+                f"{right + 1} has a row where {expression_words(on)}"
+            )
         case Aggregate():
             words = _aggregate(operation)
+        case Window():
+            words = _window(operation)
         case Sort(source, keys):
             words = f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
         case Limit():
@@ -156,6 +168,11 @@ def step_words(plan: Plan, index: int) -> str:
             words = f"Put the rows of {_steps(sources)} one below the other"
         case Distinct(source):
             words = f"Keep each different row of step {source + 1} once"
+        case Explode():
+            words = _explode(operation)
+        case Values(columns, listed):
+            rows_words = "; ".join(", ".join(_literal(i) for i in row) for row in listed)
+            words = f"Take {names(columns)} from the script itself: {rows_words}"
         case _:
             words = _model(operation)
     return f"{words}."
@@ -193,6 +210,52 @@ def _aggregate(operation: Aggregate) -> str:
         return f"Over all rows of {source}: {found}"
     words = f"Group {source} by {names(operation.keys)}"
     return f"{words}; for each group: {found}" if found else words
+
+
+def _window(operation: Window) -> str:
+    parts = []
+    if operation.keys:
+        parts.append(f"within the same {names(operation.keys)}")
+    if operation.order:
+        parts.append(f"in order of {', '.join(_sort_key(k) for k in operation.order)}")
+    ordered = bool(operation.order)
+    found = "; ".join(_window_column(c, ordered=ordered) for c in operation.columns)
+    where = f", {', '.join(parts)}" if parts else ""
+    return f"To each row of step {operation.source + 1}{where}, add {found}"
+
+
+def _window_column(column: WindowColumn, *, ordered: bool) -> str:
+    where = "" if column.where is None else f" where {expression_words(column.where)}"
+    arguments = ", ".join(expression_words(a) for a in column.arguments)
+    nulls = " ignoring NULL" if column.ignore_nulls else ""
+    text = f"{name_words(column.name)} = {column.function}({arguments}){nulls}{where}"
+    return text + _frame(column.frame, ordered=ordered)
+
+
+def _frame(frame: Frame | None, *, ordered: bool) -> str:
+    if frame is None or (frame.whole and not ordered):
+        return ""
+    if frame.whole:
+        return " over all of them"
+    if frame == SO_FAR:
+        return " up to the row and its equals"
+    return f" over {frame.unit} from {_bound(frame.start)} to {_bound(frame.end)}"
+
+
+def _bound(bound: Bound) -> str:
+    if bound.offset is not None:
+        return f"{_literal(bound.offset)} {bound.at}"
+    return {BOUNDS[0]: "the first", BOUNDS[-1]: "the last"}.get(bound.at, "the row")
+
+
+def _explode(operation: Explode) -> str:
+    text = (
+        f"Make a row of each element of {expression_words(operation.expression)} in step "
+        f"{operation.source + 1}, as {name_words(operation.name)}"
+    )
+    if operation.position is not None:
+        text += f", its place as {name_words(operation.position)}"
+    return f"{text}; keep rows without elements" if operation.outer else text
 
 
 def _aggregate_column(column: AggregateColumn) -> str:

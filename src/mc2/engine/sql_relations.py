@@ -7,13 +7,16 @@ place: `c0`, `c1`, …
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mc2.engine.order import order_of_all_columns
 from mc2.engine.sql_aggregates import Operand, aggregate
 from mc2.engine.sql_expressions import ExpressionWriter
-from mc2.engine.sql_terms import Scribe, positive_zero
-from mc2.formats.schema import Schema
+from mc2.engine.sql_lookups import WORDS, mark_sql, select, single_sql
+from mc2.engine.sql_terms import Scribe, Term, positive_zero
+from mc2.engine.sql_types import sql_literal
+from mc2.engine.sql_windows import ONE, Over, range_value, window_function
+from mc2.formats.schema import DataType, Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
 from mc2.plan.functions import Argument
 from mc2.plan.plan import Node
@@ -21,25 +24,20 @@ from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     Project,
     Scan,
     Sort,
+    SortKey,
     Union,
+    Values,
 )
 from mc2.plan.types import INT32
-
-_JOIN_WORDS = {
-    "inner": "INNER JOIN",
-    "left": "LEFT JOIN",
-    "right": "RIGHT JOIN",
-    "full": "FULL JOIN",
-    "semi": "SEMI JOIN",
-    "anti": "ANTI JOIN",
-    "cross": "CROSS JOIN",
-}
+from mc2.plan.windows import RANKINGS, Window, WindowColumn, infer_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class QueryWriter:
         part = self._part(index, below_pusher=False)
         shuffled = in_order and not self._ordered[index]
         order = f"ORDER BY {order_of_all_columns(part.schema)}" if shuffled else ""
-        text = _select(_columns(part.schema), part.name, order)
+        text = select(_columns(part.schema), part.name, order)
         return f"WITH {', '.join(self._with)} {text}" if self._with else text
 
     def _part(self, index: int, *, below_pusher: bool) -> _Part:
@@ -110,8 +108,18 @@ class QueryWriter:
                 text, drops = self._project(operation, below_pusher=below_pusher)
             case Filter():
                 text, drops = self._filter(operation), True
+            case Join(how="single"):
+                text, drops = self._single(operation, below_pusher=below_pusher)
             case Join():
                 text, drops = self._join(operation), True
+            case Mark():
+                text, drops = self._mark(operation, below_pusher=below_pusher)
+            case Window():
+                text, drops = self._window(operation, below_pusher=below_pusher)
+            case Explode():
+                text, drops = self._explode(operation), True
+            case Values():
+                text, drops = _values(operation), False
             case Aggregate():
                 text, drops = self._aggregate(operation, below_pusher=below_pusher)
             case Union():
@@ -130,7 +138,7 @@ class QueryWriter:
     def _scan(self, operation: Scan) -> str:
         table, places = self._inputs[operation.input]
         columns = (f"c{places[name]} AS c{i}" for i, name in enumerate(operation.columns))
-        return _select(", ".join(columns), table)
+        return select(", ".join(columns), table)
 
     def _project(self, operation: Project, *, below_pusher: bool) -> tuple[str, bool]:
         source = self._part(operation.source, below_pusher=below_pusher)
@@ -138,13 +146,13 @@ class QueryWriter:
         terms = [writer.term(c.expression) for c in operation.columns]
         barrier = below_pusher and source.drops and any(t.fails for t in terms)
         columns = ", ".join(f"{t.sql} AS c{i}" for i, t in enumerate(terms))
-        return _select(columns, _from(source, barrier=barrier)), source.drops
+        return select(columns, _from(source, barrier=barrier)), source.drops
 
     def _filter(self, operation: Filter) -> str:
         source = self._part(operation.source, below_pusher=True)
         term = self._writer(source.schema).condition(operation.predicate)
         origin = _from(source, barrier=source.drops and term.fails)
-        return _select(_columns(source.schema), origin, f"WHERE {term.sql}")
+        return select(_columns(source.schema), origin, f"WHERE {term.sql}")
 
     def _join(self, operation: Join) -> str:
         left = self._part(operation.left, below_pusher=True)
@@ -155,8 +163,8 @@ class QueryWriter:
         if operation.how not in {"semi", "anti"}:
             shown = list(names.values())
         columns = ", ".join(f"{name} AS c{i}" for i, name in enumerate(shown))
-        word = _JOIN_WORDS[operation.how]
-        text = _select(columns, f"{left.name} AS l {word} {right.name} AS r")
+        word = WORDS[operation.how]
+        text = select(columns, f"{left.name} AS l {word} {right.name} AS r")
         if operation.on is None:
             return text
         both = Schema(left.schema.columns + right.schema.columns).by_name()
@@ -164,6 +172,103 @@ class QueryWriter:
         # True for every pair, and only DuckDB does not know: see ExpressionWriter.condition.
         guard = "hash(l.c0) % 2 < 2 AND hash(r.c0) % 2 < 2"
         return f"{text} ON {writer.condition(operation.on, guard).sql}"
+
+    def _pair(
+        self, operation: Join | Mark, *, below_pusher: bool
+    ) -> tuple[_Part, _Part, ExpressionWriter]:
+        """Both sides of a look-up, as l and r, and a writer over them."""
+        left = self._part(operation.left, below_pusher=below_pusher)
+        right = self._part(operation.right, below_pusher=True)
+        names = {c.name: f"l.c{i}" for i, c in enumerate(left.schema.columns)}
+        names |= {c.name: f"r.c{i}" for i, c in enumerate(right.schema.columns)}
+        both = Schema(left.schema.columns + right.schema.columns).by_name()
+        return left, right, ExpressionWriter(self._scribe, both, names)
+
+    def _single(self, operation: Join, *, below_pusher: bool) -> tuple[str, bool]:
+        left, right, writer = self._pair(operation, below_pusher=below_pusher)
+        node = self._nodes[operation.right].operation
+        unique = node.keys if isinstance(node, Aggregate) else None
+        text = single_sql(
+            operation, (left.name, left.schema), (right.name, right.schema), writer, unique
+        )
+        return text, left.drops
+
+    def _mark(self, operation: Mark, *, below_pusher: bool) -> tuple[str, bool]:
+        left, right, writer = self._pair(operation, below_pusher=below_pusher)
+        text = mark_sql(operation, (left.name, left.schema), (right.name, right.schema), writer)
+        return text, left.drops
+
+    def _window(self, operation: Window, *, below_pusher: bool) -> tuple[str, bool]:
+        source = self._part(operation.source, below_pusher=below_pusher)
+        writer, columns = self._writer(source.schema), source.schema.by_name()
+        places = {c.name: i for i, c in enumerate(source.schema.columns)}
+        inner = [_columns(source.schema)]
+        partition = []
+        for i, key in enumerate(operation.keys):
+            inner.append(f"{positive_zero(f'c{places[key]}', columns[key].type)} AS p{i}")
+            partition.append(f"p{i}")
+        order, distance = [], ""
+        for i, sort in enumerate(operation.order):
+            term = writer.term(sort.expression)
+            inner.append(f"{positive_zero(term.sql, term.type)} AS o{i}")
+            order.append(f"o{i} {_way(sort)}")
+            distance = f"{range_value(f'o{i}', term.type)} {_way(sort)}"
+        by = f"PARTITION BY {', '.join(partition)}" if partition else ""
+        over = Over(by, ", ".join(order), order_of_all_columns(source.schema), distance)
+        shown = [_columns(source.schema)]
+        for i, column in enumerate(operation.columns):
+            terms = self._window_operands(writer, column, i, inner)
+            result = self._nodes_type(operation, column)
+            found = window_function(self._scribe, column, terms, over, result)
+            shown.append(f"{found} AS c{len(places) + i}")
+        # Arguments are computed apart, so that a frame reads columns; whole rows stay as they are.
+        origin = f"({select(', '.join(inner), source.name)})"
+        return select(", ".join(shown), origin), source.drops
+
+    def _nodes_type(self, operation: Window, column: WindowColumn) -> DataType:
+        schema = self._schema_of(operation.source)
+        return next(c.type for c in infer_window(operation, schema) if c.name == column.name)
+
+    def _schema_of(self, index: int) -> Schema:
+        schema = self._nodes[index].schema
+        if schema is None:
+            raise RuntimeError("only relations become queries")
+        return schema
+
+    def _window_operands(
+        self, writer: ExpressionWriter, column: WindowColumn, place: int, inner: list[str]
+    ) -> list[Term]:
+        """Write a function's arguments into the inner query; literals stay where they are."""
+        terms = [writer.term(a) for a in column.arguments] or [ONE]
+        if column.function in RANKINGS and not column.arguments:
+            return []
+        if column.where is not None:
+            sql = f"CASE WHEN {writer.term(column.where).sql} THEN {terms[0].sql} END"
+            terms[0] = replace(terms[0], sql=sql, literal=None, constant=False)
+        found = []
+        for i, term in enumerate(terms):
+            if term.constant and column.where is None:
+                found.append(term)
+                continue
+            inner.append(f"{term.sql} AS a{place}_{i}")
+            found.append(replace(term, sql=f"a{place}_{i}"))
+        return found
+
+    def _explode(self, operation: Explode) -> str:
+        source = self._part(operation.source, below_pusher=True)
+        term = self._writer(source.schema).term(operation.expression)
+        origin = _from(source, barrier=source.drops and term.fails)
+        inner = f"({select(f'{_columns(source.schema)}, {term.sql} AS e', origin)})"
+        elements, places = "e", "range(len(e))"
+        if operation.outer:
+            elements = "CASE WHEN len(e) > 0 THEN e ELSE [NULL] END"
+            places = "CASE WHEN len(e) > 0 THEN range(len(e)) ELSE [NULL] END"
+        shown = [f"unnest({elements})"]
+        if operation.position is not None:
+            shown.insert(0, f"CAST(unnest({places}) AS INTEGER)")
+        first = len(source.schema)
+        added = ", ".join(f"{sql} AS c{first + i}" for i, sql in enumerate(shown))
+        return select(f"{_columns(source.schema)}, {added}", inner)
 
     def _aggregate(self, operation: Aggregate, *, below_pusher: bool) -> tuple[str, bool]:
         source = self._part(operation.source, below_pusher=below_pusher)
@@ -180,8 +285,8 @@ class QueryWriter:
             found = self._aggregated(column, operand)
             shown.append(f"{found} AS c{len(operation.keys) + i}")
         by = f"GROUP BY {', '.join(groups)}" if groups else ""
-        origin = f"({_select(', '.join(inner), source.name)})"
-        return _select(", ".join(shown), origin, by), source.drops
+        origin = f"({select(', '.join(inner), source.name)})"
+        return select(", ".join(shown), origin, by), source.drops
 
     def _operand(
         self, writer: ExpressionWriter, column: AggregateColumn, place: int, inner: list[str]
@@ -204,7 +309,7 @@ class QueryWriter:
 
     def _union(self, operation: Union, *, below_pusher: bool) -> tuple[str, bool]:
         parts = [self._part(s, below_pusher=below_pusher) for s in operation.sources]
-        selects = [f"({_select(_columns(p.schema), p.name)})" for p in parts]
+        selects = [f"({select(_columns(p.schema), p.name)})" for p in parts]
         while len(selects) > 1:  # as a tree, since a parser goes down one level for each UNION
             pairs = [selects[i : i + 2] for i in range(0, len(selects), 2)]
             selects = [f"({' UNION ALL '.join(p)})" if len(p) == 2 else p[0] for p in pairs]
@@ -224,29 +329,34 @@ class QueryWriter:
             case Distinct():
                 places = enumerate(source.schema.columns)
                 columns = ", ".join(f"{positive_zero(f'c{i}', c.type)} AS c{i}" for i, c in places)
-                return _select(f"DISTINCT {columns}", source.name), source.drops
+                return select(f"DISTINCT {columns}", source.name), source.drops
         by = f"ORDER BY {order}" if order else ""
         drops = source.drops and not isinstance(operation, Limit)
-        return _select(columns, source.name, by, cut), drops
+        return select(columns, source.name, by, cut), drops
 
     def _keys(self, operation: Sort, source: _Part) -> Iterable[str]:
         writer = self._writer(source.schema)
         for key in operation.keys:
-            way = "DESC" if key.descending else "ASC"
-            nulls = "FIRST" if key.nulls_first else "LAST"
-            yield f"{writer.term(key.expression).sql} {way} NULLS {nulls}"
+            yield f"{writer.term(key.expression).sql} {_way(key)}"
+
+
+def _way(key: SortKey) -> str:
+    way = "DESC" if key.descending else "ASC"
+    return f"{way} NULLS {'FIRST' if key.nulls_first else 'LAST'}"
+
+
+def _values(operation: Values) -> str:
+    rows = ", ".join(f"({', '.join(sql_literal(i) for i in row)})" for row in operation.rows)
+    names = ", ".join(f"c{i}" for i in range(len(operation.columns)))
+    return select(names, f"(VALUES {rows}) AS v({names})")
 
 
 def _columns(schema: Schema) -> str:
     return ", ".join(f"c{i}" for i in range(len(schema)))
 
 
-def _select(columns: str, origin: str, *rest: str) -> str:
-    return " ".join(filter(None, ("SELECT", columns, "FROM", origin, *rest)))
-
-
 def _from(source: _Part, *, barrier: bool) -> str:
     """The source of a query. DuckDB moves nothing below an OFFSET, even of zero rows."""
     if barrier:
-        return f"({_select(_columns(source.schema), source.name, 'OFFSET 0')})"
+        return f"({select(_columns(source.schema), source.name, 'OFFSET 0')})"
     return source.name

@@ -13,7 +13,7 @@ from mc2.formats.schema import Schema
 from mc2.plan.infer import Inference
 from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
-from mc2.plan.relations import Join, Scan, Union
+from mc2.plan.relations import Join, Mark, Scan, Union, Values
 from mc2.plan.shapes import Shape, TableShape
 
 
@@ -78,9 +78,9 @@ def renumbered(operation: Operation, places: Mapping[int, int]) -> Operation:
     match operation:
         case Matrix() | Train() | Predict() | History():
             return _renumbered_model(operation, places)
-        case Scan():
+        case Scan() | Values():
             return operation
-        case Join():
+        case Join() | Mark():
             return replace(operation, left=places[operation.left], right=places[operation.right])
         case Union():
             return replace(operation, sources=tuple(places[s] for s in operation.sources))

@@ -19,17 +19,22 @@ from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     Project,
     Scan,
     Sort,
+    SortKey,
     Union,
+    Values,
 )
-from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape, capped
-from mc2.plan.types import BOOLEAN, is_ordered
+from mc2.plan.shapes import NO_USEFUL_BOUND, MatrixShape, ModelShape, Shape, TableShape, capped
+from mc2.plan.types import BOOLEAN, INT32, is_ordered
 from mc2.plan.typing import type_of
+from mc2.plan.windows import Window, infer_window
 
 S = TypeVar("S", bound=Shape)
 _WHAT: Final[Mapping[type, str]] = {
@@ -98,15 +103,36 @@ class Inference:
         return TableShape(_pick(source.schema, operation.columns), source.row_bound)
 
 
-_Relational = Project | Filter | Join | Aggregate | Sort | Limit | Union | Distinct
+_Relational = (
+    Project
+    | Filter
+    | Join
+    | Mark
+    | Aggregate
+    | Window
+    | Sort
+    | Limit
+    | Union
+    | Distinct
+    | Explode
+    | Values
+)
 
 
 def infer_relation(operation: _Relational, sources: Sequence[TableShape]) -> TableShape:
     """The shape of a relational operation over its sources. Raises: PlanError, FormatError."""
+    if isinstance(operation, Values):
+        return _values(operation)
     source = sources[0] if sources else None
     if isinstance(operation, Union) or source is None:
         return _union(sources)
     match operation:
+        case Mark():
+            return _mark(operation, source, sources[1])
+        case Window():
+            return _window(operation, source)
+        case Explode():
+            return _explode(operation, source)
         case Project():
             return TableShape(_project(operation, source.schema), source.row_bound)
         case Join():
@@ -118,7 +144,7 @@ def infer_relation(operation: _Relational, sources: Sequence[TableShape]) -> Tab
         case Filter():
             _check_predicate(operation.predicate, source.schema)
         case Sort():
-            _check_keys(operation, source.schema)
+            _check_keys(operation.keys, source.schema)
         case Distinct():
             _check_ordered(source.schema, source.schema.names)
     return source
@@ -154,13 +180,15 @@ def _check_predicate(predicate: Expression, schema: Schema) -> None:
 
 def _join(operation: Join, left: TableShape, right: TableShape) -> TableShape:
     both = Schema(left.schema.columns + right.schema.columns)  # refuses a name in both
-    if (operation.on is None) != (operation.how == "cross"):
+    if operation.how != "single" and (operation.on is None) != (operation.how == "cross"):
         raise PlanError("a cross join has no condition, and every other join has one")
     if operation.on is not None:
         _check_predicate(operation.on, both)
     match operation.how:
         case "semi" | "anti":
             return left
+        case "single":
+            bound = left.row_bound
         case "left":
             bound = left.row_bound * max(right.row_bound, 1)
         case "right":
@@ -171,9 +199,53 @@ def _join(operation: Join, left: TableShape, right: TableShape) -> TableShape:
         case _:
             bound = left.row_bound * right.row_bound
     columns = _loosened(left.schema, loose=operation.how in {"right", "full"}) + _loosened(
-        right.schema, loose=operation.how in {"left", "full"}
+        right.schema, loose=operation.how in {"left", "full", "single"}
     )
     return TableShape(Schema(columns), capped(bound))
+
+
+def _mark(operation: Mark, left: TableShape, right: TableShape) -> TableShape:
+    both = Schema(left.schema.columns + right.schema.columns)  # refuses a name in both
+    _check_predicate(operation.on, both)
+    mark = Column(operation.name, BOOLEAN, type_of(operation.on, both.by_name()).nullable)
+    return TableShape(_checked((*left.schema.columns, mark)), left.row_bound)
+
+
+def _window(operation: Window, source: TableShape) -> TableShape:
+    _check_ordered(source.schema, operation.keys)
+    if operation.order:
+        _check_keys(operation.order, source.schema)
+    added = infer_window(operation, source.schema)
+    return TableShape(_checked((*source.schema.columns, *added)), source.row_bound)
+
+
+def _explode(operation: Explode, source: TableShape) -> TableShape:
+    kind = type_of(operation.expression, source.schema.by_name()).type
+    if kind.element is None:
+        raise PlanError(f"a {kind} has no elements, a list has")
+    added = [Column(operation.name, kind.element, nullable=True)]
+    if operation.position is not None:
+        added.insert(0, Column(operation.position, INT32, operation.outer))
+    bound = NO_USEFUL_BOUND if source.row_bound else 0  # nobody knows how long the lists are
+    return TableShape(_checked((*source.schema.columns, *added)), bound)
+
+
+def _values(operation: Values) -> TableShape:
+    if not operation.rows:
+        raise PlanError("it has no rows")
+    first = operation.rows[0]
+    for row in operation.rows:
+        if [item.type for item in row] != [item.type for item in first]:
+            raise PlanError("its rows differ in their types")
+        for item in row:
+            type_of(item, {})
+    if len(first) != len(operation.columns):
+        raise PlanError("its rows have not one value for each column")
+    places = zip(operation.columns, *operation.rows, strict=True)
+    columns = (
+        Column(name, items[0].type, any(i.text is None for i in items)) for name, *items in places
+    )
+    return TableShape(_checked(tuple(columns)), len(operation.rows))
 
 
 def _loosened(schema: Schema, *, loose: bool) -> tuple[Column, ...]:
@@ -216,11 +288,11 @@ def _check_ordered(schema: Schema, names: tuple[str, ...]) -> None:
             raise PlanError(f"values of type {column.type} do not compare, in {column.name!r}")
 
 
-def _check_keys(operation: Sort, schema: Schema) -> None:
-    if not operation.keys:
+def _check_keys(keys: Sequence[SortKey], schema: Schema) -> None:
+    if not keys:
         raise PlanError("it has no keys")
     columns = schema.by_name()
-    for key in operation.keys:
+    for key in keys:
         kind = type_of(key.expression, columns).type
         if not is_ordered(kind):
             raise PlanError(f"values of type {kind} do not compare")

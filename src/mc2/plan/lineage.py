@@ -19,15 +19,19 @@ from mc2.plan.plan import Node, PlanInput
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     Project,
     RelationalOperation,
     Scan,
     Sort,
     Union,
+    Values,
 )
+from mc2.plan.windows import Window
 
 Origin: TypeAlias = tuple[str, str]
 """A dataset and one of its columns."""
@@ -37,6 +41,7 @@ MODEL: Final = ""
 """The key under which the values of a model stand."""
 
 _NONE: Final[Origins] = frozenset()
+_NO_DATASETS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,26 @@ def _values(source: Lineage, expressions: Iterable[Expression]) -> Origins:
     return _NONE.union(*(source.values[c] for e in expressions for c in columns_of(e)))
 
 
-def _relation(operation: RelationalOperation, sources: Sequence[Lineage], node: Node) -> Lineage:
+def _relation(
+    operation: RelationalOperation | Window, sources: Sequence[Lineage], node: Node
+) -> Lineage:
     rows = _NONE.union(*(s.rows for s in sources))
     datasets = frozenset[str]().union(*(s.datasets for s in sources))
+    if isinstance(operation, Values):
+        return Lineage(dict.fromkeys(operation.columns, _NONE), _NONE, _NO_DATASETS)
     source = sources[0]
     values = source.values
     match operation:
+        case Mark() | Join(how="single"):
+            # Every row of the left side stays, so what matches decides on values alone.
+            return _looked_up(operation, source, sources[1], datasets)
+        case Window():
+            values = _windowed(operation, source)
+        case Explode():
+            read = _values(source, (operation.expression,))
+            rows |= read
+            added = filter(None, (operation.position, operation.name))
+            values = {**values, **dict.fromkeys(added, read)}
         case Project():
             values = {c.name: _values(source, (c.expression,)) for c in operation.columns}
         case Filter():
@@ -110,6 +129,29 @@ def _relation(operation: RelationalOperation, sources: Sequence[Lineage], node: 
             columns = zip(*(s.values.values() for s in sources), strict=True)
             values = {n: _NONE.union(*c) for n, c in zip(names, columns, strict=True)}
     return Lineage(values, rows, datasets)
+
+
+def _looked_up(
+    operation: Join | Mark, left: Lineage, right: Lineage, datasets: frozenset[str]
+) -> Lineage:
+    both = Lineage({**left.values, **right.values}, _NONE, datasets)
+    found = right.rows if operation.on is None else right.rows | _values(both, (operation.on,))
+    if isinstance(operation, Mark):
+        added = {operation.name: found}
+    else:
+        added = {name: origins | found for name, origins in right.values.items()}
+    return Lineage({**left.values, **added}, left.rows, datasets)
+
+
+def _windowed(operation: Window, source: Lineage) -> Mapping[str, Origins]:
+    decide = _values(source, (k.expression for k in operation.order))
+    decide = decide.union(*(source.values[k] for k in operation.keys))
+    ties = _NONE.union(*source.values.values())  # rows with equal keys go by all columns
+    added = {
+        c.name: decide | (ties if c.by_place else _values(source, c.expressions))
+        for c in operation.columns
+    }
+    return {**source.values, **added}
 
 
 def _aggregated(operation: Aggregate, source: Lineage) -> Mapping[str, Origins]:

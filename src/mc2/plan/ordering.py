@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from mc2.plan.plan import Node
-from mc2.plan.relations import Aggregate, Distinct, Filter, Join, Project, Scan, Union
+from mc2.plan.relations import (
+    Aggregate,
+    Distinct,
+    Explode,
+    Filter,
+    Join,
+    Mark,
+    Project,
+    Scan,
+    Union,
+    Values,
+)
+from mc2.plan.windows import Window
 
 
 def ordered_nodes(nodes: Sequence[Node], shuffled: Collection[int] = ()) -> list[bool]:
@@ -22,7 +34,7 @@ def ordered_nodes(nodes: Sequence[Node], shuffled: Collection[int] = ()) -> list
         match node.operation:
             case Scan():
                 found.append(node.operation.input not in shuffled)
-            case Join() | Aggregate() | Distinct():
+            case Join() | Mark() | Aggregate() | Window() | Distinct() | Explode() | Values():
                 found.append(False)
             case Project() | Filter() | Union():
                 found.append(all(found[s] for s in node.operation.sources))

@@ -21,16 +21,20 @@ from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     Project,
     RelationalOperation,
     Scan,
     Sort,
     Union,
+    Values,
     read_node,
 )
+from mc2.plan.windows import Window
 
 TYPE: Final = "mc2/plan/v1"
 MODES: Final = ("encrypted",)
@@ -40,12 +44,13 @@ _SCRIPT_NAME_LENGTH: Final = 200
 _PACKAGES: Final = 64
 _VERSION_LENGTH: Final = 64
 
-Operation = RelationalOperation | ModelOperation
+Operation = RelationalOperation | Window | ModelOperation
 
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     kind.OP: kind
     for kind in (
-        Scan, Project, Filter, Join, Aggregate, Sort, Limit, Union, Distinct,
+        Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, Union, Distinct,
+        Explode, Values,
         Matrix, Train, Predict, History,
     )
 }  # fmt: skip

@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
+from mc2.errors import FormatError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields, text_item
 from mc2.formats.limits import LIMITS
-from mc2.plan.expressions import Expression, read_expression
+from mc2.plan.expressions import EXPRESSION_DEPTH, Expression, Literal, read_expression
 
-JOIN_KINDS: Final = ("inner", "left", "right", "full", "semi", "anti", "cross")
+JOIN_KINDS: Final = ("inner", "left", "right", "full", "semi", "anti", "cross", "single")
 ROW_COUNT_LIMIT: Final = 1 << 40
 _FUNCTION_NAME_LENGTH: Final = 63
-_SORT_KEYS: Final = 256
+SORT_KEYS: Final = 256
 _INPUTS: Final = 4096
+VALUES_ROWS: Final = 10_000
 
 
 def read_names(fields: Fields, name: str) -> tuple[str, ...]:
@@ -139,7 +141,9 @@ class Join:
 
     The two sides share no column name. `left`, `right` and `full` also keep the rows of that side
     that match nothing, with NULL on the other; `semi` and `anti` give rows of the left side only,
-    those that match or do not. `cross` pairs all and has no `on`; every other kind has one.
+    those that match or do not. `single` is `left` where no row may match more than one: it fails
+    the job if one does. `cross` pairs all and has no `on`; every other kind has one, but `single`
+    need not.
     """
 
     OP: ClassVar[str] = "join"
@@ -172,6 +176,41 @@ class Join:
             read_node(fields, "right"),
             fields.choice("how", JOIN_KINDS),
             None if on is None else read_expression(on),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The rows of the left side, each once, and whether it matches a row of the right side.
+
+    The column is true if `on` is true for one row of the right side at least; else NULL if it is
+    NULL for one; else false. So it is what SQL's IN gives, and EXISTS where `on` is never NULL.
+    """
+
+    OP: ClassVar[str] = "mark"
+
+    left: int
+    right: int
+    name: str
+    on: Expression
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.left, self.right)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"left": self.left, "right": self.right, "name": self.name, "on": self.on.json()}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(
+            read_node(fields, "left"),
+            read_node(fields, "right"),
+            fields.text("name", 255),
+            read_expression(fields.value("on")),
         )
 
 
@@ -301,7 +340,7 @@ class Sort:
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take the operation's fields. Raises: FormatError."""
-        return cls(read_node(fields, "source"), fields.items("keys", _SORT_KEYS, SortKey.read))
+        return cls(read_node(fields, "source"), fields.items("keys", SORT_KEYS, SortKey.read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,4 +416,95 @@ class Distinct:
         return cls(read_node(fields, "source"))
 
 
-RelationalOperation = Scan | Project | Filter | Join | Aggregate | Sort | Limit | Union | Distinct
+@dataclass(frozen=True, slots=True)
+class Explode:
+    """A row for each element of a list, with the columns of the source before it.
+
+    `position`, if not None, names a column that counts the elements of a list from 0. With `outer`
+    a row whose list is empty or NULL stays, with NULL as its element and position.
+    """
+
+    OP: ClassVar[str] = "explode"
+
+    source: int
+    expression: Expression
+    name: str
+    position: str | None = None
+    outer: bool = False
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {
+            "source": self.source,
+            "expression": self.expression.json(),
+            "name": self.name,
+            "position": self.position,
+            "outer": self.outer,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(
+            read_node(fields, "source"),
+            read_expression(fields.value("expression")),
+            fields.text("name", 255),
+            fields.optional("position", lambda name: fields.text(name, 255)),
+            fields.boolean("outer"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Rows that the plan itself holds, as literals; in each place they have one type."""
+
+    OP: ClassVar[str] = "values"
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Literal, ...], ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads: none."""
+        return ()
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        rows: list[Json] = [[item.json() for item in row] for row in self.rows]
+        return {"columns": list(self.columns), "rows": rows}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(read_names(fields, "columns"), fields.items("rows", VALUES_ROWS, _read_row))
+
+
+def _read_row(value: Json) -> tuple[Literal, ...]:
+    def item(inner: Json) -> Literal:
+        found = read_expression(inner, EXPRESSION_DEPTH)
+        if not isinstance(found, Literal):
+            raise FormatError("a row of values holds literals only")
+        return found
+
+    return Fields({"row": value}, "a row of values").items("row", LIMITS.columns, item)
+
+
+RelationalOperation = (
+    Scan
+    | Project
+    | Filter
+    | Join
+    | Mark
+    | Aggregate
+    | Sort
+    | Limit
+    | Union
+    | Distinct
+    | Explode
+    | Values
+)

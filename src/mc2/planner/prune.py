@@ -24,14 +24,18 @@ from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
+    Explode,
     Filter,
     Join,
+    Mark,
     NamedExpression,
     Project,
     Scan,
     Sort,
     Union,
+    Values,
 )
+from mc2.plan.windows import Window
 
 Needs = list[set[str]]
 
@@ -64,6 +68,8 @@ def prune(
             pairs = zip(operation.sources, wanted, strict=True)
             sources = tuple(smaller.exactly(places[s], names) for s, names in pairs)
             places[index] = smaller.add(Union(sources))
+        elif _adds_nothing(operation, needs[index]):
+            places[index] = places[operation.sources[0]]
         else:
             places[index] = smaller.add(renumbered(_smaller(operation, needs[index]), places))
     renamed = [replace(o, node=places[o.node]) for o in outputs]
@@ -170,6 +176,12 @@ def _read(operation: Operation, node: Node, needed: set[str], source: Node) -> s
             found = needed | columns_of(operation.predicate)
         case Sort():
             found = needed.union(*(columns_of(k.expression) for k in operation.keys))
+        case Mark(on=on):
+            found = needed | columns_of(on)
+        case Window():
+            found = _window_reads(operation, needed)
+        case Explode():
+            found = needed | columns_of(operation.expression)
         case Join(on=on):
             found = needed if on is None else needed | columns_of(on)
         case Matrix():
@@ -197,6 +209,26 @@ def _aggregate_reads(operation: Aggregate, needed: set[str]) -> set[str]:
     return read
 
 
+def _window_reads(operation: Window, needed: set[str]) -> set[str]:
+    kept = [c for c in operation.columns if c.name in needed]
+    read = needed - {c.name for c in operation.columns}
+    if kept:
+        read.update(operation.keys, *(columns_of(k.expression) for k in operation.order))
+        read.update(*(columns_of(e) for c in kept for e in c.expressions))
+    return read
+
+
+def _adds_nothing(operation: Operation, needed: set[str]) -> bool:
+    """Whether nothing reads what an operation adds to the rows of its first source."""
+    match operation:
+        case Mark():
+            return operation.name not in needed
+        case Window():
+            return not needed.intersection(c.name for c in operation.columns)
+        case _:
+            return False
+
+
 def _smaller_aggregate(operation: Aggregate, needed: set[str]) -> Aggregate:
     kept = tuple(a for a in operation.aggregates if a.name in needed)
     if not kept and not operation.keys:
@@ -210,6 +242,15 @@ def _smaller(operation: Operation, needed: set[str]) -> Operation:
             return replace(operation, columns=_kept_columns(operation, needed))
         case Aggregate():
             return _smaller_aggregate(operation, needed)
+        case Window():
+            kept = tuple(c for c in operation.columns if c.name in needed)
+            return replace(operation, columns=kept)
+        case Values():
+            chosen = [i for i, n in enumerate(operation.columns) if n in needed] or [0]
+            rows = tuple(tuple(row[i] for i in chosen) for row in operation.rows)
+            return Values(tuple(operation.columns[i] for i in chosen), rows)
+        case Explode(position=position) if position is not None and position not in needed:
+            return replace(operation, position=None)
         case Predict():
             return replace(operation, keep=_kept(operation.keep, needed))
         case _:

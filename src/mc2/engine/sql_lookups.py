@@ -1,0 +1,119 @@
+"""Joins that look something up for each row of the left side: marks and single rows.
+
+Where a plan's own keys say that nothing can match twice, a look-up is a plain left join. Else it
+is written as a subquery, which DuckDB turns into a join that checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mc2.engine.sql_expressions import ExpressionWriter
+from mc2.formats.schema import Schema
+from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
+from mc2.plan.relations import Join, Mark
+from mc2.plan.typing import type_of
+
+WORDS: Final[Mapping[str, str]] = {
+    "inner": "INNER JOIN",
+    "left": "LEFT JOIN",
+    "right": "RIGHT JOIN",
+    "full": "FULL JOIN",
+    "semi": "SEMI JOIN",
+    "anti": "ANTI JOIN",
+    "cross": "CROSS JOIN",
+}
+_GUARD: Final = "hash(l.c0) % 2 < 2 AND hash(r.c0) % 2 < 2"
+
+
+def select(columns: str, origin: str, *rest: str) -> str:
+    """A SELECT over our own names."""
+    return " ".join(filter(None, ("SELECT", columns, "FROM", origin, *rest)))
+
+
+Side = tuple[str, Schema]
+"""The SQL name of a relation, and its columns."""
+
+
+def single_sql(
+    join: Join, left: Side, right: Side, writer: ExpressionWriter, unique: Sequence[str] | None
+) -> str:
+    """A join that fails where a row of the left side matches several of the right side.
+
+    `unique` are columns of the right side of which no two rows have the same values, if any are.
+    """
+    first, second = len(left[1]), len(right[1])
+    shown = ", ".join(f"l.c{i} AS c{i}" for i in range(first))
+    on = "TRUE" if join.on is None else writer.condition(join.on, _GUARD).sql
+    if unique is not None and set(unique) <= _matched(join.on, right[1]):
+        added = ", ".join(f"r.c{i} AS c{first + i}" for i in range(second))
+        return select(f"{shown}, {added}", f"{left[0]} AS l LEFT JOIN {right[0]} AS r ON {on}")
+    fields = ", ".join(f"'c{i}': r.c{i}" for i in range(second))
+    kept = ", ".join(f"c{i}" for i in range(first))
+    added = ", ".join(f"struct_extract(found, 'c{i}') AS c{first + i}" for i in range(second))
+    looked = select(f"{{{fields}}}", f"{right[0]} AS r", f"WHERE {on}")
+    inner = select(f"{shown}, ({looked}) AS found", f"{left[0]} AS l")
+    return select(f"{kept}, {added}", f"({inner})")
+
+
+def _matched(on: Expression | None, right: Schema) -> set[str]:
+    """Columns of the right side that equal something of the left side where `on` is true."""
+    found = set()
+    names = set(right.names)
+    for part in _conjuncts(on):
+        if isinstance(part, Call) and part.function in {"eq", "same"}:
+            for one, other in (part.arguments, part.arguments[::-1]):
+                if isinstance(one, ColumnRef) and not columns_of(other) & names:
+                    found.add(one.name)
+    return found & names
+
+
+def _conjuncts(on: Expression | None) -> tuple[Expression, ...]:
+    if on is None:
+        return ()
+    if isinstance(on, Call) and on.function == "and":
+        return on.arguments
+    return (on,)
+
+
+def mark_sql(mark: Mark, left: Side, right: Side, writer: ExpressionWriter) -> str:
+    """Whether each row of the left side matches: true, NULL or false."""
+    shown = ", ".join(f"l.c{i} AS c{i}" for i in range(len(left[1])))
+    text = _match(mark.on, left[1], right, writer)
+    return select(f"{shown}, {text} AS c{len(left[1])}", f"{left[0]} AS l")
+
+
+def _match(on: Expression, left: Schema, right: Side, writer: ExpressionWriter) -> str:
+    columns = {**left.by_name(), **right[1].by_name()}
+    nullable = [p for p in _conjuncts(on) if type_of(p, columns).nullable]
+    if not nullable:
+        return _exists(on, right, writer)
+    sides = _sides(nullable[0], left, right[1]) if len(nullable) == 1 else None
+    if sides is not None:
+        others = [p for p in _conjuncts(on) if p not in nullable]
+        where = f"WHERE {writer.condition(_all(others), _GUARD).sql}" if others else ""
+        rows = select(writer.term(sides[1]).sql, f"{right[0]} AS r", where)
+        return f"({writer.term(sides[0]).sql} IN ({rows}))"
+    sometimes = _exists(Call("is_null", (on,)), right, writer)
+    true = _exists(on, right, writer)
+    return f"(CASE WHEN {true} THEN TRUE WHEN {sometimes} THEN NULL ELSE FALSE END)"
+
+
+def _exists(on: Expression, right: Side, writer: ExpressionWriter) -> str:
+    rows = select("1", f"{right[0]} AS r", f"WHERE {writer.condition(on, _GUARD).sql}")
+    return f"EXISTS ({rows})"
+
+
+def _all(parts: Sequence[Expression]) -> Expression:
+    return parts[0] if len(parts) == 1 else Call("and", tuple(parts))
+
+
+def _sides(part: Expression, left: Schema, right: Schema) -> tuple[Expression, Expression] | None:
+    """The operands of an equation between the two sides, that of the left side first."""
+    if not isinstance(part, Call) or part.function != "eq":
+        return None
+    for one, other in (part.arguments, part.arguments[::-1]):
+        if columns_of(one) <= set(left.names) and columns_of(other) <= set(right.names):
+            return one, other
+    return None
