@@ -387,6 +387,7 @@ class FakeWorker:
             tier="simulated",
             mode="encrypted",
             evidence=name_of(self.evidence, PayloadType.EVIDENCE),
+            epochs=((name_of(self.evidence, PayloadType.EVIDENCE),),),
             inputs={},
             approvals={},
             grants={},

@@ -229,6 +229,7 @@ class MemoryCoordinator:
             job=bundle,
             challenges=job.challenges,
             evidence=job.evidence,
+            members={},
             grants=job.grants,
             receipt=enclave.receipt(bundle, job.evidence, job.grants, results),
             results={n: r.encode() for n, r in results.items()},

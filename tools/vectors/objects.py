@@ -255,6 +255,10 @@ def _receipts() -> Iterator[Case]:
         tier="simulated",
         mode="encrypted",
         evidence=world.evidence().digest,
+        epochs=(
+            (world.evidence().digest, digest(b"a member")),
+            (world.evidence().digest, digest(b"a late member"), digest(b"the same, once more")),
+        ),
         inputs={"ada.visits": world.MANIFEST, "bo.visits": world.MANIFEST},
         approvals={"ada": digest(b"approval of ada"), "bo": digest(b"approval of bo")},
         grants={"ada": world.grant("ada").digest, "bo": world.grant("bo").digest},

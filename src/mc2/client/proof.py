@@ -10,15 +10,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from mc2.attestation.appraisal import Appraised, appraise
 from mc2.attestation.claims import RawEvidence, Tier
 from mc2.attestation.policy import AttestationPolicy
 from mc2.attestation.verifiers import Verifiers
+from mc2.client.cluster_proof import AppraisedMember, check_epochs, verify_members
 from mc2.crypto.digest import Digest, same_digest
 from mc2.errors import Mc2Error, ReceiptError
 from mc2.formats.bundle import Proof
+from mc2.formats.cluster import MemberEvidence
 from mc2.formats.contract import Contract
 from mc2.formats.receipt import Receipt
 from mc2.formats.release import ENCLAVE, Challenge, Evidence, Grant, JobContext, verify_evidence
@@ -35,13 +38,15 @@ _SIMULATED: Final = "SIMULATED ATTESTATION: this proof says nothing about the ma
 class VerifiedJob:
     """A job that ran exactly as signed. Only `verify_proof` makes one.
 
-    `at` is the time of the job by its owners' clocks. `tier` is how much the evidence means;
-    `warnings` are for people, and never empty below a hardware tier.
+    `at` is the time of the job by its owners' clocks. `appraised` is the enclave that the owners
+    granted to, `members` are those that it shared the work with. `tier` is how much their evidence
+    means; `warnings` are for people, and never empty below a hardware tier.
     """
 
     job: SignedJob
     at: datetime
     appraised: Appraised
+    members: tuple[AppraisedMember, ...]
     receipt: Verified[Receipt]
     grants: Mapping[str, Verified[Grant]]
     results: Mapping[str, Result]
@@ -64,8 +69,8 @@ class VerifiedJob:
 
     @property
     def tier(self) -> Tier:
-        """How much the evidence means."""
-        return self.appraised.tier
+        """How much the evidence means: the weakest of all enclaves."""
+        return _weakest(self.appraised, self.members)
 
 
 def verify_proof(
@@ -85,22 +90,27 @@ def verify_proof(
         _check_asked(job, contract, job_id)
     with _step("V2, the evidence"):
         evidence = verify_evidence(proof.evidence)
-        appraised = _appraise(evidence.value, job, verifiers, at)
+        judge = partial(_appraise, job, verifiers, at)
+        appraised = judge(evidence.value, evidence.value.runtime_data.report_data())
+        members = verify_members(proof.members, evidence, judge)
     with _step("V3, the runtime data"):
         _check_runtime_data(evidence.value, job, challenges)
     with _step("V4, the grants"):
         grants = _verify_grants(proof.grants, job, evidence, challenges)
     with _step("V5, the receipt"):
-        receipt = _verify_receipt(proof.receipt, job, evidence, grants, appraised)
+        tier = _weakest(appraised, members)
+        receipt = _verify_receipt(proof.receipt, job, evidence, grants, tier)
+        check_epochs(receipt.value, members)
     with _step("V6, the results"):
         results = _check_results(proof.results, job, receipt.value)
     warnings = receipt.value.warnings
-    if appraised.tier is Tier.SIMULATED:
+    if tier is Tier.SIMULATED:
         warnings = (_SIMULATED, *warnings)
     return VerifiedJob(
         job=job,
         at=at,
         appraised=appraised,
+        members=members,
         receipt=receipt,
         grants=grants,
         results=results,
@@ -147,12 +157,21 @@ def _check_asked(job: SignedJob, contract: Digest, job_id: str | None) -> None:
         raise ReceiptError("this is the proof of another job")
 
 
-def _appraise(evidence: Evidence, job: SignedJob, verifiers: Verifiers, at: datetime) -> Appraised:
+def _appraise(
+    job: SignedJob,
+    verifiers: Verifiers,
+    at: datetime,
+    evidence: Evidence | MemberEvidence,
+    report_data: bytes,
+) -> Appraised:
     raw = RawEvidence(evidence.kind, evidence.evidence, evidence.endorsements)
     claims = verifiers.verify(raw, at=at)
     policy = AttestationPolicy.read(job.members.attestation)
-    expected = evidence.runtime_data.report_data()
-    return appraise(claims, policy, Tier.of(job.members.min_tier), expected)
+    return appraise(claims, policy, Tier.of(job.members.min_tier), report_data)
+
+
+def _weakest(leader: Appraised, members: tuple[AppraisedMember, ...]) -> Tier:
+    return min([leader.tier, *(m.appraised.tier for m in members)])
 
 
 def _check_runtime_data(
@@ -195,14 +214,14 @@ def _verify_receipt(
     job: SignedJob,
     evidence: Verified[Evidence],
     grants: Mapping[str, Verified[Grant]],
-    appraised: Appraised,
+    tier: Tier,
 ) -> Verified[Receipt]:
     key = evidence.value.runtime_data.signing_key
     receipt = Receipt.verify(raw, {ENCLAVE: key}.__getitem__)
     found = receipt.value
     expected: dict[str, tuple[object, object]] = {
         "context": (found.context, job.context),
-        "tier": (found.tier, appraised.tier.word),
+        "tier": (found.tier, tier.word),
         "mode": (found.mode, job.plan.mode),
         "evidence": (found.evidence, evidence.digest),
         "inputs": (dict(found.inputs), {n: m.digest for n, m in job.manifests.items()}),
@@ -213,7 +232,7 @@ def _verify_receipt(
         if said != signed:
             raise ReceiptError(f"the receipt names other {what} than what was signed")
     _check_code(found, job.plan)
-    if appraised.tier < Tier.HARDWARE_CVM and not found.warnings:
+    if tier < Tier.HARDWARE_CVM and not found.warnings:
         raise ReceiptError("the receipt is of a tier below hardware, and does not warn of it")
     return receipt
 

@@ -9,6 +9,7 @@ from mc2.coordinator.jobs import (
     CHALLENGE,
     EVIDENCE,
     GRANT,
+    MEMBER,
     RECEIPT,
     RESULT,
     AttemptRecord,
@@ -156,6 +157,10 @@ class AttemptRules:
                 job=self.jobs.bundle_of(job),
                 challenges=table.messages(job_id, job.attempt, CHALLENGE),
                 evidence=table.messages(job_id, job.attempt, EVIDENCE)[EVIDENCE],
+                members={
+                    Digest(name): raw
+                    for name, raw in table.messages(job_id, job.attempt, MEMBER).items()
+                },
                 grants=table.messages(job_id, job.attempt, GRANT),
                 receipt=table.messages(job_id, job.attempt, RECEIPT)[RECEIPT],
                 results=table.messages(job_id, job.attempt, RESULT),

@@ -19,6 +19,7 @@ REJECTION: Final = "rejection"
 CHALLENGE: Final = "challenge"
 EVIDENCE: Final = "evidence"
 GRANT: Final = "grant"
+MEMBER: Final = "member"
 RECEIPT: Final = "receipt"
 RESULT: Final = "result"
 

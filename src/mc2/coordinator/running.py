@@ -7,7 +7,7 @@ of the same one could get no keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from mc2.coordinator.jobs import (
     CHALLENGE,
     EVIDENCE,
     GRANT,
+    MEMBER,
     RECEIPT,
     RESULT,
     AttemptRecord,
@@ -125,6 +126,21 @@ class RunRules:
                     hint=f"{name} runs `mc2 agent`, or answers while the job waits",
                 )
         return None
+
+    def put_members(self, at: AttemptRecord, evidence: Iterable[bytes]) -> None:
+        """Keep the evidence of enclaves that were admitted to a cluster: the proof needs it.
+
+        Raises: WorkerError if it is malformed; JobError if the job went on.
+        """
+        with _worker_fault():
+            named = {
+                Envelope.parse(raw, PayloadType.MEMBER_EVIDENCE, LIMITS.evidence_bytes): raw
+                for raw in evidence
+            }
+        with self.jobs.mailbox.store.database.transaction():
+            self._running(at)
+            for envelope, raw in named.items():
+                self.jobs.table.put_message(at, MEMBER, envelope.payload_digest, raw)
 
     def succeed(self, at: AttemptRecord, receipt: bytes, results: Mapping[str, bytes]) -> None:
         """Keep receipt and results; the job is done.

@@ -11,27 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from mc2.crypto.digest import Digest
 from mc2.crypto.secret import DataKey, SigningKey
-from mc2.crypto.signatures import VerifyKey
 from mc2.errors import AttestationError
+from mc2.formats.cluster import Member
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import JobContext
 
+__all__ = ("LEADER", "Epoch", "Member")
+
 LEADER: Final = 0
 """The number of the enclave that the owners challenged and granted, in every epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One enclave of an epoch: its number, the evidence it proved itself with, its fresh key.
-
-    The leader's evidence is the one that the owners appraised.
-    """
-
-    number: int
-    evidence: Digest
-    signing_key: VerifyKey
 
 
 @dataclass(frozen=True)

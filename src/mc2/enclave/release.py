@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mc2.crypto.chunks import ChunkCipher
@@ -22,9 +22,17 @@ _HINT: Final = "propose the job again, so that every owner grants it anew"
 class Lease:
     """How long granted keys may be used, by a clock that only runs forward."""
 
-    def __init__(self, seconds: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, seconds: int, clock: Callable[[], float], *, since: float | None = None
+    ) -> None:
+        """Begin a lease: now, or at the moment `since` of the same clock."""
         self._clock = clock
-        self._until = clock() + seconds
+        self._until = (clock() if since is None else since) + seconds
+
+    @property
+    def seconds_left(self) -> int:
+        """Whole seconds until the lease is over; 0 once it is."""
+        return max(0, int(self._until - self._clock()))
 
     def check(self) -> None:
         """Refuse to go on once the lease is over. Raises: GrantError."""
@@ -37,11 +45,20 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedKeys:
-    """What the owners released: a cipher for each dataset, and the shortest lease of all."""
+    """What the owners released: a key and its cipher for each dataset, and the shortest lease.
 
+    The keys are there to be passed on to enclaves that this one has appraised.
+    """
+
+    keys: Mapping[str, DataKey] = field(repr=False)
     ciphers: Mapping[str, ChunkCipher]
     grants: Mapping[str, Verified[Grant]]
     lease_seconds: int
+
+    def wipe(self) -> None:
+        """Overwrite the keys; the ciphers go with whoever holds them."""
+        for key in self.keys.values():
+            key.close()
 
 
 def open_grants(
@@ -59,12 +76,15 @@ def open_grants(
     for name, grant in grants.items():
         _check_grant(grant.value, name, fresh, evidence)
     # Only now, when every grant is in order, is any key opened.
+    keys: dict[str, DataKey] = {}
     ciphers: dict[str, ChunkCipher] = {}
     for grant in grants.values():
         for sealed in grant.value.keys:
-            ciphers[sealed.dataset] = _open_key(grant.value, sealed, job, key)
+            opened = _open_key(grant.value, sealed, job, key)
+            keys[sealed.dataset], ciphers[sealed.dataset] = opened
     # E16. The shortest lease counts.
-    return ReleasedKeys(ciphers, grants, min(g.value.lease_seconds for g in grants.values()))
+    lease_seconds = min(g.value.lease_seconds for g in grants.values())
+    return ReleasedKeys(keys, ciphers, grants, lease_seconds)
 
 
 def _check_grant(grant: Grant, name: str, fresh: FreshJob, evidence: Digest) -> None:
@@ -87,7 +107,9 @@ def _check_grant(grant: Grant, name: str, fresh: FreshJob, evidence: Digest) -> 
         )
 
 
-def _open_key(grant: Grant, sealed: SealedKey, job: AdmittedJob, key: ReceivingKey) -> ChunkCipher:
+def _open_key(
+    grant: Grant, sealed: SealedKey, job: AdmittedJob, key: ReceivingKey
+) -> tuple[DataKey, ChunkCipher]:
     # E15. The key was sealed for this grant, and is the one that the manifest commits to.
     try:
         opened = key.open(sealed.sealed, grant.key_info(sealed.dataset, sealed.manifest))
@@ -97,8 +119,8 @@ def _open_key(grant: Grant, sealed: SealedKey, job: AdmittedJob, key: ReceivingK
             hint=_HINT,
         ) from None
     try:
-        with DataKey(opened) as data_key:
-            return dataset_cipher(job.manifests[sealed.dataset].value, data_key.raw)
+        data_key = DataKey(opened)
+        return data_key, dataset_cipher(job.manifests[sealed.dataset].value, data_key.raw)
     except (CryptoError, DatasetError):
         raise GrantError(
             f"the key that {grant.owner} granted is not the key of {sealed.dataset}",

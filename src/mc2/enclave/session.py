@@ -17,8 +17,12 @@ from mc2.attestation.claims import Collector
 from mc2.crypto.digest import Digest
 from mc2.crypto.secret import ReceivingKey, SigningKey
 from mc2.enclave.admission import AdmittedJob, admit_job
+from mc2.enclave.cluster import Cluster, NoWorkers, Workers
+from mc2.enclave.cluster_leader import ClusterLeader
+from mc2.enclave.cluster_member import ClusterMember, Membership
 from mc2.enclave.computation import Computation, ReadChunk, WriteChunk
 from mc2.enclave.freshness import FreshJob, check_challenges
+from mc2.enclave.peers import PeerTrust
 from mc2.enclave.release import Lease, ReleasedKeys, open_grants
 from mc2.engine.limits import EngineLimits
 from mc2.errors import JobError
@@ -45,11 +49,14 @@ class SessionState(IntEnum):
 class JobSession:
     """One job in one enclave: opened once, attested once, run once.
 
+    Or, as a member of a cluster: opened once, joined once, entered once (docs/spec/cluster.md).
+
     `code` says what runs here and stands in the receipt; `warnings` too. `clock` must only run
-    forward, in seconds; it measures the lease of the granted keys and nothing else.
+    forward, in seconds; it measures the lease of the granted keys and nothing else. `peers` says
+    which evidence of other enclaves is believed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the process has these, and a session needs them all
         self,
         collector: Collector,
         code: Mapping[str, str],
@@ -58,6 +65,7 @@ class JobSession:
         *,
         limits: EngineLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        peers: PeerTrust | None = None,
     ) -> None:
         self._collector = collector
         self._code = dict(code)
@@ -65,9 +73,12 @@ class JobSession:
         self._boot_id = boot_id
         self._limits = limits or EngineLimits()
         self._clock = clock
+        self._peers = peers or PeerTrust()
         self._state = SessionState.NEW
         self._job: AdmittedJob | None = None
         self._attempt: _Attempt | None = None
+        self._member: ClusterMember | None = None
+        self._membership: Membership | None = None
 
     @property
     def state(self) -> SessionState:
@@ -125,58 +136,119 @@ class JobSession:
         read_chunk: ReadChunk,
         write_chunk: WriteChunk,
         progress: Callable[[str], None],
+        workers: Workers | None = None,
     ) -> JobOutcome:
         """Compute the plan with the owners' keys; sealed results and the receipt. E13 to E21.
 
         `read_chunk` fetches a sealed chunk by its digest, `write_chunk` keeps one; `progress` is
-        told in words where the job stands.
+        told in words where the job stands; `workers` are enclaves that may join in.
 
         Raises: FormatError, SignatureError, ContractError, GrantError, DatasetError, CryptoError,
         EngineError; JobError out of order; what the callbacks raise.
         """
         with self._step(SessionState.RUNNING):
             if self._attempt is None:
-                raise RuntimeError("an attested session has an attempt")
+                raise JobError(
+                    "the enclave joined a cluster: its leader runs the job", hint="enter it"
+                )
             attempt = self._attempt
             keys = open_grants(attempt.fresh, grants, attempt.evidence, attempt.receiving_key)
             lease = Lease(keys.lease_seconds, self._clock)
-            work = Computation(attempt.fresh.job, keys.ciphers, lease, read_chunk, progress)
-            outputs = work.compute(self._limits)
+            cluster = self._cluster(attempt, keys, lease, workers or NoWorkers(), progress)
+            try:
+                cluster.form()
+                work = Computation(attempt.fresh.job, keys.ciphers, lease, read_chunk, progress)
+                outputs = work.compute(self._limits)
+            finally:
+                cluster.wipe()
+                keys.wipe()
             progress("sealing results")
             results = {name: work.seal(name, out, write_chunk) for name, out in outputs.items()}
-            receipt = self._receipt(attempt, keys, results)
+            receipt = self._receipt(attempt, keys, cluster, results)
             # Nothing is handed out after the lease, however long the last step took.
             lease.check()
             raw = {name: result.encode() for name, result in results.items()}
             return JobOutcome(receipt.sign(attempt.signing_key), raw)
 
+    def join(
+        self, challenges: Mapping[str, bytes], leader_evidence: bytes, invitation: bytes
+    ) -> bytes:
+        """Prove to another enclave, which the owners challenged, what this is. Steps C2 to C6.
+
+        Raises: FormatError, SignatureError, ContractError, AttestationError, ApprovalError,
+        PolicyError; JobError out of order.
+        """
+        with self._step(SessionState.ATTESTING):
+            if self._job is None:
+                raise RuntimeError("an open session has a job")
+            self._member = ClusterMember(
+                self._job, self._collector, self._peers, self._boot_id, self._clock
+            )
+            return self._member.join(challenges, leader_evidence, invitation)
+
+    def enter(self, admission: bytes) -> Membership:
+        """Take the leader's keys; from here on this is a member of its epoch. C12 to C14.
+
+        It stays one until the session is closed.
+
+        Raises: FormatError, SignatureError, AttestationError, GrantError; JobError out of order.
+        """
+        with self._step(SessionState.RUNNING, lasts=True):
+            if self._member is None:
+                raise JobError("the enclave leads: no other admits it", hint="run the job")
+            self._membership = self._member.enter(admission)
+            return self._membership
+
     def close(self) -> None:
         """End the session and forget its keys, whatever its state."""
-        self._attempt = None
+        if self._membership is not None:
+            self._membership.wipe()
+        self._attempt = self._member = self._membership = None
         self._job = None
         self._state = SessionState.FAILED if self._state < SessionState.DONE else self._state
 
+    def _cluster(
+        self,
+        attempt: _Attempt,
+        keys: ReleasedKeys,
+        lease: Lease,
+        workers: Workers,
+        progress: Callable[[str], None],
+    ) -> Cluster:
+        leader = ClusterLeader(
+            attempt.fresh, attempt.evidence, attempt.signing_key, self._collector.tier, self._peers
+        )
+        return Cluster(leader, workers, keys.keys, lease, progress)
+
     def _receipt(
-        self, attempt: _Attempt, keys: ReleasedKeys, results: Mapping[str, Result]
+        self,
+        attempt: _Attempt,
+        keys: ReleasedKeys,
+        cluster: Cluster,
+        results: Mapping[str, Result],
     ) -> Receipt:
         # E20. What ran, for anybody to check offline; equality with the plan, nothing left out.
         job = attempt.fresh.job
         return Receipt(
             context=job.context,
-            tier=self._collector.tier.word,
+            tier=cluster.tier.word,
             mode=job.plan.mode,
             evidence=attempt.evidence,
+            epochs=cluster.rosters,
             inputs={name: m.digest for name, m in job.manifests.items()},
             approvals={name: a.digest for name, a in job.approvals.items()},
             grants={name: g.digest for name, g in keys.grants.items()},
             code=self._code,
-            warnings=self._warnings,
+            warnings=(*self._warnings, *cluster.warnings),
             outputs={name: result.digest for name, result in results.items()},
         )
 
     @contextmanager
-    def _step(self, during: SessionState) -> Iterator[None]:
-        """Take one step from the state before `during` to the one after it, or end the session."""
+    def _step(self, during: SessionState, *, lasts: bool = False) -> Iterator[None]:
+        """Take one step from the state before `during` to the one after it, or end the session.
+
+        A step that `lasts` leaves the session in `during`, until it is closed.
+        """
         if self._state != during - 1:
             was = self._state.name.lower()
             self.close()
@@ -190,6 +262,8 @@ class JobSession:
         except BaseException:
             self.close()  # E21
             raise
+        if lasts:
+            return
         self._state = SessionState(during + 1)
         if self._state is SessionState.DONE:
             self._job = self._attempt = None  # E21

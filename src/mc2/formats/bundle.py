@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from mc2.crypto.digest import Digest, parse_digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.fields import Fields, check_dataset_name, check_name
@@ -69,13 +70,17 @@ class JobBundle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Everything that a verifier needs, offline, to see that a job ran exactly as signed."""
+    """Everything that a verifier needs, offline, to see that a job ran exactly as signed.
+
+    `members` is the evidence of the other enclaves of a cluster, by its digest.
+    """
 
     TYPE: ClassVar[str] = "mc2/proof/v1"
 
     job: JobBundle
     challenges: Mapping[str, bytes]
     evidence: bytes
+    members: Mapping[Digest, bytes]
     grants: Mapping[str, bytes]
     receipt: bytes
     results: Mapping[str, bytes]
@@ -88,6 +93,7 @@ class Proof:
                 "job": self.job.json(),
                 "challenges": {name: _nest(raw) for name, raw in self.challenges.items()},
                 "evidence": _nest(self.evidence),
+                "members": {name: _nest(raw) for name, raw in self.members.items()},
                 "grants": {name: _nest(raw) for name, raw in self.grants.items()},
                 "receipt": _nest(self.receipt),
                 "results": {name: _nest(raw) for name, raw in self.results.items()},
@@ -103,6 +109,7 @@ class Proof:
             job=JobBundle.read(fields.value("job")),
             challenges=_named(fields.value("challenges"), "the challenges", datasets=False),
             evidence=encode(fields.value("evidence")),
+            members=_members(fields.value("members")),
             grants=_named(fields.value("grants"), "the grants", datasets=False),
             receipt=encode(fields.value("receipt")),
             results=_named(fields.value("results"), "the results", datasets=False),
@@ -113,6 +120,12 @@ class Proof:
 
 def _nest(raw: bytes) -> Json:
     return decode(raw, LIMITS.bundle_bytes, "a nested object")
+
+
+def _members(value: Json) -> dict[Digest, bytes]:
+    if not isinstance(value, Mapping) or len(value) > LIMITS.epochs * LIMITS.cluster_members:
+        raise FormatError("the members in a proof are not an object")
+    return {parse_digest(n, "a member in a proof"): encode(item) for n, item in value.items()}
 
 
 def _named(value: Json, what: str, *, datasets: bool) -> dict[str, bytes]:

@@ -31,6 +31,9 @@ class PayloadType:
     CHALLENGE: Final = "application/vnd.mc2.challenge.v1+json"
     EVIDENCE: Final = "application/vnd.mc2.evidence.v1+json"
     GRANT: Final = "application/vnd.mc2.grant.v1+json"
+    INVITATION: Final = "application/vnd.mc2.invitation.v1+json"
+    MEMBER_EVIDENCE: Final = "application/vnd.mc2.member-evidence.v1+json"
+    ADMISSION: Final = "application/vnd.mc2.admission.v1+json"
     RECEIPT: Final = "application/vnd.in-toto+json"
 
 

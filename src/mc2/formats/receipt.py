@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
-from mc2.crypto.digest import Digest
+from mc2.crypto.digest import Digest, parse_digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode
 from mc2.formats.contract import TIERS
@@ -35,6 +35,8 @@ MODES: Final = ("encrypted", "oblivious")
 class Receipt(Statement):
     """What ran: the attempt, its inputs, who allowed it, in which code, and what came out.
 
+    `epochs` names the enclaves that had a key, by their evidence: one roster for each epoch, in
+    order, the leader first. An enclave that computes alone is the one member of the one epoch.
     `outputs` maps each output's name to the digest of its sealed result; `inputs` each dataset
     to its manifest; `approvals` and `grants` each member to its statement. `code` maps what the
     enclave says of itself (measurement and package versions) to its value. `warnings` are for
@@ -49,6 +51,7 @@ class Receipt(Statement):
     tier: str
     mode: str
     evidence: Digest
+    epochs: tuple[tuple[Digest, ...], ...]
     inputs: Mapping[str, Digest]
     approvals: Mapping[str, Digest]
     grants: Mapping[str, Digest]
@@ -76,6 +79,7 @@ class Receipt(Statement):
                 "tier": self.tier,
                 "mode": self.mode,
                 "evidence": self.evidence,
+                "epochs": [list(roster) for roster in self.epochs],
                 "inputs": dict(self.inputs),
                 "approvals": dict(self.approvals),
                 "grants": dict(self.grants),
@@ -107,11 +111,13 @@ class Receipt(Statement):
 
     @classmethod
     def _read(cls, fields: Fields, outputs: Mapping[str, Digest]) -> Self:
+        evidence = fields.digest("evidence")
         return cls(
             context=JobContext.read(fields),
             tier=fields.choice("tier", TIERS),
             mode=fields.choice("mode", MODES),
-            evidence=fields.digest("evidence"),
+            evidence=evidence,
+            epochs=_epochs(fields, evidence),
             inputs=_digests(fields, "inputs", dataset_names=True),
             approvals=_digests(fields, "approvals", dataset_names=False),
             grants=_digests(fields, "grants", dataset_names=False),
@@ -129,6 +135,24 @@ def _read_subject(value: Json) -> tuple[str, Digest]:
     sha256 = Digest("sha256:" + found.hex("sha256", 32))
     found.done()
     return name, sha256
+
+
+def _epochs(fields: Fields, leader: Digest) -> tuple[tuple[Digest, ...], ...]:
+    """Rosters that the leader begins, in which nobody else stands twice, now or later."""
+    epochs = fields.items("epochs", LIMITS.epochs, _read_roster)
+    if not epochs or any(not roster or roster[0] != leader for roster in epochs):
+        raise FormatError("the leader's evidence begins each epoch of a receipt")
+    others = [evidence for roster in epochs for evidence in roster[1:]]
+    if len({leader, *others}) != 1 + len(others):
+        raise FormatError("one member stands twice in the epochs of a receipt")
+    return epochs
+
+
+def _read_roster(value: Json) -> tuple[Digest, ...]:
+    if not isinstance(value, list) or len(value) > LIMITS.cluster_members:
+        raise FormatError(f"an epoch is not a list of at most {LIMITS.cluster_members} members")
+    read = text_item("a member of an epoch", parse_digest)
+    return tuple(read(item) for item in value)
 
 
 def _digests(fields: Fields, name: str, *, dataset_names: bool) -> dict[str, Digest]:

@@ -194,6 +194,7 @@ def test_the_receipt_says_exactly_what_was_signed(attested: Attested) -> None:
         tier="simulated",
         mode="encrypted",
         evidence=evidence.digest,
+        epochs=((evidence.digest,),),
         inputs={name: d.manifest.digest for name, d in job.datasets.items()},
         approvals={
             name: payload_digest(raw, PayloadType.APPROVAL) for name, raw in job.approvals().items()

@@ -1,0 +1,213 @@
+"""The leader's rules of a cluster: steps C1 and C7 to C11 of docs/spec/cluster.md.
+
+No socket, no file, no clock. The owners proved the leader; the leader proves the members, under
+the owners' policy and at the owners' time, before it shares anything with them. Whoever fails is
+left out of the epoch and named; it is never a reason to compute less than the plan.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mc2.attestation.claims import Tier
+from mc2.crypto.digest import Digest, same_digest
+from mc2.crypto.secret import DataKey, SigningKey
+from mc2.enclave.epoch import LEADER, Epoch, Member
+from mc2.enclave.freshness import FreshJob
+from mc2.enclave.peers import PeerTrust
+from mc2.errors import AttestationError, JobError, Mc2Error
+from mc2.formats.cluster import (
+    Admission,
+    EpochSecrets,
+    Invitation,
+    MemberEvidence,
+    admission_info,
+    verify_member_evidence,
+)
+from mc2.formats.fields import check_name
+from mc2.formats.limits import LIMITS
+from mc2.formats.release import NONCE_BYTES
+from mc2.formats.statement import Verified
+
+_HINT: Final = "the host has to invite this worker again"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A worker that was not taken into an epoch: the host's name of it, and why."""
+
+    name: str
+    epoch: int
+    error: Mc2Error
+
+
+@dataclass(frozen=True, slots=True)
+class FormedEpoch:
+    """An epoch, its members' admissions by the host's names of them, and who was left out."""
+
+    epoch: Epoch
+    admissions: Mapping[str, bytes]
+    left_out: tuple[LeftOut, ...]
+
+
+class ClusterLeader:
+    """All epochs of one attempt, on the side of the enclave that the owners granted to.
+
+    `evidence` and `signing_key` are the attempt's; `tier` is the most that this enclave proves.
+    """
+
+    def __init__(
+        self,
+        fresh: FreshJob,
+        evidence: Digest,
+        signing_key: SigningKey,
+        tier: Tier,
+        trust: PeerTrust,
+    ) -> None:
+        self._fresh = fresh
+        self._self = Member(LEADER, evidence, signing_key.public)
+        self._signing_key = signing_key
+        self._trust = trust
+        self._invitation: Invitation | None = None
+        self._epoch: Epoch | None = None
+        self._rosters: list[tuple[Digest, ...]] = []
+        self._tier = tier
+        self._known = {evidence: signing_key.public}
+
+    @property
+    def rosters(self) -> tuple[tuple[Digest, ...], ...]:
+        """The evidence of the members of each epoch, in order; the leader's comes first."""
+        return tuple(self._rosters)
+
+    @property
+    def tier(self) -> Tier:
+        """The weakest tier of all enclaves that were ever trusted with a key in this attempt."""
+        return self._tier
+
+    def invite(self) -> bytes:
+        """Begin the next epoch: the signed invitation. Step C1.
+
+        Raises: AttestationError after too many epochs.
+        """
+        number = len(self._rosters) + 1
+        if number > LIMITS.epochs:
+            raise AttestationError(
+                f"the workers changed more than {LIMITS.epochs} times",
+                hint="let the operator see to the workers, then propose the job again",
+            )
+        # C1. The nonce is fresh, and for this epoch alone.
+        self._invitation = Invitation(
+            context=self._fresh.job.context,
+            leader=self._self.evidence,
+            epoch=number,
+            nonce=secrets.token_bytes(NONCE_BYTES),
+        )
+        return self._invitation.sign(self._signing_key)
+
+    def admit(
+        self, joins: Mapping[str, bytes], keys: Mapping[str, DataKey], lease_seconds: int
+    ) -> FormedEpoch:
+        """Close the epoch that was begun, with those whose evidence holds. Steps C7 to C11.
+
+        `joins` has member evidence by the host's names of the workers, `keys` the data keys of
+        the inputs; `lease_seconds` is what is left of the lease. The epoch before is wiped.
+
+        Raises: JobError without an invitation; FormatError if the host's names are no names.
+        """
+        invitation, self._invitation = self._invitation, None
+        if invitation is None:
+            raise JobError("members come after an invitation, once", hint=_HINT)
+        admitted, left_out = self._examine(joins, invitation)
+        # C10. The roster: the leader, then the members in the order of the host's names.
+        roster = [self._self]
+        for number, join in enumerate(admitted.values(), start=1):
+            roster.append(Member(number, join.digest, join.value.member_data.signing_key))
+        # C11. A block key that no other epoch has; what came before it opens no more.
+        if self._epoch is not None:
+            self._epoch.wipe()
+        self._epoch = Epoch(
+            context=invitation.context,
+            number=invitation.epoch,
+            members=tuple(roster),
+            block_key=DataKey.generate(),
+            own=LEADER,
+            signing_key=self._signing_key,
+        )
+        self._rosters.append(tuple(m.evidence for m in roster))
+        secret = _secrets(self._epoch, keys, lease_seconds)
+        admissions = {
+            name: self._admission(number, join.value, secret)
+            for number, (name, join) in enumerate(admitted.items(), start=1)
+        }
+        return FormedEpoch(self._epoch, admissions, left_out)
+
+    def wipe(self) -> None:
+        """Forget the present epoch's key."""
+        if self._epoch is not None:
+            self._epoch.wipe()
+
+    # --- steps
+
+    def _examine(
+        self, joins: Mapping[str, bytes], invitation: Invitation
+    ) -> tuple[dict[str, Verified[MemberEvidence]], tuple[LeftOut, ...]]:
+        admitted: dict[str, Verified[MemberEvidence]] = {}
+        left_out: list[LeftOut] = []
+        for name in sorted(joins):
+            check_name(name, "a worker")
+            try:
+                if len(admitted) + 1 >= LIMITS.cluster_members:
+                    raise AttestationError(
+                        f"a cluster has at most {LIMITS.cluster_members} members"
+                    )
+                admitted[name] = self._check(joins[name], invitation)
+            except Mc2Error as error:
+                left_out.append(LeftOut(name, invitation.epoch, error))
+        return admitted, tuple(left_out)
+
+    def _check(self, raw: bytes, invitation: Invitation) -> Verified[MemberEvidence]:
+        # C7. Signed by the key that it names, and an answer to this very invitation.
+        join = verify_member_evidence(raw)
+        data = join.value.member_data
+        if data.context != invitation.context:
+            raise AttestationError("the member is of another job, attempt, plan or contract")
+        if not same_digest(data.leader, invitation.leader):
+            raise AttestationError("the member follows another leader")
+        if (data.epoch, data.nonce) != (invitation.epoch, invitation.nonce):
+            raise AttestationError("the member answers another invitation", hint=_HINT)
+        # C9. Nobody counts twice, now or in an earlier epoch.
+        if join.digest in self._known or data.signing_key in self._known.values():
+            raise AttestationError("this member is in the cluster already", hint=_HINT)
+        # C8. Genuine, and acceptable to the owners' policy at the owners' time.
+        appraised = self._trust.appraise(
+            join.value, data.report_data(), self._fresh.job.members, self._fresh.at
+        )
+        self._known[join.digest] = data.signing_key
+        self._tier = min(self._tier, appraised.tier)
+        return join
+
+    def _admission(self, number: int, join: MemberEvidence, secret: bytes) -> bytes:
+        epoch = self._epoch
+        if epoch is None:
+            raise RuntimeError("admissions are to an epoch")
+        leader = self._self.evidence
+        info = admission_info(epoch.context, leader, epoch.number, epoch.members, number)
+        return Admission(
+            context=epoch.context,
+            leader=leader,
+            epoch=epoch.number,
+            roster=epoch.members,
+            number=number,
+            sealed=join.member_data.receiving_key.seal(secret, info),
+        ).sign(self._signing_key)
+
+
+def _secrets(epoch: Epoch, keys: Mapping[str, DataKey], lease_seconds: int) -> bytes:
+    return EpochSecrets(
+        block_key=bytes(epoch.block_key.raw),
+        lease_seconds=lease_seconds,
+        keys={name: bytes(key.raw) for name, key in keys.items()},
+    ).encode()

@@ -1,0 +1,201 @@
+"""A member's rules of a cluster: steps C2 to C6 and C12 to C14 of docs/spec/cluster.md.
+
+No socket, no file, no clock of its own. A member has opened the job as the leader did (E1 to E8);
+here it satisfies itself that it speaks to an enclave that all owners challenged, under the same
+policy, before it proves itself to it and takes keys from it. It serves one epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mc2.attestation.claims import Collector
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import same_digest
+from mc2.crypto.secret import DataKey, ReceivingKey, SigningKey
+from mc2.enclave.admission import AdmittedJob
+from mc2.enclave.epoch import LEADER, Epoch, Member
+from mc2.enclave.freshness import FreshJob, check_challenges
+from mc2.enclave.peers import PeerTrust
+from mc2.enclave.release import Lease
+from mc2.errors import AttestationError, CryptoError, DatasetError, GrantError, JobError
+from mc2.formats import cluster
+from mc2.formats.cluster import Admission, EpochSecrets, Invitation, MemberData, MemberEvidence
+from mc2.formats.dataset_open import dataset_cipher
+from mc2.formats.release import Evidence, verify_evidence
+from mc2.formats.statement import Verified
+
+_HINT: Final = "the leader has to begin another epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a member works with in its epoch; only `ClusterMember.enter` makes one."""
+
+    epoch: Epoch
+    ciphers: Mapping[str, ChunkCipher]
+    lease: Lease
+
+    def wipe(self) -> None:
+        """Forget the key of the blocks."""
+        self.epoch.wipe()
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """The fresh keys of a member, its own place in the roster but for the number, its leader."""
+
+    receiving_key: ReceivingKey
+    signing_key: SigningKey
+    evidence: Verified[Evidence]
+    invitation: Invitation
+    own: Member
+
+
+class ClusterMember:
+    """One enclave's way into one epoch: `join`, then `enter`, each once."""
+
+    def __init__(
+        self,
+        job: AdmittedJob,
+        collector: Collector,
+        trust: PeerTrust,
+        boot_id: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._job = job
+        self._collector = collector
+        self._trust = trust
+        self._boot_id = boot_id
+        self._clock = clock
+        self._since = 0.0
+        self._joined: _Joined | None = None
+        self._used = False
+
+    def join(
+        self, challenges: Mapping[str, bytes], leader_evidence: bytes, invitation: bytes
+    ) -> bytes:
+        """Check the leader, then prove to it what this is; signed evidence. Steps C2 to C6.
+
+        Raises: FormatError, SignatureError, ContractError, AttestationError, EvidenceError,
+        AppraisalError, ApprovalError, PolicyError; JobError the second time.
+        """
+        if self._used:
+            raise JobError("an enclave joins once for each job that it opens", hint=_HINT)
+        self._used = True
+        # C2. The owners' own challenges, which tell the time as they told it to the leader.
+        fresh = check_challenges(self._job, challenges)
+        leader = self._check_leader(leader_evidence, fresh)
+        invited = self._check_invitation(invitation, leader)
+        # C6. Keys that did not exist before the invitation, for this epoch alone.
+        receiving_key, signing_key = ReceivingKey.generate(), SigningKey.generate()
+        data = MemberData(
+            context=self._job.context,
+            leader=leader.digest,
+            epoch=invited.epoch,
+            nonce=invited.nonce,
+            boot_id=self._boot_id,
+            receiving_key=receiving_key.public,
+            signing_key=signing_key.public,
+        )
+        raw = self._collector.collect(data.report_data())
+        evidence = MemberEvidence(
+            kind=raw.kind,
+            evidence=raw.evidence,
+            endorsements=raw.endorsements,
+            member_data=data,
+        )
+        own = Member(LEADER, evidence.digest, signing_key.public)
+        self._joined = _Joined(receiving_key, signing_key, leader, invited, own)
+        # The lease counts from here: a host that keeps an admission back gains nothing by it.
+        self._since = self._clock()
+        return evidence.sign(signing_key)
+
+    def enter(self, admission: bytes) -> Membership:
+        """Take the leader's admission, and with it this epoch's keys. Steps C12 to C14.
+
+        Raises: FormatError, SignatureError, AttestationError, GrantError; JobError out of order.
+        """
+        joined, self._joined = self._joined, None
+        if joined is None:
+            raise JobError("an enclave enters an epoch after it joined, once", hint=_HINT)
+        found = self._check_admission(admission, joined)
+        secrets = self._open_secrets(found, joined)
+        ciphers = self._ciphers(secrets)
+        lease = Lease(secrets.lease_seconds, self._clock, since=self._since)
+        epoch = Epoch(
+            context=found.context,
+            number=found.epoch,
+            members=found.roster,
+            block_key=DataKey(secrets.block_key),
+            own=found.number,
+            signing_key=joined.signing_key,
+        )
+        return Membership(epoch, ciphers, lease)
+
+    # --- steps
+
+    def _check_leader(self, raw: bytes, fresh: FreshJob) -> Verified[Evidence]:
+        # C3. The leader answers exactly these owners' challenges, in this job.
+        evidence = verify_evidence(raw)
+        data = evidence.value.runtime_data
+        if data.context != fresh.job.context:
+            raise AttestationError("the leader is of another job, attempt, plan or contract")
+        if dict(data.challenges) != {n: c.digest for n, c in fresh.challenges.items()}:
+            raise AttestationError("the leader answers other challenges than the owners'")
+        # C4. It is genuine, and the owners' policy accepts it, at the time that they told.
+        contract = fresh.job.members
+        self._trust.appraise(evidence.value, data.report_data(), contract, fresh.at)
+        return evidence
+
+    def _check_invitation(self, raw: bytes, leader: Verified[Evidence]) -> Invitation:
+        # C5. The leader itself asks, for this job, naming the evidence that was appraised.
+        key = leader.value.runtime_data.signing_key
+        invitation = Invitation.verify(raw, {cluster.LEADER: key}.__getitem__).value
+        if invitation.context != self._job.context:
+            raise AttestationError("the invitation is to another job, attempt, plan or contract")
+        if not same_digest(invitation.leader, leader.digest):
+            raise AttestationError("the invitation is by another leader")
+        return invitation
+
+    def _check_admission(self, raw: bytes, joined: _Joined) -> Admission:
+        # C12. The leader's own word, for this epoch, with this enclave in its place.
+        key = joined.evidence.value.runtime_data.signing_key
+        found = Admission.verify(raw, {cluster.LEADER: key}.__getitem__).value
+        if found.context != self._job.context:
+            raise AttestationError("the admission is to another job, attempt, plan or contract")
+        if not same_digest(found.leader, joined.evidence.digest):
+            raise AttestationError("the admission is by another leader", hint=_HINT)
+        if found.epoch != joined.invitation.epoch:
+            raise AttestationError("the admission is to another epoch", hint=_HINT)
+        if not found.roster or found.roster[LEADER] != Member(LEADER, found.leader, key):
+            raise AttestationError("the roster does not begin with the leader", hint=_HINT)
+        own = Member(found.number, joined.own.evidence, joined.own.signing_key)
+        if found.number >= len(found.roster) or found.roster[found.number] != own:
+            raise AttestationError("the admission is of another member", hint=_HINT)
+        return found
+
+    def _open_secrets(self, found: Admission, joined: _Joined) -> EpochSecrets:
+        # C13. Sealed to this member's key, for exactly what the admission says.
+        try:
+            return EpochSecrets.parse(joined.receiving_key.open(found.sealed, found.secrets_info()))
+        except CryptoError:
+            raise GrantError(
+                "the keys were not sealed for this admission and this enclave", hint=_HINT
+            ) from None
+
+    def _ciphers(self, secrets: EpochSecrets) -> dict[str, ChunkCipher]:
+        # C14. Exactly the plan's inputs, each with the key that its owner's manifest commits to.
+        if secrets.keys.keys() != self._job.manifests.keys():
+            raise GrantError("the leader's keys are not exactly those of the inputs", hint=_HINT)
+        try:
+            return {
+                name: dataset_cipher(self._job.manifests[name].value, bytearray(raw))
+                for name, raw in secrets.keys.items()
+            }
+        except (CryptoError, DatasetError):
+            raise GrantError(
+                "a key that the leader passed on is not the one of its dataset", hint=_HINT
+            ) from None
