@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "verify": ("Results", "Check the proof of a job, offline."),
     "evidence": ("Attestation", "Verify attestation evidence in a folder, and say what it claims."),
     "policy": ("Attestation", "Write, check, explain and compare attestation policies."),
+    "measure": ("Attestation", "Compute what an image or environment will measure."),
     "endorsements": ("Attestation", "Keep vendors' certificates and lists at home."),
     "start": ("Operate", "Start a coordinator and its enclave workers."),
     "stop": ("Operate", "Stop them."),
