@@ -23,7 +23,8 @@ def symbols(path):
 def test_kernels_export_their_table_and_nothing_else(path):
     # A weak symbol is one for all: the linker could keep the copy that an old CPU cannot run.
     lines = [line.split(maxsplit=2)[-2:] for line in symbols(path).splitlines()]
-    assert not [name for kind, name in lines if kind in "WVvwu" and not name.startswith("_GLOBAL")]
+    weak = [name for kind, name in lines if kind in "WVvwu"]
+    assert set(weak) <= {"DW.ref.__gxx_personality_v0"}, weak
     exported = [name for kind, name in lines if kind in "TDBR"]
     family = path.name.removesuffix(".cpp.o")
     isa = path.parent.parent.name.removeprefix("mc2_").removesuffix(".dir")

@@ -2,6 +2,7 @@
 Oblivious kernels: the sequence of instructions and addresses depends on lengths only.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy
@@ -48,3 +49,24 @@ def equal(a: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', dev
 
 def less(a: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], b: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """out[i] = 1 where a[i] < b[i] (unsigned), else 0, without a branch."""
+
+def sort(columns: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]], flips: Sequence[int]) -> None:
+    """
+    Sort rows, given as columns, in place by the first len(flips) columns. They compare as signed
+    words after XOR with their flip: 2**63 unsigned, 2**63 - 1 unsigned and descending, 0 signed,
+    2**64 - 1 signed and descending. Equal rows come in no promised order.
+    """
+
+def sort_rows(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], flips: Sequence[int]) -> None:
+    """The same for rows of words."""
+
+def merge(columns: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]], flips: Sequence[int], first: int) -> None:
+    """
+    Sort rows of which the first `first` are sorted, and the others too: far cheaper than `sort`.
+    """
+
+def merge_rows(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], flips: Sequence[int], first: int) -> None:
+    """The same for rows of words."""
+
+def top(columns: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]], flips: Sequence[int], out: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]]) -> None:
+    """The first rows of what `sort` would give, as many as `out` has."""

@@ -1,0 +1,46 @@
+#include "mc2/sort.hpp"
+
+#include <string>
+#include <vector>
+
+#include "mc2/cases.hpp"
+#include "mc2/families.hpp"
+
+namespace mc2::oblivious {
+
+namespace {
+
+constexpr u64 flip_unsigned = u64{1} << 63;
+
+std::vector<SortWord> made_up(Probe& p, std::size_t count, std::size_t keys, std::size_t rows) {
+    std::vector<SortWord> words;
+    for (std::size_t w = 0; w < count; ++w) {
+        u64* column = p.words(rows);
+        words.push_back({column, column, 1, 1, w < keys ? flip_unsigned : 0});
+    }
+    return words;
+}
+
+}  // namespace
+
+void sort_cases(std::vector<Case>& cases) {
+    const std::vector<std::size_t> sizes = {1, 33, 64, 300, 1000};
+    for (const auto& [count, keys] : {std::pair<std::size_t, std::size_t>{1, 1}, {2, 1}, {2, 2}, {4, 1}, {5, 3}, {9, 8}}) {
+        std::string shape = "/";
+        shape.append(std::to_string(keys)).append("of").append(std::to_string(count));
+        cases.push_back({"sort.sort" + shape, sizes, [=](Probe& p) {
+            const auto words = made_up(p, count, keys, p.rows());
+            p.kernel([&] { kernels::sort().sort(words.data(), count, keys, p.rows()); });
+        }});
+        cases.push_back({"sort.merge" + shape, {1, 33, 300}, [=](Probe& p) {
+            const auto words = made_up(p, count, keys, p.rows());
+            p.kernel([&] { kernels::sort().merge(words.data(), count, keys, p.rows(), p.rows() / 3); });
+        }});
+        cases.push_back({"sort.top" + shape, {33, 300}, [=](Probe& p) {
+            const auto words = made_up(p, count, keys, p.rows());
+            p.kernel([&] { kernels::sort().top(words.data(), count, keys, p.rows(), 10); });
+        }});
+    }
+}
+
+}  // namespace mc2::oblivious

@@ -1,0 +1,309 @@
+#include "mc2/numbers.hpp"
+
+#include <bit>
+
+#include "mc2/arithmetic.hpp"
+
+namespace mc2::oblivious::MC2_ISA {
+namespace {
+
+using Word = Secret<i64>;
+using Pair = Secret<i128>;
+using Real = Secret<double>;
+
+// Runs `row(i)` for each row: one loop for each public choice, made outside of it.
+template <typename Row>
+MC2_INLINE void for_rows(std::size_t rows, Row row) noexcept {
+    for (std::size_t i = 0; i < rows; ++i) row(i);
+}
+
+// --- whole numbers
+
+MC2_INLINE Word subtract_checked(Word a, Word b, Flags& flags, Mask counts) noexcept {
+    const Word difference = a - b;
+    const u64 wrong = (a.bits() ^ b.bits()) & (a.bits() ^ difference.bits());
+    flags.raise(Flag::overflow, counts & Mask::from_bit(wrong >> 63));
+    return difference;
+}
+
+MC2_INLINE Word multiply_checked(Word a, Word b, Flags& flags, Mask counts) noexcept {
+    const i128 product = static_cast<i128>(static_cast<i64>(a.bits())) * static_cast<i64>(b.bits());
+    const Secret<u64> high(static_cast<u64>(static_cast<u128>(product) >> 64));
+    const Word low(static_cast<i64>(static_cast<u64>(static_cast<u128>(product))));
+    flags.raise(Flag::overflow, counts & (high != Secret<u64>(is_negative(low).word())));
+    return low;
+}
+
+struct SignedDivision {
+    Word quotient, remainder;
+};
+
+MC2_INLINE SignedDivision divide_checked(Word a, Word b, Flags& flags, Mask counts) noexcept {
+    flags.raise(Flag::division_by_zero, counts & (b == Word(0)));
+    const Division64 both = divide(magnitude(a), magnitude(b));
+    const Mask negative = is_negative(a) ^ is_negative(b);
+    const Word quotient = negate_if(negative, Word::from_bits(both.quotient.bits()));
+    return {quotient, negate_if(is_negative(a), Word::from_bits(both.remainder.bits()))};
+}
+
+void integers(IntegerOperation what, const i64* a, const i64* b, const u8* counts, i64* out, std::size_t rows,
+              u64* flags) noexcept {
+    Flags raised;
+    const auto each = [&](auto operation) {
+        for_rows(rows, [&](std::size_t i) {
+            out[i] = static_cast<i64>(operation(Word(a[i]), Word(b[i]), Mask::from_bit(counts[i])).bits());
+        });
+    };
+    switch (what) {
+        case IntegerOperation::add: each([&](Word x, Word y, Mask c) { return checked_add(x, y, raised, c); }); break;
+        case IntegerOperation::subtract: each([&](Word x, Word y, Mask c) { return subtract_checked(x, y, raised, c); }); break;
+        case IntegerOperation::multiply: each([&](Word x, Word y, Mask c) { return multiply_checked(x, y, raised, c); }); break;
+        case IntegerOperation::divide:
+            each([&](Word x, Word y, Mask c) {
+                const Word quotient = divide_checked(x, y, raised, c).quotient;
+                // Only the least number divided by -1 is too large: its quotient is itself again.
+                raised.raise(Flag::overflow, c & (y == Word(-1)) & is_negative(x) & is_negative(quotient));
+                return quotient;
+            });
+            break;
+        case IntegerOperation::remainder:
+            each([&](Word x, Word y, Mask c) { return divide_checked(x, y, raised, c).remainder; });
+            break;
+    }
+    raised.raise_in(flags);
+}
+
+void check_range(const i64* a, i64 low, i64 high, const u8* counts, std::size_t rows, u64 flag, u64* flags) noexcept {
+    Mask outside = Mask::constant(false);
+    for_rows(rows, [&](std::size_t i) {
+        outside = outside | (Mask::from_bit(counts[i]) & ((Word(a[i]) < Word(low)) | (Word(a[i]) > Word(high))));
+    });
+    *flags |= outside.word() & flag;
+}
+
+// --- doubles
+
+void doubles(DoubleOperation what, const double* a, const double* b, const u8* counts, double* out,
+             std::size_t rows, u64* flags) noexcept {
+    Flags raised;
+    const auto each = [&](auto operation) { for_rows(rows, [&](std::size_t i) { out[i] = operation(a[i], b[i]); }); };
+    switch (what) {
+        case DoubleOperation::add: each([](double x, double y) { return x + y; }); break;
+        case DoubleOperation::subtract: each([](double x, double y) { return x - y; }); break;
+        case DoubleOperation::multiply: each([](double x, double y) { return x * y; }); break;
+        case DoubleOperation::divide:
+            for_rows(rows, [&](std::size_t i) {
+                const Mask zero = Secret<u64>(Real(b[i]).bits() << 1) == Secret<u64>(0);
+                raised.raise(Flag::division_by_zero, Mask::from_bit(counts[i]) & zero);
+            });
+            each([](double x, double y) { return x / y; });
+            break;
+    }
+    raised.raise_in(flags);
+}
+
+// Unsigned words in the order of values, with -0 as +0 and one NaN.
+MC2_INLINE Secret<u64> ordered(Real value) noexcept {
+    const u64 bits = value.bits();
+    const Secret<u64> doubled(bits << 1);  // the sign shifted out: 0 for both zeros
+    const Mask zero = doubled == Secret<u64>(0);
+    const Mask nan = doubled > Secret<u64>(u64{0x7ff} << 53);
+    const Secret<u64> place(detail::total_order(bits) ^ detail::sign_bit);
+    const Secret<u64> number = select(zero, Secret<u64>(detail::sign_bit), place);
+    return select(nan, Secret<u64>(detail::total_order(u64{0x7ff8} << 48) ^ detail::sign_bit), number);
+}
+
+MC2_INLINE Secret<u64> read(Reading reading, u64 word) noexcept {
+    return reading == Reading::real ? ordered(Real(std::bit_cast<double>(word))) : Secret<u64>(word ^ detail::sign_bit);
+}
+
+template <typename T>
+MC2_INLINE Mask holds(Comparison what, Secret<T> x, Secret<T> y) noexcept {
+    switch (what) {
+        case Comparison::equal: return x == y;
+        case Comparison::less: return x < y;
+        case Comparison::less_or_equal: break;
+    }
+    return x <= y;
+}
+
+template <Comparison what, Reading reading>
+MC2_INLINE void compare_as(const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
+    for_rows(rows, [&](std::size_t i) { out[i] = holds(what, read(reading, a[i]), read(reading, b[i])).byte(); });
+}
+
+template <Reading reading>
+MC2_INLINE void compare_read(Comparison what, const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
+    switch (what) {
+        case Comparison::equal: compare_as<Comparison::equal, reading>(a, b, out, rows); break;
+        case Comparison::less: compare_as<Comparison::less, reading>(a, b, out, rows); break;
+        case Comparison::less_or_equal: compare_as<Comparison::less_or_equal, reading>(a, b, out, rows); break;
+    }
+}
+
+void compare(Comparison what, Reading reading, const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
+    if (reading == Reading::real) {
+        compare_read<Reading::real>(what, a, b, out, rows);
+    } else {
+        compare_read<Reading::signed_word>(what, a, b, out, rows);
+    }
+}
+
+void compare_wide(Comparison what, const i128* a, const i128* b, u8* out, std::size_t rows) noexcept {
+    const auto each = [&](auto test) { for_rows(rows, [&](std::size_t i) { out[i] = test(Pair(a[i]), Pair(b[i])).byte(); }); };
+    switch (what) {
+        case Comparison::equal: each([](Pair x, Pair y) { return x == y; }); break;
+        case Comparison::less: each([](Pair x, Pair y) { return x < y; }); break;
+        case Comparison::less_or_equal: each([](Pair x, Pair y) { return x <= y; }); break;
+    }
+}
+
+void order_doubles(const double* a, u64* out, std::size_t rows) noexcept {
+    for_rows(rows, [&](std::size_t i) { out[i] = ordered(Real(a[i])).bits(); });
+}
+
+void restore_doubles(const u64* a, double* out, std::size_t rows) noexcept {
+    for_rows(rows, [&](std::size_t i) {
+        const u64 word = a[i] ^ detail::sign_bit;
+        out[i] = std::bit_cast<double>(detail::total_order(word));
+    });
+}
+
+// --- decimals
+
+void widen(const i64* a, i128* out, std::size_t rows) noexcept {
+    for_rows(rows, [&](std::size_t i) { out[i] = static_cast<i128>(a[i]); });
+}
+
+void narrow(const i128* a, const u8* counts, i64* out, std::size_t rows, u64* flags) noexcept {
+    Flags raised;
+    for_rows(rows, [&](std::size_t i) {
+        const u128 bits = Pair(a[i]).bits();
+        const Word low(static_cast<i64>(static_cast<u64>(bits)));
+        const Secret<u64> high(static_cast<u64>(bits >> 64));
+        raised.raise(Flag::overflow, Mask::from_bit(counts[i]) & (high != Secret<u64>(is_negative(low).word())));
+        out[i] = static_cast<i64>(low.bits());
+    });
+    raised.raise_in(flags);
+}
+
+// The signed decimal with this magnitude; overflow if it has more digits than `below` allows.
+MC2_INLINE i128 signed_decimal(Wide value, Mask negative, u128 below, Flags& flags, Mask counts) noexcept {
+    const Secret<u128> low((static_cast<u128>(value.limbs[1]) << 64) | value.limbs[0]);
+    const Mask beyond = Secret<u64>(value.limbs[2] | value.limbs[3]) != Secret<u64>(0);
+    flags.raise(Flag::overflow, counts & (beyond | (low >= Secret<u128>(below))));
+    return static_cast<i128>(negate_if(negative, low).bits());
+}
+
+MC2_INLINE void add_one_if(Mask when, Wide& value) noexcept {
+    u64 carry = when.word() & 1;
+    for (u64& limb : value.limbs) {
+        const u128 sum = static_cast<u128>(limb) + carry;
+        limb = static_cast<u64>(sum);
+        carry = static_cast<u64>(sum >> 64);
+    }
+}
+
+// Halves are rounded away from zero: up where twice the remainder reaches the divisor.
+MC2_INLINE Mask rounds_up(Secret<u128> remainder, Secret<u128> divisor) noexcept {
+    return remainder >= divisor - remainder;
+}
+
+void add_wide(const i128* a, const i128* b, bool subtract, unsigned precision, const u8* counts, i128* out,
+              std::size_t rows, u64* flags) noexcept {
+    const Secret<u128> below(power_of_ten(precision));
+    Flags raised;
+    for_rows(rows, [&](std::size_t i) {
+        // Below 10^38 each, two of them always fit.
+        const Pair sum = Pair(a[i]) + negate_if(Mask::constant(subtract), Pair(b[i]));
+        raised.raise(Flag::overflow, Mask::from_bit(counts[i]) & (magnitude(sum) >= below));
+        out[i] = static_cast<i128>(sum.bits());
+    });
+    raised.raise_in(flags);
+}
+
+void multiply_wide_rows(const i128* a, const i128* b, unsigned drop, unsigned precision, const u8* counts,
+                        i128* out, std::size_t rows, u64* flags) noexcept {
+    const u128 below = power_of_ten(precision);
+    const Secret<u128> unit(power_of_ten(drop));
+    Flags raised;
+    const auto each = [&](auto scale) {
+        for_rows(rows, [&](std::size_t i) {
+            const Pair x(a[i]), y(b[i]);
+            Wide product = multiply_wide(magnitude(x), magnitude(y));
+            scale(product);
+            out[i] = signed_decimal(product, is_negative(x) ^ is_negative(y), below, raised, Mask::from_bit(counts[i]));
+        });
+    };
+    if (drop == 0) {
+        each([](Wide&) {});
+    } else {
+        each([&](Wide& product) {
+            const WideDivision both = divide_wide<4>(product, unit);
+            product = both.quotient;
+            add_one_if(rounds_up(both.remainder, unit), product);
+        });
+    }
+    raised.raise_in(flags);
+}
+
+void divide_wide_rows(const i128* a, const i128* b, unsigned raise, unsigned precision, const u8* counts,
+                      i128* out, std::size_t rows, u64* flags) noexcept {
+    const u128 below = power_of_ten(precision);
+    const Secret<u128> unit(power_of_ten(raise));
+    Flags raised;
+    for_rows(rows, [&](std::size_t i) {
+        const Pair x(a[i]), y(b[i]);
+        const Mask counted = Mask::from_bit(counts[i]), zero = y == Pair(0);
+        raised.raise(Flag::division_by_zero, counted & zero);
+        const Secret<u128> divisor = magnitude(y);
+        WideDivision both = divide_wide<4>(multiply_wide(magnitude(x), unit), divisor);
+        add_one_if(rounds_up(both.remainder, divisor), both.quotient);
+        out[i] = signed_decimal(both.quotient, is_negative(x) ^ is_negative(y), below, raised, counted & ~zero);
+    });
+    raised.raise_in(flags);
+}
+
+void remainder_wide(const i128* a, const i128* b, const u8* counts, i128* out, std::size_t rows, u64* flags) noexcept {
+    Flags raised;
+    for_rows(rows, [&](std::size_t i) {
+        const Pair x(a[i]), y(b[i]);
+        raised.raise(Flag::division_by_zero, Mask::from_bit(counts[i]) & (y == Pair(0)));
+        const u128 dividend = magnitude(x).bits();
+        const Wide wide = {{static_cast<u64>(dividend), static_cast<u64>(dividend >> 64), 0, 0}};
+        const WideDivision both = divide_wide<2>(wide, magnitude(y));
+        out[i] = static_cast<i128>(negate_if(is_negative(x), Pair(static_cast<i128>(both.remainder.bits()))).bits());
+    });
+    raised.raise_in(flags);
+}
+
+// --- between integers and doubles
+
+void integer_to_double(const i64* a, double* out, std::size_t rows) noexcept {
+    for_rows(rows, [&](std::size_t i) { out[i] = static_cast<double>(a[i]); });
+}
+
+void double_to_integer(const double* a, const u8* counts, i64* out, std::size_t rows, u64* flags) noexcept {
+    Flags raised;
+    const Secret<u64> end = ordered(Real(0x1p63)), start = ordered(Real(-0x1p63));
+    for_rows(rows, [&](std::size_t i) {
+        const Secret<u64> place = ordered(Real(a[i]));
+        const Mask fits = (place < end) & (place >= start);
+        raised.raise(Flag::bad_cast, Mask::from_bit(counts[i]) & ~fits);
+        // What does not fit would be undefined in C++; zero is converted in its place.
+        const double value = std::bit_cast<double>(keep_if(fits, Secret<u64>(Real(a[i]).bits())).bits());
+        out[i] = static_cast<i64>(value);
+    });
+    raised.raise_in(flags);
+}
+
+}  // namespace
+
+extern const NumbersKernels numbers_table;
+const NumbersKernels numbers_table = {
+    integers,          check_range,      doubles,          compare,        compare_wide,
+    order_doubles,     restore_doubles,  widen,            narrow,         add_wide,
+    multiply_wide_rows, divide_wide_rows, remainder_wide,  integer_to_double, double_to_integer,
+};
+
+}  // namespace mc2::oblivious::MC2_ISA
