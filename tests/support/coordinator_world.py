@@ -239,6 +239,7 @@ class World:
             challenge=name_of(challenge, PayloadType.CHALLENGE),
             sequence=1,
             lease_seconds=60,
+            activation=None,
             keys=(SealedKey(manifest.dataset, manifest.digest, b"sealed"),),
         )
         return replace(said, **changes).sign(self.people[by].signing)
@@ -391,6 +392,7 @@ class FakeWorker:
             inputs={},
             approvals={},
             grants={},
+            activations={},
             code={},
             warnings=(),
             outputs={"report": result.digest},

@@ -330,6 +330,7 @@ class FakeEnclave:
             inputs={n: payload_digest(raw) for n, raw in bundle.manifests.items()},
             approvals={n: payload_digest(raw) for n, raw in bundle.approvals.items()},
             grants={n: payload_digest(raw) for n, raw in grants.items()},
+            activations={},
             code=CODE,
             warnings=(WARNING,),
             outputs={n: r.digest for n, r in results.items()},
@@ -354,6 +355,7 @@ def make_grant(
         challenge=payload_digest(challenge),
         sequence=7,
         lease_seconds=60,
+        activation=None,
         keys=tuple(SealedKey(i.dataset, i.manifest, b"sealed") for i in own),
     )
     return replace(grant, **changes).sign(identity(owner).signing)

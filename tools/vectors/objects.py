@@ -262,6 +262,7 @@ def _receipts() -> Iterator[Case]:
         inputs={"ada.visits": world.MANIFEST, "bo.visits": world.MANIFEST},
         approvals={"ada": digest(b"approval of ada"), "bo": digest(b"approval of bo")},
         grants={"ada": world.grant("ada").digest, "bo": world.grant("bo").digest},
+        activations={},
         code={"mc2": "0.1.0", "measurement": "00" * 48},
         warnings=("simulated: this protects nothing",),
         outputs={"model": digest(b"a model"), "report": digest(b"a report")},

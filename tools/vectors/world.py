@@ -91,6 +91,7 @@ def grant(owner: str = "ada") -> Grant:
         challenge=challenge(owner).digest,
         sequence=1,
         lease_seconds=3600,
+        activation=None,
         keys=(SealedKey(f"{owner}.visits", MANIFEST, b"sealed" * 8),),
     )
 

@@ -7,12 +7,15 @@ between what runs and what they signed, not one step of it at a time.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mc2.attestation.claims import Tier, VerifiedClaims
+from mc2.attestation.claims import ClaimsToActivate, KeyToActivate, Tier, VerifiedClaims
 from mc2.attestation.policy import AttestationPolicy
+from mc2.crypto.activation import check_token
 from mc2.crypto.digest import Digest
-from mc2.errors import AppraisalError
+from mc2.errors import AppraisalError, CryptoError
+from mc2.formats.release import Activation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,53 @@ class Appraised:
     def tier(self) -> Tier:
         """How much this evidence means."""
         return self.claims.tier
+
+
+@dataclass(frozen=True, slots=True)
+class AppraisedToActivate:
+    """What a policy will accept once the key is activated. Only `appraise_to_activate` makes one.
+
+    It is no `Appraised`, so that nothing which takes one takes this.
+    """
+
+    key: KeyToActivate
+    _once_activated: Appraised
+
+    @property
+    def tier(self) -> Tier:
+        """How much this evidence means once the key is activated."""
+        return self._once_activated.tier
+
+    def activated(
+        self, activations: Mapping[str, Activation], tokens: Mapping[str, bytes]
+    ) -> Appraised:
+        """Appraised evidence, if the machine opened what each owner sealed to it.
+
+        `activations` are by owner, as the owners signed them; `tokens` is what was shown since.
+
+        Raises: AppraisalError naming an owner whose secret was not opened.
+        """
+        if not activations or tokens.keys() != activations.keys():
+            raise AppraisalError(
+                "the key was not activated by exactly the owners who granted",
+                failures=("activation: not by exactly those who granted",),
+            )
+        for name, activation in activations.items():
+            try:
+                check_token(tokens[name], activation.token)
+            except CryptoError:
+                raise AppraisalError(
+                    f"nobody opened the activation that {name} sealed: the key may be anybody's",
+                    failures=(f"activation: the token for {name} is another",),
+                ) from None
+        return self._once_activated
+
+
+def appraise_to_activate(
+    found: ClaimsToActivate, policy: AttestationPolicy, min_tier: Tier, report_data: bytes
+) -> AppraisedToActivate:
+    """As `appraise`, for claims that an activation must complete. Raises: AppraisalError."""
+    return AppraisedToActivate(found.key, appraise(found.claims, policy, min_tier, report_data))
 
 
 def appraise(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mc2.crypto.digest import Digest
 from mc2.formats.canonical import Json
@@ -71,6 +71,30 @@ class VerifiedClaims:
     details: Mapping[str, Json] = field(default_factory=dict)
 
 
+class KeyToActivate(Protocol):
+    """A key that signed evidence, and the machine in which it says it is."""
+
+    def credential(self, secret: bytes, seed: bytes) -> tuple[bytes, bytes]:
+        """Seal 32 bytes so that only that machine opens them, and only with that key in it.
+
+        `seed` is 32 fresh random bytes. The blob and the encrypted seed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsToActivate:
+    """What evidence says *if* the key that signed it is where it says it is.
+
+    Nobody can tell from the evidence: anybody can make such a key in software. So these are not
+    claims yet, and their type is another. They come true when the machine opens what was sealed
+    to `key`. Only a verifier makes one.
+    """
+
+    claims: VerifiedClaims
+    key: KeyToActivate
+
+
 class Collector(Protocol):
     """Produces evidence, inside the enclave."""
 
@@ -86,12 +110,21 @@ class Collector(Protocol):
         ...
 
 
+@runtime_checkable
+class ActivatingCollector(Collector, Protocol):
+    """A collector whose evidence is not complete before it opens what owners sealed to it."""
+
+    def activate(self, blob: bytes, encrypted_seed: bytes) -> bytes:
+        """Open an owner's secret. Raises: AttestationError if it is not for this machine."""
+        ...
+
+
 class Verifier(Protocol):
     """Checks evidence of one kind. Never fetches anything and never reads the clock."""
 
     kind: str
     tier: Tier
 
-    def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
+    def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims | ClaimsToActivate:
         """Check signatures and certificates as of `at`. Raises: EvidenceError."""
         ...

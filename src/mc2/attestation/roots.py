@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from mc2.crypto.digest import Digest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedRoot:
@@ -31,6 +33,17 @@ class PinnedRoot:
         """Whether a root certificate, or its key (SubjectPublicKeyInfo), is the pinned one."""
         pinned = der if self.of == "certificate" else spki
         return hashlib.sha256(pinned).hexdigest() == self.sha256
+
+
+def contract_root(name: Digest | str) -> PinnedRoot:
+    """A root that the members of a contract pinned, by the digest of its certificate."""
+    return PinnedRoot(
+        vendor="the contract",
+        meaning="named by all members",
+        of="certificate",
+        sha256=name.removeprefix("sha256:"),
+        not_after=datetime.max.replace(tzinfo=UTC),
+    )
 
 
 AMD_ROOTS: Final = (

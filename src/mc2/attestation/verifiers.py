@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from mc2.attestation.claims import RawEvidence, VerifiedClaims, Verifier
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, VerifiedClaims, Verifier
 from mc2.attestation.policy import SimulatedSection
 from mc2.errors import EvidenceError, UsageError
 
@@ -31,7 +31,22 @@ class Verifiers:
         return tuple(sorted(self._by_kind))
 
     def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
-        """Let the verifier of this kind check the evidence, as of `at`. Raises: EvidenceError."""
+        """Let the verifier of this kind check the evidence, as of `at`.
+
+        Raises: EvidenceError, also for evidence that an activation must complete.
+        """
+        found = self.verify_to_activate(raw, at=at)
+        if isinstance(found, ClaimsToActivate):
+            raise EvidenceError(
+                f"evidence of kind {raw.kind!r} proves nothing before its key is activated",
+                hint="only a grant to the machine does that: docs/spec/key-release.md",
+            )
+        return found
+
+    def verify_to_activate(
+        self, raw: RawEvidence, *, at: datetime
+    ) -> VerifiedClaims | ClaimsToActivate:
+        """As `verify`, for those who can complete the evidence. Raises: EvidenceError."""
         verifier = self._by_kind.get(raw.kind)
         if verifier is None:
             simulated = raw.kind == SimulatedSection.KIND
@@ -40,8 +55,9 @@ class Verifiers:
                 f"no verifier here for evidence of kind {raw.kind!r}",
                 hint=_SIMULATION_HINT if simulated else f"kinds that can be verified: {known}",
             )
-        claims = verifier.verify(raw, at=at)
+        found = verifier.verify(raw, at=at)
+        claims = found.claims if isinstance(found, ClaimsToActivate) else found
         # A verifier answers for its own kind only, and never claims more than that can mean.
         if claims.kind != raw.kind or claims.tier > verifier.tier:
             raise EvidenceError(f"the verifier of {raw.kind!r} gave claims beyond its kind")
-        return claims
+        return found

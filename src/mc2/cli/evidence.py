@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mc2.client.policy_files import PolicyFile
 
 _REPORT_DATA_BYTES: Final = 64
+_TO_ACTIVATE: Final = (
+    "the key is not activated: anybody may hold it, until a grant to its machine is opened there"
+)
 _UNBOUND: Final = (
     "not checked: without --report-data nobody knows which keys or job this evidence is for"
 )
@@ -57,6 +60,7 @@ def verify(
     Nothing is fetched. Exit code 8 means refused. Without --policy a success says that the
     evidence is genuine, and nothing about whether anybody should accept it.
     """
+    from mc2.attestation.claims import ClaimsToActivate
     from mc2.attestation.folder import load_case
 
     expected = None if report_data is None else _report_data(report_data)
@@ -64,7 +68,9 @@ def verify(
     raw, own_time = load_case(folder)
     at = when(moment) if moment else own_time or datetime.now(UTC)
     whole = _complete(raw, home, at)
-    claims = _verifiers().verify(whole, at=at)
+    found = _verifiers(policy).verify_to_activate(whole, at=at)
+    to_activate = isinstance(found, ClaimsToActivate)
+    claims = found.claims if isinstance(found, ClaimsToActivate) else found
     binding = _appraise(claims, policy, expected)
     value = claim_facts(claims) | {
         "verified_as_of": at.isoformat(),
@@ -73,7 +79,7 @@ def verify(
         ),
         "policy": "accepted" if policy else "none was given: genuine, but accepted by nobody",
         "binding": binding,
-        "warnings": _warnings(claims, policy),
+        "warnings": _warnings(claims, policy) + [_TO_ACTIVATE] * to_activate,
     }
     console.data(value, _text(value))
 
@@ -100,14 +106,19 @@ def _complete(raw: RawEvidence, home: Path | None, at: datetime) -> RawEvidence:
     return complete(raw, endorsement_cache(home), at)
 
 
-def _verifiers() -> Verifiers:
-    """All vendors', and TPMs whose keys nobody here activated: their origin is then unproven."""
-    from mc2.attestation.roots import GOOGLE_VTPM_ROOTS
+def _verifiers(policy: PolicyFile | None) -> Verifiers:
+    """All vendors', and TPMs' under Google's root and those that the policy names."""
+    from mc2.attestation.roots import GOOGLE_VTPM_ROOTS, contract_root
+    from mc2.attestation.tpm.policy import TpmSection
     from mc2.attestation.tpm.verify import TpmVerifier
     from mc2.attestation.vendors import vendor_verifiers
     from mc2.attestation.verifiers import Verifiers
 
-    return Verifiers(*vendor_verifiers(), TpmVerifier(GOOGLE_VTPM_ROOTS, {}))
+    roots = list(GOOGLE_VTPM_ROOTS)
+    section = policy and policy.policy.sections.get(TpmSection.KIND)
+    if isinstance(section, TpmSection):
+        roots += map(contract_root, section.roots)
+    return Verifiers(*vendor_verifiers(), TpmVerifier(roots))
 
 
 def _appraise(claims: VerifiedClaims, policy: PolicyFile | None, expected: bytes | None) -> str:

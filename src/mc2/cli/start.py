@@ -12,13 +12,20 @@ from typing import Final
 
 import click
 
-from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_DEVICE
+from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_DEVICE, TpmSource
 from mc2.cli.console import SIMULATION_BANNER, Console
 from mc2.cli.options import output
 from mc2.errors import CoordinatorError, UsageError
 
 SIMULATED_ROOT_FILE: Final = "simulated-root.json"
 LOG_FILE: Final = "coordinator.log"
+TPM_LOG_FILE: Final = "tpm-code-log.json"
+UNCONFINED_BANNER: Final = (
+    "UNCONFINED WORKERS: they keep the privileges of their user; a flaw in one reaches this machine"
+)
+_BOOT_REGISTERS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 11)
+"""What firmware, boot loader and kernel image are measured into (Linux, with a unified image)."""
+
 _START_SECONDS: Final = 60.0
 _LOG_LINES: Final = 15
 
@@ -62,9 +69,20 @@ _LOG_LINES: Final = 15
     help="With --tee tpm: PEM of the authorities that certified it, root last.",
 )
 @click.option(
+    "--tpm-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --tee tpm: the one log of all workers of this machine.  "
+    "[default: tpm-code-log.json in the folder]",
+)
+@click.option(
     "--unsafe-simulation",
     is_flag=True,
     help="Allow --tee simulated, which protects nothing.",
+)
+@click.option(
+    "--unsafe-unconfined",
+    is_flag=True,
+    help="Start workers that keep their user's privileges, for hosts that cannot confine them.",
 )
 @click.option("--foreground", is_flag=True, help="Do not return; log to standard error.")
 @output
@@ -79,7 +97,9 @@ def command(
     tee: str,
     tpm: Path | None,
     tpm_chain: Path | None,
+    tpm_log: Path | None,
     unsafe_simulation: bool,
+    unsafe_unconfined: bool,
     foreground: bool,
 ) -> None:
     """Start a coordinator and its enclave workers.
@@ -89,7 +109,9 @@ def command(
     """
     check_server_installed()
     _check(tee, unsafe_simulation)
-    tpm_options = _tpm_options(tee, tpm, tpm_chain)
+    source = _tpm_source(tee, tpm, tpm_chain, tpm_log or folder.absolute() / TPM_LOG_FILE)
+    if source is None and tpm_log is not None:
+        raise UsageError("--tpm-log is for --tee tpm", hint="leave it out")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -101,14 +123,17 @@ def command(
     arguments += [f"--name={name}" for name in names]
     arguments += [f"--worker-address={address}" for address in worker_address]
     arguments += ["--workers", str(workers)]
-    arguments += ["--worker-command", shlex.join([*_worker_command(folder, tee), *tpm_options])]
+    worker = _worker_command(folder, tee, source, unconfined=unsafe_unconfined)
+    arguments += ["--worker-command", shlex.join(worker)]
     if tee == "simulated":
         console.banner(SIMULATION_BANNER)
+    if unsafe_unconfined:
+        console.banner(UNCONFINED_BANNER)
     if foreground:
         _run_here(arguments)
         return
     _run_in_background(folder, arguments, console)
-    _report(console, folder, tee)
+    _report(console, folder, _policy_facts(folder, tee, source, unconfined=unsafe_unconfined))
 
 
 def check_server_installed() -> None:
@@ -129,23 +154,25 @@ def _check(tee: str, unsafe_simulation: bool) -> None:
         raise UsageError("--unsafe-simulation is for --tee simulated", hint="leave it out")
 
 
-def _tpm_options(tee: str, tpm: Path | None, chain: Path | None) -> list[str]:
-    """What workers are told of the TPM. They run elsewhere, so paths are made absolute."""
+def _tpm_source(tee: str, tpm: Path | None, chain: Path | None, log: Path) -> TpmSource | None:
+    """Where workers find the TPM. They run elsewhere, so paths are made absolute."""
     if tee != TPM:
         if tpm is not None or chain is not None:
             raise UsageError("--tpm and --tpm-chain are for --tee tpm", hint="leave them out")
-        return []
+        return None
     if chain is None:
         raise UsageError(
             "a TPM's evidence needs the certificates of its maker",
             hint="give the authorities above its endorsement certificate: --tpm-chain FILE",
         )
-    named = [("--tpm-chain", chain)] + ([("--tpm", tpm)] if tpm is not None else [])
-    return [word for option, path in named for word in (option, str(path.absolute()))]
+    path = (tpm or TPM_DEVICE).absolute()
+    return TpmSource(path, chain.read_bytes(), log.absolute(), chain.absolute())
 
 
-def _worker_command(folder: Path, tee: str) -> list[str]:
-    arguments = [sys.executable, "-m", "mc2.enclave", "--tee", tee]
+def _worker_command(
+    folder: Path, tee: str, source: TpmSource | None, *, unconfined: bool
+) -> list[str]:
+    arguments = ["-m", "mc2.enclave", "--tee", tee]
     if tee == "simulated":
         from mc2.attestation.simulated.root import SimulatedRoot
 
@@ -153,7 +180,15 @@ def _worker_command(folder: Path, tee: str) -> list[str]:
         if not root.exists():
             SimulatedRoot.make().store(root)
         arguments += ["--simulated-root", str(root), "--unsafe-simulation"]
-    return arguments
+    if source is not None:
+        from mc2.enclave.measured_code import ISOLATED
+
+        # What is not measured must not run: no environment, no byte-code caches.
+        arguments = [*ISOLATED, *arguments, "--tpm", str(source.path)]
+        arguments += ["--tpm-chain", str(source.chain_file), "--tpm-log", str(source.code_log)]
+    if unconfined:
+        arguments.append("--unsafe-unconfined")
+    return [sys.executable, *arguments]
 
 
 def _run_here(arguments: list[str]) -> None:
@@ -200,7 +235,16 @@ def _run_in_background(folder: Path, arguments: list[str], console: Console) -> 
         time.sleep(0.02)
 
 
-def _report(console: Console, folder: Path, tee: str) -> None:
+def _policy_facts(
+    folder: Path, tee: str, source: TpmSource | None, *, unconfined: bool
+) -> dict[str, object]:
+    """What a contract says to accept the workers that were started, where that can be told."""
+    if tee == "simulated":
+        return dict(simulated_policy(folder))
+    return {} if source is None else tpm_policy(source, unconfined=unconfined)
+
+
+def _report(console: Console, folder: Path, facts: dict[str, object]) -> None:
     from mc2.formats.coordinator_file import CoordinatorFile
 
     found = CoordinatorFile.parse((folder / "coordinator.json").read_bytes())
@@ -211,12 +255,32 @@ def _report(console: Console, folder: Path, tee: str) -> None:
         "invitation_file": found.invitation_file,
         "log": str(folder / LOG_FILE),
     }
-    if tee == "simulated":
-        data |= simulated_policy(folder)
-    console.data(data)
+    console.data(data | facts)
     console.note("")
     console.note("next: give each party coordinator.json and the invitation token;")
     console.note("      each then runs: mc2 join contract.toml --coordinator coordinator.json")
+
+
+def tpm_policy(source: TpmSource, *, unconfined: bool) -> dict[str, object]:
+    """What a contract says to accept workers on this machine, as it stands now.
+
+    Members must not take this from an operator whom they do not trust: they measure the code for
+    themselves (`mc2 measure`), and know the roots from the makers of TPMs.
+
+    Raises: AttestationError.
+    """
+    from mc2.attestation.collect.choose import tpm_collector
+    from mc2.enclave.measured_code import measure_in_fresh_process
+
+    machine = tpm_collector(source).machine()
+    code = measure_in_fresh_process(sys.executable, unconfined=unconfined).event()
+    return {
+        "tpm_root": machine.root,
+        "tpm_platform": machine.platform,
+        "tpm_reset_count": machine.reset_count,
+        "tpm_code": code.digest.hex(),
+        "tpm_pcrs": {str(n): machine.pcrs[n].hex() for n in _BOOT_REGISTERS},
+    }
 
 
 def simulated_policy(folder: Path) -> dict[str, str]:

@@ -8,6 +8,9 @@ from datetime import datetime
 
 from mc2.attestation.claims import Verifier
 from mc2.attestation.policy import AttestationPolicy, SimulatedSection
+from mc2.attestation.roots import contract_root
+from mc2.attestation.tpm.policy import TpmSection
+from mc2.attestation.tpm.verify import TpmVerifier
 from mc2.attestation.verifiers import Verifiers
 from mc2.client.agent import KeyAgent
 from mc2.client.coordinator import Coordinator
@@ -41,6 +44,10 @@ class Trust:
         hardware = self.hardware
         if self.vendors is not None and sections.keys() - {SimulatedSection.KIND}:
             hardware = (*hardware, *self.vendors())
+        tpm = sections.get(TpmSection.KIND)
+        if isinstance(tpm, TpmSection):
+            # TPM makers are many: whose count is for the members to say, and stands signed.
+            hardware = (*hardware, TpmVerifier(map(contract_root, tpm.roots)))
         section = sections.get(SimulatedSection.KIND)
         if (
             self.simulation is None

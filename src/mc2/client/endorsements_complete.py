@@ -15,7 +15,7 @@ from typing import Final
 from mc2.attestation.azure import SNP_KIND as AZURE_SNP_KIND
 from mc2.attestation.azure import TDX_KIND as AZURE_TDX_KIND
 from mc2.attestation.azure.evidence import AzureEvidence
-from mc2.attestation.claims import RawEvidence, Tier, VerifiedClaims, Verifier
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier, VerifiedClaims, Verifier
 from mc2.attestation.dcap.claims import SGX_KIND, TDX_KIND
 from mc2.attestation.dcap.collateral import parse_qe_identity, parse_tcb_info, split_signed
 from mc2.attestation.dcap.endorsements import PCK_CRL, ROOT_CRL, TCB_INFO
@@ -50,7 +50,7 @@ class CompletingVerifier:
         self._verifier = verifier
         self._cache = cache
 
-    def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
+    def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims | ClaimsToActivate:
         """Complete evidence, then verify it as of `at`. Raises: EvidenceError."""
         return self._verifier.verify(complete(raw, self._cache, at), at=at)
 

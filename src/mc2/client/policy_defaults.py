@@ -130,6 +130,12 @@ KINDS: Final[Mapping[str, KindDefaults]] = {
                 meaning="digests of the root certificates of your TPMs' makers",
                 example=[_DIGEST],
             ),
+            OwnField(
+                field="code",
+                meaning="digests of the workers' environments (mc2 start, mc2 measure), or any "
+                "where the registers of the boot cover them",
+                example=["00" * 32],
+            ),
             _PCRS,
         ),
     ),

@@ -13,8 +13,13 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from mc2.attestation.appraisal import Appraised, appraise
-from mc2.attestation.claims import RawEvidence, Tier
+from mc2.attestation.appraisal import (
+    Appraised,
+    AppraisedToActivate,
+    appraise,
+    appraise_to_activate,
+)
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier
 from mc2.attestation.policy import AttestationPolicy
 from mc2.attestation.verifiers import Verifiers
 from mc2.client.cluster_proof import AppraisedMember, check_epochs, verify_members
@@ -91,13 +96,17 @@ def verify_proof(
     with _step("V2, the evidence"):
         evidence = verify_evidence(proof.evidence)
         judge = partial(_appraise, job, verifiers, at)
-        appraised = judge(evidence.value, evidence.value.runtime_data.report_data())
+        raw_evidence = evidence.value
+        found = _appraise_leader(
+            job, verifiers, at, raw_evidence, raw_evidence.runtime_data.report_data()
+        )
         members = verify_members(proof.members, evidence, judge)
     with _step("V3, the runtime data"):
         _check_runtime_data(evidence.value, job, challenges)
     with _step("V4, the grants"):
         grants = _verify_grants(proof.grants, job, evidence, challenges)
     with _step("V5, the receipt"):
+        appraised = _activated(found, grants, proof.receipt, evidence.value)
         tier = _weakest(appraised, members)
         receipt = _verify_receipt(proof.receipt, job, evidence, grants, tier)
         check_epochs(receipt.value, members)
@@ -168,6 +177,49 @@ def _appraise(
     claims = verifiers.verify(raw, at=at)
     policy = AttestationPolicy.read(job.members.attestation)
     return appraise(claims, policy, Tier.of(job.members.min_tier), report_data)
+
+
+def _appraise_leader(
+    job: SignedJob,
+    verifiers: Verifiers,
+    at: datetime,
+    evidence: Evidence,
+    report_data: bytes,
+) -> Appraised | AppraisedToActivate:
+    raw = RawEvidence(evidence.kind, evidence.evidence, evidence.endorsements)
+    found = verifiers.verify_to_activate(raw, at=at)
+    policy = AttestationPolicy.read(job.members.attestation)
+    min_tier = Tier.of(job.members.min_tier)
+    if isinstance(found, ClaimsToActivate):
+        return appraise_to_activate(found, policy, min_tier, report_data)
+    return appraise(found, policy, min_tier, report_data)
+
+
+def _activated(
+    found: Appraised | AppraisedToActivate,
+    grants: Mapping[str, Verified[Grant]],
+    receipt: bytes,
+    evidence: Evidence,
+) -> Appraised:
+    """V5: what activations the grants have, were opened, by who signed the receipt.
+
+    A token is known to its owner and to who opened the owner's secret, which takes the machine
+    that the evidence names. So one honest owner is enough to believe the evidence.
+    """
+    activations = {
+        name: grant.value.activation
+        for name, grant in grants.items()
+        if grant.value.activation is not None
+    }
+    key = evidence.runtime_data.signing_key
+    tokens = Receipt.verify(receipt, {ENCLAVE: key}.__getitem__).value.activations
+    if isinstance(found, AppraisedToActivate):
+        if activations.keys() != grants.keys():
+            raise ReceiptError("a grant has no activation, and the evidence proves nothing without")
+        return found.activated(activations, tokens)
+    if activations or tokens:
+        raise ReceiptError("there is an activation, and the evidence needs none")
+    return found
 
 
 def _weakest(leader: Appraised, members: tuple[AppraisedMember, ...]) -> Tier:

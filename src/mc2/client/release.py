@@ -12,10 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Final
+from typing import ClassVar, Final, TypeAlias
 
-from mc2.attestation.appraisal import Appraised, appraise
-from mc2.attestation.claims import RawEvidence, Tier
+from mc2.attestation.appraisal import (
+    Appraised,
+    AppraisedToActivate,
+    appraise,
+    appraise_to_activate,
+)
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier
 from mc2.attestation.policy import AttestationPolicy, SimulatedSection
 from mc2.attestation.verifiers import Verifiers
 from mc2.client.data_key import own_data_key
@@ -23,12 +28,15 @@ from mc2.client.identity import Identity
 from mc2.client.ledger import Book
 from mc2.client.ledger_events import Granted
 from mc2.client.ledger_rules import LedgerState
+from mc2.crypto.activation import ActivationSecret, token_digest
 from mc2.crypto.digest import same_digest
+from mc2.crypto.hpke import ReceivingPublicKey
 from mc2.errors import AttestationError, ContractError, JobError, UsageError
 from mc2.formats.envelope import Envelope
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import (
     NONCE_BYTES,
+    Activation,
     Challenge,
     Evidence,
     Grant,
@@ -65,7 +73,7 @@ class GrantDecision:
     """The decision to grant, not yet recorded. The grant leaves by `release` and no other way."""
 
     event: Granted
-    appraised: Appraised
+    appraised: Appraised | AppraisedToActivate
     _envelope: bytes
 
     def release(self, book: Book, at: datetime, keep: Callable[[bytes], None]) -> bytes:
@@ -176,7 +184,10 @@ class KeyRelease:
         # O6 and O7. It is genuine, and the contract's policy accepts it for these keys.
         appraised = self._appraise(verified.value, at)
         # O8. Seal and sign: in memory; nothing leaves before the ledger has it.
-        grant = self._seal_grant(verified, challenge, sequence, self._lease_seconds(at))
+        lease_seconds = self._lease_seconds(at)
+        grant = self._seal_grant(
+            verified, _key_seal(appraised, verified.value), challenge, sequence, lease_seconds
+        )
         raw = grant.sign(self._identity.signing)
         event = Granted(
             context=self.context,
@@ -238,13 +249,16 @@ class KeyRelease:
             raise AttestationError("the evidence came too late for its challenge", hint=_RETRY)
         return challenge
 
-    def _appraise(self, evidence: Evidence, at: datetime) -> Appraised:
+    def _appraise(self, evidence: Evidence, at: datetime) -> Appraised | AppraisedToActivate:
         contract = self._job.members
         raw = RawEvidence(evidence.kind, evidence.evidence, evidence.endorsements)
-        claims = self._verifiers.verify(raw, at=at)
+        found = self._verifiers.verify_to_activate(raw, at=at)
         policy = AttestationPolicy.read(contract.attestation)
         expected = evidence.runtime_data.report_data()
-        return appraise(claims, policy, Tier.of(contract.min_tier), expected)
+        min_tier = Tier.of(contract.min_tier)
+        if isinstance(found, ClaimsToActivate):
+            return appraise_to_activate(found, policy, min_tier, expected)
+        return appraise(found, policy, min_tier, expected)
 
     def _lease_seconds(self, at: datetime) -> int:
         """The keys work no longer than anything that allows their use."""
@@ -257,6 +271,7 @@ class KeyRelease:
     def _seal_grant(
         self,
         evidence: Verified[Evidence],
+        seal: _KeySeal,
         challenge: Verified[Challenge],
         sequence: int,
         lease_seconds: int,
@@ -270,11 +285,16 @@ class KeyRelease:
             challenge=challenge.digest,
             sequence=sequence,
             lease_seconds=lease_seconds,
-            keys=tuple(self._seal_key(name, evidence, challenge) for name in sorted(own)),
+            activation=seal.activation,
+            keys=tuple(self._seal_key(name, evidence, seal, challenge) for name in sorted(own)),
         )
 
     def _seal_key(
-        self, dataset: str, evidence: Verified[Evidence], challenge: Verified[Challenge]
+        self,
+        dataset: str,
+        evidence: Verified[Evidence],
+        seal: _KeySeal,
+        challenge: Verified[Challenge],
     ) -> SealedKey:
         manifest = self._job.manifests[dataset]
         info = grant_key_info(
@@ -287,8 +307,45 @@ class KeyRelease:
         )
         # Raises if it is not the key that the manifest commits to: another would be useless there.
         with own_data_key(self._identity.master, manifest.value) as key:
-            sealed = evidence.value.runtime_data.receiving_key.seal(key.raw, info)
+            sealed = seal.seal(key.raw, info)
         return SealedKey(dataset, manifest.digest, sealed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """Seals keys to an enclave that has proved itself."""
+
+    key: ReceivingPublicKey
+    activation: ClassVar[None] = None
+
+    def seal(self, data_key: bytes | bytearray, info: bytes) -> bytes:
+        return self.key.seal(data_key, info)
+
+
+@dataclass(frozen=True, slots=True)
+class _Activated:
+    """Seals keys to an enclave that still has to open the secret on its own machine."""
+
+    key: ReceivingPublicKey
+    activation: Activation
+    secret: ActivationSecret
+
+    def seal(self, data_key: bytes | bytearray, info: bytes) -> bytes:
+        return self.key.seal(self.secret.lock(data_key, info), info)
+
+
+_KeySeal: TypeAlias = _Sealed | _Activated
+
+
+def _key_seal(appraised: Appraised | AppraisedToActivate, evidence: Evidence) -> _KeySeal:
+    """The one way to seal keys to evidence: there is none without activation for what needs one."""
+    receiving_key = evidence.runtime_data.receiving_key
+    if isinstance(appraised, Appraised):
+        return _Sealed(receiving_key)
+    secret = ActivationSecret.generate()
+    blob, seed = appraised.key.credential(secret.raw, secrets.token_bytes(32))
+    activation = Activation(blob=blob, encrypted_seed=seed, token=token_digest(secret.token()))
+    return _Activated(receiving_key, activation, secret)
 
 
 def _check_some_verifier(job: SignedJob, verifiers: Verifiers) -> None:

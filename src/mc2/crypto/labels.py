@@ -33,7 +33,6 @@ class Label(bytes, Enum):
     ACTIVATION_TOKEN_DIGEST = b"mc2/activation-token-digest/v1"
     MEASURED_CODE = b"mc2/measured-code/v1"
     MEASURED_PART = b"mc2/measured-part/v1"
-    TPM_ACTIVATION = b"mc2/tpm-activation/v1"
 
     def prefix(self) -> bytes:
         """The label as it stands before the data it separates."""

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final
 
 from mc2.attestation.claims import Collector
-from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_DEVICE, TpmSource
+from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_CODE_LOG, TPM_DEVICE, TpmSource
 from mc2.enclave.code_identity import code_identity
 from mc2.enclave.hardening import keep_outputs
 from mc2.enclave.known_packages import import_only_known_packages
@@ -28,6 +28,12 @@ _INTERRUPTED: Final = 130
 _SIMULATION_HINT: Final = (
     "for a demonstration that protects nothing: --tee simulated --unsafe-simulation"
 )
+
+MEASURED_BOOT_WARNING: Final = (
+    "MEASURED BOOT: the evidence says which software was started; the machine's host can read and "
+    "change its memory"
+)
+"""What receipts of workers with a TPM carry: their tier is below hardware."""
 
 Log = Callable[[str], None]
 
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(asked: argparse.Namespace, log: Log) -> None:
     address = parse_address(asked.listen)
     code = code_identity()
-    collector, warnings = _collector(asked, code)
+    collector, warnings, check_loaded = _collector(asked, code)
     # The engines come last: what they may import is settled by now.
     from mc2.enclave.process import WorkerOptions, run_worker
     from mc2.engine.limits import EngineLimits
@@ -62,6 +68,7 @@ def _run(asked: argparse.Namespace, log: Log) -> None:
         address=address,
         limits=EngineLimits(**_given(memory_bytes=asked.memory_bytes, threads=asked.threads)),
         unsafe_unconfined=asked.unsafe_unconfined,
+        check_loaded=check_loaded,
     )
     run_worker(options, collector, code, warnings, log)
 
@@ -72,20 +79,41 @@ def _given(**values: int | None) -> dict[str, int]:
 
 def _collector(
     asked: argparse.Namespace, code: Mapping[str, str]
-) -> tuple[Collector, tuple[str, ...]]:
-    """What proves to owners which code this is, and what receipts must warn of."""
+) -> tuple[Collector, tuple[str, ...], Callable[[], None]]:
+    """What proves to owners which code this is, what receipts must warn of, a last check."""
     if asked.tee == "simulated":
-        return _simulated(asked, code)
+        return (*_simulated(asked, code), _nothing)
     if asked.unsafe_simulation or asked.simulated_root:
         raise UsageError(
             "flags of the simulation, and no --tee simulated",
             hint="say --tee simulated too, or leave the flags out",
         )
-    return _hardware(asked), ()
+    if asked.tee == TPM:
+        return _measured_boot(asked)
+    return _hardware(asked), (), _nothing
+
+
+def _nothing() -> None:
+    """What hardware measures needs no look at what was loaded."""
+
+
+def _measured_boot(
+    asked: argparse.Namespace,
+) -> tuple[Collector, tuple[str, ...], Callable[[], None]]:
+    """Measure first, before any engine is loaded; then nothing else may be."""
+    from mc2.attestation.collect.apart import start_apart
+    from mc2.attestation.collect.choose import tpm_collector
+    from mc2.enclave.measured_code import measure_code, worker_configuration
+
+    collector = tpm_collector(_tpm(asked))
+    measured = measure_code(worker_configuration(unconfined=asked.unsafe_unconfined))
+    collector.measure(measured.manifest.event())
+    apart = collector if asked.unsafe_unconfined else start_apart(collector)
+    return apart, (MEASURED_BOOT_WARNING,), measured.check_loaded
 
 
 def _hardware(asked: argparse.Namespace) -> Collector:
-    from mc2.attestation.collect.apart import CollectorApart
+    from mc2.attestation.collect.apart import start_apart
     from mc2.attestation.collect.choose import choose
 
     try:
@@ -96,13 +124,15 @@ def _hardware(asked: argparse.Namespace) -> Collector:
         raise AttestationError(str(error), hint=f"{error.hint}; {_SIMULATION_HINT}") from None
     # A confined process can open no device. The child that can is a fork, so it comes before the
     # engines and their threads.
-    return collector if asked.unsafe_unconfined else CollectorApart.start(collector)
+    return collector if asked.unsafe_unconfined else start_apart(collector)
 
 
 def _tpm(asked: argparse.Namespace) -> TpmSource | None:
     if asked.tee != TPM:
-        if asked.tpm or asked.tpm_chain:
-            raise UsageError("--tpm and --tpm-chain are for --tee tpm", hint="leave them out")
+        if asked.tpm or asked.tpm_chain or asked.tpm_log:
+            raise UsageError(
+                "--tpm, --tpm-chain and --tpm-log are for --tee tpm", hint="leave them out"
+            )
         return None
     if asked.tpm_chain is None:
         return None
@@ -110,7 +140,8 @@ def _tpm(asked: argparse.Namespace) -> TpmSource | None:
         chain = asked.tpm_chain.read_bytes()
     except OSError as error:
         raise UsageError(f"{asked.tpm_chain} cannot be read: {error.strerror}") from None
-    return TpmSource(asked.tpm or TPM_DEVICE, chain)
+    log = asked.tpm_log or TPM_CODE_LOG
+    return TpmSource(asked.tpm or TPM_DEVICE, chain, log, asked.tpm_chain)
 
 
 def _simulated(
@@ -215,6 +246,13 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="with --tee tpm: PEM of the authorities above its endorsement certificate, root last",
+    )
+    parser.add_argument(
+        "--tpm-log",
+        type=Path,
+        metavar="FILE",
+        help="with --tee tpm: where all workers of this machine log what they measured "
+        f"(default: {TPM_CODE_LOG})",
     )
 
 

@@ -138,9 +138,9 @@ def measure_code(configuration: Mapping[str, Json]) -> MeasuredCode:
     for folder in _import_folders(standard):
         for path in sorted(folder.glob("*.pth")):
             listing.add(STARTUP, path.name, path)
-    for path in sorted(_loaded_modules()):  # what .pth files and sitecustomize have imported
-        if str(Path(path).resolve()) not in listing.paths:
-            listing.add(STARTUP, "/".join(Path(path).parts[-2:]), Path(path))
+    for module in sorted(_loaded_modules()):  # what .pth files and sitecustomize imported
+        if str(Path(module).resolve()) not in listing.paths:
+            listing.add(STARTUP, "/".join(Path(module).parts[-2:]), Path(module))
     parts: dict[str, Mapping[str, str]] = dict(sorted(listing.parts.items()))
     parts[CONFIGURATION] = {
         name: hashlib.sha256(encode(value)).hexdigest() for name, value in configuration.items()

@@ -31,11 +31,15 @@ UNCONFINED_WARNING: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """Where a worker listens, what of the machine a job may use, and whether it is confined."""
+    """Where a worker listens, what of the machine a job may use, and whether it is confined.
+
+    `check_loaded` has the last word, when all is loaded and nobody is served yet.
+    """
 
     address: Address
     limits: EngineLimits
     unsafe_unconfined: bool
+    check_loaded: Callable[[], None]
 
 
 def run_worker(
@@ -57,6 +61,7 @@ def run_worker(
         return JobSession(collector, code, warnings, boot_id, limits=options.limits)
 
     self_test(make_session)
+    options.check_loaded()
     os.chdir("/")  # the one path that a confined process may still ask for
     if options.unsafe_unconfined:
         warnings += (UNCONFINED_WARNING,)

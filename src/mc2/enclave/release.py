@@ -6,17 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from mc2.crypto.activation import ActivationSecret, check_token
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, same_digest
 from mc2.crypto.secret import DataKey, ReceivingKey
 from mc2.enclave.admission import AdmittedJob
 from mc2.enclave.freshness import FreshJob
-from mc2.errors import CryptoError, DatasetError, GrantError
+from mc2.errors import AttestationError, CryptoError, DatasetError, GrantError
 from mc2.formats.dataset_open import dataset_cipher
 from mc2.formats.release import Grant, SealedKey
 from mc2.formats.statement import Verified
 
 _HINT: Final = "propose the job again, so that every owner grants it anew"
+
+
+Activate = Callable[[bytes, bytes], bytes]
+"""Opens an owner's secret from its blob and its encrypted seed, or raises AttestationError."""
 
 
 class Lease:
@@ -47,12 +52,14 @@ class Lease:
 class ReleasedKeys:
     """What the owners released: a key and its cipher for each dataset, and the shortest lease.
 
-    The keys are there to be passed on to enclaves that this one has appraised.
+    The keys are there to be passed on to enclaves that this one has appraised. `tokens` show, by
+    owner, that an activation was opened.
     """
 
     keys: Mapping[str, DataKey] = field(repr=False)
     ciphers: Mapping[str, ChunkCipher]
     grants: Mapping[str, Verified[Grant]]
+    tokens: Mapping[str, bytes]
     lease_seconds: int
 
     def wipe(self) -> None:
@@ -62,9 +69,15 @@ class ReleasedKeys:
 
 
 def open_grants(
-    fresh: FreshJob, raw: Mapping[str, bytes], evidence: Digest, key: ReceivingKey
+    fresh: FreshJob,
+    raw: Mapping[str, bytes],
+    evidence: Digest,
+    key: ReceivingKey,
+    activate: Activate | None,
 ) -> ReleasedKeys:
     """Check all grants, then open all keys; `key` is the attempt's, which `evidence` names.
+
+    `activate` opens what owners sealed to this machine; None where evidence is complete without.
 
     Raises: FormatError, SignatureError, ContractError, GrantError.
     """
@@ -75,16 +88,21 @@ def open_grants(
     grants = {name: Grant.verify(raw[name], job.members.key_of) for name in job.owners}
     for name, grant in grants.items():
         _check_grant(grant.value, name, fresh, evidence)
+        _check_activation(grant.value, activate)
     # Only now, when every grant is in order, is any key opened.
     keys: dict[str, DataKey] = {}
     ciphers: dict[str, ChunkCipher] = {}
-    for grant in grants.values():
+    tokens: dict[str, bytes] = {}
+    for name, grant in grants.items():
+        secret = _open_activation(grant.value, activate)
+        if secret is not None:
+            tokens[name] = secret.token()
         for sealed in grant.value.keys:
-            opened = _open_key(grant.value, sealed, job, key)
+            opened = _open_key(grant.value, sealed, job, key, secret)
             keys[sealed.dataset], ciphers[sealed.dataset] = opened
     # E16. The shortest lease counts.
     lease_seconds = min(g.value.lease_seconds for g in grants.values())
-    return ReleasedKeys(keys, ciphers, grants, lease_seconds)
+    return ReleasedKeys(keys, ciphers, grants, tokens, lease_seconds)
 
 
 def _check_grant(grant: Grant, name: str, fresh: FreshJob, evidence: Digest) -> None:
@@ -107,12 +125,49 @@ def _check_grant(grant: Grant, name: str, fresh: FreshJob, evidence: Digest) -> 
         )
 
 
+def _check_activation(grant: Grant, activate: Activate | None) -> None:
+    # E13. Where owners cannot tell a machine from its evidence alone, one that does not make sure
+    # would also grant to software that only pretends to be that machine.
+    if activate is not None and grant.activation is None:
+        raise GrantError(
+            f"the grant by {grant.owner} has no activation, and this machine's evidence needs one",
+            hint=_HINT,
+        )
+    if activate is None and grant.activation is not None:
+        raise GrantError(
+            f"the grant by {grant.owner} has an activation, and this machine's evidence has none",
+            hint=_HINT,
+        )
+
+
+def _open_activation(grant: Grant, activate: Activate | None) -> ActivationSecret | None:
+    # E15. First what was sealed to the machine; the machine opens it only for its own key.
+    if activate is None or grant.activation is None:
+        return None
+    try:
+        secret = ActivationSecret(activate(grant.activation.blob, grant.activation.encrypted_seed))
+        check_token(secret.token(), grant.activation.token)
+    except (AttestationError, CryptoError) as error:
+        raise GrantError(
+            f"the activation by {grant.owner} is not for this machine and its key: {error}",
+            hint=_HINT,
+        ) from None
+    return secret
+
+
 def _open_key(
-    grant: Grant, sealed: SealedKey, job: AdmittedJob, key: ReceivingKey
+    grant: Grant,
+    sealed: SealedKey,
+    job: AdmittedJob,
+    key: ReceivingKey,
+    secret: ActivationSecret | None,
 ) -> tuple[DataKey, ChunkCipher]:
     # E15. The key was sealed for this grant, and is the one that the manifest commits to.
     try:
-        opened = key.open(sealed.sealed, grant.key_info(sealed.dataset, sealed.manifest))
+        info = grant.key_info(sealed.dataset, sealed.manifest)
+        opened = key.open(sealed.sealed, info)
+        if secret is not None:
+            opened = secret.unlock(opened, info)
     except CryptoError:
         raise GrantError(
             f"the key of {sealed.dataset} was not sealed for this grant and this enclave",

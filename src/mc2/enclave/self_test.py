@@ -13,6 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from mc2.attestation.claims import RawEvidence
+from mc2.attestation.tpm import KIND as TPM_KIND
+from mc2.attestation.tpm.verify import own_key
+from mc2.crypto.activation import ActivationSecret, token_digest
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.secret import DataKey, ReceivingKey, SigningKey
@@ -33,7 +37,15 @@ from mc2.formats.manifest import (
     dataset_associated_data,
 )
 from mc2.formats.receipt import Receipt
-from mc2.formats.release import Challenge, Grant, JobContext, SealedKey, verify_evidence
+from mc2.formats.release import (
+    Activation,
+    Challenge,
+    Evidence,
+    Grant,
+    JobContext,
+    SealedKey,
+    verify_evidence,
+)
 from mc2.formats.result import Result, result_key_info
 from mc2.formats.worker import JobOutcome
 from mc2.plan.plan import Plan
@@ -166,12 +178,24 @@ class _Job:
             challenge=challenge.digest,
             sequence=1,
             lease_seconds=600,
+            activation=None,
             keys=(),
         )
         info = empty.key_info(DATASET, self._manifest.digest)
-        sealed = answer.value.runtime_data.receiving_key.seal(self._key.raw, info)
+        locked, activation = self._lock(answer.value, info)
+        sealed = answer.value.runtime_data.receiving_key.seal(locked, info)
         key = SealedKey(DATASET, self._manifest.digest, sealed)
-        return replace(empty, keys=(key,)).sign(self._signing)
+        return replace(empty, activation=activation, keys=(key,)).sign(self._signing)
+
+    def _lock(self, evidence: Evidence, info: bytes) -> tuple[bytes, Activation | None]:
+        """The key, locked by an activation where this machine's evidence needs one."""
+        if evidence.kind != TPM_KIND:
+            return bytes(self._key.raw), None
+        raw = RawEvidence(evidence.kind, evidence.evidence, evidence.endorsements)
+        secret = ActivationSecret.generate()
+        blob, seed = own_key(raw).credential(secret.raw, secrets.token_bytes(32))
+        activation = Activation(blob=blob, encrypted_seed=seed, token=token_digest(secret.token()))
+        return secret.lock(self._key.raw, info), activation
 
     def _check(self, evidence: bytes, outcome: JobOutcome) -> None:
         signer = verify_evidence(evidence).value.runtime_data.signing_key

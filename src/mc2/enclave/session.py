@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 
-from mc2.attestation.claims import Collector
+from mc2.attestation.claims import ActivatingCollector, Collector
 from mc2.crypto.digest import Digest
 from mc2.crypto.secret import ReceivingKey, SigningKey
 from mc2.enclave.admission import AdmittedJob, admit_job
@@ -23,7 +23,7 @@ from mc2.enclave.cluster_member import ClusterMember, Membership
 from mc2.enclave.computation import Computation, ReadChunk, WriteChunk
 from mc2.enclave.freshness import FreshJob, check_challenges
 from mc2.enclave.peers import PeerTrust
-from mc2.enclave.release import Lease, ReleasedKeys, open_grants
+from mc2.enclave.release import Activate, Lease, ReleasedKeys, open_grants
 from mc2.engine.limits import EngineLimits
 from mc2.errors import JobError
 from mc2.formats.receipt import Receipt
@@ -152,7 +152,13 @@ class JobSession:
                     "the enclave joined a cluster: its leader runs the job", hint="enter it"
                 )
             attempt = self._attempt
-            keys = open_grants(attempt.fresh, grants, attempt.evidence, attempt.receiving_key)
+            keys = open_grants(
+                attempt.fresh,
+                grants,
+                attempt.evidence,
+                attempt.receiving_key,
+                _activate_of(self._collector),
+            )
             lease = Lease(keys.lease_seconds, self._clock)
             cluster = self._cluster(attempt, keys, lease, workers or NoWorkers(), progress)
             try:
@@ -238,6 +244,7 @@ class JobSession:
             inputs={name: m.digest for name, m in job.manifests.items()},
             approvals={name: a.digest for name, a in job.approvals.items()},
             grants={name: g.digest for name, g in keys.grants.items()},
+            activations=keys.tokens,
             code=self._code,
             warnings=(*self._warnings, *cluster.warnings),
             outputs={name: result.digest for name, result in results.items()},
@@ -267,6 +274,10 @@ class JobSession:
         self._state = SessionState(during + 1)
         if self._state is SessionState.DONE:
             self._job = self._attempt = None  # E21
+
+
+def _activate_of(collector: Collector) -> Activate | None:
+    return collector.activate if isinstance(collector, ActivatingCollector) else None
 
 
 class _Attempt:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
+from mc2.crypto.activation import ACTIVATION_TOKEN_BYTES
 from mc2.crypto.digest import Digest, parse_digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode
@@ -21,6 +22,7 @@ from mc2.formats.fields import (
     check_name,
     check_sorted_unique,
     text_item,
+    to_base64,
 )
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import ENCLAVE, JobContext
@@ -38,9 +40,10 @@ class Receipt(Statement):
     `epochs` names the enclaves that had a key, by their evidence: one roster for each epoch, in
     order, the leader first. An enclave that computes alone is the one member of the one epoch.
     `outputs` maps each output's name to the digest of its sealed result; `inputs` each dataset
-    to its manifest; `approvals` and `grants` each member to its statement. `code` maps what the
-    enclave says of itself (measurement and package versions) to its value. `warnings` are for
-    people, and never empty below a hardware tier.
+    to its manifest; `approvals` and `grants` each member to its statement. `activations` maps each
+    owner whose grant had an activation to the token that shows that it was opened. `code` maps
+    what the enclave says of itself (measurement and package versions) to its value. `warnings`
+    are for people, and never empty below a hardware tier.
     """
 
     TYPE: ClassVar[str] = PREDICATE_TYPE
@@ -55,6 +58,7 @@ class Receipt(Statement):
     inputs: Mapping[str, Digest]
     approvals: Mapping[str, Digest]
     grants: Mapping[str, Digest]
+    activations: Mapping[str, bytes]
     code: Mapping[str, str]
     warnings: tuple[str, ...]
     outputs: Mapping[str, Digest]
@@ -83,6 +87,7 @@ class Receipt(Statement):
                 "inputs": dict(self.inputs),
                 "approvals": dict(self.approvals),
                 "grants": dict(self.grants),
+                "activations": {n: to_base64(token) for n, token in self.activations.items()},
                 "code": dict(self.code),
                 "warnings": list(self.warnings),
             },
@@ -121,6 +126,7 @@ class Receipt(Statement):
             inputs=_digests(fields, "inputs", dataset_names=True),
             approvals=_digests(fields, "approvals", dataset_names=False),
             grants=_digests(fields, "grants", dataset_names=False),
+            activations=_tokens(fields.value("activations")),
             code=_code(fields.value("code")),
             warnings=fields.items("warnings", 64, text_item("a warning", lambda text, _: text)),
             outputs=outputs,
@@ -162,6 +168,17 @@ def _digests(fields: Fields, name: str, *, dataset_names: bool) -> dict[str, Dig
     check = check_dataset_name if dataset_names else check_name
     named = Fields(value, f"{name} of a receipt")
     return {check(key, f"a name in {name}"): named.digest(key) for key in value}
+
+
+def _tokens(value: Json) -> dict[str, bytes]:
+    if not isinstance(value, Mapping) or len(value) > LIMITS.members:
+        raise FormatError("the activations of a receipt are not an object")
+    named = Fields(value, "the activations of a receipt")
+    size = ACTIVATION_TOKEN_BYTES
+    return {
+        check_name(key, "a name in activations"): named.base64(key, size, exactly=size)
+        for key in value
+    }
 
 
 def _code(value: Json) -> dict[str, str]:

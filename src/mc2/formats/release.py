@@ -31,6 +31,12 @@ from mc2.formats.statement import Statement, Verified
 
 NONCE_BYTES: Final = 32
 BOOT_ID_BYTES: Final = 16
+CREDENTIAL_BLOB_BYTES: Final = 68
+"""A credential of 32 bytes for an attestation key, with its HMAC-SHA256 and both lengths."""
+
+ENCRYPTED_SEED_BYTES: Final = 256
+"""Its seed under an endorsement key of RSA-2048."""
+
 ENCLAVE: Final = "enclave"
 """The signer of evidence and receipts: the key that the runtime data of the attempt names."""
 
@@ -255,11 +261,46 @@ class SealedKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """What a machine must open before the keys of a grant open: proof of where its key is.
+
+    `blob` and `encrypted_seed` are the parameters of TPM2_ActivateCredential, without their outer
+    lengths; `token` is the digest of what the enclave shows afterwards, in its receipt.
+    """
+
+    blob: bytes
+    encrypted_seed: bytes
+    token: Digest
+
+    def json(self) -> dict[str, Json]:
+        """The activation as canonical JSON has it."""
+        return {
+            "blob": to_base64(self.blob),
+            "encrypted_seed": to_base64(self.encrypted_seed),
+            "token": self.token,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the activation's fields. Raises: FormatError."""
+        found = cls(
+            blob=fields.base64("blob", CREDENTIAL_BLOB_BYTES, exactly=CREDENTIAL_BLOB_BYTES),
+            encrypted_seed=fields.base64(
+                "encrypted_seed", ENCRYPTED_SEED_BYTES, exactly=ENCRYPTED_SEED_BYTES
+            ),
+            token=fields.digest("token"),
+        )
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Statement):
     """An owner releases the keys of its datasets to one enclave, for one attempt.
 
     Signed, because HPKE's base mode does not say who sealed: without the signature a host could
-    feed the enclave keys, and so data, of its own making.
+    feed the enclave keys, and so data, of its own making. `activation` is there for exactly the
+    kinds of evidence that are not complete without it; the keys are then locked by its secret.
     """
 
     TYPE: ClassVar[str] = "mc2/grant/v1"
@@ -272,6 +313,7 @@ class Grant(Statement):
     challenge: Digest
     sequence: int
     lease_seconds: int
+    activation: Activation | None
     keys: tuple[SealedKey, ...]
 
     @property
@@ -289,6 +331,7 @@ class Grant(Statement):
             "challenge": self.challenge,
             "sequence": self.sequence,
             "lease_seconds": self.lease_seconds,
+            "activation": None if self.activation is None else self.activation.json(),
             "keys": [k.json() for k in self.keys],
         }
 
@@ -302,6 +345,9 @@ class Grant(Statement):
             challenge=fields.digest("challenge"),
             sequence=fields.integer("sequence", 1, 2**53 - 1),
             lease_seconds=fields.integer("lease_seconds", 1, 30 * 24 * 3600),
+            activation=fields.optional(
+                "activation", lambda name: Activation.read(fields.fields(name))
+            ),
             keys=fields.items("keys", LIMITS.inputs, SealedKey.read),
         )
         check_sorted_unique(tuple(k.dataset for k in grant.keys), "the keys of a grant")

@@ -200,6 +200,7 @@ def test_the_receipt_says_exactly_what_was_signed(attested: Attested) -> None:
             name: payload_digest(raw, PayloadType.APPROVAL) for name, raw in job.approvals().items()
         },
         grants={name: payload_digest(raw, PayloadType.GRANT) for name, raw in grants.items()},
+        activations={},
         code=CODE,
         warnings=("TEST",),
         outputs={name: digest(raw) for name, raw in outcome.results.items()},

@@ -2,8 +2,9 @@
 
 A worker gives up its files before it serves anybody, and yet collects evidence for each job. So it
 starts this child first: a fork, made while the process has one thread, no engine and no secret.
-All that ever passes between the two is 64 bytes one way, evidence or an error the other way; the
-child reads nothing that a stranger wrote, and ends when the worker does.
+All that ever passes between the two is a few bytes of one size one way, evidence or an error the
+other way. What a stranger wrote, an owner's sealed secret, the child hands to the device as it is.
+It ends when the worker does.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn, Self
 
 from mc2.attestation.cbor import Cbor, decode_cbor, encode_cbor
-from mc2.attestation.claims import Collector, RawEvidence
+from mc2.attestation.claims import ActivatingCollector, Collector, RawEvidence
 from mc2.attestation.collect.machine import REPORT_DATA_BYTES, check_report_data
 from mc2.confine import keep_to_itself
 from mc2.errors import AttestationError, EvidenceError, Mc2Error
+from mc2.formats.release import CREDENTIAL_BLOB_BYTES, ENCRYPTED_SEED_BYTES
 
 ANSWER_BYTES: Final = 560 * 1024  # twice in base64, it still fits what signed evidence may have
 TIMEOUT_SECONDS: Final = 100.0  # SNP firmware may put a guest off for a minute
 
+_COLLECT: Final = b"C"
+_ACTIVATE: Final = b"A"
+_SECRET_BYTES: Final = 32
 _LENGTH_BYTES: Final = 4
 _GONE: Final = "start the worker again; the kernel's log may say why its evidence process ended"
 _FIRST_INHERITED: Final = 3
@@ -60,16 +66,18 @@ class CollectorApart:
     def collect(self, report_data: bytes) -> RawEvidence:
         """Evidence over 64 bytes. Raises: AttestationError."""
         check_report_data(report_data)
+        return _read_answer(self._ask(_COLLECT + report_data), self.kind)
+
+    def _ask(self, question: bytes) -> bytes:
         if self._broken:
             raise AttestationError("the evidence process is gone", hint=_GONE)
         try:
-            self._connection.sendall(report_data)
-            raw = self._receive()
+            self._connection.sendall(question)
+            return self._receive()
         except OSError as error:
             self._give_up()
             what = "is gone" if not isinstance(error, TimeoutError) else "does not answer"
             raise AttestationError(f"the evidence process {what}", hint=_GONE) from None
-        return _read_answer(raw, self.kind)
 
     def close(self) -> None:
         """Let the child end, and wait for it."""
@@ -87,6 +95,26 @@ class CollectorApart:
         # After half an answer, the next question would get the other half.
         self._broken = True
         self._connection.close()
+
+
+class ActivatingCollectorApart(CollectorApart):
+    """The same for a collector whose evidence owners complete by an activation."""
+
+    def activate(self, blob: bytes, encrypted_seed: bytes) -> bytes:
+        """Open an owner's secret. Raises: AttestationError."""
+        if (len(blob), len(encrypted_seed)) != (CREDENTIAL_BLOB_BYTES, ENCRYPTED_SEED_BYTES):
+            raise AttestationError("an activation has another size than it must")
+        return _read_secret(self._ask(_ACTIVATE + blob + encrypted_seed))
+
+
+def start_apart(collector: Collector) -> CollectorApart:
+    """Fork a child that collects, and activates if the collector does.
+
+    Raises: AttestationError if threads run already.
+    """
+    if isinstance(collector, ActivatingCollector):
+        return ActivatingCollectorApart.start(collector)
+    return CollectorApart.start(collector)
 
 
 def _threads() -> int:
@@ -115,40 +143,69 @@ def _be_the_child(collector: Collector, connection: socket.socket) -> NoReturn:
         os.closerange(_FIRST_INHERITED, kept)
         os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
         keep_to_itself()
-        _serve(connection, collector.collect)
+        _serve(connection, collector)
     finally:
         os._exit(0)
 
 
-def _serve(connection: socket.socket, collect: Callable[[bytes], RawEvidence]) -> None:
+def _serve(connection: socket.socket, collector: Collector) -> None:
     while True:
-        answer = _answer(collect, _take(connection, REPORT_DATA_BYTES))
+        if _take(connection, 1) == _COLLECT:
+            report_data = _take(connection, REPORT_DATA_BYTES)
+            answer = _answer(partial(_evidence, collector, report_data))
+        else:
+            blob = _take(connection, CREDENTIAL_BLOB_BYTES)
+            seed = _take(connection, ENCRYPTED_SEED_BYTES)
+            answer = _answer(partial(_activated, collector, blob, seed))
         if len(answer) > ANSWER_BYTES:
             answer = _refusal(f"the evidence has more than {ANSWER_BYTES} bytes", "")
         connection.sendall(len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
 
 
-def _answer(collect: Callable[[bytes], RawEvidence], report_data: bytes) -> bytes:
+def _answer(work: Callable[[], dict[int | str, Cbor]]) -> bytes:
     try:
-        raw = collect(report_data)
+        return encode_cbor(work())
     except Mc2Error as error:
         return _refusal(str(error), error.hint)
     except Exception as error:  # noqa: BLE001  a defect of ours: the next job may fare better
         return _refusal(f"collecting evidence failed with {type(error).__name__}", "")
+
+
+def _evidence(collector: Collector, report_data: bytes) -> dict[int | str, Cbor]:
+    raw = collector.collect(report_data)
     named: dict[int | str, Cbor] = dict(raw.endorsements.items())
-    return encode_cbor({"kind": raw.kind, "evidence": raw.evidence, "endorsements": named})
+    return {"kind": raw.kind, "evidence": raw.evidence, "endorsements": named}
+
+
+def _activated(collector: Collector, blob: bytes, seed: bytes) -> dict[int | str, Cbor]:
+    if not isinstance(collector, ActivatingCollector):
+        raise AttestationError("this machine has nothing to activate")
+    return {"secret": collector.activate(blob, seed)}
 
 
 def _refusal(message: str, hint: str) -> bytes:
     return encode_cbor({"error": message, "hint": hint})
 
 
-def _read_answer(raw: bytes, kind: str) -> RawEvidence:
+def _decode(raw: bytes) -> Cbor:
     try:
-        answer = decode_cbor(raw, "the answer of the evidence process")
+        return decode_cbor(raw, "the answer of the evidence process")
     except EvidenceError:
-        answer = None
-    match answer:
+        return None
+
+
+def _read_secret(raw: bytes) -> bytes:
+    match _decode(raw):
+        case {"secret": bytes() as secret} if len(secret) == _SECRET_BYTES:
+            return secret
+        case {"error": str() as message, "hint": str() as hint}:
+            raise AttestationError(message, hint=hint)
+        case _:
+            raise AttestationError("the TPM opened something that is no secret of ours")
+
+
+def _read_answer(raw: bytes, kind: str) -> RawEvidence:
+    match _decode(raw):
         case {"kind": found, "evidence": bytes() as evidence, "endorsements": dict() as named} if (
             found == kind
         ):

@@ -18,6 +18,7 @@ from mc2.attestation.collect.machine import HardwareCollector, LocalMachine, Mac
 from mc2.attestation.collect.nsm import NsmCollector
 from mc2.attestation.collect.sev_guest import SevGuestCollector
 from mc2.attestation.collect.tees import AUTO, TEES, TPM, TpmSource
+from mc2.attestation.tpm.code_file import CodeLogFile
 from mc2.attestation.tpm.collector import TpmCollector
 from mc2.errors import AttestationError, UsageError
 
@@ -67,7 +68,7 @@ def choose(name: str, machine: Machine | None = None, *, tpm: TpmSource | None =
     if name not in TEES:
         raise UsageError(f"there is no TEE {name!r}", hint=f"known are {', '.join(TEES)}")
     if name == TPM:
-        return _tpm(tpm)
+        return tpm_collector(tpm)
     looked: list[str] = []
     for tee, make in _SOURCES:
         if name not in {AUTO, tee}:
@@ -84,7 +85,8 @@ def choose(name: str, machine: Machine | None = None, *, tpm: TpmSource | None =
     )
 
 
-def _tpm(source: TpmSource | None) -> Collector:
+def tpm_collector(source: TpmSource | None) -> TpmCollector:
+    """The collector of a TPM. Raises: UsageError, AttestationError."""
     if source is None:
         raise UsageError(
             "a TPM's evidence needs the certificates of its maker",
@@ -92,7 +94,12 @@ def _tpm(source: TpmSource | None) -> Collector:
         )
     # All registers are quoted; the policy says which ones matter.
     collector = TpmCollector(
-        source.path, chain=source.chain, bank="sha256", selected=range(24), event_log=None
+        source.path,
+        chain=source.chain,
+        bank="sha256",
+        selected=range(24),
+        event_log=None,
+        code_log=CodeLogFile(source.code_log),
     )
     if not collector.available():
         raise AttestationError(

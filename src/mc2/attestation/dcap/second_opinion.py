@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import Protocol
 
-from mc2.attestation.claims import RawEvidence, VerifiedClaims, Verifier
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, VerifiedClaims, Verifier
 from mc2.attestation.dcap.collateral import split_signed
 from mc2.attestation.dcap.endorsements import (
     PCK_CRL,
@@ -54,6 +54,8 @@ class ConfirmedVerifier:
     def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
         """Check a quote twice as of `at`. Raises: EvidenceError, also if the two disagree."""
         claims = self._ours.verify(raw, at=at)
+        if isinstance(claims, ClaimsToActivate):
+            raise EvidenceError("this confirms Intel quotes, which need no activation")
         # Ours has pinned the root of this very chain, so the other may start from it.
         report = self._ask(raw, parse_quote(raw.evidence).pck_chain[2], at)
         if not _same(report, claims.details):

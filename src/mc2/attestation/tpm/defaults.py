@@ -48,9 +48,10 @@ TPM_DEFAULTS: Final = (
         dated="2026-11",
     ),
     Default(
-        field="max_resets",
-        value=0,
-        reason="a reset is where another system can be started; activate the key again after it",
+        field="resets",
+        value="any",
+        reason="what starts after a reset is measured anew; name machines and their counts, as "
+        "`mc2 start` prints them, to hold them to the boot that you looked at",
         dated="2026-11",
     ),
     *REGISTER_DEFAULTS,
@@ -73,4 +74,4 @@ TPM_DEFAULTS: Final = (
         dated="2026-11",
     ),
 )
-"""Everything but `roots` and `pcrs`, which only the members know."""
+"""Everything but `roots`, `code` and `pcrs`, which only the members know."""

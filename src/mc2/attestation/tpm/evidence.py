@@ -17,7 +17,8 @@ EK_CHAIN: Final = "ek_chain"
 AK_CERTIFICATE: Final = "ak_certificate"
 AK_CHAIN: Final = "ak_chain"
 EVENT_LOG: Final = "event_log"
-ENDORSEMENTS: Final = (EK_CERTIFICATE, EK_CHAIN, AK_CERTIFICATE, AK_CHAIN, EVENT_LOG)
+CODE_LOG: Final = "code_log"
+ENDORSEMENTS: Final = (EK_CERTIFICATE, EK_CHAIN, AK_CERTIFICATE, AK_CHAIN, EVENT_LOG, CODE_LOG)
 """The names under which endorsements come with TPM evidence; all are optional."""
 
 STRUCTURE_BYTES: Final = 2048

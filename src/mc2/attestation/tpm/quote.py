@@ -1,7 +1,7 @@
 """Checks a quote: by a key, over its registers, with its log (docs/spec/evidence-tpm.md §4).
 
-Whether the key belongs to a TPM is another question, see `verify` and `enrolment`; Azure's
-evidence answers it in its own way and uses this as it is.
+Whether the key belongs to a TPM is another question, see `verify`; Azure's evidence
+answers it in its own way and uses this as it is.
 """
 
 from __future__ import annotations

@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from mc2.attestation.claims import RawEvidence, Tier, VerifiedClaims
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier, VerifiedClaims
 from mc2.attestation.roots import PinnedRoot
 from mc2.attestation.tpm import KIND
+from mc2.attestation.tpm.code_log import CODE_REGISTER, CodeLog
+from mc2.attestation.tpm.credential import make_credential
 from mc2.attestation.tpm.endorsement import (
     CertifiedKey,
     verify_attestation_key,
     verify_endorsement_key,
 )
-from mc2.attestation.tpm.enrolment import ActivatedKey
 from mc2.attestation.tpm.eventlog import parse_event_log
 from mc2.attestation.tpm.evidence import (
     AK_CERTIFICATE,
     AK_CHAIN,
+    CODE_LOG,
     EK_CERTIFICATE,
     EK_CHAIN,
     ENDORSEMENTS,
@@ -39,6 +41,7 @@ from mc2.attestation.tpm.structures import (
     parse_public,
     parse_signature,
 )
+from mc2.attestation.x509 import parse_certificate
 from mc2.crypto.digest import digest
 from mc2.errors import EvidenceError
 from mc2.formats.canonical import Json
@@ -52,30 +55,42 @@ open, by a certificate of the TPM's provider, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
+class TpmKey:
+    """An attestation key by its name, and the endorsement key of the TPM that it says it is in."""
+
+    endorsement_spki: bytes
+    ak_name: bytes
+
+    def credential(self, secret: bytes, seed: bytes) -> tuple[bytes, bytes]:
+        """What TPM2_ActivateCredential opens, there and with that key alone: blob and seed."""
+        made = make_credential(self.endorsement_spki, self.ak_name, secret, seed)
+        return made.blob, made.encrypted_seed
+
+
+@dataclass(frozen=True, slots=True)
 class _Origin:
     """Where a key comes from, as far as it is known."""
 
     how: str
     platform: str
     certified: CertifiedKey | None
-    activated: ActivatedKey | None
 
 
 class TpmVerifier:
     """Verifies quotes of TPMs. Never fetches anything and never reads the clock.
 
-    `roots` are the TPM makers' and providers' that count here; `activated` are the owner's own
-    records of credential activations, by `ak_name`.
+    `roots` are the TPM makers' and providers' that count here. A key that a provider certified is
+    proven by that; one that comes with its TPM's endorsement certificate is not, until a grant
+    activates it; one that comes with nothing never is.
     """
 
     kind = KIND
     tier = Tier.MEASURED_BOOT
 
-    def __init__(self, roots: Iterable[PinnedRoot], activated: Mapping[str, ActivatedKey]) -> None:
+    def __init__(self, roots: Iterable[PinnedRoot]) -> None:
         self._roots = tuple(roots)
-        self._activated = dict(activated)
 
-    def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims:
+    def verify(self, raw: RawEvidence, *, at: datetime) -> VerifiedClaims | ClaimsToActivate:
         """Check a quote as of `at`. Raises: EvidenceError."""
         if raw.kind != self.kind:
             raise EvidenceError(f"this verifies {self.kind}, and the evidence is {raw.kind}")
@@ -92,33 +107,62 @@ class TpmVerifier:
         match_registers(attest, signature, evidence.pcrs)
         # Step 4. How it is known that the key is in a TPM.
         origin = self._origin(key, raw.endorsements, at)
-        # Step 5. The log, if there is one, explains the registers.
-        events: Json = None
-        if EVENT_LOG in raw.endorsements:
-            log = parse_event_log(raw.endorsements[EVENT_LOG])
-            events = match_log(log, evidence.pcrs, attest.bank)
-        return _claims(attest, key, evidence.pcrs, origin, events, at)
+        # Step 5. The logs, if there are any, explain the registers.
+        logs = _match_logs(raw.endorsements, evidence.pcrs, attest.bank)
+        claims = _claims(attest, key, evidence.pcrs, origin, logs, at)
+        if origin.how != ACTIVATED or origin.certified is None:
+            return claims
+        # Step 6. Nothing shows yet that this key is in that TPM.
+        return ClaimsToActivate(claims, TpmKey(origin.certified.spki, key.name))
 
     def _origin(self, key: Public, given: Mapping[str, bytes], at: datetime) -> _Origin:
         if AK_CERTIFICATE in given or AK_CHAIN in given:
-            return self._certified(key, given, at)
-        record = self._activated.get(key.name.hex())
-        if record is None:
-            return _Origin(UNPROVEN, "", None, None)
-        certified = verify_endorsement_key(
+            certified = verify_attestation_key(
+                _needed(given, AK_CERTIFICATE), _needed(given, AK_CHAIN), roots=self._roots, at=at
+            )
+            if certified.spki != key.spki:
+                raise EvidenceError("the certificate is for another key than the one that signed")
+            return _Origin(CERTIFIED, platform_id("ak", certified.spki), certified)
+        if EK_CERTIFICATE not in given and EK_CHAIN not in given:
+            return _Origin(UNPROVEN, "", None)
+        endorsed = verify_endorsement_key(
             _needed(given, EK_CERTIFICATE), _needed(given, EK_CHAIN), roots=self._roots, at=at
         )
-        if certified.name != record.endorsement_key:
-            raise EvidenceError("the attestation key was activated in another TPM than this one")
-        return _Origin(ACTIVATED, _platform("ek", certified.spki), certified, record)
+        return _Origin(ACTIVATED, platform_id("ek", endorsed.spki), endorsed)
 
-    def _certified(self, key: Public, given: Mapping[str, bytes], at: datetime) -> _Origin:
-        certified = verify_attestation_key(
-            _needed(given, AK_CERTIFICATE), _needed(given, AK_CHAIN), roots=self._roots, at=at
-        )
-        if certified.spki != key.spki:
-            raise EvidenceError("the certificate is for another key than the one that signed")
-        return _Origin(CERTIFIED, _platform("ak", certified.spki), certified, None)
+
+def own_key(raw: RawEvidence) -> TpmKey:
+    """The keys that evidence names, unverified: for the enclave that has just made it.
+
+    Raises: EvidenceError.
+    """
+    certificate = parse_certificate(_needed(raw.endorsements, EK_CERTIFICATE), "the TPM's own")
+    key = parse_public(TpmEvidence.parse(raw.evidence).ak_public)
+    return TpmKey(certificate.spki, key.name)
+
+
+def _match_logs(given: Mapping[str, bytes], pcrs: Mapping[int, bytes], bank: str) -> _Logs:
+    starts: list[Json] | None = None
+    if CODE_LOG in given:
+        log = CodeLog.parse(given[CODE_LOG])
+        log.match(pcrs, bank)
+        starts = [
+            {"digest": event.digest.hex(), "parts": dict(event.parts)} for event in log.events
+        ]
+        # The firmware's log knows nothing of what was measured after the boot.
+        pcrs = {number: value for number, value in pcrs.items() if number != CODE_REGISTER}
+    events: Json = None
+    if EVENT_LOG in given:
+        events = match_log(parse_event_log(given[EVENT_LOG]), pcrs, bank)
+    return _Logs(events, starts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Logs:
+    """What logs say; None where there is no such log."""
+
+    events: Json
+    starts: Json
 
 
 def _claims(
@@ -126,19 +170,18 @@ def _claims(
     key: Public,
     pcrs: Mapping[int, bytes],
     origin: _Origin,
-    events: Json,
+    logs: _Logs,
     at: datetime,
 ) -> VerifiedClaims:
-    # Step 6. What all this says, without an opinion.
-    record = origin.activated
+    # What all this says, without an opinion.
     details: dict[str, Json] = {
         **boot_claims(attest),
         "ak_name": key.name.hex(),
         "origin": origin.how,
         "root": origin.certified.root if origin.certified else None,
         "hierarchy": hierarchy_of(attest, key),
-        "resets_since_activation": attest.reset_count - record.reset_count if record else None,
-        "events": events,
+        "events": logs.events,
+        "code": logs.starts,
         "verified_at": to_time(at),
     }
     return VerifiedClaims(
@@ -175,5 +218,6 @@ def _needed(given: Mapping[str, bytes], name: str) -> bytes:
     return given[name]
 
 
-def _platform(what: str, spki: bytes) -> str:
+def platform_id(what: str, spki: bytes) -> str:
+    """A machine's name: `ek:` or `ak:`, and the SHA-256 of that key."""
     return f"{what}:{digest(spki).removeprefix('sha256:')}"

@@ -140,13 +140,13 @@ def test_a_tpm_is_taken_only_by_name_and_with_its_chain(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="certificates of its maker"):
         choose(TPM, SGX)
     with pytest.raises(AttestationError, match="does not exist"):
-        choose(TPM, SGX, tpm=TpmSource(device, b"chain"))
+        choose(TPM, SGX, tpm=TpmSource(device, b"chain", tmp_path / "log", tmp_path / "chain"))
     device.touch()
-    found = choose(TPM, SGX, tpm=TpmSource(device, b"chain"))
+    found = choose(TPM, SGX, tpm=TpmSource(device, b"chain", tmp_path / "log", tmp_path / "chain"))
     assert isinstance(found, TpmCollector)
     assert found.tier == Tier.MEASURED_BOOT
     with pytest.raises(AttestationError):
-        choose(AUTO, FakeMachine(), tpm=TpmSource(device, b"chain"))
+        choose(AUTO, FakeMachine(), tpm=TpmSource(device, b"chain", tmp_path / "log", tmp_path / "chain"))
     assert Path("/dev/tpmrm0") == TPM_DEVICE
 
 
