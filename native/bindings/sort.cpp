@@ -56,7 +56,7 @@ void bind_sort(nb::module_& m) {
             nb::gil_scoped_release unlocked;
             sort().sort(words.data(), words.size(), flips.size(), rows);
         },
-        "columns"_a, "flips"_a,
+        "columns"_a.noconvert(), "flips"_a,
         "Sort rows, given as columns, in place by the first len(flips) columns. They compare as signed\n"
         "words after XOR with their flip: 2**63 unsigned, 2**63 - 1 unsigned and descending, 0 signed,\n"
         "2**64 - 1 signed and descending. Equal rows come in no promised order.");
@@ -78,7 +78,7 @@ void bind_sort(nb::module_& m) {
             nb::gil_scoped_release unlocked;
             sort().merge(words.data(), words.size(), flips.size(), rows, first);
         },
-        "columns"_a, "flips"_a, "first"_a,
+        "columns"_a.noconvert(), "flips"_a, "first"_a,
         "Sort rows of which the first `first` are sorted, and the others too: far cheaper than `sort`.");
     m.def(
         "merge_rows",
@@ -105,7 +105,7 @@ void bind_sort(nb::module_& m) {
             nb::gil_scoped_release unlocked;
             sort().top(words.data(), words.size(), flips.size(), rows, kept);
         },
-        "columns"_a, "flips"_a, "out"_a, "The first rows of what `sort` would give, as many as `out` has.");
+        "columns"_a.noconvert(), "flips"_a, "out"_a.noconvert(), "The first rows of what `sort` would give, as many as `out` has.");
 }
 
 }  // namespace mc2::bindings

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-
-from mc2 import _native
 from tests.support.kernels import (
     ISAS,
     SIGNED,
@@ -14,6 +12,8 @@ from tests.support.kernels import (
     kinds_of_keys,
     row_numbers,
 )
+
+from mc2 import _native
 
 
 @pytest.fixture(params=ISAS, autouse=True)
