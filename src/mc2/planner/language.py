@@ -67,7 +67,7 @@ _CONTAINER_METHODS: Final = (
 )  # fmt: skip
 _DICTIONARY_VIEWS: Final = ("items", "keys", "values")
 _API: Final = (
-    "Booster", "DMatrix", "Job", "Table", "column_names", "history", "predict", "release",
+    "Booster", "DMatrix", "Job", "Table", "column_names", "history", "limit", "predict", "release",
     "row_bound", "sql", "table", "train", "view", "xgboost",
 )  # fmt: skip
 ATTRIBUTES: Final = frozenset({*_TEXT_METHODS, *_CONTAINER_METHODS, *_DICTIONARY_VIEWS, *_API})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mc2.errors import PlanError
 
 if TYPE_CHECKING:  # `import mc2` stays light: the planner is loaded when a script is compiled
     from mc2.planner.draft import Draft
+
+_MOST_ROWS: Final = 10**12
 
 
 class Table:
@@ -35,6 +37,23 @@ class Table:
 
         shape = self._draft.shape(self._node)
         return shape.row_bound if isinstance(shape, TableShape) else 0
+
+    def limit(self, count: int | None, *, offset: int = 0) -> Table:
+        """Its first rows after `offset`, in its order; all of them if `count` is None.
+
+        A table without an order, such as the result of a join, is first sorted by all its columns.
+
+        Raises: PlanError if a number is negative or too large.
+        """
+        from mc2.plan.relations import Limit
+
+        for number in (offset, 0 if count is None else count):
+            if type(number) is not int or not 0 <= number <= _MOST_ROWS:
+                raise PlanError(
+                    f"limit takes whole numbers from 0 to {_MOST_ROWS}",
+                    hint="table.limit(100), or table.limit(100, offset=200)",
+                )
+        return Table(self._draft, self._draft.add(Limit(self._node, count, offset)))
 
     def _columns(self) -> list[tuple[str, str]]:
         from mc2.plan.shapes import TableShape

@@ -1,0 +1,101 @@
+"""What names mean in one step: the columns of a DataFrame, or of the two sides of a join."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mc2.errors import PlanError
+from mc2.planner.connect.frame import Frame, FrameColumn, matches, quoted
+from mc2.planner.names import same
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A column, and how the step's SQL names it."""
+
+    sql: str
+    column: FrameColumn
+
+
+class Scope(Protocol):
+    """Resolves names."""
+
+    def find(self, parts: Sequence[str], plan_id: int | None) -> Found:
+        """The one column of a name. Raises: PlanError."""
+        ...
+
+    def star(self, qualifier: Sequence[str], plan_id: int | None) -> list[Found]:
+        """What `*` or `x.*` stands for. Raises: PlanError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneFrame:
+    """The columns of one DataFrame."""
+
+    frame: Frame
+
+    def find(self, parts: Sequence[str], plan_id: int | None) -> Found:
+        """See `Scope`."""
+        column = self.frame.find(parts, plan_id)
+        return Found(quoted(column.inner), column)
+
+    def star(self, qualifier: Sequence[str], plan_id: int | None) -> list[Found]:
+        """See `Scope`."""
+        columns = self.frame.visible
+        if plan_id is not None:
+            known = self.frame.origins.get(plan_id)
+            if known is None or not all(c.inner for c in known):
+                raise PlanError("df.* names a DataFrame that this one is not made of")
+            columns = known
+        if qualifier:
+            columns = tuple(c for c in columns if _of(c, qualifier))
+            if not columns:
+                raise PlanError(f"there is no DataFrame called {'.'.join(qualifier)!r} here")
+        return [Found(quoted(c.inner), c) for c in columns]
+
+
+@dataclass(frozen=True, slots=True)
+class TwoFrames:
+    """The columns of both sides of a join, which its SQL calls `l` and `r`."""
+
+    left: Frame
+    right: Frame
+
+    def find(self, parts: Sequence[str], plan_id: int | None) -> Found:
+        """See `Scope`."""
+        sides = [("l", self.left), ("r", self.right)]
+        shown = ".".join(parts)
+        if plan_id is not None:
+            sides = [(s, f) for s, f in sides if plan_id in f.origins]
+            if len(sides) > 1:
+                raise PlanError(
+                    f"the column {shown!r} is ambiguous: both sides of the join are made of its "
+                    "DataFrame",
+                    hint='give both sides names: a.alias("x"), b.alias("y"), col("x.id")',
+                )
+        else:
+            with_it = [(s, f) for s, f in sides if any(matches(c, parts) for c in f.visible)]
+            if len(with_it) > 1:
+                raise PlanError(
+                    f"the column {shown!r} is ambiguous: both sides of the join have it",
+                    hint="take it of its DataFrame: df.id, or give the DataFrames an alias",
+                )
+            sides = with_it
+        if not sides:
+            both = sorted({c.name for f in (self.left, self.right) for c in f.visible})
+            raise PlanError(f"there is no column {shown!r} here", hint=f"there are: {both}")
+        side, frame = sides[0]
+        column = frame.find(parts, plan_id)
+        return Found(f"{side}.{quoted(column.inner)}", column)
+
+    def star(self, qualifier: Sequence[str], plan_id: int | None) -> list[Found]:
+        """See `Scope`."""
+        del qualifier, plan_id
+        raise PlanError("* may not stand in the condition of a join", hint="name the columns")
+
+
+def _of(column: FrameColumn, qualifier: Sequence[str]) -> bool:
+    return any(len(q) == len(qualifier) and all(map(same, q, qualifier)) for q in column.qualifiers)
