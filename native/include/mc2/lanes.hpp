@@ -30,11 +30,13 @@ MC2_INLINE V greater32(V a, V b) noexcept { return _mm256_cmpgt_epi32(a, b); }
 MC2_INLINE V equal64(V a, V b) noexcept { return _mm256_cmpeq_epi64(a, b); }
 MC2_INLINE V add32(V a, V b) noexcept { return _mm256_add_epi32(a, b); }
 MC2_INLINE V sub32(V a, V b) noexcept { return _mm256_sub_epi32(a, b); }
+MC2_INLINE V half32(V a) noexcept { return _mm256_srli_epi32(a, 1); }
 MC2_INLINE V both(V a, V b) noexcept { return _mm256_and_si256(a, b); }
 MC2_INLINE V either(V a, V b) noexcept { return _mm256_or_si256(a, b); }
 MC2_INLINE V differ(V a, V b) noexcept { return _mm256_xor_si256(a, b); }
 // b in the lanes where the mask is all ones, else a.
 MC2_INLINE V choose(V a, V b, V mask) noexcept { return _mm256_blendv_epi8(a, b, mask); }
+MC2_INLINE u64 first_word(V v) noexcept { return static_cast<u64>(_mm256_extract_epi64(v, 0)); }
 // Lanes 0123 -> 1032, 2301, 3210.
 MC2_INLINE V swap_neighbours(V a) noexcept { return _mm256_permute4x64_epi64(a, 0xB1); }
 MC2_INLINE V swap_halves(V a) noexcept { return _mm256_permute4x64_epi64(a, 0x4E); }
@@ -101,12 +103,18 @@ MC2_INLINE V add32(V a, V b) noexcept {
 MC2_INLINE V sub32(V a, V b) noexcept {
     return {(Half)((Words32)a.low - (Words32)b.low), (Half)((Words32)a.high - (Words32)b.high)};
 }
+// Each 32-bit word, unsigned, shifted right by one.
+MC2_INLINE V half32(V a) noexcept {
+    typedef u32 Unsigned32 __attribute__((vector_size(16)));
+    return {(Half)((Unsigned32)a.low >> 1), (Half)((Unsigned32)a.high >> 1)};
+}
 MC2_INLINE V both(V a, V b) noexcept { return {a.low & b.low, a.high & b.high}; }
 MC2_INLINE V either(V a, V b) noexcept { return {a.low | b.low, a.high | b.high}; }
 MC2_INLINE V differ(V a, V b) noexcept { return {a.low ^ b.low, a.high ^ b.high}; }
 MC2_INLINE V choose(V a, V b, V mask) noexcept {
     return {a.low ^ (mask.low & (a.low ^ b.low)), a.high ^ (mask.high & (a.high ^ b.high))};
 }
+MC2_INLINE u64 first_word(V v) noexcept { return v.low[0]; }
 MC2_INLINE Half turned(Half h) noexcept { return Half{h[1], h[0]}; }
 MC2_INLINE V swap_neighbours(V a) noexcept { return {turned(a.low), turned(a.high)}; }
 MC2_INLINE V swap_halves(V a) noexcept { return {a.high, a.low}; }

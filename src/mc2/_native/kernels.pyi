@@ -121,3 +121,29 @@ def merge_rows(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), o
 
 def top(columns: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]], flips: Sequence[int], out: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]]) -> None:
     """The first rows of what `sort` would give, as many as `out` has."""
+
+def compact(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], keep: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+    """
+    Move marked rows to the front, in order; the others stand behind them in reverse order.
+    """
+
+def compact_words(words: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')], keep: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+    """The same for rows of one word."""
+
+def restore(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], keep: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+    """Undo `compact` with the same marks."""
+
+def distribute(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], to: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Move row i to place to[i]; places ascend, and rows without one (len(rows) or more) stand last.
+    Afterwards to[i] == i exactly where a row came to.
+    """
+
+def ranks(keep: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """out[i] = how many of keep[: i + 1] are marked."""
+
+def pack(columns: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)]], rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+    """Write columns of words as rows."""
+
+def unpack(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], columns: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]]) -> None:
+    """Write rows of words as columns."""

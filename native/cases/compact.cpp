@@ -1,0 +1,48 @@
+#include "mc2/compact.hpp"
+
+#include <string>
+
+#include "mc2/cases.hpp"
+#include "mc2/families.hpp"
+
+namespace mc2::oblivious {
+
+void compact_cases(std::vector<Case>& cases) {
+    const std::vector<std::size_t> sizes = {1, 7, 8, 100, 1000};
+    for (const std::size_t width : {1, 2, 3, 4, 8, 11}) {
+        std::string of = "/";
+        of.append(std::to_string(8 * width)).append("B");
+        cases.push_back({"compact.compact" + of, sizes, [=](Probe& p) {
+            auto* rows = p.words(width * p.rows());
+            const auto* keep = p.marks(p.rows());
+            p.kernel([=, &p] { kernels::compact().compact(rows, width, p.rows(), keep); });
+        }});
+        cases.push_back({"compact.restore" + of, sizes, [=](Probe& p) {
+            auto* rows = p.words(width * p.rows());
+            const auto* keep = p.marks(p.rows());
+            p.kernel([=, &p] { kernels::compact().restore(rows, width, p.rows(), keep); });
+        }});
+        cases.push_back({"compact.distribute" + of, sizes, [=](Probe& p) {
+            auto* rows = p.words(width * p.rows());
+            auto* to = p.halves(p.rows());
+            p.kernel([=, &p] { kernels::compact().distribute(rows, width, p.rows(), to); });
+        }});
+    }
+    cases.push_back({"compact.ranks", {1, 100}, [](Probe& p) {
+        const auto* keep = p.marks(p.rows());
+        auto* out = p.room<u64>(p.rows());
+        p.kernel([=, &p] { kernels::compact().ranks(keep, out, p.rows()); });
+    }});
+    cases.push_back({"compact.pack", {1, 100}, [](Probe& p) {
+        const u64* columns[] = {p.words(p.rows()), p.words(p.rows()), p.words(p.rows())};
+        auto* rows = p.room<u64>(3 * p.rows());
+        p.kernel([&] { kernels::compact().pack(columns, 3, p.rows(), rows); });
+    }});
+    cases.push_back({"compact.unpack", {1, 100}, [](Probe& p) {
+        const auto* rows = p.words(3 * p.rows());
+        u64* columns[] = {p.room<u64>(p.rows()), p.room<u64>(p.rows()), p.room<u64>(p.rows())};
+        p.kernel([&] { kernels::compact().unpack(rows, 3, p.rows(), columns); });
+    }});
+}
+
+}  // namespace mc2::oblivious
