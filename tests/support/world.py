@@ -220,14 +220,21 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, *, timeouts: Timeouts | None = None, **changes: Any) -> Iterator[World]:
+def world(
+    folder: Path,
+    *,
+    timeouts: Timeouts | None = None,
+    workers: Callable[[World], Any] | None = None,
+    trust: Trust | None = None,
+    **changes: Any,
+) -> Iterator[World]:
     """A world with its scheduler running; nobody has agreed on anything yet."""
     store = Store(folder / "coordinator")
     service = Service(store, clock=lambda: datetime.now(UTC), invitation=lambda: TOKEN)
     found = World(folder, service, SimulatedRoot.make(), measurement=measure(CODE), **changes)
-    scheduler: Scheduler[Any] = Scheduler(service, SessionPool(found), timeouts)
+    scheduler: Scheduler[Any] = Scheduler(service, (workers or SessionPool)(found), timeouts)
     for name in ("ada", "bo", "cy"):
-        found.add(name)
+        found.add(name, trust=trust)
     scheduler.start()
     try:
         yield found

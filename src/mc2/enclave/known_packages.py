@@ -28,7 +28,8 @@ KNOWN_PACKAGES: Final = (
 )
 """By the name of their distribution, which says who is imported where it is not the same."""
 
-IMPORT_NAMES: Final = frozenset({*KNOWN_PACKAGES, "_cffi_backend", "_duckdb"})
+# The libraries that the wheel of xgboost-cpu brings along lie in xgboost_cpu.libs, and run too.
+IMPORT_NAMES: Final = frozenset({*KNOWN_PACKAGES, "_cffi_backend", "_duckdb", "xgboost_cpu"})
 
 
 class _OnlyKnown:
