@@ -16,7 +16,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import TableSource
-from mc2.engine.routines import RANGE, ZERO, Routine
+from mc2.engine.routines import PARSE, RANGE, TEXT, ZERO, Routine
 from mc2.engine.sql_types import engine_arrow_type
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema, arrow_type
@@ -167,6 +167,16 @@ def translated(error: Exception) -> EngineError:
     if isinstance(error, duckdb.OutOfRangeException) or RANGE in text:
         return EngineError(
             "a result is out of its type's range", hint="cast to a wider type before computing"
+        )
+    if TEXT in text:
+        return EngineError(
+            "a text has characters, or bytes, that its character set lacks",
+            hint="leave such rows out, or use UTF-8",
+        )
+    if PARSE in text:
+        return EngineError(
+            "a text does not fit the pattern that it is read by",
+            hint="leave such rows out, or use try_to_date or try_to_timestamp to get NULL for them",
         )
     if isinstance(error, duckdb.ConversionException):
         return EngineError(

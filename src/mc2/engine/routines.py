@@ -26,6 +26,12 @@ RANGE: Final = "mc2:range"
 ZERO: Final = "mc2:zero"
 """The message of an error by which `mc2.engine.database` knows a division by zero."""
 
+TEXT: Final = "mc2:text"
+"""The message of an error by which `mc2.engine.database` knows bytes or characters out of a set."""
+
+PARSE: Final = "mc2:parse"
+"""The message of an error by which `mc2.engine.database` knows text that no pattern fits."""
+
 _AT_A_TIME: Final = 65536
 _DIGITS: Final = 200  # more than any intermediate result has
 
@@ -124,21 +130,33 @@ FLOAT_AGGREGATES: Final = {
 """Aggregates over the list of a group's doubles; a group without any gives NULL."""
 
 
-def decimal_routine(function: str, left: DataType, right: DataType, result: DataType) -> Routine:
-    """Exact `add`, `subtract`, `multiply`, `divide` or `remainder` of two decimal types."""
+def decimal_routine(
+    function: str, left: DataType, right: DataType, result: DataType, *, lenient: bool = False
+) -> Routine:
+    """Exact `add`, `subtract`, `multiply`, `divide`, `remainder` or `modulo` of two decimal types.
+
+    Where that fails, a `lenient` one gives NULL.
+    """
     exact = _EXACT[function]
     types = "_".join(f"{t.precision}_{t.scale}" for t in (left, right, result))
 
+    def compute(x: Decimal, y: Decimal, context: Context) -> Decimal | None:
+        try:
+            return _rounded(exact(x, y, context), result, context)
+        except ValueError:
+            if lenient:
+                return None
+            raise
+
     def run(a: pa.Array, b: pa.Array) -> pa.Array:
         context = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
-        found = [
-            None if x is None or y is None else _rounded(exact(x, y, context), result, context)
-            for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)
-        ]
+        pairs = zip(a.to_pylist(), b.to_pylist(), strict=True)
+        found = [None if x is None or y is None else compute(x, y, context) for x, y in pairs]
         return pa.array(found, pa.decimal128(result.precision, result.scale))
 
     sql = [f"DECIMAL({t.precision},{t.scale})" for t in (left, right, result)]
-    return Routine(f"mc2_{function}_{types}", (sql[0], sql[1]), sql[2], run)
+    prefix = "mc2_try" if lenient else "mc2"
+    return Routine(f"{prefix}_{function}_{types}", (sql[0], sql[1]), sql[2], run)
 
 
 def _rounded(value: Fraction | Decimal, kind: DataType, context: Context) -> Decimal:
@@ -163,10 +181,16 @@ def _remainder(a: Decimal, b: Decimal, context: Context) -> Decimal:
     return context.remainder(a, b)
 
 
+def _modulo(a: Decimal, b: Decimal, context: Context) -> Decimal:
+    rest = _remainder(a, b, context)
+    return context.remainder(context.add(rest, b), b) if rest < 0 else rest
+
+
 _EXACT: Final[dict[str, Callable[[Decimal, Decimal, Context], Decimal | Fraction]]] = {
     "add": lambda a, b, context: context.add(a, b),
     "subtract": lambda a, b, context: context.subtract(a, b),
     "multiply": lambda a, b, context: context.multiply(a, b),
     "divide": _divide,
     "remainder": _remainder,
+    "modulo": _modulo,
 }

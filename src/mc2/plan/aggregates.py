@@ -7,7 +7,7 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType
-from mc2.plan.functions import Argument, Signature, signature
+from mc2.plan.signatures import Argument, Signature, signature
 from mc2.plan.types import average_type, sum_type
 
 

@@ -25,3 +25,27 @@ def check_pattern(pattern: str) -> None:
                     hint="write two backslashes to match one",
                 )
         at += 1
+
+
+def escape_with(pattern: str, escape: str) -> str:
+    """The pattern with a backslash in the place of another escape. Raises: PlanError."""
+    if escape == ESCAPE:
+        return pattern
+    written, at = [], 0
+    while at < len(pattern):
+        character = pattern[at]
+        if character == escape:
+            at += 1
+            following = pattern[at : at + 1]
+            if following not in {"%", "_", escape}:
+                raise PlanError("the escape in a LIKE pattern stands before %, _ or itself only")
+            written.append(f"{ESCAPE}{following}" if following in _SPECIAL else following)
+        else:
+            written.append(f"{ESCAPE}{ESCAPE}" if character == ESCAPE else character)
+        at += 1
+    return "".join(written)
+
+
+def folded_pattern(pattern: str) -> str:
+    """The pattern in lower case, by code point."""
+    return "".join(low if len(low := c.lower()) == 1 else c for c in pattern)

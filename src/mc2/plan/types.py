@@ -61,6 +61,20 @@ def is_ordered(kind: DataType) -> bool:
     return kind.name in TYPE_CLASSES["ordered"]
 
 
+def is_comparable(kind: DataType) -> bool:
+    """Whether values are equal or not: those that are ordered, and lists and structs of them."""
+    if kind.element is not None:
+        return is_comparable(kind.element)
+    if kind.name == "struct":
+        return all(is_comparable(inner) for _, inner in kind.fields)
+    return is_ordered(kind)
+
+
+def list_of(element: DataType) -> DataType:
+    """The type of lists of such elements."""
+    return DataType("list", element=element)
+
+
 def integer_range(kind: DataType) -> tuple[int, int]:
     """The least and the greatest value of an integer type."""
     half = 1 << (INTEGER_BITS[kind.name] - 1)

@@ -18,7 +18,6 @@ from mc2.plan.expressions import (
     When,
 )
 from mc2.plan.functions import Argument, function
-from mc2.plan.like import check_pattern
 from mc2.plan.literals import literal_value
 from mc2.plan.types import BOOLEAN, TYPE_CLASSES, is_ordered
 
@@ -61,40 +60,7 @@ def type_of(expression: Expression, columns: Mapping[str, Column]) -> Argument:
 
 def _call(name: str, arguments: tuple[Argument, ...]) -> Argument:
     kind, nullable = function(name).type(arguments)
-    _CHECKS.get(name, _nothing)(arguments)
     return Argument(kind, nullable)
-
-
-def _nothing(_arguments: tuple[Argument, ...]) -> None:
-    return
-
-
-def _text(argument: Argument) -> str:
-    fixed = argument.literal
-    return "" if fixed is None or fixed.text is None else fixed.text
-
-
-def _check_like(arguments: tuple[Argument, ...]) -> None:
-    check_pattern(_text(arguments[1]))
-
-
-_DATE_UNITS: Final = ("year", "quarter", "month", "week", "day")
-_UNITS: Final = (*_DATE_UNITS, "hour", "minute", "second")
-_ROUND_DIGITS: Final = 38
-
-
-def _check_unit(arguments: tuple[Argument, ...]) -> None:
-    allowed = _DATE_UNITS if arguments[1].type.name == "date" else _UNITS
-    if _text(arguments[0]) not in allowed:
-        raise PlanError(f"the unit of truncate_to is none of {', '.join(allowed)}")
-
-
-def _check_digits(arguments: tuple[Argument, ...]) -> None:
-    if abs(int(_text(arguments[1]))) > _ROUND_DIGITS:
-        raise PlanError(f"round takes at most {_ROUND_DIGITS} digits")
-
-
-_CHECKS: Final = {"like": _check_like, "truncate_to": _check_unit, "round": _check_digits}
 
 
 def _cast(value: Argument, kind: DataType, *, strict: bool) -> Argument:
