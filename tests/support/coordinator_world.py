@@ -359,6 +359,7 @@ class FakeWorker:
         read_chunk: Callable[[Digest], bytes],
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
+        others: Any = None,
         *,
         timeout_seconds: float,
     ) -> JobOutcome:

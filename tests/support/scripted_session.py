@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 
 from mc2.crypto.digest import Digest, digest
 from mc2.enclave.channel import Channel
+from mc2.enclave.cluster import Workers
 from mc2.enclave.listener import listen
 from mc2.enclave.server import Server
-from mc2.errors import EngineError, JobError, PlanError
+from mc2.errors import AttestationError, EngineError, JobError, PlanError
 from mc2.formats.address import parse_address
 from mc2.formats.canonical import encode
 from mc2.formats.worker import JobOutcome, OpenedJob, Ready
@@ -24,6 +25,7 @@ READY = Ready(
     boot_id="00" * 16, kind="test/v1", tier="simulated", code={}, packages={}, warnings=("TEST",)
 )
 CHUNK = b"a sealed chunk"
+INVITATION = encode({"invitation": True})
 RECEIPT = encode({"receipt": True})
 SECRET = "a value of some patient"
 
@@ -57,8 +59,12 @@ class ScriptedSession:
         read_chunk: Callable[[Digest], bytes],
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
+        workers: Workers,
     ) -> JobOutcome:
         self._step(3)
+        if self.script == "cluster":
+            joined = workers.gather(INVITATION)
+            progress(" ".join(workers.admit(joined)))
         if self.script == "defect":
             raise self._dead(ValueError(SECRET))
         progress("reading")
@@ -70,6 +76,18 @@ class ScriptedSession:
         write_chunk(digest(found[::-1]), found[::-1])
         self.ended = True
         return JobOutcome(RECEIPT, dict.fromkeys(grants, RECEIPT))
+
+    def join(
+        self, challenges: Mapping[str, bytes], leader_evidence: bytes, invitation: bytes
+    ) -> bytes:
+        self._step(2)
+        return encode({"challenges": sorted(challenges), "invited": invitation == INVITATION})
+
+    def enter(self, admission: bytes) -> object:
+        self._step(3)
+        if self.script == "not admitted":
+            raise self._dead(AttestationError("another roster"))
+        return admission
 
     def close(self) -> None:
         self.ended = True

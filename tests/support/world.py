@@ -29,6 +29,7 @@ from mc2.coordinator.scheduler import Scheduler, Timeouts
 from mc2.coordinator.service import PartyAccess, Service
 from mc2.coordinator.store import Store
 from mc2.enclave.code_identity import code_identity
+from mc2.enclave.peers import PeerTrust
 from mc2.enclave.session import JobSession
 from mc2.errors import WorkerError
 from mc2.formats.contract import Contract, Member
@@ -78,8 +79,11 @@ class SessionWorker:
     """An enclave session behind the worker's interface."""
 
     def __init__(self, world: World) -> None:
-        collector = SimulatedCollector(world.root, world.measurement, "test")
-        self.session = JobSession(collector, CODE, (WARNING,), secrets.token_hex(16))
+        code = world.worker_code.get(len(world.lent) + 1, world.measurement)
+        collector = SimulatedCollector(world.root, code, "test")
+        peers = PeerTrust(simulation=SimulatedVerifier)
+        self.session = JobSession(collector, CODE, (WARNING,), secrets.token_hex(16), peers=peers)
+        self.name = f"worker_{len(world.lent) + 1}"
         self.usable = True
 
     def open(self, bundle: bytes, *, timeout_seconds: float) -> OpenedJob:
@@ -89,9 +93,24 @@ class SessionWorker:
         return self.session.attest(challenges)
 
     def run(
-        self, grants: Any, read: Any, write: Any, progress: Any, *, timeout_seconds: float
+        self,
+        grants: Any,
+        read: Any,
+        write: Any,
+        progress: Any,
+        others: Any = None,
+        *,
+        timeout_seconds: float,
     ) -> JobOutcome:
-        return self.session.run(grants, read, write, progress)
+        return self.session.run(grants, read, write, progress, others)
+
+    def join(
+        self, challenges: Any, evidence: bytes, invitation: bytes, *, timeout_seconds: float
+    ) -> bytes:
+        return self.session.join(challenges, evidence, invitation)
+
+    def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
+        self.session.enter(admission)
 
     def kill(self) -> None:
         self.session.close()
@@ -102,13 +121,12 @@ class SessionPool:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.lent: list[SessionWorker] = []
 
     def acquire(self, *, timeout_seconds: float) -> Any:
         if self.world.no_workers:
             raise WorkerError("no worker is free")
         worker = SessionWorker(self.world)
-        self.lent.append(worker)
+        self.world.lent.append(worker)
         return LiedToWorker(worker, self.world.lie)  # type: ignore[arg-type]  # the same methods
 
     def release(self, worker: Any) -> None:
@@ -139,6 +157,8 @@ class World:
     min_tier: str = "simulated"
     lie: Lie = field(default_factory=Lie)
     no_workers: bool = False
+    worker_code: dict[int, str] = field(default_factory=dict)
+    lent: list[SessionWorker] = field(default_factory=list)
     parties: dict[str, Party] = field(default_factory=dict)
     mailboxes: dict[str, Mailbox] = field(default_factory=dict)
     contract: Contract | None = None
@@ -225,6 +245,7 @@ def world(
     *,
     timeouts: Timeouts | None = None,
     workers: Callable[[World], Any] | None = None,
+    workers_per_job: int = 1,
     trust: Trust | None = None,
     **changes: Any,
 ) -> Iterator[World]:
@@ -232,7 +253,12 @@ def world(
     store = Store(folder / "coordinator")
     service = Service(store, clock=lambda: datetime.now(UTC), invitation=lambda: TOKEN)
     found = World(folder, service, SimulatedRoot.make(), measurement=measure(CODE), **changes)
-    scheduler: Scheduler[Any] = Scheduler(service, (workers or SessionPool)(found), timeouts)
+    scheduler: Scheduler[Any] = Scheduler(
+        service,
+        (workers or SessionPool)(found),
+        timeouts,
+        workers_per_job=workers_per_job,
+    )
     for name in ("ada", "bo", "cy"):
         found.add(name, trust=trust)
     scheduler.start()

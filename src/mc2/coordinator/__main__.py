@@ -46,6 +46,7 @@ def _config(options: argparse.Namespace) -> ServerConfig:
         worker_command=tuple(shlex.split(options.worker_command)),
         worker_count=options.workers,
         worker_addresses=tuple(options.worker_address),
+        workers_per_job=options.workers_per_job or options.workers + len(options.worker_address),
         quotas=Quotas(
             party_bytes=options.party_gib << 30,
             party_objects=quotas.party_objects,
@@ -80,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worker-command", default="mc2-enclave", help="how to start one")
     parser.add_argument(
         "--worker-address", action="append", default=[], help="a worker that runs elsewhere"
+    )
+    parser.add_argument(
+        "--workers-per-job", type=int, default=0, help="how many may share a job; 0 for all"
     )
     parser.add_argument("--party-gib", type=int, default=quotas.party_bytes >> 30)
     parser.add_argument("--total-gib", type=int, default=quotas.total_bytes >> 30)

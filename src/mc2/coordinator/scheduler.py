@@ -21,12 +21,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
+from mc2.coordinator.cluster import Cluster, ClusterWorker, Introduction, Pool
 from mc2.coordinator.jobs import AttemptRecord
 from mc2.coordinator.running import LateError
 from mc2.coordinator.service import Service
+from mc2.coordinator.workers import OtherWorkers
 from mc2.crypto.digest import Digest
 from mc2.errors import JobError, Mc2Error, WorkerError
-from mc2.formats.worker import JobOutcome, OpenedJob
+from mc2.formats.worker import JobOutcome
 
 _log = logging.getLogger(__name__)
 
@@ -34,16 +36,12 @@ _TICK_SECONDS: Final = 0.5  # how late a missed deadline or a cancelled job is n
 _PROGRESS_SECONDS: Final = 0.5  # between two progress texts that are kept
 
 
-class Worker(Protocol):
+class Worker(ClusterWorker, Protocol):
     """An enclave, as `mc2.coordinator.workers` has it. Calls block.
 
     They raise the error that the enclave refused with, or WorkerError if it is gone or the time
     is over. `kill` may come from any thread and ends a call under way.
     """
-
-    def open(self, bundle: bytes, *, timeout_seconds: float) -> OpenedJob:
-        """Hand over a job; the owners who must challenge."""
-        ...
 
     def attest(self, challenges: Mapping[str, bytes], *, timeout_seconds: float) -> bytes:
         """Hand over the challenges; the signed evidence."""
@@ -55,10 +53,11 @@ class Worker(Protocol):
         read_chunk: Callable[[Digest], bytes],
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
+        others: OtherWorkers | None = None,
         *,
         timeout_seconds: float,
     ) -> JobOutcome:
-        """Hand over the grants and serve chunks; the receipt and the results."""
+        """Hand over the grants, serve chunks and other workers; the receipt and the results."""
         ...
 
     def kill(self) -> None:
@@ -67,18 +66,6 @@ class Worker(Protocol):
 
 
 W = TypeVar("W", bound=Worker)
-
-
-class Workers(Protocol[W]):
-    """Lends workers out. Thread-safe."""
-
-    def acquire(self, *, timeout_seconds: float) -> W:
-        """Borrow a free worker. Raises: WorkerError if none comes free in time."""
-        ...
-
-    def release(self, worker: W) -> None:
-        """Give a worker back, dead or alive, whatever it was doing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +80,23 @@ class Timeouts:
 
 
 class Scheduler(Generic[W]):
-    """Runs the attempts of a service on some workers, from `start` to `stop`."""
+    """Runs the attempts of a service on some workers, from `start` to `stop`.
+
+    Each attempt has one worker, which leads, and up to `workers_per_job` in all.
+    """
 
     def __init__(
-        self, service: Service, workers: Workers[W], timeouts: Timeouts | None = None
+        self,
+        service: Service,
+        workers: Pool[W],
+        timeouts: Timeouts | None = None,
+        *,
+        workers_per_job: int = 1,
     ) -> None:
         self._service = service
         self._workers = workers
         self._timeouts = timeouts or Timeouts()
+        self._most_others = workers_per_job - 1
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, int], _Attempt[W]] = {}
@@ -150,8 +146,7 @@ class Scheduler(Generic[W]):
 
     def _give_out_work(self) -> bool:
         """Give one waiting attempt to a free worker; whether there may be more to give."""
-        waiting = [a for a in self._service.jobs.table.open_attempts() if a.phase == "waiting"]
-        waiting = [a for a in waiting if (a.job_id, a.attempt) not in self._under_way]
+        waiting = self._waiting()
         for record in waiting:
             if self._service.clock().timestamp() - record.since > self._timeouts.waiting:
                 self._service.running.fail(record, WorkerError.code, "no enclave worker came free")
@@ -167,8 +162,25 @@ class Scheduler(Generic[W]):
         self._begin(waiting[0], worker)
         return True
 
+    def _waiting(self) -> list[AttemptRecord]:
+        waiting = [a for a in self._service.jobs.table.open_attempts() if a.phase == "waiting"]
+        return [a for a in waiting if (a.job_id, a.attempt) not in self._under_way]
+
+    def _others(self, record: AttemptRecord, shown: Introduction) -> Cluster[W]:
+        """Who may help an attempt: free workers that no other attempt waits for."""
+        return Cluster(
+            self._workers,
+            shown,
+            most=self._most_others,
+            may_borrow=lambda: not self._stopping.is_set() and not self._waiting(),
+            keep=lambda evidence: self._service.running.put_members(record, evidence),
+            timeout_seconds=self._timeouts.attest,
+        )
+
     def _begin(self, record: AttemptRecord, worker: W) -> None:
-        attempt = _Attempt(self._service, record, worker, self._timeouts, self._stopping)
+        attempt = _Attempt(
+            self._service, record, worker, self._timeouts, self._stopping, self._others
+        )
         attempt.thread = threading.Thread(
             target=self._run, args=(attempt,), name=f"job {record.job_id[:8]}", daemon=True
         )
@@ -198,6 +210,7 @@ class _Attempt(Generic[W]):
         worker: W,
         timeouts: Timeouts,
         stopping: threading.Event,
+        others: Callable[[AttemptRecord, Introduction], Cluster[W]],
     ) -> None:
         self._service = service
         self._rules = service.running
@@ -205,6 +218,7 @@ class _Attempt(Generic[W]):
         self.worker = worker
         self._timeouts = timeouts
         self._stopping = stopping
+        self._others = others
         self._said = 0.0
         self.calling = False
         """Whether the worker is at it, so that only its end would end the wait."""
@@ -247,14 +261,20 @@ class _Attempt(Generic[W]):
             evidence = self.worker.attest(challenges, timeout_seconds=self._timeouts.attest)
         self._rules.put_evidence(self.record, evidence)
         grants = self._await(lambda: self._rules.collect_grants(self.record), self._timeouts.grant)
-        with self._call():
-            outcome = self.worker.run(
-                grants,
-                self._service.store.read_blob,
-                self._write_chunk,
-                self._progress,
-                timeout_seconds=self._timeouts.compute,
-            )
+        shown = Introduction(bundle=bundle, challenges=challenges, evidence=evidence)
+        others = self._others(self.record, shown)
+        try:
+            with self._call():
+                outcome = self.worker.run(
+                    grants,
+                    self._service.store.read_blob,
+                    self._write_chunk,
+                    self._progress,
+                    others,
+                    timeout_seconds=self._timeouts.compute,
+                )
+        finally:
+            others.release()
         self._rules.succeed(self.record, outcome.receipt, outcome.results)
 
     @contextmanager

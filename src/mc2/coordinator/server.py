@@ -20,9 +20,10 @@ from typing import Any, Final, Protocol
 import uvicorn
 
 from mc2.coordinator.app import create_app
+from mc2.coordinator.cluster import Pool as Workers
 from mc2.coordinator.folder import CoordinatorFolder, FolderLock, write_file
 from mc2.coordinator.requests import Context, Rates
-from mc2.coordinator.scheduler import Scheduler, Timeouts, Workers
+from mc2.coordinator.scheduler import Scheduler, Timeouts
 from mc2.coordinator.service import Service
 from mc2.coordinator.store import Quotas, Store
 from mc2.coordinator.worker_pool import WorkerAddress, WorkerPool, WorkerSource, worker_commands
@@ -51,7 +52,8 @@ class ServerConfig:
 
     `host` is the address to listen on; `names` are the host names and addresses that clients use,
     the first of them in the URL (none: `host` itself). `worker_command` is started
-    `worker_count` times; workers elsewhere are reached at `worker_addresses`. `worker_environment`
+    `worker_count` times; workers elsewhere are reached at `worker_addresses`. A job has up to
+    `workers_per_job` of them, as many as are free. `worker_environment`
     is what those processes see besides PATH and the like.
     """
 
@@ -62,6 +64,7 @@ class ServerConfig:
     worker_command: tuple[str, ...] = ()
     worker_count: int = 0
     worker_addresses: tuple[str, ...] = ()
+    workers_per_job: int = 1
     quotas: Quotas | None = None
     rates: Rates | None = None
     timeouts: Timeouts | None = None
@@ -125,7 +128,12 @@ class Coordinator:
         self.url = f"https://{authorities[0]}"
         store = Store(self._folder.data, self._config.quotas)
         service = Service(store, clock=now, invitation=self._folder.token)
-        scheduler = Scheduler(service, self._pool, self._config.timeouts)
+        scheduler = Scheduler(
+            service,
+            self._pool,
+            self._config.timeouts,
+            workers_per_job=self._config.workers_per_job,
+        )
         app = create_app(service, authorities, self._config.rates)
         self._server = _Server(self._uvicorn(app), app.state.context, self._announce)
         try:

@@ -222,7 +222,7 @@ class WorkerPool:
         while not self._stopping.wait(_pause(failures)):
             begun = time.monotonic()
             try:
-                worker = self._bring_up(source)
+                worker = self._bring_up(source, f"worker_{index + 1}")
             except Mc2Error as error:
                 failures += 1
                 self._note(index, f"worker {index + 1}: {error}")
@@ -235,8 +235,9 @@ class WorkerPool:
                 self._tell(f"worker {index + 1} {worker.fate()}")
             failures = 0 if time.monotonic() - begun > _STEADY_SECONDS else failures + 1
 
-    def _bring_up(self, source: WorkerSource) -> Worker:
+    def _bring_up(self, source: WorkerSource, name: str) -> Worker:
         worker = source.start()
+        worker.name = name
         with self._changed:
             self._alive.add(worker)
         # `stop` kills what is alive; what came too late for that ends here.

@@ -14,9 +14,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Final, Self, TypeVar, cast
+from dataclasses import dataclass
+from typing import Final, Protocol, Self, TypeVar, cast
 
 from mc2.crypto.digest import Digest
 from mc2.errors import FormatError, Mc2Error, WorkerError, error_types
@@ -44,8 +45,43 @@ from mc2.formats.worker import (
     Write,
     parse_from_enclave,
 )
+from mc2.formats.worker_cluster import (
+    Admit,
+    Admitted,
+    Enter,
+    Entered,
+    Gather,
+    Gathered,
+    Join,
+    Joined,
+)
 
 T = TypeVar("T")
+
+
+class OtherWorkers(Protocol):
+    """The workers beside one that leads a job, as `mc2.coordinator.cluster` has them."""
+
+    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
+        """Hand on the leader's invitation; who joined."""
+        ...
+
+    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
+        """Hand on the leader's admissions; who entered."""
+        ...
+
+
+class _Nobody:
+    """There is no other worker."""
+
+    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
+        del invitation
+        return {}
+
+    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
+        del admissions
+        return ()
+
 
 HELLO_SECONDS: Final = 60.0  # a worker that has just started imports and warms up its engines
 SHORT_SECONDS: Final = 120.0  # checking signatures, making keys, collecting evidence
@@ -62,6 +98,8 @@ class Worker:
     def __init__(
         self, connection: socket.socket, process: subprocess.Popen[bytes] | None = None
     ) -> None:
+        self.name = "worker"
+        """What people and receipts call it; a pool numbers its workers."""
         self._connection = connection
         self._process = process
         self._ready: Ready | None = None
@@ -123,14 +161,34 @@ class Worker:
         read_chunk: Callable[[Digest], bytes],
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
+        others: OtherWorkers | None = None,
         *,
         timeout_seconds: float,
     ) -> JobOutcome:
-        """Hand over the owners' grants and serve the enclave's chunks until the job is done.
+        """Hand over the owners' grants and serve the enclave until the job is done.
 
-        Raises: as `open`; and whatever `read_chunk` or `write_chunk` raised, which ends the job.
+        `others` are the workers that it may share the job with.
+
+        Raises: as `open`; and whatever the callbacks raised, which ends the job.
         """
-        return _Running(self, read_chunk, write_chunk, progress, timeout_seconds).run(grants)
+        serve = _Serve(read_chunk, write_chunk, progress, others or _Nobody())
+        return _Running(self, serve, timeout_seconds).run(grants)
+
+    def join(
+        self,
+        challenges: Mapping[str, bytes],
+        evidence: bytes,
+        invitation: bytes,
+        *,
+        timeout_seconds: float = SHORT_SECONDS,
+    ) -> bytes:
+        """Hand on a leader's invitation, for signed member evidence. Raises: as `open`."""
+        message = Join(challenges, evidence, invitation)
+        return self._ask(message, Joined, timeout_seconds).evidence
+
+    def enter(self, admission: bytes, *, timeout_seconds: float = SHORT_SECONDS) -> None:
+        """Hand on a leader's admission. Raises: as `open`."""
+        self._ask(Enter(admission), Entered, timeout_seconds)
 
     def close(self, *, timeout_seconds: float = SHORT_SECONDS) -> None:
         """Drop the job, if there is one; then the worker is ready for another."""
@@ -240,21 +298,22 @@ class _Guard:
             raise self._worker.broken(self._worker.fate()) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Serve:
+    """What a host does for an enclave while its job runs."""
+
+    read_chunk: Callable[[Digest], bytes]
+    write_chunk: Callable[[Digest, bytes], None]
+    progress: Callable[[str], None]
+    others: OtherWorkers
+
+
 class _Running:
     """The dialogue while a job runs: the enclave asks, the host answers."""
 
-    def __init__(
-        self,
-        worker: Worker,
-        read_chunk: Callable[[Digest], bytes],
-        write_chunk: Callable[[Digest, bytes], None],
-        progress: Callable[[str], None],
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, worker: Worker, serve: _Serve, timeout_seconds: float) -> None:
         self._worker = worker
-        self._read_chunk = read_chunk
-        self._write_chunk = write_chunk
-        self._progress = progress
+        self._host = serve
         self._deadline = time.monotonic() + timeout_seconds
         self._failure: Exception | None = None
 
@@ -275,21 +334,27 @@ class _Running:
 
     def _serve(self, message: FromEnclave) -> None:
         if isinstance(message, Progress):
-            self._progress(message.text)
+            self._host.progress(message.text)
             return
+        if not isinstance(message, Read | Write | Gather | Admit):
+            raise self._worker.broken(f"sent {type(message).__name__} while a job runs")
         self._worker.send(self._answer(message), self._deadline)
 
-    def _answer(self, message: FromEnclave) -> FromHost:
-        if not isinstance(message, Read | Write):
-            raise self._worker.broken(f"sent {type(message).__name__} while a job runs")
+    def _answer(self, message: Read | Write | Gather | Admit) -> FromHost:
         try:
-            if isinstance(message, Read):
-                return Chunk(self._read_chunk(message.digest))
-            self._write_chunk(message.digest, message.sealed)
+            match message:
+                case Read():
+                    return Chunk(self._host.read_chunk(message.digest))
+                case Write():
+                    self._host.write_chunk(message.digest, message.sealed)
+                    return Stored()
+                case Gather():
+                    return Gathered(self._host.others.gather(message.invitation))
+                case Admit():
+                    return Admitted(tuple(sorted(self._host.others.admit(message.admissions))))
         except Exception as error:  # noqa: BLE001  kept, and raised when the enclave has let go
             self._failure = error
             return Missing()
-        return Stored()
 
 
 def _refusal(message: Refused) -> Mc2Error:

@@ -20,6 +20,7 @@ from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_CODE_LOG, TPM_DEVI
 from mc2.enclave.code_identity import code_identity
 from mc2.enclave.hardening import keep_outputs
 from mc2.enclave.known_packages import import_only_known_packages
+from mc2.enclave.peers import PeerTrust
 from mc2.errors import AttestationError, Mc2Error, UsageError
 from mc2.formats.address import parse_address
 from mc2.version import VERSION
@@ -67,10 +68,25 @@ def _run(asked: argparse.Namespace, log: Log) -> None:
     options = WorkerOptions(
         address=address,
         limits=EngineLimits(**_given(memory_bytes=asked.memory_bytes, threads=asked.threads)),
+        peers=_peers(simulated=asked.tee == "simulated"),
         unsafe_unconfined=asked.unsafe_unconfined,
         check_loaded=check_loaded,
     )
     run_worker(options, collector, code, warnings, log)
+
+
+def _peers(*, simulated: bool) -> PeerTrust:
+    """Whose evidence this worker believes when workers share a job: vendors' hardware.
+
+    Simulated peers only where this worker itself was started as one, by flag.
+    """
+    from mc2.attestation.vendors import vendor_verifiers
+
+    if not simulated:
+        return PeerTrust(hardware=vendor_verifiers())
+    from mc2.attestation.simulated.verifier import SimulatedVerifier
+
+    return PeerTrust(simulation=SimulatedVerifier)
 
 
 def _given(**values: int | None) -> dict[str, int]:

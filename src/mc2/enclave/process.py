@@ -13,6 +13,7 @@ from mc2.confine import confine
 from mc2.enclave.channel import Channel
 from mc2.enclave.hardening import keep_memory_private
 from mc2.enclave.listener import Listener, listen
+from mc2.enclave.peers import PeerTrust
 from mc2.enclave.self_test import self_test
 from mc2.enclave.server import Server
 from mc2.enclave.session import JobSession
@@ -33,11 +34,13 @@ UNCONFINED_WARNING: Final = (
 class WorkerOptions:
     """Where a worker listens, what of the machine a job may use, and whether it is confined.
 
-    `check_loaded` has the last word, when all is loaded and nobody is served yet.
+    `peers` says which evidence of other enclaves it believes. `check_loaded` has the last word,
+    when all is loaded and nobody is served yet.
     """
 
     address: Address
     limits: EngineLimits
+    peers: PeerTrust
     unsafe_unconfined: bool
     check_loaded: Callable[[], None]
 
@@ -58,7 +61,9 @@ def run_worker(
     boot_id = secrets.token_hex(BOOT_ID_BYTES)
 
     def make_session() -> JobSession:
-        return JobSession(collector, code, warnings, boot_id, limits=options.limits)
+        return JobSession(
+            collector, code, warnings, boot_id, limits=options.limits, peers=options.peers
+        )
 
     self_test(make_session)
     options.check_loaded()

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from mc2.crypto.digest import Digest
 from mc2.enclave.channel import Channel, ChannelClosedError
+from mc2.enclave.cluster import Workers
+from mc2.enclave.cluster_server import HostedWorkers, answer_joining
 from mc2.errors import DatasetError, Mc2Error
 from mc2.formats.worker import (
     Attest,
@@ -34,6 +36,7 @@ from mc2.formats.worker import (
     Stored,
     Write,
 )
+from mc2.formats.worker_cluster import Admitted, Enter, Gathered, Join
 
 
 class Session(Protocol):
@@ -58,8 +61,19 @@ class Session(Protocol):
         read_chunk: Callable[[Digest], bytes],
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
+        workers: Workers,
     ) -> JobOutcome:
         """Compute."""
+        ...
+
+    def join(
+        self, challenges: Mapping[str, bytes], leader_evidence: bytes, invitation: bytes
+    ) -> bytes:
+        """Prove to a leader what this is."""
+        ...
+
+    def enter(self, admission: bytes) -> object:
+        """Become a member of the leader's cluster."""
         ...
 
     def close(self) -> None:
@@ -128,7 +142,7 @@ class Server:
             )
 
     def _do(self, channel: Channel, message: FromHost) -> FromEnclave:
-        if isinstance(message, Chunk | Missing | Stored):
+        if isinstance(message, Chunk | Missing | Stored | Gathered | Admitted):
             raise channel.give_up("an answer came, and nothing was asked")
         if isinstance(message, Hello):
             return self._ready
@@ -141,11 +155,14 @@ class Server:
             return session.open(message.bundle)
         if isinstance(message, Attest):
             return Attested(session.attest(message.challenges))
+        if isinstance(message, Join | Enter):
+            return answer_joining(session, message)
         return self._run(channel, session, message)
 
     def _run(self, channel: Channel, session: Session, message: Run) -> FromEnclave:
         host = _Host(channel)
-        outcome = session.run(message.grants, host.read, host.write, host.tell)
+        workers = HostedWorkers(channel)
+        outcome = session.run(message.grants, host.read, host.write, host.tell, workers)
         self._log("a job is done")
         return outcome
 

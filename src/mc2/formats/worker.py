@@ -18,7 +18,18 @@ from mc2.formats.contract import TIERS
 from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item
 from mc2.formats.frames import Frame
 from mc2.formats.limits import LIMITS
+from mc2.formats.nested import join_named, nest, read_named, split_named
 from mc2.formats.release import BOOT_ID_BYTES
+from mc2.formats.worker_cluster import (
+    Admit,
+    Admitted,
+    Enter,
+    Entered,
+    Gather,
+    Gathered,
+    Join,
+    Joined,
+)
 
 T = TypeVar("T")
 
@@ -93,7 +104,7 @@ class Attest:
 
     def frame(self) -> Frame:
         """The message's frame."""
-        return Frame({"type": "attest"}, _join(self.challenges))
+        return Frame({"type": "attest"}, join_named(self.challenges))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,7 @@ class Run:
 
     def frame(self) -> Frame:
         """The message's frame."""
-        return Frame({"type": "run"}, _join(self.grants))
+        return Frame({"type": "run"}, join_named(self.grants))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +201,8 @@ class JobOutcome:
 
     def frame(self) -> Frame:
         """The message's frame."""
-        results: dict[str, Json] = {n: _nest(raw) for n, raw in self.results.items()}
-        return Frame({"type": "done"}, encode({"receipt": _nest(self.receipt), "results": results}))
+        results: dict[str, Json] = {n: nest(raw) for n, raw in self.results.items()}
+        return Frame({"type": "done"}, encode({"receipt": nest(self.receipt), "results": results}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +243,34 @@ class Refused:
         )
 
 
-FromHost: TypeAlias = Hello | Open | Attest | Run | Chunk | Missing | Stored | Close
+FromHost: TypeAlias = (
+    Hello
+    | Open
+    | Attest
+    | Run
+    | Join
+    | Enter
+    | Gathered
+    | Admitted
+    | Chunk
+    | Missing
+    | Stored
+    | Close
+)
 FromEnclave: TypeAlias = (
-    Ready | OpenedJob | Attested | Read | Write | Progress | JobOutcome | Closed | Refused
+    Ready
+    | OpenedJob
+    | Attested
+    | Joined
+    | Entered
+    | Gather
+    | Admit
+    | Read
+    | Write
+    | Progress
+    | JobOutcome
+    | Closed
+    | Refused
 )
 
 
@@ -301,7 +337,7 @@ def _read_refused(fields: Fields, _: bytes) -> Refused:
 
 def _read_done(_: Fields, body: bytes) -> JobOutcome:
     inner = Fields(decode(body, LIMITS.frame_body_bytes, "the outcome of a job"), "the outcome")
-    outcome = JobOutcome(encode(inner.value("receipt")), _split(inner.value("results")))
+    outcome = JobOutcome(encode(inner.value("receipt")), split_named(inner.value("results")))
     inner.done()
     return outcome
 
@@ -314,29 +350,15 @@ def _texts(fields: Fields, name: str) -> dict[str, str]:
     return {key: named.text(key) for key in value}
 
 
-def _nest(raw: bytes) -> Json:
-    return decode(raw, LIMITS.frame_body_bytes, "a nested object")
-
-
-def _join(named: Mapping[str, bytes]) -> bytes:
-    return encode({name: _nest(raw) for name, raw in named.items()})
-
-
-def _split(value: Json) -> dict[str, bytes]:
-    if not isinstance(value, Mapping) or len(value) > LIMITS.outputs:
-        raise FormatError("the named objects of a message are not an object")
-    return {check_name(name, "a name in a message"): encode(v) for name, v in value.items()}
-
-
-def _named(body: bytes) -> dict[str, bytes]:
-    return _split(decode(body, LIMITS.frame_body_bytes, "the body of a message"))
-
-
 _FROM_HOST: Final[Mapping[str, _Reader[FromHost]]] = {
     "hello": _Reader(_read_hello),
     "open": _Reader(lambda _, body: Open(body), LIMITS.bundle_bytes),
-    "attest": _Reader(lambda _, body: Attest(_named(body)), LIMITS.frame_body_bytes),
-    "run": _Reader(lambda _, body: Run(_named(body)), LIMITS.frame_body_bytes),
+    "attest": _Reader(lambda _, body: Attest(read_named(body)), LIMITS.frame_body_bytes),
+    "run": _Reader(lambda _, body: Run(read_named(body)), LIMITS.frame_body_bytes),
+    "join": _Reader(Join.read, LIMITS.frame_body_bytes),
+    "enter": _Reader(lambda _, body: Enter(body), LIMITS.grant_bytes * 2),
+    "gathered": _Reader(Gathered.read, LIMITS.frame_body_bytes),
+    "admitted": _Reader(Admitted.read),
     "chunk": _Reader(lambda _, body: Chunk(body), LIMITS.chunk_bytes),
     "missing": _Reader(lambda *_: Missing()),
     "stored": _Reader(lambda *_: Stored()),
@@ -347,6 +369,10 @@ _FROM_ENCLAVE: Final[Mapping[str, _Reader[FromEnclave]]] = {
     "ready": _Reader(_read_ready),
     "opened": _Reader(_read_opened),
     "attested": _Reader(lambda _, body: Attested(body), LIMITS.evidence_bytes * 2),
+    "joined": _Reader(lambda _, body: Joined(body), LIMITS.evidence_bytes * 2),
+    "entered": _Reader(lambda *_: Entered()),
+    "gather": _Reader(lambda _, body: Gather(body), LIMITS.message_bytes * 2),
+    "admit": _Reader(Admit.read, LIMITS.frame_body_bytes),
     "read": _Reader(lambda fields, _: Read(fields.digest("digest"))),
     "write": _Reader(lambda fields, body: Write(fields.digest("digest"), body), LIMITS.chunk_bytes),
     "progress": _Reader(lambda fields, _: Progress(fields.text("text", _TEXT_LENGTH))),

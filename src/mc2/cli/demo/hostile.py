@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mc2.coordinator.worker_pool import WorkerPool
-from mc2.coordinator.workers import Worker
+from mc2.coordinator.workers import OtherWorkers, Worker
 from mc2.crypto.digest import Digest
 from mc2.formats.worker import JobOutcome, OpenedJob
 
@@ -65,6 +65,26 @@ class LiedToWorker:
         """Hand over a job, perhaps another than the one that was signed."""
         return self.worker.open(self.lie.bundle(bundle), timeout_seconds=timeout_seconds)
 
+    @property
+    def name(self) -> str:
+        """What people call the worker."""
+        return self.worker.name
+
+    def join(
+        self,
+        challenges: Mapping[str, bytes],
+        evidence: bytes,
+        invitation: bytes,
+        *,
+        timeout_seconds: float,
+    ) -> bytes:
+        """Hand on a leader's invitation."""
+        return self.worker.join(challenges, evidence, invitation, timeout_seconds=timeout_seconds)
+
+    def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
+        """Hand on a leader's admission."""
+        self.worker.enter(admission, timeout_seconds=timeout_seconds)
+
     def attest(self, challenges: Mapping[str, bytes], *, timeout_seconds: float) -> bytes:
         """Hand over the challenges."""
         return self.worker.attest(challenges, timeout_seconds=timeout_seconds)
@@ -75,6 +95,7 @@ class LiedToWorker:
         read_chunk: ReadChunk,
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
+        others: OtherWorkers | None = None,
         *,
         timeout_seconds: float,
     ) -> JobOutcome:
@@ -84,6 +105,7 @@ class LiedToWorker:
             lambda name: self.lie.chunk(name, read_chunk),
             write_chunk,
             progress,
+            others,
             timeout_seconds=timeout_seconds,
         )
 

@@ -1,0 +1,181 @@
+"""The workers beside the one that leads a job: borrowed, introduced to it, given back.
+
+The coordinator passes signed messages between enclaves and decides which workers there are. It
+cannot make one of them a member that the owners' policy does not accept.
+Spec: docs/spec/cluster.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from mc2.errors import Mc2Error, WorkerError
+from mc2.formats.limits import LIMITS
+from mc2.formats.worker import OpenedJob
+
+_log = logging.getLogger(__name__)
+
+LARGEST_CLUSTER: Final = LIMITS.cluster_members
+
+
+class ClusterWorker(Protocol):
+    """A worker that can join another one's cluster, as `mc2.coordinator.workers` has it."""
+
+    @property
+    def name(self) -> str:
+        """What people and receipts call it."""
+        ...
+
+    def open(self, bundle: bytes, *, timeout_seconds: float) -> OpenedJob:
+        """Hand over a job."""
+        ...
+
+    def join(
+        self,
+        challenges: Mapping[str, bytes],
+        evidence: bytes,
+        invitation: bytes,
+        *,
+        timeout_seconds: float,
+    ) -> bytes:
+        """Hand on a leader's invitation; the member evidence."""
+        ...
+
+    def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
+        """Hand on the leader's admission."""
+        ...
+
+
+W = TypeVar("W", bound=ClusterWorker)
+
+
+class Pool(Protocol[W]):
+    """Lends workers out. Thread-safe."""
+
+    def acquire(self, *, timeout_seconds: float) -> W:
+        """Borrow a free worker. Raises: WorkerError if none comes free in time."""
+        ...
+
+    def release(self, worker: W) -> None:
+        """Give a worker back, dead or alive, whatever it was doing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """What a worker is shown of a job before it joins: the job, and what proves the leader."""
+
+    bundle: bytes
+    challenges: Mapping[str, bytes]
+    evidence: bytes
+
+
+class Cluster(Generic[W]):
+    """The workers of one attempt but its leader. One thread uses it, while the leader runs.
+
+    At most `most` workers are borrowed, and only while `may_borrow` says that nobody else waits
+    for one. `keep` is handed the evidence of those that the leader admits.
+    """
+
+    def __init__(
+        self,
+        pool: Pool[W],
+        introduction: Introduction,
+        *,
+        most: int,
+        may_borrow: Callable[[], bool],
+        keep: Callable[[Iterable[bytes]], None],
+        timeout_seconds: float,
+    ) -> None:
+        self._pool = pool
+        self._introduction = introduction
+        self._most = min(most, LARGEST_CLUSTER - 1)
+        self._may_borrow = may_borrow
+        self._keep = keep
+        self._timeout = timeout_seconds
+        self._workers: dict[str, W] = {}
+        self._joined: dict[str, bytes] = {}
+
+    @property
+    def workers(self) -> Mapping[str, W]:
+        """The workers of the present epoch, by name: whom tasks can be sent to."""
+        return dict(self._workers)
+
+    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
+        """Invite free workers: the member evidence of those that joined, by name.
+
+        Whoever was there before joins anew. A worker that fails is given back, and not named.
+        """
+        self.release()
+        while len(self._workers) < self._most and self._may_borrow():
+            try:
+                worker = self._pool.acquire(timeout_seconds=0)
+            except WorkerError:
+                break
+            self._workers[_free_name(worker.name, self._workers)] = worker
+        self._joined = self._ask_all(self._workers, lambda _, w: self._join(w, invitation))
+        return dict(self._joined)
+
+    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
+        """Hand on the leader's admissions; who entered. The others are given back.
+
+        Raises: what `keep` raises.
+        """
+        admitted = {name: admissions[name] for name in admissions if name in self._joined}
+        self._keep(self._joined[name] for name in admitted)
+        for name in self._workers.keys() - admitted.keys():
+            self._give_back(name)
+        entered = self._ask_all(self._workers, lambda name, w: self._enter(w, admitted[name]))
+        return sorted(entered)
+
+    def release(self) -> None:
+        """Give all workers back."""
+        for name in tuple(self._workers):
+            self._give_back(name)
+
+    # --- workers
+
+    def _join(self, worker: W, invitation: bytes) -> bytes:
+        shown = self._introduction
+        worker.open(shown.bundle, timeout_seconds=self._timeout)
+        return worker.join(
+            shown.challenges, shown.evidence, invitation, timeout_seconds=self._timeout
+        )
+
+    def _enter(self, worker: W, admission: bytes) -> bytes:
+        worker.enter(admission, timeout_seconds=self._timeout)
+        return b""
+
+    def _ask_all(
+        self, workers: Mapping[str, W], ask: Callable[[str, W], bytes]
+    ) -> dict[str, bytes]:
+        """The answers of those that gave one; the others are given back."""
+        if not workers:
+            return {}
+        found: dict[str, bytes] = {}
+        with ThreadPoolExecutor(len(workers), thread_name_prefix="cluster") as threads:
+            asked = {name: threads.submit(ask, name, w) for name, w in workers.items()}
+        for name, answer in asked.items():
+            error = answer.exception()
+            if error is None:
+                found[name] = answer.result()
+                continue
+            if not isinstance(error, Mc2Error):
+                raise error
+            _log.warning("%s does not take part: %s", name, error)
+            self._give_back(name)
+        return found
+
+    def _give_back(self, name: str) -> None:
+        self._joined.pop(name, None)
+        self._pool.release(self._workers.pop(name))
+
+
+def _free_name(wanted: str, taken: Collection[str]) -> str:
+    """A name that nobody has: two workers elsewhere may be called alike."""
+    names = (wanted, *(f"{wanted}_{i}" for i in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)

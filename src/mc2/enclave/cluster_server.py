@@ -1,0 +1,72 @@
+"""The cluster's messages over one connection to the host. It holds no rule of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final, Protocol
+
+from mc2.enclave.channel import Channel
+from mc2.errors import JobError
+from mc2.formats.worker import Missing
+from mc2.formats.worker_cluster import (
+    Admit,
+    Admitted,
+    Enter,
+    Entered,
+    Gather,
+    Gathered,
+    Join,
+    Joined,
+)
+
+_HINT: Final = "see the coordinator's log, then propose the job again"
+
+
+class Joining(Protocol):
+    """The steps of a session that joins another enclave's cluster."""
+
+    def join(
+        self, challenges: Mapping[str, bytes], leader_evidence: bytes, invitation: bytes
+    ) -> bytes:
+        """Prove what this is; the signed member evidence."""
+        ...
+
+    def enter(self, admission: bytes) -> object:
+        """Become a member of the epoch."""
+        ...
+
+
+def answer_joining(session: Joining, message: Join | Enter) -> Joined | Entered:
+    """Take the step that the host asks for. Raises: what the session raises."""
+    if isinstance(message, Join):
+        evidence = session.join(message.challenges, message.evidence, message.invitation)
+        return Joined(evidence)
+    session.enter(message.admission)
+    return Entered()
+
+
+class HostedWorkers:
+    """The other enclaves, through this one's host; fulfils `mc2.enclave.cluster.Workers`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
+        """Have workers invited; member evidence by the host's names. Raises: JobError."""
+        self._channel.send(Gather(invitation))
+        answer = self._channel.receive()
+        if isinstance(answer, Gathered):
+            return answer.evidence
+        if isinstance(answer, Missing):
+            raise JobError("the host could not ask the other workers", hint=_HINT)
+        raise self._channel.give_up("the answer to an invitation is who joined")
+
+    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
+        """Hand over admissions; who entered. Raises: JobError."""
+        self._channel.send(Admit(admissions))
+        answer = self._channel.receive()
+        if isinstance(answer, Admitted):
+            return answer.names
+        if isinstance(answer, Missing):
+            raise JobError("the host could not pass on admissions to workers", hint=_HINT)
+        raise self._channel.give_up("the answer to admissions is who entered")
