@@ -7,8 +7,8 @@ from typing import Final
 
 import pyarrow as pa
 from google.protobuf import json_format
-from pyspark.sql.connect.proto import base_pb2, types_pb2
 
+from mc2.client.connect.proto import base_pb2, types_pb2
 from mc2.formats.schema import DataType
 from mc2.planner.connect.types import schema_message
 

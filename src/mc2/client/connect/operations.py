@@ -6,9 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
-from pyspark.sql.connect.proto import base_pb2
-
 from mc2.client.connect.jobs import Stopped
+from mc2.client.connect.proto import base_pb2
 from mc2.errors import Mc2Error, UsageError
 
 Response = base_pb2.ExecutePlanResponse

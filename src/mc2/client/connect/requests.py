@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from pyspark.sql.connect.proto import base_pb2, commands_pb2, relations_pb2
 
+from mc2.client.connect.proto import base_pb2, commands_pb2, relations_pb2
 from mc2.errors import PlanError
 from mc2.planner.connect.message import Json, unsupported
 

@@ -16,9 +16,9 @@ from concurrent import futures
 from typing import Any, Final, Self
 
 import grpc
-from pyspark.sql.connect.proto import base_pb2_grpc
 
 from mc2.client.connect.jobs import Runner
+from mc2.client.connect.proto import base_pb2_grpc
 from mc2.client.connect.service import SparkConnect
 from mc2.errors import UsageError
 

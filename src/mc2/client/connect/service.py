@@ -9,18 +9,20 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
-from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
 from mc2.client.connect import requests
 from mc2.client.connect.answers import schema_proto
 from mc2.client.connect.failures import internal_error, rpc_error
 from mc2.client.connect.jobs import Runner
 from mc2.client.connect.operations import Operation
+from mc2.client.connect.proto import base_pb2, base_pb2_grpc
 from mc2.client.connect.session import Session
 from mc2.errors import Mc2Error, UsageError
+from mc2.formats.schema import DataType
+from mc2.planner.connect.ddl import parse_ddl
 from mc2.planner.connect.frame import Frame
 from mc2.planner.connect.message import unsupported
-from mc2.planner.connect.types import tree_string
+from mc2.planner.connect.types import tree_string, type_message
 
 SPARK_VERSION: Final = "4.2.0"
 """The version whose messages and meanings this speaks."""
@@ -273,6 +275,14 @@ def _storage(_session: Session, _asked: Any, response: base_pb2.AnalyzePlanRespo
     response.get_storage_level.storage_level.SetInParent()
 
 
+def _ddl(_session: Session, asked: Any, response: base_pb2.AnalyzePlanResponse) -> None:
+    found = parse_ddl(asked.ddl_string)
+    if isinstance(found, DataType):
+        requests.message(type_message(found), response.ddl_parse.parsed)
+    else:
+        response.ddl_parse.parsed.CopyFrom(schema_proto(found))
+
+
 _Analyze = Callable[[Session, Any, base_pb2.AnalyzePlanResponse], None]
 _ANALYSES: Final[dict[str, _Analyze]] = {
     "schema": _schema,
@@ -287,6 +297,7 @@ _ANALYSES: Final[dict[str, _Analyze]] = {
     "persist": _persist,
     "unpersist": _unpersist,
     "get_storage_level": _storage,
+    "ddl_parse": _ddl,
 }
 
 

@@ -8,12 +8,12 @@ from typing import Final, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
-from pyspark.sql.connect.proto import base_pb2, relations_pb2
 
 from mc2.client.connect import requests
 from mc2.client.connect.answers import Columns, table_responses
 from mc2.client.connect.jobs import Runner
 from mc2.client.connect.operations import Operation, Produce
+from mc2.client.connect.proto import base_pb2, relations_pb2
 from mc2.client.connect.settings import Settings
 from mc2.client.connect.shown import show_string
 from mc2.errors import PlanError, UsageError

@@ -39,7 +39,11 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "spark.sql.repl.eagerEval.truncate": "20",
     "spark.sql.connect.serverStacktrace.enabled": "false",
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
+    "spark.sql.session.localRelationBatchOfChunksSizeBytes": "16777216",
     "spark.sql.session.localRelationCacheThreshold": "67108864",
+    "spark.sql.session.localRelationChunkSizeBytes": "16777216",
+    "spark.sql.session.localRelationChunkSizeRows": "10000",
+    "spark.sql.session.localRelationSizeLimit": "67108864",
 }
 _FREE: Final = (
     "spark.app.",

@@ -1,0 +1,65 @@
+"""Stock PySpark code over the endpoint, against DuckDB."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.dataframes import REFUSED, SNIPPETS, TABLES, Snippet
+
+from tests.support.connect import EngineRunner, spark_session
+from tests.support.differential import direct, rows_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:WARN WindowExpression:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def names():
+    from pyspark.sql import Window
+    from pyspark.sql.connect import functions
+
+    with spark_session(EngineRunner(TABLES)) as spark:
+        found = {"spark": spark, "F": functions, "W": Window}
+        for dataset in TABLES:
+            found[dataset.partition(".")[2]] = spark.read.table(dataset)
+        found["people"].filter("age > 40").createOrReplaceTempView("elders")
+        yield found
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda s: s.name)
+def test_code_gives_what_duckdb_gives(names, snippet: Snippet):
+    frame = eval(snippet.code, dict(names))
+    expected = snippet.expected
+    rows = direct(expected, TABLES) if isinstance(expected, str) else expected
+    schema = frame.schema
+    table = frame.toArrow()
+    found = rows_of(table)
+    rows = [tuple(plain_row(r)) for r in rows]
+    if snippet.ordered:
+        assert found == rows
+    else:
+        assert sorted(found, key=repr) == sorted(rows, key=repr)
+    if snippet.columns:
+        assert tuple(frame.columns) == snippet.columns
+    # What AnalyzePlan says from types alone is what comes out.
+    assert table.column_names == schema.names
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    assert [f.type for f in table.schema] == [f.type for f in to_arrow_schema(schema, timezone="UTC")]
+    for field in schema:
+        if not field.nullable:
+            assert all(c.null_count == 0 for c, n in zip(table.columns, schema.names, strict=True) if n == field.name)
+
+
+def plain_row(row):
+    from tests.support.differential import plain
+
+    return [plain(v) for v in row]
+
+
+@pytest.mark.parametrize(("code", "words"), REFUSED, ids=[c for c, _ in REFUSED])
+def test_what_cannot_run_is_named(names, code, words):
+    from pyspark.errors import AnalysisException
+
+    with pytest.raises(AnalysisException) as caught:
+        eval(code, dict(names)).collect()
+    assert words in str(caught.value)
+    assert "[MC2_" in str(caught.value)
