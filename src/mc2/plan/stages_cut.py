@@ -13,33 +13,40 @@ from dataclasses import replace
 from mc2.errors import PlanError
 from mc2.plan.aggregates import AGGREGATES
 from mc2.plan.build import renumbered
-from mc2.plan.check import CheckedPlan, uses
+from mc2.plan.check import CheckedPlan
 from mc2.plan.expressions import ColumnRef, Expression, columns_of
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.partial import splittable
 from mc2.plan.plan import Node, Operation
 from mc2.plan.relations import (
-    ROW_COUNT_LIMIT,
     Aggregate,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     NamedExpression,
     Project,
     Scan,
     Sort,
     Union,
+    Values,
 )
 from mc2.plan.shapes import TableShape
 from mc2.plan.stages import Layout, StagePlan
+from mc2.plan.stages_hints import most_read, only_readers, order_shows
 from mc2.plan.stages_keys import JoinKeys, join_keys
 from mc2.plan.stages_pieces import ROOT, Pieces, Placed
 from mc2.plan.stages_write import write_stages
+from mc2.plan.windows import Window
 
-_SPREADS_RIGHT = frozenset({"inner", "cross", "left", "semi", "anti"})
-_SPREADS_LEFT = frozenset({"inner", "cross", "right"})
+_WHOLE_RIGHT = frozenset({"inner", "cross", "left", "single", "semi", "anti"})
+_WHOLE_LEFT = frozenset({"inner", "cross", "right"})
 """Joins for which every task may see the whole of one side and its part of the other."""
+
+_HOW = _WHOLE_RIGHT | _WHOLE_LEFT | {"full"}
+_ONE_SOURCE = (Project, Filter, Explode, Sort, Limit, Distinct, Aggregate, Window)
 
 
 def cut(checked: CheckedPlan, layout: Layout) -> StagePlan:
@@ -50,13 +57,12 @@ def cut(checked: CheckedPlan, layout: Layout) -> StagePlan:
     for index in range(len(checked.plan.nodes)):
         cutter.place(index)
     pieces = cutter.pieces
-    wanted = {n: pieces.into_root(cutter.placed[n]) for n in sorted(_put_out(checked))}
+    wanted = {
+        n: pieces.into_root(cutter.placed[n])
+        for n in sorted({o.node for o in checked.plan.outputs})
+    }
     pieces.merge()
     return write_stages(checked.plan, layout, pieces, wanted)
-
-
-def _put_out(checked: CheckedPlan) -> set[int]:
-    return {o.node for o in checked.plan.outputs}
 
 
 class _Cutter:
@@ -68,9 +74,8 @@ class _Cutter:
         self._shapes = checked.shapes
         self._layout = layout
         self._ordered = ordered_nodes(plan.nodes)
-        self._shows = _order_shows(checked)
-        self._only_reader = _only_readers(checked)
-        self._uses = uses(plan.nodes, plan.outputs)
+        self._shows = order_shows(checked)
+        self._only_reader = only_readers(checked)
         self.pieces = Pieces(layout.partitions)
         self.placed: list[Placed] = []
 
@@ -85,21 +90,37 @@ class _Cutter:
     def _placed(self, index: int, sources: list[Placed]) -> Placed:
         operation = self._nodes[index].operation
         match operation:
-            case Scan():
-                return self._scan(index, operation)
-            case Union():
-                return self._union(index, sources)
-            case Join():
-                return self._join(index, operation, sources[0], sources[1])
-            case Sort() | Limit() | Distinct() | Aggregate() if sources[0].split:
+            case Scan() | Values():
+                return self._leaf(index, operation)
+            case Union() | Join() | Mark():
+                return self._together(index, operation, sources)
+            case Sort() | Limit() | Distinct() | Aggregate() | Window() if sources[0].split:
                 return self._in_two_steps(index, operation, sources[0])
-            case Project() | Filter() | Sort() | Limit() | Distinct() | Aggregate():
+            case _ if isinstance(operation, _ONE_SOURCE):
                 return self._pipelined(index, sources[0])
             case _:  # models, and whatever nobody has taught this module to split: right first
                 return self._in_root(index, sources)
 
+    def _leaf(self, index: int, operation: Scan | Values) -> Placed:
+        if isinstance(operation, Values):
+            return Placed(self._node(index, []), split=False, ordered=self._ordered[index])
+        split = self._layout.split[operation.input]
+        piece = self.pieces.dataset(self._nodes[index], split=split)
+        return Placed(piece, split=split, ordered=True)
+
+    def _together(
+        self, index: int, operation: Union | Join | Mark, sources: list[Placed]
+    ) -> Placed:
+        match operation:
+            case Union():
+                return self._union(index, sources)
+            case Join():
+                return self._join(index, operation, sources[0], sources[1])
+            case Mark():
+                return self._mark(index, sources[0], sources[1])
+
     def _in_two_steps(
-        self, index: int, operation: Sort | Limit | Distinct | Aggregate, source: Placed
+        self, index: int, operation: Sort | Limit | Distinct | Aggregate | Window, source: Placed
     ) -> Placed:
         match operation:
             case Sort():
@@ -110,6 +131,8 @@ class _Cutter:
                 return self._distinct(index, source)
             case Aggregate():
                 return self._aggregate(index, operation, source)
+            case Window():
+                return self._window(index, operation, source)
 
     def _node(self, index: int, sources: list[int]) -> int:
         """A piece that is the plan's own operation over other pieces."""
@@ -133,19 +156,12 @@ class _Cutter:
         self.pieces.join_group(piece, ROOT)
         return Placed(piece, split=False, ordered=self._ordered[index])
 
-    def _scan(self, index: int, operation: Scan) -> Placed:
-        split = self._layout.split[operation.input]
-        piece = self.pieces.dataset(self._nodes[index], split=split)
-        return Placed(piece, split=split, ordered=True)
-
     def _pipelined(self, index: int, source: Placed) -> Placed:
         piece = self._node(index, [source.piece])
         operation = self._nodes[index].operation
         hashed = source.hashed
         if isinstance(operation, Project):
             hashed = _renamed(hashed, operation)
-        if isinstance(operation, Aggregate):
-            hashed = frozenset()
         return Placed(piece, split=source.split, ordered=self._ordered[index], hashed=hashed)
 
     def _gathered(self, source: Placed, *, partial: Aggregate | None = None) -> Placed:
@@ -154,14 +170,14 @@ class _Cutter:
     def _sort(self, index: int, operation: Sort, source: Placed) -> Placed:
         reader = self._only_reader[index]
         if reader is not None:
-            most = _most(reader)
+            most = most_read(reader)
             if most is not None:  # of what is sorted, nothing after so many rows is ever read
                 cut_here = self._local(Sort(source.piece, operation.keys), source, index)
                 source = self._local(Limit(cut_here.piece, most), cut_here, index)
         return self._pipelined(index, self._gathered(source))
 
     def _limit(self, index: int, operation: Limit, source: Placed) -> Placed:
-        most = _most(operation)
+        most = most_read(operation)
         if most is not None:
             source = self._local(Limit(source.piece, most), source, index)
         return self._pipelined(index, self._gathered(source))
@@ -196,6 +212,15 @@ class _Cutter:
         moved = self.pieces.exchange(narrow, kind, keys=keys)
         return replace(self._pipelined(index, moved), hashed=hashed)
 
+    def _window(self, index: int, operation: Window, source: Placed) -> Placed:
+        kept = frozenset(h for h in source.hashed if set(h) <= set(operation.keys))
+        if kept:
+            return replace(self._pipelined(index, source), hashed=kept)
+        if not operation.keys:
+            return self._pipelined(index, self._gathered(source))
+        moved = self.pieces.exchange(source, "hash", keys=_columns(operation.keys))
+        return replace(self._pipelined(index, moved), hashed=frozenset({operation.keys}))
+
     def _narrowed(self, operation: Aggregate, source: Placed) -> Placed:
         """Only the columns that an aggregate reads."""
         read = set(operation.keys)
@@ -224,8 +249,15 @@ class _Cutter:
         piece = self._node(index, [r.piece for r in read])
         return Placed(piece, split=False, ordered=self._ordered[index])
 
+    def _mark(self, index: int, left: Placed, right: Placed) -> Placed:
+        """NULL on the right makes a mark NULL in every row: so all of the right is looked at."""
+        if not left.split:
+            return self._single(index, [left, right])
+        return self._broadcast(index, left, right, whole="right")
+
     def _join(self, index: int, operation: Join, left: Placed, right: Placed) -> Placed:
-        if not left.split and not right.split:
+        known = operation.how in _HOW
+        if not known or not (left.split or right.split):
             return self._single(index, [left, right])
         a, b = self._nodes[operation.left].schema, self._nodes[operation.right].schema
         if a is None or b is None:
@@ -244,9 +276,9 @@ class _Cutter:
         """The side that is sent whole to every task: a small one, or one that must be."""
         bounds = {"left": self._bound(operation.left), "right": self._bound(operation.right)}
         may = []
-        if operation.how in _SPREADS_RIGHT and left.split:
+        if operation.how in _WHOLE_RIGHT and left.split:
             may.append("right")
-        if operation.how in _SPREADS_LEFT and right.split:
+        if operation.how in _WHOLE_LEFT and right.split:
             may.append("left")
         may.sort(key=lambda side: (bounds[side], side))
         if may and (keys is None or bounds[may[0]] <= self._layout.broadcast_rows):
@@ -302,40 +334,3 @@ def _renamed(hashed: frozenset[tuple[str, ...]], operation: Project) -> frozense
         if isinstance(column.expression, ColumnRef):
             names.setdefault(column.expression.name, column.name)
     return frozenset(tuple(names[n] for n in h) for h in hashed if all(n in names for n in h))
-
-
-def _most(limit: Limit) -> int | None:
-    """How many of the first rows a limit reads, if that is a limit itself."""
-    if limit.count is None or limit.count + limit.offset > ROW_COUNT_LIMIT:
-        return None
-    return limit.count + limit.offset
-
-
-def _only_readers(checked: CheckedPlan) -> list[Limit | None]:
-    """For each node, the limit that alone reads it."""
-    counts = uses(checked.plan.nodes, checked.plan.outputs)
-    found: list[Limit | None] = [None] * len(checked.plan.nodes)
-    for node in checked.plan.nodes:
-        if isinstance(node.operation, Limit) and counts[node.operation.source] == 1:
-            found[node.operation.source] = node.operation
-    return found
-
-
-def _order_shows(checked: CheckedPlan) -> list[bool]:
-    """For each node, whether anybody can tell in which order its rows stand."""
-    nodes = checked.plan.nodes
-    found = [False] * len(nodes)
-    for place in _put_out(checked):
-        found[place] = True
-    for index in range(len(nodes) - 1, -1, -1):
-        operation = nodes[index].operation
-        match operation:
-            case Join() | Aggregate() | Distinct() | Sort():
-                shows = False
-            case Project() | Filter() | Union():
-                shows = found[index]
-            case _:
-                shows = True
-        for source in operation.sources:
-            found[source] = found[source] or shows
-    return found
