@@ -35,6 +35,7 @@ test: setup  ## all tests and checks (CI calls this)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 slow: setup  ## the long tests and fuzzing
+	@tools/system-packages.sh slow
 	@$(BIN)/python -m pytest -m slow --timeout 3600
 	@$(MAKE) --no-print-directory fuzz
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Says which Debian packages are missing, and installs them when run as root on Debian or Ubuntu.
 # Elsewhere it only says what is needed: nothing but the compiler and libseccomp is required.
+# With the word `slow` also what the test of a booted machine takes (about 400 MB; `make slow`).
 set -euo pipefail
 
 # command or library : package : what for
@@ -10,11 +11,22 @@ needs=(
   "swtpm:swtpm:tests of measured boot (optional)"
   "swtpm_setup:swtpm-tools:tests of measured boot (optional)"
 )
+if [[ ${1:-} == slow ]]; then
+  needs+=(
+    "qemu-system-x86_64:qemu-system-x86:booting a machine in the slow tests (optional)"
+    "/usr/share/OVMF/OVMF_CODE_4M.fd:ovmf:its firmware (optional)"
+    "/usr/lib/systemd/boot/efi/linuxx64.efi.stub:systemd-boot-efi:its boot stub (optional)"
+    "/boot/vmlinuz-*-cloud-amd64:linux-image-cloud-amd64:its kernel (optional)"
+    "mcopy:mtools:its disk (optional)"
+  )
+fi
 
 missing=()
 for need in "${needs[@]}"; do
   IFS=: read -r what package reason <<<"$need"
-  if [[ $what == *.so.* ]]; then
+  if [[ $what == /* ]]; then
+    compgen -G "$what" >/dev/null && continue
+  elif [[ $what == *.so.* ]]; then
     /sbin/ldconfig -p 2>/dev/null | grep -q "$what" && continue
   else
     command -v "$what" >/dev/null && continue
