@@ -37,6 +37,7 @@ _SETTINGS: Final[Mapping[str, str | bool]] = {
     "temp_directory": "",
 }
 _DIVISION: Final = "Division by zero in expression"
+_SEVERAL: Final = "More than one row returned by a subquery"
 
 
 class Stream:
@@ -131,6 +132,27 @@ class Database:
             raise self._translated(error) from None
         return in_schema(found, schema)
 
+    def stream(
+        self, query: str, schema: Schema, routines: Iterable[Routine], *, rows: int
+    ) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
+        """The rows of a query in a plan's schema, some at a time, and one column beyond it.
+
+        No other query may run before the last batch was read.
+
+        Raises: EngineError, or what reading an input raised.
+        """
+        self._prepare(routines)
+        names = [f"c{i}" for i in range(len(schema))]
+        try:
+            for batch in self._connection.sql(query).to_arrow_reader(rows):
+                table = in_schema(pa.Table.from_batches([batch]).select(names), schema)
+                for whole in table.combine_chunks().to_batches():
+                    yield whole, batch.column(len(names))
+        except EngineError:
+            raise
+        except Exception as error:  # noqa: BLE001  # every kind is told apart in _translated
+            raise self._translated(error) from None
+
     def _prepare(self, routines: Iterable[Routine]) -> None:
         for routine in routines:
             if routine.name not in self._routines:
@@ -163,6 +185,11 @@ def translated(error: Exception) -> EngineError:
         return EngineError(
             "a divisor is zero",
             hint="leave such rows out, or write nullif(divisor, 0) to get NULL for them",
+        )
+    if isinstance(error, duckdb.InvalidInputException) and _SEVERAL in text:
+        return EngineError(
+            "a subquery that must give one row gives several",
+            hint="aggregate in it, for example max(...), or add a condition that leaves one row",
         )
     if isinstance(error, duckdb.OutOfRangeException) or RANGE in text:
         return EngineError(

@@ -212,7 +212,8 @@ def _mark(operation: Mark, left: TableShape, right: TableShape) -> TableShape:
 
 
 def _window(operation: Window, source: TableShape) -> TableShape:
-    _check_ordered(source.schema, operation.keys)
+    if operation.keys:
+        _check_ordered(source.schema, operation.keys)
     if operation.order:
         _check_keys(operation.order, source.schema)
     added = infer_window(operation, source.schema)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from sqlglot import exp
@@ -11,13 +11,17 @@ from sqlglot import exp
 from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.build import PlanBuilder
-from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
-from mc2.plan.relations import Join, NamedExpression, Project
+from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of, literal
+from mc2.plan.relations import Explode, Join, NamedExpression, Project, Values
+from mc2.plan.types import INT32
 from mc2.planner import calls
-from mc2.planner.grouping import refuse_aggregates
+from mc2.planner.aggregate_calls import refuse_aggregates
+from mc2.planner.levels import Level, Rows
+from mc2.planner.literal_rows import plan_values
 from mc2.planner.names import Scope, Source, Visible, same
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import COMMA, QueryText, refuse_others
+from mc2.planner.subqueries import Queries, Subqueries, has_subquery, is_subquery
 from mc2.planner.typed import Typed, all_true, typed, unify
 
 _KINDS: Final = {
@@ -29,6 +33,11 @@ _KINDS: Final = {
     ("LEFT", "ANTI"): "anti", ("", "ANTI"): "anti",
 }  # fmt: skip
 _HALF: Final = ("semi", "anti")
+EXPLODES: Final = {
+    "explode": (False, False), "explode_outer": (False, True),
+    "posexplode": (True, False), "posexplode_outer": (True, True),
+}  # fmt: skip
+"""Functions that make rows of a list: whether they count its elements, and keep empty lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +49,11 @@ class Found:
     dataset: str | None
 
 
-class Tables(Protocol):
+class Tables(Queries, Protocol):
     """Finds what stands in FROM."""
 
     def table(self, node: exp.Table) -> Found:
         """A dataset, a view, or a WITH query. Raises: PlanError."""
-        ...
-
-    def query(self, node: exp.Query) -> int:
-        """Plan a subquery. Raises: PlanError."""
         ...
 
 
@@ -64,23 +69,30 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class FromClause:
-    """The tables of a SELECT, not yet joined: conditions of WHERE may still join them."""
+    """The tables of a SELECT, not yet joined: conditions of WHERE may still join them.
+
+    `later` are conditions of joins with subqueries, which may stand in WHERE as well.
+    """
 
     builder: PlanBuilder
     scope: Scope
     steps: tuple[_Step, ...]
+    explodes: tuple[Explode, ...] = ()
+    later: tuple[exp.Expr, ...] = ()
 
     def join(self, conditions: Sequence[Expression]) -> tuple[int, list[Expression]]:
         """The joined node, and the conditions that remain.
 
         `FROM a, b WHERE a.x = b.x` becomes an inner join on x: without that a join of all pairs
-        would be made first. Only where no outer join could be affected.
+        would be made first. Only where no outer join could be affected. Of several tables that
+        could come next, one that a condition joins does.
         """
         left = list(conditions)
         first, *others = self.steps
         node, seen = first.node, first.columns
         movable = all(step.how in {"inner", "cross"} for step in others)
-        for step in others:
+        while others:
+            step = others.pop(self._next(others, left, seen) if movable else 0)
             how, on = step.how, step.on
             if how == "cross" and movable:
                 joining = [c for c in left if _joins(c, seen, step.columns)]
@@ -90,7 +102,20 @@ class FromClause:
             node = self.builder.add(Join(node, step.node, how, on))
             if step.how not in _HALF:
                 seen |= step.columns
+        for explode in self.explodes:
+            node = self.builder.add(replace(explode, source=node))
         return node, left
+
+    def _next(
+        self, steps: Sequence[_Step], conditions: Sequence[Expression], seen: frozenset[str]
+    ) -> int:
+        """The first of the next tables after commas that a condition joins; else the next."""
+        for place, step in enumerate(steps):
+            if step.how != "cross":
+                break
+            if any(_joins(c, seen, step.columns) for c in conditions):
+                return place
+        return 0
 
 
 def _joins(condition: Expression, left: frozenset[str], right: frozenset[str]) -> bool:
@@ -101,40 +126,105 @@ def _joins(condition: Expression, left: frozenset[str], right: frozenset[str]) -
 
 
 def bind_from(
-    select: exp.Select, where: QueryText, builder: PlanBuilder, tables: Tables
+    select: exp.Select, where: QueryText, builder: PlanBuilder, tables: Tables, level: Level
 ) -> FromClause:
     """Read FROM and the joins. Raises: PlanError."""
     origin = select.args.get("from_")
-    if origin is None:
-        raise where.error(select, "SELECT without FROM computes nothing from data", "name a table")
     joins = select.args.get("joins") or []
-    binder = _Binder(where, builder, tables, rename=bool(joins))
-    binder.first(origin.this)
+    laterals = select.args.get("laterals") or []
+    rename = bool(joins or laterals or level.names)
+    binder = _Binder(where, builder, tables, rename=rename, level=level)
+    if level.domain is not None:
+        binder.add_domain(level.domain)
+    if origin is not None:
+        binder.first(origin.this)
+    elif level.domain is None:
+        binder.add_domain(builder.add(Values(("one",), ((literal(1, INT32),),))))
     for join in joins:
         binder.join(join)
-    scope = Scope(where, tuple(binder.sources), binder.types, tuple(binder.merged))
-    return FromClause(builder, scope, tuple(binder.steps))
+    for lateral in laterals:
+        binder.lateral(lateral)
+    return FromClause(
+        builder,
+        binder.scope(tuple(binder.sources)),
+        tuple(binder.steps),
+        tuple(binder.explodes),
+        tuple(binder.later),
+    )
 
 
 class _Binder:
     """Collects the tables of one FROM clause from left to right."""
 
     def __init__(
-        self, where: QueryText, builder: PlanBuilder, tables: Tables, *, rename: bool
+        self,
+        where: QueryText,
+        builder: PlanBuilder,
+        tables: Tables,
+        *,
+        rename: bool,
+        level: Level,
     ) -> None:
         self._where = where
         self._builder = builder
         self._tables = tables
         self._rename = rename
+        self._level = level
         self.sources: list[Source] = []
         self.merged: list[Visible] = []
         self.steps: list[_Step] = []
         self.types: dict[str, Column] = {}
+        self.explodes: list[Explode] = []
+        self.later: list[exp.Expr] = []
         self._comma = False
+
+    def scope(self, sources: tuple[Source, ...]) -> Scope:
+        """What names mean over some of the tables."""
+        return Scope(self._where, sources, self.types, tuple(self.merged), outer=self._level.outer)
+
+    def add_domain(self, node: int) -> None:
+        """Rows that stand before all tables and have no name of their own."""
+        columns = self._builder.schema(node).by_name()
+        self.types.update(columns)
+        self.steps.append(_Step(node, frozenset(columns), "inner", None))
+
+    def lateral(self, node: exp.Lateral) -> None:
+        """LATERAL VIEW explode(list) name AS column."""
+        known = ("this", "view", "outer", "alias")
+        refuse_others(self._where, node, known, "LATERAL VIEW")
+        call, alias = node.this, node.args.get("alias")
+        name = str(call.this).lower() if isinstance(call, exp.Anonymous) else ""
+        if not node.args.get("view") or name not in EXPLODES or alias is None:
+            raise self._where.error(
+                node, "only LATERAL VIEW explode(list) and posexplode(list) may stand here",
+                "write LATERAL VIEW explode(list) name AS column",
+            )  # fmt: skip
+        position, outer = EXPLODES[name]
+        columns = [c.name for c in alias.columns] or (["pos", "col"] if position else ["col"])
+        if len(columns) != 1 + position or len(call.expressions) != 1:
+            raise self._where.error(node, f"{name} gives {1 + position} column(s) of one list")
+        scope = self.scope(tuple(self.sources))
+        refuse = refuse_aggregates(self._where, "ON")
+        value = Scalars(self._where, self.types, scope.resolve, refuse).bind(call.expressions[0])
+        if value.type.element is None:
+            raise self._where.error(node, f"{name} takes a list, not a {value.type}")
+        prefix = self._prefix(node, alias.name or name, None)
+        names = [f"{prefix}.{c}" for c in columns]
+        outer = outer or bool(node.args.get("outer"))
+        self.explodes.append(
+            Explode(0, value.expression, names[-1], names[0] if position else None, outer)
+        )
+        self.types[names[-1]] = Column(names[-1], value.type.element, nullable=True)
+        if position:
+            self.types[names[0]] = Column(names[0], INT32, outer)
+        pairs = zip(columns, names, strict=True)
+        visible = tuple(Visible(c, ColumnRef(n)) for c, n in pairs)
+        self.sources.append(Source(prefix, None, visible))
 
     def first(self, node: exp.Expr) -> None:
         """The table directly after FROM."""
         source, step = self._source(node)
+        step.how = "cross" if self.steps else step.how
         self.sources.append(source)
         self.steps.append(step)
 
@@ -147,8 +237,14 @@ class _Binder:
             raise self._where.error(node, f"there is no {' '.join(kind).strip()} JOIN here")
         how = _KINDS[kind]
         self._check_comma(node, how)
+        if how in {"right", "full"} and self._level.names:
+            raise self._where.error(
+                node,
+                f"a {how.upper()} JOIN may not stand in a subquery that names outer columns",
+                "put the join into a query in FROM, or into WITH",
+            )
         source, step = self._source(node.this)
-        step.how, step.on = self._condition(node, how, source)
+        step.how, step.on = self._condition(node, how, source, step)
         self.steps.append(step)
         if how not in _HALF:
             self.sources.append(source)
@@ -195,6 +291,8 @@ class _Binder:
         if isinstance(node, exp.Table):
             refuse_others(self._where, node, ("this", "db", "catalog", "alias"), "FROM")
             return self._tables.table(node), columns
+        if isinstance(node, exp.Values):
+            return Found(plan_values(node, self._where, self._builder), "values", None), columns
         inner = node.this if isinstance(node, exp.Subquery) else None
         if not isinstance(inner, exp.Query):
             what = "LATERAL" if isinstance(node, exp.Lateral) else node.key.upper()
@@ -220,7 +318,9 @@ class _Binder:
             )
         return dataset
 
-    def _condition(self, node: exp.Join, how: str, source: Source) -> tuple[str, Expression | None]:
+    def _condition(
+        self, node: exp.Join, how: str, source: Source, step: _Step
+    ) -> tuple[str, Expression | None]:
         on, using = node.args.get("on"), node.args.get("using")
         if using:
             return how, self._using(using, how, source)
@@ -230,11 +330,51 @@ class _Binder:
             raise self._where.error(
                 node, "this join has no condition", "write ON, USING or CROSS JOIN"
             )
-        scope = Scope(self._where, (*self.sources, source), self.types, tuple(self.merged))
+        scope = self.scope((*self.sources, source))
+        refuse = refuse_aggregates(self._where, "ON")
+        if not has_subquery(on):
+            scalars = Scalars(self._where, self.types, scope.resolve, refuse)
+            return how, scalars.condition(on, "the condition of a join").expression
+        parts = list(on.flatten()) if isinstance(on, exp.And) else [on]
+        if how == "inner":
+            self.later += [p for p in parts if has_subquery(p)]
+            parts = [p for p in parts if not has_subquery(p)]
         scalars = Scalars(
-            self._where, self.types, scope.resolve, refuse_aggregates(self._where, "ON")
+            self._where, self.types, scope.resolve, refuse, self._looked_up(source, step)
         )
-        return how, scalars.condition(on, "the condition of a join").expression
+        tests = [scalars.condition(p, "the condition of a join").expression for p in parts]
+        return (how, all_true(tests)) if tests else ("cross", None)
+
+    def _looked_up(
+        self, source: Source, step: _Step
+    ) -> Callable[[Scalars, exp.Expr], Typed | None]:
+        """Subqueries in ON, answered for each row of the table that is joined."""
+        scope = self.scope((source,))
+        columns = self._builder.schema(step.node).by_name()
+
+        def find(node: exp.Column) -> Typed | None:
+            return scope.resolve(node) if scope.find(node) else None
+
+        rows = Rows(self._builder, step.node, dict(columns), find)
+
+        def special(scalars: Scalars, node: exp.Expr) -> Typed | None:
+            if not is_subquery(node):
+                return None
+            refuse = refuse_aggregates(self._where, "ON")
+            alone = Scalars(self._where, rows.columns, scope.resolve, refuse, scalars.special)
+            try:
+                value = Subqueries(self._tables, rows, alone.bind).value(node)
+            except PlanError as error:
+                raise self._where.error(
+                    node,
+                    f"a subquery in ON is about the table {source.alias!r} alone: {error}",
+                    "answer it in a query in FROM, and join with that",
+                ) from None
+            step.node, step.columns = rows.node, frozenset(rows.columns)
+            self.types.update(rows.columns)
+            return value
+
+        return special
 
     def _using(self, using: Sequence[exp.Expr], how: str, source: Source) -> Expression:
         tests = []
@@ -249,7 +389,7 @@ class _Binder:
         return all_true(tests)
 
     def _left_of(self, part: exp.Expr) -> Typed:
-        scope = Scope(self._where, tuple(self.sources), self.types, tuple(self.merged))
+        scope = self.scope(tuple(self.sources))
         column = exp.Column(this=part.copy())
         column.this.meta.update(part.meta)
         return scope.resolve(column)

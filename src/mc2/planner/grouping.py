@@ -1,13 +1,14 @@
-"""GROUP BY, HAVING and aggregate calls.
+"""GROUP BY, HAVING and grouping sets.
 
 Every value of an aggregated SELECT is bound over single rows first, with each aggregate call
 standing as a column of its own; then parts equal to a grouping key become that key, and any
-column that is left over is an error: it would have many values.
+column that is left over is an error: it would have many values. Grouping sets become one
+aggregation each, put below one another with NULL for the keys that a set leaves out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,59 +18,31 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.aggregates import aggregate as plan_aggregate
 from mc2.plan.build import PlanBuilder
-from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, When
+from mc2.plan.expressions import (
+    Call,
+    Case,
+    Cast,
+    ColumnRef,
+    Expression,
+    InList,
+    Literal,
+    When,
+    literal,
+)
 from mc2.plan.functions import Argument
-from mc2.plan.relations import Aggregate, AggregateColumn, NamedExpression, Project
-from mc2.plan.types import BOOLEAN, DOUBLE
+from mc2.plan.relations import Aggregate, AggregateColumn, Join, NamedExpression, Project, Union
+from mc2.plan.types import INT8, INT64
+from mc2.planner.aggregate_calls import aggregate_call
+from mc2.planner.levels import Level, free_name
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText
-from mc2.planner.typed import Typed, convert, typed
+from mc2.planner.typed import Typed, all_true, typed
 
-AGGREGATES: Final = {
-    "count": "count", "count_if": "count_if", "sum": "sum", "avg": "avg", "mean": "avg",
-    "min": "min", "max": "max", "stddev": "stddev_samp", "std": "stddev_samp",
-    "stddev_samp": "stddev_samp", "stddev_pop": "stddev_pop", "variance": "var_samp",
-    "var_samp": "var_samp", "var_pop": "var_pop", "bool_and": "bool_and", "every": "bool_and",
-    "bool_or": "bool_or", "some": "bool_or",
-}  # fmt: skip
-"""Spark's aggregate functions, as the plan calls them."""
-_OF_DOUBLES: Final = ("stddev_samp", "stddev_pop", "var_samp", "var_pop")
-_INSTEAD: Final = {
-    "WHERE": "put the condition into HAVING",
-    "SELECT": "name it in SELECT as it stands",
-    "ORDER BY": "name it in SELECT, and order by that name",
-    "GROUP BY": "group by columns, and aggregate in a query around this one",
-    "ON": "aggregate in a subquery, and join with that",
-    "an aggregate": "aggregate in a subquery, and aggregate its result",
-}
 _MARK: Final = "\x00"
 """Starts the name under which an aggregate stands in an expression; no real column has it."""
-
-
-def is_aggregate(node: exp.Expr) -> bool:
-    """Whether a call is one of an aggregate function."""
-    inner = node.this if isinstance(node, exp.Filter) else node
-    return (
-        isinstance(inner, exp.Anonymous)
-        and isinstance(inner.this, str)
-        and inner.this.lower() in AGGREGATES
-    )
-
-
-def has_aggregate(node: exp.Expr) -> bool:
-    """Whether a value holds an aggregate call, outside of subqueries."""
-    return any(is_aggregate(n) for n in node.walk(prune=lambda n: isinstance(n, exp.Query)))
-
-
-def refuse_aggregates(where: QueryText, clause: str) -> Callable[[exp.Expr], Typed | None]:
-    """For clauses that see single rows: an aggregate has no meaning there."""
-
-    def check(node: exp.Expr) -> Typed | None:
-        if is_aggregate(node):
-            raise where.error(node, f"an aggregate may not stand in {clause}", _INSTEAD[clause])
-        return None
-
-    return check
+_SET: Final = "\x03"
+"""Starts the name under which a call of grouping() stands."""
+_GROUPING: Final = ("grouping", "grouping_id")
 
 
 class Grouping:
@@ -78,25 +51,34 @@ class Grouping:
     def __init__(self, where: QueryText, rows: Scalars) -> None:
         self._where = where
         self._rows = rows  # binds over single rows and refuses aggregates
-        self.columns: dict[str, Column] = dict(rows.columns)
+        self.columns: dict[str, Column] = _Above(rows.columns)
         self._keys: list[Typed] = []
         self._calls: list[AggregateColumn] = []
+        self._sets: tuple[frozenset[Expression], ...] = ()
+        self._said: dict[str, tuple[Expression, ...]] = {}  # the keys that each grouping() names
 
     def add_key(self, value: Typed) -> None:
         """Group by a value, too."""
-        if value.expression not in [k.expression for k in self._keys]:
+        if not self.is_key(value):
             self._keys.append(value)
 
     def is_key(self, value: Typed) -> bool:
         """Whether a value is one of the keys."""
         return value.expression in [k.expression for k in self._keys]
 
+    def set_sets(self, sets: Sequence[Sequence[Typed]]) -> None:
+        """Group by each of several sets of keys, which `add_key` has seen."""
+        self._sets = tuple(frozenset(k.expression for k in keys) for keys in sets)
+
     def bind_aggregate(self, node: exp.Expr) -> Typed | None:
         """An aggregate call as the column that will hold it; None if the node is none."""
-        if not is_aggregate(node):
-            return None
         try:
-            call = self._call(node)
+            said = self._grouping_call(node)
+            if said is not None:
+                return said
+            call = aggregate_call(self._rows, node)
+            if call is None:
+                return None
             if call not in self._calls:
                 self._calls.append(call)
                 self._type_call(call)
@@ -104,67 +86,48 @@ class Grouping:
             if error.line:
                 raise
             raise self._where.error(node, str(error), error.hint) from None
-        return self._mark(self._calls.index(call))
+        return self._column(f"{_MARK}{self._calls.index(call)}")
 
-    def _mark(self, number: int) -> Typed:
-        column = self.columns[f"{_MARK}{number}"]
+    def _column(self, name: str) -> Typed:
+        column = self.columns[name]
         return Typed(ColumnRef(column.name), column.type, column.nullable)
 
     def _type_call(self, call: AggregateColumn) -> None:
         function = plan_aggregate(call.function)
         arguments = tuple(
-            Argument(t.type, t.nullable)
+            Argument(t.type, t.nullable, t.literal)
             for t in (typed(a, self._rows.columns) for a in call.arguments)
         )
         kind, nullable = function.type(arguments, may_be_empty=True)
         name = f"{_MARK}{len(self._calls) - 1}"
         self.columns[name] = Column(name, kind, nullable)
 
-    def _call(self, node: exp.Expr) -> AggregateColumn:
-        condition: Expression | None = None
-        if isinstance(node, exp.Filter):
-            clause = node.expression
-            condition = self._rows.condition(clause.this, "the condition of FILTER").expression
-            node = node.this
-        name = AGGREGATES[str(node.this).lower()]
-        arguments, distinct = self._arguments(node)
-        if name == "count_if":
-            test = self._rows.condition(arguments[0], "the condition of count_if")
-            tests = [t for t in (condition, test.expression) if t is not None]
-            both = tests[0] if len(tests) == 1 else Call("and", tuple(tests))
-            return AggregateColumn("", "count_star", (), where=both)
-        if name == "count" and isinstance(arguments[0], (exp.Star, exp.Literal)) and not distinct:
-            return AggregateColumn("", "count_star", (), where=condition)
-        value = self._rows.bind(arguments[0])
-        if value.untyped:
-            raise PlanError("an aggregate of NULL says nothing")
-        if name in _OF_DOUBLES:
-            value = convert(value, DOUBLE, self._rows.columns)
-        if name in {"bool_and", "bool_or"} and value.type != BOOLEAN:
-            raise PlanError(f"{name} is of booleans, not of {value.type}")
-        if name in {"min", "max", "bool_and", "bool_or"}:
-            distinct = False  # changes nothing
-        return AggregateColumn("", name, (value.expression,), distinct, condition)
-
-    def _arguments(self, node: exp.Expr) -> tuple[list[exp.Expr], bool]:
-        arguments = list(node.expressions)
-        distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
-        if distinct:
-            arguments = list(arguments[0].expressions)
-        if len(arguments) != 1:
+    def _grouping_call(self, node: exp.Expr) -> Typed | None:
+        """grouping(key), or grouping_id(...), as the column that will hold it."""
+        if not isinstance(node, exp.Anonymous) or str(node.this).lower() not in _GROUPING:
+            return None
+        single = str(node.this).lower() == "grouping"
+        if not self._sets:
             raise PlanError(
-                f"{node.name} takes one argument here",
-                hint="count distinct pairs with a subquery: SELECT count(*) FROM (SELECT "
-                "DISTINCT a, b FROM ...)",
+                f"{node.name} needs GROUPING SETS, CUBE or ROLLUP", hint="every key is grouped by"
             )
-        if isinstance(arguments[0], exp.Star) and node.name.lower() != "count":
-            raise PlanError(f"{node.name}(*) has no meaning", hint="name a column")
-        if isinstance(arguments[0], exp.Star) and distinct:
-            raise PlanError("count(DISTINCT *) has no meaning here", hint="name a column")
-        return arguments, distinct
+        keys = tuple(self._rows.bind(a) for a in node.expressions)
+        if not all(self.is_key(k) for k in keys) or (single and len(keys) != 1):
+            raise PlanError(
+                f"{node.name} takes {'one grouping key' if single else 'grouping keys'}"
+            )
+        named = tuple(k.expression for k in keys or self._keys)
+        name = f"{_SET}{'bit' if single else 'id'}{len(self._said)}"
+        name = next((n for n, k in self._said.items() if k == named and n[1] == name[1]), name)
+        self._said[name] = named
+        self.columns[name] = Column(name, INT8 if single else INT64, nullable=False)
+        return self._column(name)
 
     def build(self, builder: PlanBuilder, source: int, wanted: Mapping[Expression, str]) -> Grouped:
-        """Add the aggregation over a node. `wanted` are names that the output will use."""
+        """Add the aggregation over a node. `wanted` are names that the output will use.
+
+        The columns of a level's domain are among the keys already.
+        """
         if not self._keys and not self._calls:  # GROUP BY of nothing: HAVING alone
             self._calls.append(AggregateColumn("", "count_star", ()))
         keys, source = self._key_columns(builder, source)
@@ -173,17 +136,68 @@ class Grouping:
         for number, call in enumerate(self._calls):
             name = wanted.get(ColumnRef(f"{_MARK}{number}"), "")
             if not name or name.casefold() in taken:
-                name = _free_name(call.function, taken)
+                name = free_name(call.function, taken)
             taken.add(name.casefold())
             columns.append(replace(call, name=name))
-        node = builder.add(Aggregate(source, tuple(keys), tuple(columns)))
         replacements: dict[Expression, Expression] = {
             ColumnRef(f"{_MARK}{number}"): ColumnRef(call.name)
             for number, call in enumerate(columns)
         }
         for name, key in zip(keys, self._keys, strict=True):
             replacements[key.expression] = ColumnRef(name)
-        return Grouped(self._where, node, replacements)
+        if self._sets:
+            node = self._build_sets(builder, source, keys, columns, taken, replacements)
+        else:
+            node = builder.add(Aggregate(source, tuple(keys), tuple(columns)))
+        return Grouped(self._where, node, replacements, tuple(columns))
+
+    def _build_sets(
+        self,
+        builder: PlanBuilder,
+        source: int,
+        keys: Sequence[str],
+        columns: Sequence[AggregateColumn],
+        taken: set[str],
+        replacements: dict[Expression, Expression],
+    ) -> int:
+        said = {}
+        for mark in self._said:
+            said[mark] = free_name("grouping", taken)
+            taken.add(said[mark])
+            replacements[ColumnRef(mark)] = ColumnRef(said[mark])
+        branches = []
+        for chosen in self._sets:
+            branch = self._one_set(builder, source, keys, columns, chosen)
+            shown = []
+            for name, key in zip(keys, self._keys, strict=True):
+                kept = key.expression in chosen
+                shown.append(
+                    NamedExpression(name, ColumnRef(name) if kept else literal(None, key.type))
+                )
+            shown += [NamedExpression(c.name, ColumnRef(c.name)) for c in columns]
+            shown += [NamedExpression(n, self._bits(m, chosen)) for m, n in said.items()]
+            branches.append(builder.add(Project(branch, tuple(shown))))
+        return branches[0] if len(branches) == 1 else builder.add(Union(tuple(branches)))
+
+    def _one_set(
+        self,
+        builder: PlanBuilder,
+        source: int,
+        keys: Sequence[str],
+        columns: Sequence[AggregateColumn],
+        chosen: frozenset[Expression],
+    ) -> int:
+        names = [n for n, k in zip(keys, self._keys, strict=True) if k.expression in chosen]
+        if not names and not columns:
+            columns = [AggregateColumn("rows", "count_star", ())]
+        return builder.add(Aggregate(source, tuple(names), tuple(columns)))
+
+    def _bits(self, mark: str, chosen: frozenset[Expression]) -> Literal:
+        """1 for a key that the set leaves out, the first key being the highest bit."""
+        number = 0
+        for key in self._said[mark]:
+            number = number * 2 + (key not in chosen)
+        return literal(number, self.columns[mark].type)
 
     def _key_columns(self, builder: PlanBuilder, source: int) -> tuple[list[str], int]:
         """The keys as columns of a node: computed ones are added to it first."""
@@ -195,7 +209,7 @@ class Grouping:
             if isinstance(key.expression, ColumnRef):
                 keys.append(key.expression.name)
                 continue
-            name = _free_name("key", taken)
+            name = free_name("key", taken)
             taken.add(name.casefold())
             added.append(NamedExpression(name, key.expression))
             keys.append(name)
@@ -205,11 +219,18 @@ class Grouping:
         return keys, builder.add(Project(source, (*kept, *added)))
 
 
-def _free_name(stem: str, taken: set[str]) -> str:
-    number = 1
-    while f"{stem}_{number}" in taken:
-        number += 1
-    return f"{stem}_{number}"
+class _Above(dict[str, Column]):
+    """Columns of rows that may still get more, and the aggregates' own before them."""
+
+    def __init__(self, below: Mapping[str, Column]) -> None:
+        super().__init__(below)
+        self._below = below
+
+    def __missing__(self, name: str) -> Column:
+        return self._below[name]
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._below
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +239,50 @@ class Grouped:
 
     where: QueryText
     node: int
-    replacements: Mapping[Expression, Expression]
+    replacements: dict[Expression, Expression]
+    columns: tuple[AggregateColumn, ...]
+
+    def restored(self, builder: PlanBuilder, level: Level) -> Grouped:
+        """A row for each row of the domain, also where no row was grouped: counts are 0 there.
+
+        Over no rows, an aggregate without keys gives one row; over a domain it must, too.
+        """
+        if level.domain is None:
+            return self
+        again = [f"{name}.again" for name in level.names]
+        keys = (NamedExpression(n, ColumnRef(o)) for n, o in zip(again, level.names, strict=True))
+        kept = (NamedExpression(c.name, ColumnRef(c.name)) for c in self.columns)
+        found = builder.add(Project(self.node, (*keys, *kept)))
+        on = [
+            Call("same", (ColumnRef(o), ColumnRef(n)))
+            for n, o in zip(again, level.names, strict=True)
+        ]
+        node = builder.add(Join(level.domain, found, "single", all_true(on)))
+        types = builder.schema(node).by_name()
+        replacements = dict(self.replacements)
+        for mark, column in self.replacements.items():
+            if isinstance(column, ColumnRef) and column.name in self.zeros:
+                zero = literal(0, types[column.name].type)
+                replacements[mark] = Call("coalesce", (column, zero))
+        return replace(self, node=node, replacements=replacements)
+
+    @property
+    def zeros(self) -> frozenset[str]:
+        """The aggregates that give 0 over no rows; the others give NULL.
+
+        Raises: PlanError for one that gives something else.
+        """
+        found = set()
+        for column in self.columns:
+            gives = plan_aggregate(column.function).on_empty
+            if gives not in {"zero", "null"}:
+                raise PlanError(
+                    f"{column.function} may not stand in a subquery that names outer columns",
+                    hint="join with a subquery that has GROUP BY",
+                )
+            if gives == "zero":
+                found.add(column.name)
+        return frozenset(found)
 
     def rewrite(
         self, expression: Expression, node: exp.Expr, seen: Mapping[str, exp.Expr]

@@ -5,7 +5,7 @@ A name that could mean two things is refused: nothing is chosen in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -50,7 +50,7 @@ class Scope:
     """What the names of one SELECT mean.
 
     `merged` are the columns of USING, which stand for a pair; `columns` are the plan's columns of
-    the relation below, with their types.
+    the relation below, with their types. `outer` finds what is a column of a query around this one.
     """
 
     where: QueryText
@@ -58,12 +58,16 @@ class Scope:
     columns: Mapping[str, Column]
     merged: tuple[Visible, ...] = ()
     first_seen: dict[str, exp.Expr] = field(default_factory=dict)
+    outer: Callable[[exp.Column], Typed | None] | None = None
 
     def resolve(self, node: exp.Column) -> Typed:
         """The column that a name means. Raises: PlanError if there is none, or more than one."""
         found = self.find(node)
         if not found:
-            raise self._unknown(node)
+            around = None if self.outer is None else self.outer(node)
+            if around is None:
+                raise self._unknown(node)
+            return around
         if len(found) > 1:
             choices = " or ".join(f"{s.alias}.{node.name}" for s, _ in found if s is not None)
             raise self.where.error(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlglot import exp
 
 from mc2.errors import FormatError, PlanError
 from mc2.plan.build import PlanBuilder
-from mc2.plan.expressions import ColumnRef, Expression, columns_of
-from mc2.plan.relations import Limit, NamedExpression, Project, Sort, SortKey
+from mc2.plan.expressions import ColumnRef, Expression, call, columns_of, literal
+from mc2.plan.relations import Filter, Limit, NamedExpression, Project, Sort, SortKey
+from mc2.plan.types import INT32
+from mc2.plan.windows import Window, WindowColumn
+from mc2.planner.levels import TOP, Level, free_name
 from mc2.planner.names import same
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText, refuse_others
-from mc2.planner.typed import Typed
+from mc2.planner.typed import Typed, all_true
+
+_MOST: Final = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,9 @@ class Results:
 
         place = ordinal(node)
         if place is None:
-            value = Scalars(self.where, rows.columns, resolve, rows.aggregate).bind(node)
+            value = Scalars(self.where, rows.columns, resolve, rows.aggregate, rows.special).bind(
+                node
+            )
         elif 1 <= place <= len(items):
             value = items[place - 1].value
         else:
@@ -92,20 +100,43 @@ class Results:
                 "give the result another name",
             )
 
-    def cut(self, query: exp.Query, node: int, keys: Sequence[SortKey]) -> int:
-        """Add ORDER BY, OFFSET and LIMIT. Raises: PlanError."""
+    def cut(self, query: exp.Query, node: int, keys: Sequence[SortKey], level: Level = TOP) -> int:
+        """Add ORDER BY, OFFSET and LIMIT. Raises: PlanError.
+
+        Without ORDER BY the first rows are those that the plan's page defines: rows have the
+        order of their dataset, or that of all their columns.
+        """
         limit, offset = query.args.get("limit"), query.args.get("offset")
+        if limit is None and offset is None:
+            if level.names:
+                return node  # rows of a domain have no order among one another
+            return self.builder.add(Sort(node, tuple(keys))) if keys else node
+        count, skipped = self._count(limit), self._count(offset) or 0
+        if level.names:
+            return self._cut_each(node, keys, count, skipped, level)
         if keys:
             node = self.builder.add(Sort(node, tuple(keys)))
-        if limit is None and offset is None:
-            return node
-        if query.args.get("order") is None:
-            raise self.where.error(
-                limit or offset,
-                "LIMIT without ORDER BY leaves to chance which rows remain",
-                "add ORDER BY",
-            )
-        return self.builder.add(Limit(node, self._count(limit), self._count(offset) or 0))
+        return self.builder.add(Limit(node, count, skipped))
+
+    def _cut_each(
+        self, node: int, keys: Sequence[SortKey], count: int | None, skipped: int, level: Level
+    ) -> int:
+        """The first rows of each row of the domain, by their numbers."""
+        schema = self.builder.schema(node)
+        name = free_name("row", {n.casefold() for n in schema.names})
+        first = SortKey(ColumnRef(schema.names[-1]), descending=False, nulls_first=True)
+        number = WindowColumn(name, "row_number", ())
+        numbered = self.builder.add(Window(node, level.names, tuple(keys) or (first,), (number,)))
+        tests: list[Expression] = []
+        if skipped:
+            tests.append(call("gt", ColumnRef(name), literal(min(skipped, _MOST), INT32)))
+        if count is not None:
+            last = literal(min(skipped + count, _MOST), INT32)
+            tests.append(call("le", ColumnRef(name), last))
+        if tests:
+            numbered = self.builder.add(Filter(numbered, all_true(tests)))
+        kept = tuple(NamedExpression(n, ColumnRef(n)) for n in schema.names)
+        return self.builder.add(Project(numbered, kept))
 
     def _count(self, clause: exp.Expr | None) -> int | None:
         if clause is None:

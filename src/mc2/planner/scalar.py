@@ -63,12 +63,12 @@ _ARITHMETIC: Final = {
     exp.Mod: "remainder",
 }
 _INSTEAD: Final[Mapping[type[exp.Expr], tuple[str, str]]] = {
-    exp.Window: ("a window function", "aggregate with GROUP BY and join the result back"),
-    exp.Exists: ("EXISTS", "write LEFT SEMI JOIN, or LEFT ANTI JOIN for NOT EXISTS"),
+    exp.Window: ("a window function", "name its result in a subquery of FROM"),
+    exp.Exists: ("EXISTS", "put it into WHERE, or join with the subquery"),
     exp.Subquery: ("a subquery as a value", "join with the subquery instead"),
     exp.Select: ("a subquery as a value", "join with the subquery instead"),
-    exp.Any: ("ANY", "write a join"),
-    exp.All: ("ALL", "write a join"),
+    exp.Any: ("ANY", "write IN, EXISTS, or a comparison with (SELECT max(...) ...)"),
+    exp.All: ("ALL", "write NOT EXISTS, or a comparison with (SELECT max(...) ...)"),
     exp.Star: ("* as a value", "name the column"),
     exp.Interval: ("an interval", "write date_add(day, n) or add_months(day, n)"),
     exp.RegexpLike: ("RLIKE", "write LIKE, contains, startswith or endswith"),
@@ -91,17 +91,21 @@ _INSTEAD: Final[Mapping[type[exp.Expr], tuple[str, str]]] = {
 class Scalars:
     """Binds values. `resolve` says what a name means, `aggregate` what an aggregate call is.
 
-    `columns` types the plan's columns; aggregates may add to it while values are bound.
+    `special` binds window functions and subqueries, where a clause may have them. `columns` types
+    the plan's columns; aggregates may add to it while values are bound.
     """
 
     where: QueryText
     columns: Mapping[str, Column]
     resolve: Callable[[exp.Column], Typed]
     aggregate: Callable[[exp.Expr], Typed | None]
+    special: Callable[[Scalars, exp.Expr], Typed | None] | None = None
 
     def bind(self, node: exp.Expr) -> Typed:
         """The value as a typed expression. Raises: PlanError with its place."""
         found = self.aggregate(node)
+        if found is None and self.special is not None:
+            found = self.special(self, node)
         if found is not None:
             return found
         binder = _BINDERS.get(type(node))
@@ -258,8 +262,7 @@ def _between(self: Scalars, node: exp.Between) -> Typed:
 def _in(self: Scalars, node: exp.In) -> Typed:
     if node.args.get("query"):
         raise PlanError(
-            "IN with a subquery stands only as a condition of its own in WHERE, without NOT",
-            hint="write LEFT SEMI JOIN, or LEFT ANTI JOIN for NOT IN",
+            "IN with a subquery may not stand here", hint="put it into WHERE, or join with it"
         )
     self.only(node, "this", "expressions")
     items = [self.bind(item) for item in node.expressions]

@@ -12,7 +12,7 @@ from tests.support.golden import answer_to
 from mc2.client.review import review_plan, review_text
 from mc2.plan.check import check_plan
 from mc2.planner.calls import FUNCTIONS
-from mc2.planner.grouping import AGGREGATES
+from mc2.planner.aggregate_calls import AGGREGATES
 from mc2.planner.language import BUILTINS
 from mc2.planner.script import compile_here
 

@@ -1,0 +1,130 @@
+"""Aggregate calls: `count(*) FILTER (WHERE ...)`, `sum(DISTINCT x)`; and where they may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from sqlglot import exp
+
+from mc2.errors import PlanError
+from mc2.plan.expressions import Call, Expression
+from mc2.plan.relations import AggregateColumn
+from mc2.plan.types import BOOLEAN, DOUBLE
+from mc2.planner.scalar import Scalars
+from mc2.planner.sql_text import QueryText
+from mc2.planner.typed import Typed, convert
+
+AGGREGATES: Final = {
+    "count": "count", "count_if": "count_if", "sum": "sum", "avg": "avg", "mean": "avg",
+    "min": "min", "max": "max", "stddev": "stddev_samp", "std": "stddev_samp",
+    "stddev_samp": "stddev_samp", "stddev_pop": "stddev_pop", "variance": "var_samp",
+    "var_samp": "var_samp", "var_pop": "var_pop", "bool_and": "bool_and", "every": "bool_and",
+    "bool_or": "bool_or", "some": "bool_or",
+}  # fmt: skip
+"""Spark's aggregate functions, as the plan calls them."""
+_OF_DOUBLES: Final = ("stddev_samp", "stddev_pop", "var_samp", "var_pop")
+_INSTEAD: Final = {
+    "WHERE": "put the condition into HAVING",
+    "SELECT": "name it in SELECT as it stands",
+    "ORDER BY": "name it in SELECT, and order by that name",
+    "GROUP BY": "group by columns, and aggregate in a query around this one",
+    "ON": "aggregate in a subquery, and join with that",
+    "VALUES": "VALUES holds constants",
+    "QUALIFY": "name it in SELECT as it stands",
+    "an aggregate": "aggregate in a subquery, and aggregate its result",
+}
+
+
+def is_aggregate(node: exp.Expr) -> bool:
+    """Whether a call is one of an aggregate function."""
+    inner = node.this if isinstance(node, exp.Filter) else node
+    return (
+        isinstance(inner, exp.Anonymous)
+        and isinstance(inner.this, str)
+        and inner.this.lower() in AGGREGATES
+    )
+
+
+def has_aggregate(node: exp.Expr) -> bool:
+    """Whether a value holds an aggregate call, outside of subqueries."""
+    return any(is_aggregate(n) for n in _outside_windows(node))
+
+
+def _outside_windows(node: exp.Expr) -> Iterator[exp.Expr]:
+    """All parts of a value but subqueries, and the functions of windows themselves."""
+    if isinstance(node, exp.Query):
+        return
+    if isinstance(node, exp.Window):
+        inner = node.this
+        while isinstance(inner, (exp.IgnoreNulls, exp.RespectNulls, exp.Filter)):
+            inner = inner.this
+        parts = [*inner.iter_expressions(), *(node.args.get("partition_by") or [])]
+        parts += filter(None, [node.args.get("order")])
+    else:
+        yield node
+        parts = list(node.iter_expressions())
+    for part in parts:
+        yield from _outside_windows(part)
+
+
+def refuse_aggregates(where: QueryText, clause: str) -> Callable[[exp.Expr], Typed | None]:
+    """For clauses that see single rows: an aggregate has no meaning there."""
+
+    def check(node: exp.Expr) -> Typed | None:
+        if is_aggregate(node):
+            raise where.error(node, f"an aggregate may not stand in {clause}", _INSTEAD[clause])
+        return None
+
+    return check
+
+
+def aggregate_call(rows: Scalars, node: exp.Expr) -> AggregateColumn | None:
+    """An aggregate call whose arguments `rows` binds; None if the node is none.
+
+    Raises: PlanError.
+    """
+    if not is_aggregate(node):
+        return None
+    condition: Expression | None = None
+    if isinstance(node, exp.Filter):
+        clause = node.expression
+        condition = rows.condition(clause.this, "the condition of FILTER").expression
+        node = node.this
+    name = AGGREGATES[str(node.this).lower()]
+    arguments, distinct = _arguments(node)
+    if name == "count_if":
+        test = rows.condition(arguments[0], "the condition of count_if")
+        tests = [t for t in (condition, test.expression) if t is not None]
+        both = tests[0] if len(tests) == 1 else Call("and", tuple(tests))
+        return AggregateColumn("", "count_star", (), where=both)
+    if name == "count" and isinstance(arguments[0], (exp.Star, exp.Literal)) and not distinct:
+        return AggregateColumn("", "count_star", (), where=condition)
+    value = rows.bind(arguments[0])
+    if value.untyped:
+        raise PlanError("an aggregate of NULL says nothing")
+    if name in _OF_DOUBLES:
+        value = convert(value, DOUBLE, rows.columns)
+    if name in {"bool_and", "bool_or"} and value.type != BOOLEAN:
+        raise PlanError(f"{name} is of booleans, not of {value.type}")
+    if name in {"min", "max", "bool_and", "bool_or"}:
+        distinct = False  # changes nothing
+    return AggregateColumn("", name, (value.expression,), distinct, condition)
+
+
+def _arguments(node: exp.Expr) -> tuple[list[exp.Expr], bool]:
+    arguments = list(node.expressions)
+    distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
+    if distinct:
+        arguments = list(arguments[0].expressions)
+    if len(arguments) != 1:
+        raise PlanError(
+            f"{node.name} takes one argument here",
+            hint="count distinct pairs with a subquery: SELECT count(*) FROM (SELECT "
+            "DISTINCT a, b FROM ...)",
+        )
+    if isinstance(arguments[0], exp.Star) and node.name.lower() != "count":
+        raise PlanError(f"{node.name}(*) has no meaning", hint="name a column")
+    if isinstance(arguments[0], exp.Star) and distinct:
+        raise PlanError("count(DISTINCT *) has no meaning here", hint="name a column")
+    return arguments, distinct

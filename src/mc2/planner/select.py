@@ -1,0 +1,565 @@
+"""One SELECT to nodes of a plan, clause by clause in SQL's order.
+
+FROM and joins, WHERE, GROUP BY, HAVING, windows, QUALIFY, SELECT, DISTINCT, ORDER BY, LIMIT. What
+later clauses name is bound before earlier ones are built, so calls of aggregates, windows and
+subqueries over groups first stand as columns of their own, and are put in place at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot import exp
+
+from mc2.formats.schema import Column
+from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
+from mc2.plan.relations import Distinct, Explode, Filter, SortKey
+from mc2.plan.types import BOOLEAN
+from mc2.planner.aggregate_calls import has_aggregate, refuse_aggregates
+from mc2.planner.from_clause import EXPLODES, FromClause, Tables, bind_from
+from mc2.planner.grouping import Grouped, Grouping
+from mc2.planner.grouping_sets import key_sets
+from mc2.planner.levels import Level, Rows
+from mc2.planner.names import Scope, same
+from mc2.planner.prune import substituted
+from mc2.planner.results import Item, Results, ordinal
+from mc2.planner.scalar import Scalars
+from mc2.planner.sql_text import refuse_others
+from mc2.planner.subqueries import (
+    Direct,
+    NotDirect,
+    Subqueries,
+    has_subquery,
+    is_subquery,
+    outer_names,
+)
+from mc2.planner.typed import Typed, all_true, typed
+from mc2.planner.window_calls import WindowCalls
+
+_PARTS: Final = (
+    "with_", "expressions", "distinct", "from_", "joins", "laterals", "where", "group", "having",
+    "windows", "qualify", "order", "limit", "offset",
+)  # fmt: skip
+_DIRECT_PARTS: Final = {"expressions", "from_", "joins", "where", "distinct"}
+_LONGEST_NAME: Final = 255
+_MADE: Final = "mc2_column"
+"""Marks a name in SELECT that stands for a column that is made before."""
+_LATER: Final = "\x01"
+"""Starts the name under which a subquery over groups stands in an expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """The bound values of a SELECT: its columns, ORDER BY and QUALIFY."""
+
+    items: list[Item]
+    keys: list[SortKey]
+    qualify: Typed | None
+
+
+class Selection:
+    """Plans one SELECT."""
+
+    def __init__(self, tables: Tables, results: Results, select: exp.Select, level: Level) -> None:
+        self._tables = tables
+        self._results = results
+        self._where = results.where
+        self._builder = results.builder
+        self._select = select
+        self._level = level
+        self.keyed: list[tuple[exp.Expr, Typed]] = []  # subqueries that are grouping keys
+
+    def plan(self) -> int:
+        """Add its nodes. Raises: PlanError."""
+        select = self._select
+        refuse_others(self._where, select, _PARTS, "a SELECT")
+        found = bind_from(select, self._where, self._builder, self._tables, self._level)
+        self._scope = found.scope
+        self._rows = self._filtered(found)
+        self._windows = WindowCalls(self._where, select, self._rows.columns)
+        group, having = select.args.get("group"), select.args.get("having")
+        parts = [*select.expressions, select.args.get("order"), select.args.get("qualify")]
+        if group or having or any(has_aggregate(p) for p in parts if p is not None):
+            return self._aggregated()
+        self._explode_items()
+        values = self._scalars("SELECT", self._rows, windows=True)
+        bound = self._bound(values)
+        places = self._windows.build(self._rows, _as_it_is, self._level.names)
+
+        def put(expression: Expression, _node: exp.Expr) -> Expression:
+            return substituted(expression, places)
+
+        return self._finished(bound, put)
+
+    # Values
+
+    def _scalars(self, clause: str, rows: Rows, *, windows: bool = False) -> Scalars:
+        """What binds values over some rows; subqueries add columns to them."""
+
+        def special(scalars: Scalars, node: exp.Expr) -> Typed | None:
+            made = node.meta.get(_MADE)
+            if made is not None:
+                return typed(ColumnRef(made), rows.columns)
+            if windows and isinstance(node, exp.Window):
+                return self._windows.bind(scalars, node)
+            if is_subquery(node):
+                return Subqueries(self._tables, rows, scalars.bind).value(node)
+            return None
+
+        refused = refuse_aggregates(self._where, clause)
+        return Scalars(self._where, rows.columns, self._scope.resolve, refused, special)
+
+    def _filtered(self, tables: FromClause) -> Rows:
+        """FROM and WHERE. Conditions with subqueries come after those without."""
+        parts = [*_conjuncts(self._select.args.get("where")), *tables.later]
+        plain = [p for p in parts if not has_subquery(p)]
+        columns = dict(tables.scope.columns)
+        scalars = Scalars(
+            self._where, columns, tables.scope.resolve, refuse_aggregates(self._where, "WHERE")
+        )
+        node, left = tables.join(_bound_conditions(scalars, plain))
+        rows = Rows(self._builder, node, _shared(tables.scope), _finder(tables.scope))
+        if left:
+            rows.add(Filter(node, all_true(left)))
+        self._keep(rows, [p for p in parts if has_subquery(p)])
+        return rows
+
+    def _keep(self, rows: Rows, parts: Sequence[exp.Expr]) -> None:
+        """Filter by conditions with subqueries."""
+        values = self._scalars("WHERE", rows)
+        for part in parts:
+            if not Subqueries(self._tables, rows, values.bind).keep(part):
+                condition = values.condition(part, "a condition of WHERE")
+                rows.add(Filter(rows.node, condition.expression))
+
+    def _bound(
+        self, values: Scalars, resolve: Callable[[exp.Column], Typed] | None = None
+    ) -> _Bound:
+        items = self._items(values)
+        keys = self._results.order_keys(self._select, items, values)
+        clause = self._select.args.get("qualify")
+        if clause is None:
+            return _Bound(items, keys, None)
+        found = resolve or values.resolve
+
+        def named(node: exp.Column) -> Typed:
+            same_name = [i.value for i in items if not node.table and same(i.name, node.name)]
+            if same_name and not self._scope.find(node):
+                return same_name[0]
+            return found(node)
+
+        tests = Scalars(self._where, values.columns, named, values.aggregate, values.special)
+        return _Bound(items, keys, tests.condition(clause.this, "QUALIFY"))
+
+    def _items(self, values: Scalars) -> list[Item]:
+        items: list[Item] = []
+        for node in self._select.expressions:
+            star = node.this if isinstance(node, exp.Column) else node
+            if isinstance(star, exp.Star):
+                refuse_others(self._where, star, (), "SELECT *")
+                qualifier = [p.name for p in node.parts[:-1]] if node is not star else []
+                items.extend(
+                    Item(c.name, typed(c.expression, self._scope.columns), node)
+                    for c in self._scope.star(node, qualifier)
+                )
+                continue
+            inner = node.this if isinstance(node, exp.Alias) else node
+            value = values.bind(inner)
+            if value.untyped:
+                raise self._where.error(node, "NULL has no type here", "write CAST(NULL AS STRING)")
+            items.append(Item(self._item_name(node, inner), value, node))
+        self._check_names(items)
+        return items
+
+    def _check_names(self, items: Sequence[Item]) -> None:
+        if not items:
+            raise self._where.error(self._select, "SELECT has no columns", "name a column")
+        for number, item in enumerate(items):
+            if any(same(item.name, other.name) for other in items[:number]):
+                raise self._where.error(
+                    item.node, f"two columns are called {item.name!r}", "name one: AS other"
+                )
+
+    def _item_name(self, node: exp.Expr, inner: exp.Expr) -> str:
+        if isinstance(node, exp.Alias):
+            return str(node.alias)
+        if isinstance(inner, exp.Column):
+            found = self._scope.find(inner)
+            return found[0][1].name if found else inner.name
+        # As Spark does, the text itself names the column.
+        text = inner.sql(dialect="spark", normalize_functions=False)
+        return " ".join(text.split())[:_LONGEST_NAME]
+
+    def _explode_items(self) -> None:
+        """`SELECT explode(list) AS x`: the rows become those of the elements first."""
+        found = [n for n in self._select.expressions if _explode_name(n)]
+        if len(found) > 1:
+            raise self._where.error(
+                found[1], "SELECT takes one explode only", "write LATERAL VIEW for the others"
+            )
+        for node in found:
+            name = _explode_name(node)
+            call = node.this if isinstance(node, (exp.Alias, exp.Aliases)) else node
+            position, outer = EXPLODES[name]
+            written = [a.name for a in node.expressions] if isinstance(node, exp.Aliases) else []
+            names = written or ([node.alias] if isinstance(node, exp.Alias) else [])
+            names = names or (["pos", "col"] if position else ["col"])
+            if len(names) != 1 + position or len(call.expressions) != 1:
+                raise self._where.error(node, f"{name} gives {1 + position} column(s) of one list")
+            value = self._scalars("SELECT", self._rows).bind(call.expressions[0])
+            if value.type.element is None:
+                raise self._where.error(node, f"{name} takes a list, not a {value.type}")
+            made = [self._rows.fresh(n) for n in names]
+            self._rows.add(
+                Explode(
+                    self._rows.node,
+                    value.expression,
+                    made[-1],
+                    made[0] if position else None,
+                    outer,
+                )
+            )
+            self._put_items(node, dict(zip(names, made, strict=True)))
+
+    def _put_items(self, node: exp.Expr, made: Mapping[str, str]) -> None:
+        """Name the exploded columns in the place of the call."""
+        new = []
+        for item in self._select.expressions:
+            if item is not node:
+                new.append(item)
+                continue
+            for name, column in made.items():
+                reference = exp.column(exp.to_identifier(column, quoted=True))
+                reference.meta[_MADE] = column
+                new.append(exp.alias_(reference, name, quoted=True))
+        self._select = self._select.copy()  # it may be planned again, over other rows
+        self._select.set("expressions", new)
+
+    # GROUP BY
+
+    def _aggregated(self) -> int:
+        rows = self._rows
+        grouping = Grouping(self._where, self._scalars("an aggregate", rows))
+        for name in self._level.names:
+            grouping.add_key(typed(ColumnRef(name), rows.columns))
+        self._group(grouping)
+        later = _Later(self, rows, grouping.columns)
+        self._windows = WindowCalls(self._where, self._select, grouping.columns)
+        values = Scalars(
+            self._where,
+            grouping.columns,
+            self._scope.resolve,
+            grouping.bind_aggregate,
+            later.special,
+        )
+        items = self._items(values)
+        having = self._having(values, grouping, items)
+        bound = self._bound(values)
+        wanted = {i.value.expression: i.name for i in bound.items}
+        grouped = grouping.build(self._builder, rows.node, wanted)
+        if self._select.args.get("group") is None and self._level.domain is not None:
+            grouped = grouped.restored(self._builder, self._level)
+        return self._over_groups(grouped, later, values, bound, having)
+
+    def _over_groups(
+        self, grouped: Grouped, later: _Later, values: Scalars, bound: _Bound, having: Typed | None
+    ) -> int:
+        columns = dict(self._builder.schema(grouped.node).by_name())
+
+        def put(expression: Expression, node: exp.Expr) -> Expression:
+            return grouped.rewrite(expression, node, self._scope.first_seen)
+
+        def over_groups(node: exp.Expr) -> Typed:
+            return typed(put(values.bind(node).expression, node), columns)
+
+        def find(node: exp.Column) -> Typed | None:
+            outside = _finder(self._scope)(node)
+            return None if outside is None else typed(put(outside.expression, node), columns)
+
+        self._rows = Rows(self._builder, grouped.node, columns, find)
+        for name, node in later.found.items():
+            value = Subqueries(self._tables, self._rows, over_groups).value(node)
+            grouped.replacements[ColumnRef(name)] = value.expression
+        if having is not None:
+            clause = self._select.args["having"]
+            self._rows.add(Filter(self._rows.node, put(having.expression, clause)))
+        calls = self._windows.build(self._rows, put, self._level.names)
+        grouped.replacements.update({ColumnRef(n): e for n, e in calls.items()})
+        return self._finished(bound, put)
+
+    def _group(self, grouping: Grouping) -> None:
+        group = self._select.args.get("group")
+        if group is None:
+            return
+        nodes, sets = key_sets(self._where, group)
+        values = self._scalars("GROUP BY", self._rows)
+        keys = {id(n): self._group_key(n, values) for n in nodes}
+        for key in keys.values():
+            grouping.add_key(key)
+        if sets:
+            fixed = [typed(ColumnRef(n), self._rows.columns) for n in self._level.names]
+            if fixed and not all(sets):
+                raise self._where.error(
+                    group,
+                    "the empty grouping set may not stand in a subquery that names outer columns",
+                    "join with a subquery in FROM",
+                )
+            grouping.set_sets([[*fixed, *(keys[id(n)] for n in chosen)] for chosen in sets])
+
+    def _group_key(self, part: exp.Expr, rows: Scalars) -> Typed:
+        place = ordinal(part)
+        if place is not None:
+            part = self._at(part, place)
+        elif isinstance(part, exp.Column) and not self._scope.find(part) and not part.table:
+            # Spark: a column of the tables comes first, then a name given in SELECT.
+            named = (e.this for e in self._select.expressions if same(e.alias or "", part.name))
+            part = next(named, part)
+        value = rows.bind(part)
+        if value.untyped:
+            raise self._where.error(part, "NULL is no grouping key", "name a column")
+        if is_subquery(part):
+            self.keyed.append((part, value))
+        return value
+
+    def _at(self, part: exp.Expr, place: int) -> exp.Expr:
+        items: list[exp.Expr] = self._select.expressions
+        if not 1 <= place <= len(items) or any(_is_star(e) for e in items):
+            raise self._where.error(part, f"SELECT has no column number {place}", "name the column")
+        chosen = items[place - 1]
+        return chosen.this if isinstance(chosen, exp.Alias) else chosen
+
+    def _having(self, values: Scalars, grouping: Grouping, items: Sequence[Item]) -> Typed | None:
+        clause = self._select.args.get("having")
+        if clause is None:
+            return None
+        scope = self._scope
+
+        def resolve(node: exp.Column) -> Typed:
+            # Spark: a grouping key comes first, then a name given in SELECT.
+            found = scope.resolve(node) if scope.find(node) else None
+            if found is not None and grouping.is_key(found):
+                return found
+            named = [i.value for i in items if not node.table and same(i.name, node.name)]
+            return named[0] if named else scope.resolve(node)
+
+        tests = Scalars(
+            self._where, grouping.columns, resolve, grouping.bind_aggregate, values.special
+        )
+        return tests.condition(clause.this, "HAVING")
+
+    # The end
+
+    def _finished(self, bound: _Bound, put: Callable[[Expression, exp.Expr], Expression]) -> int:
+        select, results, level = self._select, self._results, self._level
+        order = select.args.get("order") or select
+        if bound.qualify is not None:
+            clause = select.args["qualify"]
+            test = put(bound.qualify.expression, clause)
+            self._rows.add(Filter(self._rows.node, test))
+        node = self._rows.node
+        pairs: list[tuple[str, Expression]] = [(n, ColumnRef(n)) for n in level.names]
+        pairs += [(i.name, put(i.value.expression, i.node)) for i in bound.items]
+        keys = [SortKey(put(k.expression, order), k.descending, k.nulls_first) for k in bound.keys]
+        distinct = select.args.get("distinct")
+        if distinct is not None:
+            refuse_others(self._where, distinct, (), "DISTINCT")
+            node = self._builder.add(Distinct(results.project(node, pairs, select)))
+            places = {expression: ColumnRef(name) for name, expression in pairs}
+            keys = [self._key_of_output(k, places) for k in keys]
+            return results.cut(select, node, keys, level)
+        if keys and not level.names:
+            node = results.cut(select, node, keys, level)
+            return results.project(node, pairs, select)
+        if keys:  # the rows are cut by their numbers, so the keys must still be there
+            return results.project(results.cut(select, node, keys, level), pairs, select)
+        return results.cut(select, results.project(node, pairs, select), (), level)
+
+    def _key_of_output(self, key: SortKey, places: Mapping[Expression, ColumnRef]) -> SortKey:
+        if key.expression not in places:
+            raise self._where.error(
+                self._select.args.get("order"),
+                "after DISTINCT, ORDER BY takes columns of the result only",
+            )
+        return SortKey(places[key.expression], key.descending, key.nulls_first)
+
+    # As a subquery that is joined on its conditions.
+
+    def direct(self, *, value: bool) -> Direct:
+        """Plan it without the conditions that name outer columns. Raises: NotDirect, PlanError."""
+        select = self._select
+        used = {k for k, v in select.args.items() if v}
+        if used - _DIRECT_PARTS or (value and "distinct" in used):
+            raise NotDirect
+        lookup = self._level.outer
+        refusing = Level(lambda node: _never(lookup, node))
+        found = bind_from(select, self._where, self._builder, self._tables, refusing)
+        self._level = refusing
+        self._scope = found.scope
+        parts = [*_conjuncts(select.args.get("where")), *found.later]
+        links: list[Expression] = []
+        conditions: list[Expression] = []
+        for test in self._tests(found.scope, [p for p in parts if not has_subquery(p)], lookup):
+            (links if outer_names(test) else conditions).append(test)
+        node, left = found.join(conditions)
+        self._rows = Rows(self._builder, node, _shared(found.scope), _finder(found.scope))
+        if left:
+            self._rows.add(Filter(node, all_true(left)))
+        self._keep(self._rows, [p for p in parts if has_subquery(p)])
+        self._windows = WindowCalls(self._where, select, self._rows.columns)
+        if any(has_aggregate(e) for e in select.expressions):
+            if not value or len(select.expressions) != 1:
+                raise NotDirect
+            return self._direct_aggregate(links)
+        items = self._items(self._scalars("SELECT", self._rows, windows=False))
+        names = sorted({n for t in links for n in _inner_names(t)})
+        pairs: list[tuple[str, Expression]] = [(n, ColumnRef(n)) for n in names]
+        values: list[Expression] = []
+        for item in items:
+            name = self._rows.fresh(f"value_{len(values) + 1}")
+            pairs.append((name, item.value.expression))
+            values.append(ColumnRef(name))
+        made = self._results.project(self._rows.node, pairs, select)
+        return Direct(made, tuple(links), tuple(values))
+
+    def _tests(
+        self,
+        scope: Scope,
+        parts: Sequence[exp.Expr],
+        lookup: Callable[[exp.Column], Typed | None] | None,
+    ) -> list[Expression]:
+        """Conditions in which outer columns may stand, under the names that `lookup` gives."""
+        columns = _shared(scope)
+
+        def resolve(node: exp.Column) -> Typed:
+            if scope.find(node) or lookup is None:
+                return scope.resolve(node)
+            found = lookup(node)
+            if found is None:
+                return scope.resolve(node)
+            if isinstance(found.expression, ColumnRef):
+                name = found.expression.name
+                columns[name] = Column(name, found.type, found.nullable)
+            return found
+
+        refused = refuse_aggregates(self._where, "WHERE")
+        return _bound_conditions(Scalars(self._where, columns, resolve, refused), parts)
+
+    def _direct_aggregate(self, links: Sequence[Expression]) -> Direct:
+        """An aggregate over the rows that equal the outer ones: one for each group of them."""
+        pairs = [_equation(link) for link in links]
+        grouping = Grouping(self._where, self._scalars("an aggregate", self._rows))
+        for inner, _ in pairs:
+            grouping.add_key(typed(inner, self._rows.columns))
+        values = Scalars(
+            self._where, grouping.columns, self._scope.resolve, grouping.bind_aggregate
+        )
+        item = self._items(values)[0]
+        grouped = grouping.build(self._builder, self._rows.node, {})
+        zero = grouped.zeros
+        on = [Call("eq", (outer, grouped.replacements[inner])) for inner, outer in pairs]
+        found = grouped.rewrite(item.value.expression, item.node, self._scope.first_seen)
+        return Direct(grouped.node, tuple(on), (found,), zero)
+
+
+class _Later:
+    """Subqueries over groups: typed over the rows now, planned over the groups later."""
+
+    def __init__(self, selection: Selection, rows: Rows, columns: dict[str, Column]) -> None:
+        self._selection = selection
+        self._rows = rows
+        self._columns = columns
+        self.found: dict[str, exp.Expr] = {}
+
+    def special(self, scalars: Scalars, node: exp.Expr) -> Typed | None:
+        """A window function or a subquery, as the column that will hold it."""
+        if isinstance(node, exp.Window):
+            return self._selection._windows.bind(scalars, node)  # noqa: SLF001  # its own part
+        if not is_subquery(node):
+            return None
+        for key, value in self._selection.keyed:
+            if key == node:
+                return value
+        if isinstance(node, exp.In):
+            left = node.this.unnest()
+            for part in left.expressions if isinstance(left, exp.Tuple) else [left]:
+                scalars.bind(part)  # so that aggregates in it are there when it is planned
+        name = f"{_LATER}{len(self.found)}"
+        self.found[name] = node
+        kind = BOOLEAN
+        if not isinstance(node, (exp.In, exp.Exists)):
+            tried = Rows(
+                self._rows.builder, self._rows.node, dict(self._rows.columns), self._rows.find
+            )
+            tables = self._selection._tables  # noqa: SLF001  # its own part
+            kind = Subqueries(tables, tried, scalars.bind).value(node).type
+        self._columns[name] = Column(name, kind, nullable=True)
+        return typed(ColumnRef(name), self._columns)
+
+
+def _as_it_is(expression: Expression, _node: exp.Expr) -> Expression:
+    return expression
+
+
+def _shared(scope: Scope) -> dict[str, Column]:
+    """The scope's own columns, so that it knows those that look-ups add."""
+    columns = scope.columns
+    if not isinstance(columns, dict):
+        raise TypeError("the columns of a FROM clause are a dictionary")
+    return columns
+
+
+def _finder(scope: Scope) -> Callable[[exp.Column], Typed | None]:
+    def find(node: exp.Column) -> Typed | None:
+        if scope.find(node):
+            return scope.resolve(node)
+        return None if scope.outer is None else scope.outer(node)
+
+    return find
+
+
+def _never(lookup: Callable[[exp.Column], Typed | None] | None, node: exp.Column) -> Typed | None:
+    if lookup is not None and lookup(node) is not None:
+        raise NotDirect
+    return None
+
+
+def _conjuncts(clause: exp.Expr | None) -> list[exp.Expr]:
+    if clause is None:
+        return []
+    return list(clause.this.flatten()) if isinstance(clause.this, exp.And) else [clause.this]
+
+
+def _bound_conditions(scalars: Scalars, parts: Sequence[exp.Expr]) -> list[Expression]:
+    found: list[Expression] = []
+    for part in parts:
+        condition = scalars.condition(part, "a condition of WHERE").expression
+        if isinstance(condition, Call) and condition.function == "and":
+            found.extend(condition.arguments)
+        else:
+            found.append(condition)
+    return found
+
+
+def _equation(link: Expression) -> tuple[Expression, Expression]:
+    """The inner and the outer side of an equation. Raises: NotDirect."""
+    if isinstance(link, Call) and link.function == "eq":
+        for inner, outer in (link.arguments, link.arguments[::-1]):
+            if not outer_names(inner) and outer_names(outer) and not _inner_names(outer):
+                return inner, outer
+    raise NotDirect
+
+
+def _inner_names(expression: Expression) -> set[str]:
+    return set(columns_of(expression)) - outer_names(expression)
+
+
+def _is_star(node: exp.Expr) -> bool:
+    return isinstance(node.this if isinstance(node, exp.Column) else node, exp.Star)
+
+
+def _explode_name(node: exp.Expr) -> str:
+    call = node.this if isinstance(node, (exp.Alias, exp.Aliases)) else node
+    name = str(call.this).lower() if isinstance(call, exp.Anonymous) else ""
+    return name if name in EXPLODES else ""
