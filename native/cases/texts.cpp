@@ -1,0 +1,77 @@
+#include "mc2/texts.hpp"
+
+#include "mc2/cases.hpp"
+#include "mc2/families.hpp"
+
+namespace mc2::oblivious {
+namespace {
+
+const std::vector<std::size_t> sizes = {1, 19};
+
+// Rows of random bytes; the last word, the length, is within the text.
+const u64* texts_of(Probe& p, std::size_t width) {
+    u64* rows = p.words(p.rows() * width);
+    for (std::size_t i = 1; i <= p.rows(); ++i) rows[i * width - 1] = rows[i * width - 1] % (8 * width - 7);
+    return rows;
+}
+
+// A kernel from one column of texts to another.
+template <typename Run>
+Case one_column(std::string name, std::size_t width, Run run) {
+    return {std::move(name), sizes, [=](Probe& p) {
+        const std::size_t n = p.rows();
+        const u64* a = texts_of(p, width);
+        const u8* counts = p.marks(n);
+        u64* out = p.room<u64>(n * width);
+        u64* flags = p.room<u64>(1);
+        p.kernel([=] { run(kernels::texts(), a, width, counts, out, n, flags); });
+    }};
+}
+
+}  // namespace
+
+void texts_cases(std::vector<Case>& cases) {
+    using K = const TextsKernels&;
+    using In = const u64*;
+    using N = std::size_t;
+    using Kind = PatternStep::Kind;
+    static constexpr PatternStep pattern[] = {
+        {Kind::byte, 'a'}, {Kind::any_run, 0}, {Kind::byte, 'b'}, {Kind::any_one, 0}, {Kind::byte, 'c'}, {Kind::any_run, 0}, {Kind::byte, 'd'}};
+    for (const N width : {N{2}, N{9}, N{20}, N{40}}) {
+        const std::string suffix = std::string("/").append(std::to_string(8 * (width - 1)));
+        cases.push_back({"texts.like" + suffix, sizes, [width](Probe& p) {
+            const N n = p.rows();
+            const u64* a = texts_of(p, width);
+            const u8* counts = p.marks(n);
+            u8* out = p.room<u8>(n);
+            u64* flags = p.room<u64>(1);
+            p.kernel([=] { kernels::texts().like(a, width, pattern, 7, counts, out, n, flags); });
+        }});
+    }
+    cases.push_back({"texts.count_characters", sizes, [](Probe& p) {
+        const N n = p.rows();
+        const u64* a = texts_of(p, 4);
+        u64* out = p.room<u64>(n);
+        p.kernel([=] { kernels::texts().count_characters(a, 4, out, n); });
+    }});
+    for (const LetterCase to : {LetterCase::lower, LetterCase::upper}) {
+        cases.push_back(one_column(to == LetterCase::lower ? "texts.change_case/lower" : "texts.change_case/upper", 4,
+            [to](K k, In a, N w, const u8* counts, u64* out, N n, u64* flags) { k.change_case(to, a, w, counts, out, n, flags); }));
+    }
+    for (const i64 start : {i64{3}, i64{-5}}) {
+        cases.push_back(one_column(std::string("texts.substring/").append(std::to_string(start)), 4,
+            [start](K k, In a, N w, const u8* counts, u64* out, N n, u64* flags) { k.substring(a, w, start, 4, counts, out, n, flags); }));
+    }
+    cases.push_back(one_column("texts.trim", 4,
+        [](K k, In a, N w, const u8*, u64* out, N n, u64*) { k.trim(a, w, true, true, out, n); }));
+    cases.push_back({"texts.concat", sizes, [](Probe& p) {
+        const N n = p.rows();
+        const u64 *a = texts_of(p, 3), *b = texts_of(p, 4);
+        const u8* counts = p.marks(n);
+        u64* out = p.room<u64>(n * 5);
+        u64* flags = p.room<u64>(1);
+        p.kernel([=] { kernels::texts().concat(a, 3, b, 4, counts, out, 5, n, flags); });
+    }});
+}
+
+}  // namespace mc2::oblivious

@@ -1,0 +1,345 @@
+#include "mc2/texts.hpp"
+
+#include "mc2/secret.hpp"
+
+#if MC2_ISA_avx2
+#include <immintrin.h>
+#endif
+
+namespace mc2::oblivious::MC2_ISA {
+namespace {
+
+constexpr u64 every_byte = 0x0101010101010101;
+constexpr u64 top_bits = 0x8080808080808080;
+constexpr std::size_t most_words = most_text_bytes / 8;
+
+// The top bit of each byte of the result says that the byte of `word` is zero (Hacker's Delight,
+// section 6-1, the exact form).
+MC2_INLINE u64 zero_bytes(u64 word) noexcept {
+    return value_barrier(~(((word & ~top_bits) + ~top_bits) | word | ~top_bits));
+}
+
+// Eight top bits as the lowest bits of a word, that of the first byte (the highest place) first.
+MC2_INLINE u64 gather_tops(u64 tops) noexcept { return ((tops >> 7) * u64{0x8040201008040201}) >> 56; }
+
+// All ones in the bytes before position `length` (secret) of a word that begins at `start`.
+MC2_INLINE u64 bytes_before(Secret<u64> length, u64 start) noexcept {
+    u64 mask = 0;
+    for (unsigned j = 0; j < 8; ++j) {
+        mask |= (Secret<u64>(start + j) < length).word() & (u64{0xff} << (56 - 8 * j));
+    }
+    return mask;
+}
+
+MC2_INLINE Mask beyond_ascii(const u64* row, std::size_t words) noexcept {
+    u64 tops = 0;
+    for (std::size_t i = 0; i < words; ++i) tops |= row[i] & top_bits;
+    return Secret<u64>(tops) != Secret<u64>(0);
+}
+
+void count_characters(const u64* a, std::size_t width, u64* out, std::size_t rows) noexcept {
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64* row = a + i * width;
+        u64 continued = 0;
+        for (std::size_t j = 0; j + 1 < width; ++j) {
+            // 10xxxxxx: the top bit is set and the next one is not.
+            const u64 tops = row[j] & ~(row[j] << 1) & top_bits;
+            continued += ((tops >> 7) * every_byte) >> 56;
+        }
+        out[i] = row[width - 1] - continued;
+    }
+}
+
+// --- sets of positions in a text, a bit each
+
+template <unsigned words>
+struct Places {
+    u64 bits[words];
+
+    MC2_INLINE static Places none() noexcept { return Places{}; }
+    MC2_INLINE static Places all() noexcept {
+        Places p;
+        for (u64& word : p.bits) word = ~u64{0};
+        return p;
+    }
+    MC2_INLINE Places operator&(const Places& other) const noexcept {
+        Places p;
+        for (unsigned i = 0; i < words; ++i) p.bits[i] = bits[i] & other.bits[i];
+        return p;
+    }
+    MC2_INLINE Places operator~() const noexcept {
+        Places p;
+        for (unsigned i = 0; i < words; ++i) p.bits[i] = ~bits[i];
+        return p;
+    }
+    // Each place moved by a public number of bytes, towards the start or the end.
+    MC2_INLINE Places earlier(std::size_t by) const noexcept {
+        Places p;
+        const std::size_t whole = by / 64, rest = by % 64;
+        for (std::size_t i = 0; i < words; ++i) {
+            const u64 low = i + whole < words ? bits[i + whole] : 0;
+            const u64 high = i + whole + 1 < words ? bits[i + whole + 1] : 0;
+            p.bits[i] = rest == 0 ? low : (low >> rest) | (high << (64 - rest));
+        }
+        return p;
+    }
+    MC2_INLINE Places later(std::size_t by) const noexcept {
+        Places p;
+        const std::size_t whole = by / 64, rest = by % 64;
+        for (std::size_t i = 0; i < words; ++i) {
+            const u64 high = i >= whole ? bits[i - whole] : 0;
+            const u64 low = i >= whole + 1 ? bits[i - whole - 1] : 0;
+            p.bits[i] = rest == 0 ? high : (high << rest) | (low >> (64 - rest));
+        }
+        return p;
+    }
+    // The first place and all after it: x | -x.
+    MC2_INLINE Places from_first() const noexcept {
+        Places p;
+        u64 carry = 1;
+        for (unsigned i = 0; i < words; ++i) {
+            const u128 negated = static_cast<u128>(~bits[i]) + carry;
+            carry = static_cast<u64>(negated >> 64);
+            p.bits[i] = bits[i] | static_cast<u64>(negated);
+        }
+        return p;
+    }
+    MC2_INLINE Mask any() const noexcept {
+        u64 all = 0;
+        for (const u64 word : bits) all |= word;
+        return Secret<u64>(all) != Secret<u64>(0);
+    }
+};
+
+// A text's bytes in the order of memory, and its length.
+template <unsigned words>
+class Text {
+public:
+    MC2_INLINE Text(const u64* row, std::size_t width) noexcept : count_(width - 1) {
+        for (std::size_t i = 0; i < 8 * words; ++i) bytes_[i] = i < count_ ? __builtin_bswap64(row[i]) : 0;
+        const Secret<u64> length(row[count_]);
+        inside_ = Places<words>::none();
+        for (std::size_t i = 0; i < count_; ++i) {
+            inside_.bits[i / 8] |= gather_tops(bytes_before(length, 8 * i) & top_bits) << (8 * (i % 8));
+        }
+    }
+
+    MC2_INLINE const Places<words>& inside() const noexcept { return inside_; }
+    // The one place after the last byte.
+    MC2_INLINE Places<words> end() const noexcept {
+        Places<words> after = inside_.later(1);
+        after.bits[0] |= 1;
+        return after & ~inside_;
+    }
+    // Where this byte stands.
+    MC2_INLINE Places<words> places_of(u8 byte) const noexcept {
+        Places<words> found = Places<words>::none();
+#if MC2_ISA_avx2
+        const __m256i wanted = _mm256_set1_epi8(static_cast<char>(byte));
+        for (unsigned i = 0; i < 2 * words; ++i) {
+            const __m256i here = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes_ + 4 * i));
+            const u32 hits = static_cast<u32>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(here, wanted)));
+            found.bits[i / 2] |= static_cast<u64>(hits) << (32 * (i % 2));
+        }
+#else
+        for (unsigned i = 0; i < 8 * words; ++i) {
+            const u64 hits = zero_bytes(__builtin_bswap64(bytes_[i]) ^ (every_byte * byte));
+            found.bits[i / 8] |= gather_tops(hits) << (8 * (i % 8));
+        }
+#endif
+        return found & inside_;
+    }
+
+private:
+    u64 bytes_[8 * words];
+    std::size_t count_;
+    Places<words> inside_;
+};
+
+// A stretch of a pattern without runs.
+struct Segment {
+    const PatternStep* steps;
+    std::size_t count;
+};
+
+// Where a segment can begin.
+template <unsigned words>
+MC2_INLINE Places<words> occurrences(const Text<words>& text, Segment segment) noexcept {
+    Places<words> found = Places<words>::all();
+    for (std::size_t k = 0; k < segment.count; ++k) {
+        const PatternStep step = segment.steps[k];
+        const Places<words> here = step.kind == PatternStep::Kind::byte ? text.places_of(step.byte) : text.inside();
+        found = found & here.earlier(k);
+    }
+    return found;
+}
+
+MC2_INLINE Segment next_segment(const PatternStep* steps, std::size_t count, std::size_t from) noexcept {
+    std::size_t end = from;
+    while (end < count && steps[end].kind != PatternStep::Kind::any_run) ++end;
+    return {steps + from, end - from};
+}
+
+// Segments are found one after the other, each as early as possible; the first is bound to the
+// start and the last to the end.
+template <unsigned words>
+MC2_INLINE Mask matches(const Text<words>& text, const PatternStep* steps, std::size_t count) noexcept {
+    Places<words> reach = Places<words>::none();  // where the next segment may begin
+    reach.bits[0] = 1;
+    std::size_t at = 0;
+    for (;;) {
+        const Segment segment = next_segment(steps, count, at);
+        Places<words> begins = occurrences(text, segment) & reach;
+        at += segment.count;
+        if (at == count) return (begins & text.end().earlier(segment.count)).any();
+        ++at;  // the run
+        reach = begins.from_first().later(segment.count);
+    }
+}
+
+template <unsigned words>
+MC2_INLINE void like_rows(const u64* a, std::size_t width, const PatternStep* steps, std::size_t count,
+                          const u8* counts, u8* out, std::size_t rows, u64* flags) noexcept {
+    bool one = false;
+    for (std::size_t k = 0; k < count; ++k) one = one || steps[k].kind == PatternStep::Kind::any_one;
+    Flags raised;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64* row = a + i * width;
+        if (one) raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, width - 1));
+        out[i] = matches(Text<words>(row, width), steps, count).byte();
+    }
+    raised.raise_in(flags);
+}
+
+void like(const u64* a, std::size_t width, const PatternStep* steps, std::size_t count, const u8* counts, u8* out,
+          std::size_t rows, u64* flags) noexcept {
+    const std::size_t places = 8 * (width - 1) + 1;
+    if (places <= 64) {
+        like_rows<1>(a, width, steps, count, counts, out, rows, flags);
+    } else if (places <= 128) {
+        like_rows<2>(a, width, steps, count, counts, out, rows, flags);
+    } else if (places <= 256) {
+        like_rows<4>(a, width, steps, count, counts, out, rows, flags);
+    } else {
+        like_rows<16>(a, width, steps, count, counts, out, rows, flags);
+    }
+}
+
+// --- texts made of texts
+
+void change_case(LetterCase to, const u64* a, std::size_t width, const u8* counts, u64* out, std::size_t rows,
+                 u64* flags) noexcept {
+    Flags raised;
+    const u64 first = every_byte * (to == LetterCase::lower ? 'A' : 'a'), past = every_byte * (to == LetterCase::lower ? 'Z' + 1 : 'z' + 1);
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64* row = a + i * width;
+        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, width - 1));
+        for (std::size_t j = 0; j + 1 < width; ++j) {
+            // Bytes are below 128, so sums stay in their bytes: the top bit says "at least".
+            const u64 word = row[j] & ~top_bits;
+            const u64 at_least = word + (top_bits - first), beyond = word + (top_bits - past);
+            const u64 letters = at_least & ~beyond & top_bits;
+            out[i * width + j] = row[j] ^ (letters >> 2);  // 0x20 is what upper and lower case differ in
+        }
+        out[i * width + width - 1] = row[width - 1];
+    }
+    raised.raise_in(flags);
+}
+
+// Moves a text by a secret number of bytes below 8 * 2^steps, one bit of it after the other.
+// Towards the start, or the end; zeros come in.
+MC2_INLINE void move_bytes(u64* row, std::size_t words, Secret<u64> by, bool to_start) noexcept {
+    for (unsigned bit = 0; (std::size_t{1} << bit) < 8 * words + 8; ++bit) {
+        const u64 mask = Mask::from_bit(by.bits() >> bit).word();
+        const std::size_t bytes = std::size_t{1} << bit, whole = bytes / 8;
+        const unsigned rest = 8 * (bytes % 8);
+        for (std::size_t step = 0; step < words; ++step) {
+            const std::size_t i = to_start ? step : words - 1 - step;
+            u64 moved;
+            if (to_start) {
+                const u64 here = i + whole < words ? row[i + whole] : 0;
+                const u64 next = i + whole + 1 < words ? row[i + whole + 1] : 0;
+                moved = rest == 0 ? here : (here << rest) | (next >> (64 - rest));
+            } else {
+                const u64 here = i >= whole ? row[i - whole] : 0;
+                const u64 next = i >= whole + 1 ? row[i - whole - 1] : 0;
+                moved = rest == 0 ? here : (here >> rest) | (next << (64 - rest));
+            }
+            row[i] ^= mask & (row[i] ^ moved);
+        }
+    }
+}
+
+// The bytes from place `from` up to `to`, both secret and within the text.
+MC2_INLINE void cut_out(const u64* row, std::size_t width, Secret<u64> from, Secret<u64> to, u64* out) noexcept {
+    for (std::size_t j = 0; j + 1 < width; ++j) out[j] = row[j];
+    move_bytes(out, width - 1, from, true);
+    const Secret<u64> length = to - from;
+    for (std::size_t j = 0; j + 1 < width; ++j) out[j] &= bytes_before(length, 8 * j);
+    out[width - 1] = length.bits();
+}
+
+MC2_INLINE Secret<i64> within(Secret<i64> place, Secret<i64> length) noexcept {
+    return smaller(larger(place, Secret<i64>(0)), length);
+}
+
+void substring(const u64* a, std::size_t width, i64 start, i64 count, const u8* counts, u64* out, std::size_t rows,
+               u64* flags) noexcept {
+    Flags raised;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64* row = a + i * width;
+        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, width - 1));
+        const Secret<i64> length(static_cast<i64>(row[width - 1]));
+        const Secret<i64> from = start < 0 ? length + Secret<i64>(start) : Secret<i64>(start == 0 ? 0 : start - 1);
+        const Secret<i64> first = within(from, length);
+        const Secret<i64> last = larger(within(from + Secret<i64>(count), length), first);
+        cut_out(row, width, Secret<u64>(first.bits()), Secret<u64>(last.bits()), out + i * width);
+    }
+    raised.raise_in(flags);
+}
+
+void trim(const u64* a, std::size_t width, bool start, bool end, u64* out, std::size_t rows) noexcept {
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64* row = a + i * width;
+        const Secret<u64> length(row[width - 1]);
+        Secret<u64> first = length, last(0);  // of the bytes that are no spaces: the first, and after the last
+        for (std::size_t j = 0; j + 1 < width; ++j) {
+            for (unsigned k = 0; k < 8; ++k) {
+                const Secret<u64> place(8 * j + k);
+                const Secret<u64> byte((row[j] >> (56 - 8 * k)) & 0xff);
+                const Mask counts = (byte != Secret<u64>(' ')) & (place < length);
+                first = select(counts, smaller(first, place), first);
+                last = select(counts, place + Secret<u64>(1), last);
+            }
+        }
+        const Secret<u64> from = start ? first : Secret<u64>(0);
+        const Secret<u64> to = end ? larger(last, from) : length;
+        cut_out(row, width, from, to, out + i * width);
+    }
+}
+
+void concat(const u64* a, std::size_t a_width, const u64* b, std::size_t b_width, const u8* counts, u64* out,
+            std::size_t out_width, std::size_t rows, u64* flags) noexcept {
+    Flags raised;
+    const std::size_t words = out_width - 1;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64 *left = a + i * a_width, *right = b + i * b_width;
+        u64* row = out + i * out_width;
+        u64 moved[most_words];
+        for (std::size_t j = 0; j < words; ++j) moved[j] = j + 1 < b_width ? right[j] : 0;
+        const Secret<u64> offset(left[a_width - 1]);
+        move_bytes(moved, words, offset, false);
+        for (std::size_t j = 0; j < words; ++j) row[j] = moved[j] | (j + 1 < a_width ? left[j] : 0);
+        const Secret<u64> length = offset + Secret<u64>(right[b_width - 1]);
+        raised.raise(Flag::bound_exceeded, Mask::from_bit(counts[i]) & (length > Secret<u64>(8 * words)));
+        row[words] = length.bits();
+    }
+    raised.raise_in(flags);
+}
+
+}  // namespace
+
+extern const TextsKernels texts_table;
+const TextsKernels texts_table = {count_characters, like, change_case, substring, trim, concat};
+
+}  // namespace mc2::oblivious::MC2_ISA
