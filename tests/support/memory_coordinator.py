@@ -57,6 +57,7 @@ class MemoryCoordinator:
         self.manifests: dict[Digest, bytes] = {}
         self.stored: dict[str, StoredJob] = {}
         self.workers: dict[str, FakeEnclave] = {}
+        self.refusals: list[tuple[str, int, str]] = []
 
     # --- parties, contracts, data
 
@@ -221,6 +222,9 @@ class MemoryCoordinator:
         job.grants[Grant.parse(payload(grant, Grant)).owner] = grant
         if {i.owner for i in Plan.parse(job.plan).inputs} == job.grants.keys():
             self._finish(job_id, job)
+
+    def refuse(self, job_id: str, attempt: int, code: str) -> None:
+        self.refusals.append((job_id, attempt, code))
 
     def _finish(self, job_id: str, job: StoredJob) -> None:
         enclave, bundle = self.workers[job_id], JobBundle.parse(self.job_bundle(job_id))

@@ -9,6 +9,7 @@ at any moment: what it had begun it takes up again, or the attempt is lost; no k
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -28,6 +29,7 @@ from mc2.errors import (
     AttestationError,
     CoordinatorError,
     GrantError,
+    JobError,
     LedgerError,
     Mc2Error,
 )
@@ -189,6 +191,7 @@ class KeyAgent:
             raise
         except Mc2Error as error:
             self._record_refusal(status, error)
+            self._tell_refusal(status, error)
             raise
         finally:
             # The nonce is used up, whatever came out.
@@ -224,6 +227,11 @@ class KeyAgent:
             rules=str(error)[: LIMITS.note_bytes],
         )
         self.ledger.record(refused, self.clock())
+
+    def _tell_refusal(self, status: JobStatus, error: Mc2Error) -> None:
+        """Spare the others the wait. Why it was refused is theirs to ask and ours to tell."""
+        with suppress(CoordinatorError, JobError):
+            self.coordinator.refuse(status.job_id, status.attempt, error.code)
 
     def _release(self, job: SignedJob) -> KeyRelease:
         return KeyRelease(job, self.identity, self.verifiers_for(job.members))

@@ -114,6 +114,10 @@ class Coordinator(Protocol):
         """Hand in an owner's grant."""
         ...
 
+    def refuse(self, job_id: str, attempt: int, code: str) -> None:
+        """Say that no grant will come on this evidence; `code` is the error's."""
+        ...
+
     def proof(self, job_id: str) -> bytes:
         """The proof of a job that has succeeded."""
         ...

@@ -230,6 +230,11 @@ class HttpCoordinator:
         """Hand in an owner's grant."""
         self._send(Call("PUT", f"/v1/jobs/{job_id}/attempts/{attempt}/grant", grant))
 
+    def refuse(self, job_id: str, attempt: int, code: str) -> None:
+        """Say that no grant will come on this evidence; `code` is the error's."""
+        path = f"/v1/jobs/{job_id}/attempts/{attempt}/refusal"
+        self._send(Call("PUT", path, query=urlencode({"code": code})))
+
     def proof(self, job_id: str) -> bytes:
         """The proof of a job that has succeeded."""
         return self._send(Call("GET", f"/v1/jobs/{job_id}/proof", most=LIMITS.bundle_bytes))

@@ -130,6 +130,21 @@ def _registers(old: Json, new: Json) -> tuple[Direction, str]:
     return _together(parts)
 
 
+def _resets(old: Json, new: Json) -> tuple[Direction, str]:
+    """Machines with the reset counts that are accepted of them, or `any`."""
+    if ANY in (old, new):
+        return _exact(old, new)
+    before, after = _map(old), _map(new)
+    more = {name for name in after if name not in before}
+    less = {name for name in before if name not in after}
+    parts = [(_direction(bool(more), bool(less)), _sets("accepts", more, less))] * bool(more | less)
+    for name in sorted(before.keys() & after.keys()):
+        if before[name] != after[name]:
+            text = f"{name} counts {_shown(after[name])}, was {_shown(before[name])}"
+            parts.append((Direction.DIFFERENT, text))
+    return _together(parts)
+
+
 def _firmware(old: Json, new: Json) -> tuple[Direction, str]:
     """Least versions by product line; lines themselves are another field."""
     before, after = _map(old), _map(new)
@@ -167,6 +182,7 @@ _ACCEPTED: Final = (
     "configid", "mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3", "mrseam", "mrconfigid", "mrowner",
     "mrownerconfig", "mrservicetd", "pcr0", "pcr1", "pcr2", "pcr3", "pcr4", "pcr8", "firmware",
     "image_digests", "audiences", "hardware", "tcb_statuses", "projects", "roots", "origins",
+    "code",
     "allowed_attributes",
 )  # fmt: skip
 _JUDGES: Final[Mapping[str, Judge]] = {
@@ -174,6 +190,7 @@ _JUDGES: Final[Mapping[str, Judge]] = {
     "min_tcb": _firmware,
     "pcrs": _registers,
     "events": _registers,
+    "resets": _resets,
     "support": _support,
     "arguments": _exact,
     "environment": _exact,

@@ -11,6 +11,7 @@ from mc2.coordinator.jobs import (
     GRANT,
     MEMBER,
     RECEIPT,
+    REFUSAL,
     RESULT,
     AttemptRecord,
     JobRecord,
@@ -110,6 +111,21 @@ class AttemptRules:
             ):
                 raise GrantError("the grant is for other evidence or another challenge")
             table.put_message(at, GRANT, caller, raw)
+        self.jobs.mailbox.bell.ring()
+
+    def refuse(self, caller: str, job_id: str, attempt: int, code: str) -> None:
+        """An owner will not grant on this evidence: nobody needs to wait for it any longer.
+
+        `code` names the kind of error; which rules failed stays with the owner.
+
+        Raises: JobError, NotFoundError.
+        """
+        self.jobs.visible(caller, job_id)
+        with self.jobs.mailbox.store.database.transaction():
+            at = self._under_way(job_id, attempt, GRANT, caller, b"")
+            if at is None or caller in self.jobs.table.messages(job_id, attempt, GRANT):
+                raise JobError(f"{caller} has granted attempt {attempt} already")
+            self.jobs.table.put_message(at, REFUSAL, caller, code.encode("ascii"))
         self.jobs.mailbox.bell.ring()
 
     def _under_way(

@@ -146,6 +146,18 @@ def put_grant(
     return canonical({})
 
 
+@router.put("/jobs/{job_id}/attempts/{attempt}/refusal", response_model=Done)
+def refuse(
+    job_id: Job,
+    attempt: Number,
+    signed: Empty,
+    code: Annotated[str, Query(pattern="^[a-z][a-z-]{0,31}$", description="The error's code.")],
+) -> Response:
+    """Say that the caller refuses the evidence, so that nobody waits for its grant."""
+    signed.access.refuse(job_id, attempt, code)
+    return canonical({})
+
+
 @router.get("/jobs/{job_id}/proof", response_model=Bundle)
 def proof(job_id: Job, signed: Empty) -> Response:
     """The proof of a job that succeeded."""

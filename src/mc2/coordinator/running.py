@@ -20,6 +20,7 @@ from mc2.coordinator.jobs import (
     GRANT,
     MEMBER,
     RECEIPT,
+    REFUSAL,
     RESULT,
     AttemptRecord,
     JobRecord,
@@ -36,6 +37,10 @@ LAPSE_GRACE: Final = timedelta(seconds=60)  # between the clocks of an owner and
 
 class LateError(JobError):
     """People did not answer in time. The next attempt asks them again."""
+
+
+class RefusedError(LateError):
+    """An owner refused the evidence, so its grant will not come. The next attempt asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,8 @@ class RunRules:
     def collect_grants(self, at: AttemptRecord) -> Mapping[str, bytes] | None:
         """All owners' grants, closing the phase; None while one is missing.
 
-        Raises: JobError if the job went on; LateError once an owner's challenge has lapsed,
-        since that owner will not grant any more.
+        Raises: JobError if the job went on; RefusedError once an owner refused the evidence, and
+        LateError once its challenge has lapsed, since that owner will not grant any more.
         """
         table = self.jobs.table
         with self.jobs.mailbox.store.database.transaction():
@@ -116,9 +121,15 @@ class RunRules:
             if not missing:
                 table.set_phase(at.job_id, at.attempt, "compute", self._now())
             challenges = table.messages(at.job_id, at.attempt, CHALLENGE)
+            refusals = table.messages(at.job_id, at.attempt, REFUSAL)
         if not missing:
             self.jobs.mailbox.bell.ring()
             return there
+        for name, code in refusals.items():
+            raise RefusedError(
+                f"{name} refused the enclave's evidence ({code.decode('ascii')})",
+                hint=f"{name} sees which rules failed: mc2 log",
+            )
         for name in missing:
             if self.jobs.mailbox.clock() > _challenge(challenges[name]).not_after + LAPSE_GRACE:
                 raise LateError(

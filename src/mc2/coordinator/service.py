@@ -150,6 +150,10 @@ class PartyAccess:
         """Hand in an owner's grant."""
         self.service.attempts.put_grant(self.party, job_id, attempt, grant)
 
+    def refuse(self, job_id: str, attempt: int, code: str) -> None:
+        """Say that no grant will come on this evidence."""
+        self.service.attempts.refuse(self.party, job_id, attempt, code)
+
     def proof(self, job_id: str) -> bytes:
         """The proof of a job that has succeeded."""
         return self.service.attempts.proof(self.party, job_id)

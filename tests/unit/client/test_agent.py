@@ -280,6 +280,8 @@ def test_a_refusal_is_recorded_and_the_attempt_is_over(room):
         (refused,) = book.state.jobs[room.pieces.job_id].refusals
     assert refused.code == "appraisal"
     assert "MEASUREMENT" in refused.rules
+    # The others hear of it at once, but not why.
+    assert room.coordinator.refusals == [(room.pieces.job_id, 1, "appraisal")]
     # Good evidence for the same attempt comes too late: the nonce is used up.
     room.job.evidence = FakeEnclave(room.pieces).attest(room.job.challenges)
     assert room.ada.answer() is Answer.REFUSED

@@ -7,7 +7,7 @@ import pytest
 from tests.support.coordinator_world import Clock, FakeWorker, World, make_service
 
 from mc2.coordinator.refusals import NotFoundError
-from mc2.coordinator.running import LateError
+from mc2.coordinator.running import LateError, RefusedError
 from mc2.errors import FormatError, GrantError, JobError, SignatureError, WorkerError
 from mc2.formats.status import JobState
 
@@ -169,6 +169,28 @@ def test_grants_come_once_and_for_this_evidence(job):
     raw = job.world.grant("bo", job.worker.evidence, said["bo"])
     with pytest.raises(GrantError, match="another party"):
         job.access("ada").put_grant(job.job_id, 1, raw)
+    assert job.rules.collect_grants(job.at) is None
+
+
+def test_a_refused_evidence_ends_the_wait_at_once(job):
+    said = job.attest()
+    job.grant("ada", said["ada"])
+    job.access("bo").refuse(job.job_id, 1, "appraisal")
+    with pytest.raises(RefusedError, match=r"bo refused the enclave's evidence \(appraisal\)"):
+        job.rules.collect_grants(job.at)
+    with pytest.raises(JobError, match="ada has granted"):
+        job.access("ada").refuse(job.job_id, 1, "appraisal")
+    assert job.status.grants == ("ada",)
+
+
+def test_only_owners_refuse_evidence_and_only_while_grants_are_waited_for(job):
+    with pytest.raises(JobError, match="does not wait for a grant"):
+        job.access("ada").refuse(job.job_id, 1, "appraisal")
+    job.attest()
+    with pytest.raises(JobError, match="brings no data"):
+        job.access("cy").refuse(job.job_id, 1, "appraisal")
+    with pytest.raises(JobError, match="not under way"):
+        job.access("ada").refuse(job.job_id, 2, "appraisal")
     assert job.rules.collect_grants(job.at) is None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.support.tpm_quotes import NOW, Maker, Tpm, rsa_key
 from tests.support.vectors import case_files, needs_vectors
 
+from mc2.attestation.claims import ClaimsToActivate, VerifiedClaims
 from mc2.attestation.pem import join_pem, split_pem
 from mc2.attestation.tpm.folder import read_tpm_case
 from mc2.attestation.tpm.verify import TpmVerifier
@@ -30,7 +32,8 @@ FILES = {
 def test_a_folder_becomes_evidence() -> None:
     raw = read_tpm_case(FILES)
     assert raw.endorsements["ek_chain"] == MAKER.chain()
-    claims = TpmVerifier(MAKER.pins(), {}).verify(raw, at=NOW)
+    found = TpmVerifier(MAKER.pins()).verify(raw, at=NOW)
+    claims = found.claims if isinstance(found, ClaimsToActivate) else found
     assert claims.measurements["PCR4"] == "04" * 32
 
 
@@ -58,7 +61,9 @@ def test_registers_are_needed() -> None:
 @needs_vectors
 def test_registers_can_come_from_the_log() -> None:
     raw = read_tpm_case(case_files("tpm-uki-vm-local"))
-    claims = TpmVerifier((), {}).verify(raw, at=NOW)
+    log = {"event_log": raw.endorsements["event_log"]}
+    claims = TpmVerifier(()).verify(replace(raw, endorsements=log), at=NOW)
+    assert isinstance(claims, VerifiedClaims)
     assert claims.report_data.hex() == "00112233445566778899aabbccddeeff"
     assert claims.measurements["PCR11"].startswith("01a6a681")
     assert claims.details["origin"] == "unproven"

@@ -9,15 +9,13 @@ import pytest
 from tests.support.tpm_quotes import NOW, Maker, Tpm, ec_key, rsa_key, spki
 
 from mc2.attestation.appraisal import appraise
-from mc2.attestation.claims import Tier, VerifiedClaims
+from mc2.attestation.claims import ClaimsToActivate, Tier, VerifiedClaims
 from mc2.attestation.defaults import proposed
 from mc2.attestation.pem import split_pem
 from mc2.attestation.policy import AttestationPolicy
 from mc2.attestation.tpm import KIND
 from mc2.attestation.tpm.defaults import TPM_DEFAULTS
-from mc2.attestation.tpm.enrolment import ActivatedKey
 from mc2.attestation.tpm.policy import TpmSection
-from mc2.attestation.tpm.structures import parse_public
 from mc2.attestation.tpm.verify import TpmVerifier
 from mc2.crypto.digest import digest
 from mc2.errors import AppraisalError, FormatError
@@ -30,7 +28,8 @@ EK_CHAIN = {"ek_certificate": MAKER.certificate(rsa_key("ek")), "ek_chain": MAKE
 SECTION = {
     "roots": [ROOT],
     "origins": ["activated"],
-    "max_resets": 0,
+    "code": ["c0" * 32],
+    "resets": {PLATFORM: [7, 7]},
     "bank": "sha256",
     "pcrs": {"4": ["04" * 32], "11": ["0b" * 32, "0c" * 32]},
     "events": {},
@@ -52,19 +51,15 @@ def section(value: dict[str, object] = SECTION) -> TpmSection:
     return found
 
 
-def claims(tpm: Tpm | None = None, *, known: bool = True, **details: object) -> VerifiedClaims:
-    tpm = tpm or Tpm()
-    record = ActivatedKey(
-        ak_name=parse_public(tpm.public).name.hex(),
-        endorsement_key=digest(spki(rsa_key("ek"))),
-        root=ROOT,
-        reset_count=7,
-        restart_count=0,
-        activated=NOW,
-    )
-    verifier = TpmVerifier(MAKER.pins(), {record.ak_name: record} if known else {})
-    found = verifier.verify(tpm.evidence(EK_CHAIN), at=NOW)
-    return replace(found, details={**found.details, **details})
+CODE = "c0" * 32
+STARTS = [{"digest": CODE, "parts": {"mc2": "00" * 32}}]
+
+
+def claims(tpm: Tpm | None = None, *, endorsed: bool = True, **details: object) -> VerifiedClaims:
+    raw = (tpm or Tpm()).evidence(EK_CHAIN if endorsed else {})
+    found = TpmVerifier(MAKER.pins()).verify(raw, at=NOW)
+    known = found.claims if isinstance(found, ClaimsToActivate) else found
+    return replace(known, details={**known.details, "code": STARTS, **details})
 
 
 def rules(failed: list[str]) -> list[str]:
@@ -79,6 +74,9 @@ def test_the_right_boot_satisfies_every_rule() -> None:
     ("field", "value", "rule"),
     [
         ("roots", [digest(b"another")], "root"),
+        ("code", ["c1" * 32], "code"),
+        ("resets", {PLATFORM: [8, 9]}, "resets"),
+        ("resets", {"ek:00": [7, 7]}, "resets"),
         ("origins", ["certified"], "origin"),
         ("pcrs", {"4": ["05" * 32]}, "PCR4"),
         ("pcrs", {"5": ["05" * 32]}, "PCR5"),
@@ -101,7 +99,7 @@ def test_each_rule_fails_alone(field: str, value: object, rule: str) -> None:
     ("change", "rule"),
     [
         ({"reset_count": 8}, "resets"),
-        ({"reset_count": 6}, "resets"),  # from before the activation, or after a clear
+        ({"reset_count": 6}, "resets"),  # an older quote, or the TPM was cleared
         ({"restart_count": 1}, "restarts"),
         ({"safe": 0}, "clock"),
         ({"parent": 0x40000001}, "hierarchy"),
@@ -113,30 +111,59 @@ def test_each_fact_of_a_boot_counts(change: dict[str, object], rule: str) -> Non
     assert rules(section().check(claims(Tpm(**change)))) == [rule]
 
 
-def test_allowed_resets_are_counted_from_the_activation() -> None:
-    policy = section({**SECTION, "max_resets": 2, "max_restarts": 1, "require_safe_clock": False})
+def test_accepted_reset_counts_are_a_range() -> None:
+    policy = section(
+        {**SECTION, "resets": {PLATFORM: [7, 9]}, "max_restarts": 1, "require_safe_clock": False}
+    )
     assert policy.check(claims(Tpm(reset_count=9, restart_count=1, safe=0))) == []
     assert rules(policy.check(claims(Tpm(reset_count=10, restart_count=2)))) == [
         "resets",
         "restarts",
     ]
+    assert section({**SECTION, "resets": "any"}).check(claims(Tpm(reset_count=99))) == []
+
+
+@pytest.mark.parametrize(
+    "resets",
+    [{}, [], "all", {PLATFORM: [2, 1]}, {PLATFORM: [1]}, {PLATFORM: [True, 1]}, {"x": [1, 1]}],
+)
+def test_reset_counts_are_read_strictly(resets: object) -> None:
+    with pytest.raises(FormatError):
+        section({**SECTION, "resets": resets})
+
+
+def test_every_worker_that_was_started_counts() -> None:
+    other = {"digest": "c2" * 32, "parts": {}}
+    assert rules(section().check(claims(code=[*STARTS, other]))) == ["code"]
+    assert rules(section().check(claims(code=[other, *STARTS]))) == ["code"]
+    assert (
+        section({**SECTION, "code": [CODE, "c2" * 32]}).check(claims(code=[*STARTS, other])) == []
+    )
+
+
+@pytest.mark.parametrize("starts", [None, []])
+def test_a_machine_that_says_nothing_of_its_code_is_refused(starts: object) -> None:
+    assert rules(section().check(claims(code=starts))) == ["code"]
+    assert section({**SECTION, "code": "any"}).check(claims(code=starts)) == []
 
 
 def test_a_key_of_unproven_origin_is_never_accepted() -> None:
     lax = section({**SECTION, "origins": ["activated", "certified"], "platforms": "any"})
-    failed = rules(lax.check(claims(known=False)))
+    failed = rules(lax.check(claims(endorsed=False)))
     assert "origin" in failed
     assert "root" in failed
     with pytest.raises(FormatError):
         section({**SECTION, "origins": ["unproven"]})
 
 
-def test_a_certified_key_has_no_resets_to_count() -> None:
+def test_a_certified_key_satisfies_the_other_rules() -> None:
     certificate = MAKER.certificate(ec_key("ak"), usage="digital_signature")
     given = {"ak_certificate": certificate, "ak_chain": MAKER.chain()}
-    found = TpmVerifier(MAKER.pins(), {}).verify(Tpm().evidence(given), at=NOW)
-    policy = section({**SECTION, "origins": ["certified"], "platforms": "any"})
-    assert policy.check(found) == []
+    found = TpmVerifier(MAKER.pins()).verify(Tpm().evidence(given), at=NOW)
+    assert isinstance(found, VerifiedClaims)
+    lax = {"origins": ["certified"], "platforms": "any", "resets": "any", "code": "any"}
+    assert section({**SECTION, **lax}).check(found) == []
+    assert rules(section({**SECTION, **lax, "code": [CODE]}).check(found)) == ["code"]
 
 
 def test_events_that_nobody_named_are_refused() -> None:
@@ -180,7 +207,8 @@ def test_no_field_can_be_left_out_and_none_added() -> None:
         ("roots", []),
         ("roots", ["00" * 32]),
         ("origins", []),
-        ("max_resets", -1),
+        ("code", []),
+        ("code", ["00" * 31]),
         ("bank", "sha1"),
         ("pcrs", {}),
         ("pcrs", []),
@@ -206,7 +234,7 @@ def test_review_says_what_measured_boot_is_not() -> None:
 
 
 def test_the_proposed_section_is_complete() -> None:
-    found = proposed(TPM_DEFAULTS, roots=[ROOT], pcrs={"4": ["04" * 32]})
+    found = proposed(TPM_DEFAULTS, roots=[ROOT], code=[CODE], pcrs={"4": ["04" * 32]})
     assert section(found).check(claims()) == []
     for default in TPM_DEFAULTS:
         assert len(default.reason) > 10

@@ -7,31 +7,25 @@ import os
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.support.swtpm import SoftwareTpm, needs_swtpm, software_tpm
 
-from mc2.attestation.appraisal import appraise
-from mc2.attestation.claims import RawEvidence, Tier, VerifiedClaims
+from mc2.attestation.appraisal import appraise_to_activate
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier
 from mc2.attestation.pem import split_pem
 from mc2.attestation.policy import AttestationPolicy
 from mc2.attestation.tpm import KIND, commands
 from mc2.attestation.tpm.client import TpmClient
 from mc2.attestation.tpm.collector import TpmCollector
 from mc2.attestation.tpm.credential import make_credential
-from mc2.attestation.tpm.enrolment import (
-    ActivatedKey,
-    ActivationChallenge,
-    TpmIdentity,
-    begin_activation,
-    finish_activation,
-)
 from mc2.attestation.tpm.eventlog import replay
 from mc2.attestation.tpm.structures import check_attestation_key, parse_public
 from mc2.attestation.tpm.transport import SocketTransport
-from mc2.attestation.tpm.verify import TpmVerifier
+from mc2.attestation.tpm.verify import TpmVerifier, own_key
 from mc2.attestation.x509 import parse_certificate
 from mc2.crypto.digest import digest
 from mc2.errors import AppraisalError, AttestationError, EvidenceError
@@ -65,23 +59,13 @@ def collector(tpm: SoftwareTpm, path: Path) -> TpmCollector:
     return TpmCollector(path, chain=tpm.chain(), bank="sha256", selected=SELECTED, event_log=None)
 
 
-def activate(tpm: SoftwareTpm, path: Path) -> ActivatedKey:
-    """All three messages, as they travel."""
-    enclave = collector(tpm, path)
-    identity = TpmIdentity.parse(enclave.identity().encode())
-    pending = begin_activation(
-        identity, roots=tpm.pins(), at=now(), secret=os.urandom(32), seed=os.urandom(32)
-    )
-    answer = enclave.answer(ActivationChallenge.parse(pending.challenge.encode()))
-    return finish_activation(pending, answer, at=now())
-
-
 def policy(tpm: SoftwareTpm, **changes: object) -> AttestationPolicy:
     zeros = (bytes(32)).hex()
     section = {
         "roots": [digest(split_pem(tpm.chain(), "", most=2)[-1])],
         "origins": ["activated"],
-        "max_resets": 0,
+        "code": "any",
+        "resets": "any",
         "bank": "sha256",
         "pcrs": {"0": [zeros], "7": [zeros], "11": [replay((MEASURED,), "sha256").hex()]},
         "events": {},
@@ -96,106 +80,91 @@ def policy(tpm: SoftwareTpm, **changes: object) -> AttestationPolicy:
     return AttestationPolicy.read({KIND: section})
 
 
-def verify(tpm: SoftwareTpm, raw: RawEvidence, known: ActivatedKey) -> VerifiedClaims:
-    return TpmVerifier(tpm.pins(), {known.ak_name: known}).verify(raw, at=now())
+def verify(tpm: SoftwareTpm, raw: RawEvidence) -> ClaimsToActivate:
+    found = TpmVerifier(tpm.pins()).verify(raw, at=now())
+    assert isinstance(found, ClaimsToActivate)
+    return found
 
 
-def refused(tpm: SoftwareTpm, raw: RawEvidence, known: ActivatedKey) -> list[str]:
+def refused(tpm: SoftwareTpm, raw: RawEvidence, **changes: object) -> list[str]:
     """The rules that appraisal says are broken."""
     with pytest.raises(AppraisalError) as caught:
-        appraise(verify(tpm, raw, known), policy(tpm), Tier.MEASURED_BOOT, REPORT_DATA)
+        appraise_to_activate(
+            verify(tpm, raw), policy(tpm, **changes), Tier.MEASURED_BOOT, REPORT_DATA
+        )
     return [rule.split(":")[0] for rule in caught.value.failures]
 
 
-def test_a_measured_enclave_is_accepted_end_to_end(tpm: SoftwareTpm) -> None:
+def test_a_measured_enclave_is_accepted_and_activated(tpm: SoftwareTpm) -> None:
     with tpm.powered() as path:
         boot(path)
-        known = activate(tpm, path)
         raw = collector(tpm, path).collect(REPORT_DATA)
-    good = appraise(verify(tpm, raw, known), policy(tpm), Tier.MEASURED_BOOT, REPORT_DATA)
+        good = appraise_to_activate(verify(tpm, raw), policy(tpm), Tier.MEASURED_BOOT, REPORT_DATA)
+        blob, seed = good.key.credential(b"s" * 32, os.urandom(32))
+        assert collector(tpm, path).activate(blob, seed) == b"s" * 32
     assert good.tier is Tier.MEASURED_BOOT
-    assert good.claims.platform_id.startswith("ek:")
-    assert good.claims.details["hierarchy"] == "endorsement"
+    claims = verify(tpm, raw).claims
+    assert claims.platform_id.startswith("ek:")
+    assert claims.details["hierarchy"] == "endorsement"
+    assert verify(tpm, raw).key == own_key(raw)
 
 
 def test_other_code_is_refused(tpm: SoftwareTpm) -> None:
     with tpm.powered() as path:
         boot(path, hashlib.sha256(b"the enclave's code, changed").digest())
-        known = activate(tpm, path)
         raw = collector(tpm, path).collect(REPORT_DATA)
-    assert refused(tpm, raw, known) == ["PCR11"]
+    assert refused(tpm, raw) == ["PCR11"]
 
 
 def test_what_is_measured_later_is_refused(tpm: SoftwareTpm) -> None:
     with tpm.powered() as path:
         boot(path)
-        known = activate(tpm, path)
         with SocketTransport(path) as transport:
             TpmClient(transport).pcr_extend(7, "sha256", b"x" * 32)
         raw = collector(tpm, path).collect(REPORT_DATA)
-    assert refused(tpm, raw, known) == ["PCR7"]
+    assert refused(tpm, raw) == ["PCR7"]
 
 
 def test_a_replayed_quote_is_refused(tpm: SoftwareTpm) -> None:
     with tpm.powered() as path:
         boot(path)
-        known = activate(tpm, path)
         raw = collector(tpm, path).collect(b"another attempt".ljust(64))
-    assert refused(tpm, raw, known) == ["binding"]
+    assert refused(tpm, raw) == ["binding"]
 
 
-def test_a_reset_is_refused_until_the_key_is_activated_again(tpm: SoftwareTpm) -> None:
+def test_a_reset_is_counted_and_the_key_is_the_same_after_it(tpm: SoftwareTpm) -> None:
     with tpm.powered() as path:
         boot(path)
-        known = activate(tpm, path)
+        before = collector(tpm, path).machine()
+        first = verify(tpm, collector(tpm, path).collect(REPORT_DATA)).claims
     with tpm.powered() as path:
         boot(path)
         raw = collector(tpm, path).collect(REPORT_DATA)
-        again = activate(tpm, path)
-    assert verify(tpm, raw, known).details["resets_since_activation"] == 1
-    assert refused(tpm, raw, known) == ["resets"]
-    assert again.ak_name == known.ak_name  # a primary key is the same after each reset
-    appraise(verify(tpm, raw, again), policy(tpm), Tier.MEASURED_BOOT, REPORT_DATA)
+    again = verify(tpm, raw).claims
+    assert before.reset_count == first.details["reset_count"]
+    assert again.details["reset_count"] == before.reset_count + 1
+    assert again.details["ak_name"] == first.details["ak_name"]
+    accepted = {before.platform: [before.reset_count, before.reset_count]}
+    assert refused(tpm, raw, resets=accepted) == ["resets"]
 
 
-def test_another_tpm_is_refused(tpm: SoftwareTpm, tmp_path: Path) -> None:
+def test_a_secret_for_one_tpm_does_not_open_in_another(tpm: SoftwareTpm, tmp_path: Path) -> None:
     other = software_tpm(tmp_path, 1)
     with tpm.powered() as path:
         boot(path)
-        known = activate(tpm, path)
-    with other.powered() as path:
-        boot(path)
-        raw = collector(other, path).collect(REPORT_DATA)
-    # Its key was never activated here; under our record's roots nothing of it counts.
-    assert set(refused(tpm, raw, known)) >= {"origin", "root"}
-    foreign = TpmIdentity(
-        ek_certificate=raw.endorsements["ek_certificate"],
-        ek_chain=raw.endorsements["ek_chain"],
-        ak_public=b"",
-    )
-    with pytest.raises(EvidenceError, match="not a root that is trusted"):
-        begin_activation(foreign, roots=tpm.pins(), at=now(), secret=bytes(32), seed=bytes(32))
-
-
-def test_a_challenge_for_one_tpm_does_not_open_in_another(tpm: SoftwareTpm, tmp_path: Path) -> None:
-    other = software_tpm(tmp_path, 1)
-    with tpm.powered() as path:
-        boot(path)
-        identity = collector(tpm, path).identity()
+        key = own_key(collector(tpm, path).collect(REPORT_DATA))
     with other.powered() as path:
         boot(path)
         enclave = collector(other, path)
-        pending = begin_activation(
-            identity, roots=tpm.pins(), at=now(), secret=os.urandom(32), seed=os.urandom(32)
-        )
-        with pytest.raises(AttestationError, match="another attestation key"):
-            enclave.answer(pending.challenge)
-        # The other TPM's own key, in a challenge that is sealed to the first TPM.
-        own = parse_public(enclave.identity().ak_public).name
-        certificate = parse_certificate(identity.ek_certificate, "the certificate")
-        credential = make_credential(certificate.spki, own, os.urandom(32), os.urandom(32))
         with pytest.raises(AttestationError, match="not for this TPM"):
-            enclave.answer(ActivationChallenge(ak_name=own, credential=credential))
+            enclave.activate(*key.credential(b"s" * 32, os.urandom(32)))
+        # The other TPM's own key, in a secret that is sealed to the first TPM.
+        raw = enclave.collect(REPORT_DATA)
+        mixed = replace(own_key(raw), endorsement_spki=key.endorsement_spki)
+        with pytest.raises(AttestationError, match="not for this TPM"):
+            enclave.activate(*mixed.credential(b"s" * 32, os.urandom(32)))
+        with pytest.raises(EvidenceError, match="not a root that is trusted"):
+            verify(tpm, raw)
 
 
 def test_a_challenge_for_another_key_does_not_open(tpm: SoftwareTpm) -> None:
@@ -262,18 +231,17 @@ def test_an_event_log_travels_with_the_quote(tpm: SoftwareTpm, tmp_path: Path) -
     log.write_bytes(raw_log)
     with tpm.powered() as path:
         boot(path)
-        known = activate(tpm, path)
         enclave = TpmCollector(
             path, chain=tpm.chain(), bank="sha256", selected=SELECTED, event_log=log
         )
         raw = enclave.collect(REPORT_DATA)
-        claims = verify(tpm, raw, known)
-        assert claims.details["events"] == {"11": [MEASURED.hex()]}
+        found = verify(tpm, raw)
+        assert found.claims.details["events"] == {"11": [MEASURED.hex()]}
         rules = policy(tpm, events={"11": [MEASURED.hex()]}, require_event_log=True)
-        appraise(claims, rules, Tier.MEASURED_BOOT, REPORT_DATA)
+        appraise_to_activate(found, rules, Tier.MEASURED_BOOT, REPORT_DATA)
         log.write_bytes(raw_log.replace(MEASURED, bytes(32)))
         with pytest.raises(EvidenceError, match="does not explain register 11"):
-            verify(tpm, enclave.collect(REPORT_DATA), known)
+            verify(tpm, enclave.collect(REPORT_DATA))
         log.unlink()
         with pytest.raises(AttestationError, match="cannot be read"):
             enclave.collect(REPORT_DATA)

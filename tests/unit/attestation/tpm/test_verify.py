@@ -8,23 +8,26 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.support.tpm_quotes import NOW, Maker, Tpm, ec_key, rsa_key, spki
+from tests.support.tpm_quotes import NOW, Maker, Tpm, activate, ec_key, rsa_key, spki
 from tests.support.vectors import case_files, expected, needs_vectors
 
-from mc2.attestation.claims import RawEvidence, Tier
+from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier, VerifiedClaims
 from mc2.attestation.keys import Scheme
 from mc2.attestation.pem import split_pem
 from mc2.attestation.roots import AMD_ROOTS, GOOGLE_VTPM_ROOTS, PinnedRoot
 from mc2.attestation.tpm import KIND
+from mc2.attestation.tpm.code_log import CODE_REGISTER, CodeEvent, CodeLog, predicted_value
+from mc2.attestation.tpm.credential import Credential
 from mc2.attestation.tpm.endorsement import verify_attestation_key, verify_endorsement_key
-from mc2.attestation.tpm.enrolment import ActivatedKey
 from mc2.attestation.tpm.evidence import TpmEvidence
 from mc2.attestation.tpm.quote import match_registers, verify_signed
 from mc2.attestation.tpm.structures import parse_attest, parse_public, parse_signature
-from mc2.attestation.tpm.verify import TpmVerifier
+from mc2.attestation.tpm.verify import TpmVerifier, own_key
+from mc2.attestation.verifiers import Verifiers
 from mc2.crypto.digest import digest
 from mc2.errors import EvidenceError
 from mc2.formats.canonical import decode, encode
+from mc2.formats.release import CREDENTIAL_BLOB_BYTES, ENCRYPTED_SEED_BYTES
 
 MAKER = Maker()
 TPM = Tpm()
@@ -32,32 +35,29 @@ EK_CHAIN = {"ek_certificate": MAKER.certificate(rsa_key("ek")), "ek_chain": MAKE
 SECOND = timedelta(seconds=1)
 
 
-def record(tpm: Tpm = TPM, **changes: object) -> ActivatedKey:
-    made = ActivatedKey(
-        ak_name=parse_public(tpm.public).name.hex(),
-        endorsement_key=digest(spki(rsa_key("ek"))),
-        root=digest(split_pem(MAKER.chain(), "", most=2)[-1]),
-        reset_count=7,
-        restart_count=0,
-        activated=NOW,
-    )
-    return replace(made, **changes)
+ROOT = digest(split_pem(MAKER.chain(), "", most=2)[-1])
 
 
-def claims_of(raw: RawEvidence, *records: ActivatedKey, roots=None, at: datetime = NOW):
-    known = {known.ak_name: known for known in records}
-    return TpmVerifier(MAKER.pins() if roots is None else roots, known).verify(raw, at=at)
+def found_in(raw: RawEvidence, *, roots=None, at: datetime = NOW):
+    return TpmVerifier(MAKER.pins() if roots is None else roots).verify(raw, at=at)
 
 
-def refused(raw: RawEvidence, match: str, *records: ActivatedKey, at: datetime = NOW) -> None:
+def claims_of(raw: RawEvidence, *, roots=None, at: datetime = NOW) -> VerifiedClaims:
+    """What holds once the key is activated."""
+    found = found_in(raw, roots=roots, at=at)
+    assert isinstance(found, ClaimsToActivate)
+    return found.claims
+
+
+def refused(raw: RawEvidence, match: str, *, at: datetime = NOW) -> None:
     with pytest.raises(EvidenceError, match=match):
-        claims_of(raw, *records, at=at)
+        found_in(raw, at=at)
 
 
 @pytest.mark.parametrize("kind", ["ecc", "rsa"])
 def test_a_quote_by_an_activated_key(kind: str) -> None:
     tpm = Tpm(kind=kind)
-    claims = claims_of(tpm.evidence(EK_CHAIN), record(tpm))
+    claims = claims_of(tpm.evidence(EK_CHAIN))
     assert (claims.kind, claims.tier, claims.debug) == (KIND, Tier.MEASURED_BOOT, False)
     assert claims.report_data == b"n" * 32
     assert claims.measurements == {f"PCR{n}": (bytes([n]) * 32).hex() for n in (0, 4, 11)}
@@ -66,36 +66,54 @@ def test_a_quote_by_an_activated_key(kind: str) -> None:
     assert claims.valid_until == MAKER.window[1]
     found = claims.details
     assert (found["origin"], found["hierarchy"]) == ("activated", "endorsement")
-    assert (found["resets_since_activation"], found["bank"]) == (0, "sha256")
+    assert (found["reset_count"], found["bank"]) == (7, "sha256")
     assert found["firmware"] == "2019102300163636"
-    assert found["root"] == record().root
+    assert found["root"] == ROOT
     encode(dict(found))  # canonical JSON throughout
 
 
-def test_an_unknown_key_is_genuine_and_unproven() -> None:
-    claims = claims_of(TPM.evidence(EK_CHAIN))
+def test_the_claims_count_only_once_the_key_is_activated() -> None:
+    raw = TPM.evidence(EK_CHAIN)
+    assert isinstance(found_in(raw), ClaimsToActivate)
+    verifiers = Verifiers(TpmVerifier(MAKER.pins()))
+    assert isinstance(verifiers.verify_to_activate(raw, at=NOW), ClaimsToActivate)
+    with pytest.raises(EvidenceError, match="before its key is activated"):
+        verifiers.verify(raw, at=NOW)
+
+
+def test_the_key_to_activate_is_the_one_that_signed_in_the_tpm_that_is_certified() -> None:
+    found = found_in(TPM.evidence(EK_CHAIN))
+    assert isinstance(found, ClaimsToActivate)
+    blob, seed = found.key.credential(b"s" * 32, bytes(range(32)))
+    assert (len(blob), len(seed)) == (CREDENTIAL_BLOB_BYTES, ENCRYPTED_SEED_BYTES)
+    name = parse_public(TPM.public).name
+    assert activate("ek", name, Credential(blob, seed)) == b"s" * 32
+    with pytest.raises(ValueError, match="integrity"):
+        activate("ek", parse_public(Tpm(key="software").public).name, Credential(blob, seed))
+    with pytest.raises(ValueError, match="ecrypt"):
+        activate("another ek", name, Credential(blob, seed))
+    assert own_key(TPM.evidence(EK_CHAIN)) == found.key
+
+
+def test_a_key_with_no_certificate_at_all_is_unproven() -> None:
+    claims = found_in(TPM.evidence())
+    assert isinstance(claims, VerifiedClaims)
     assert (claims.details["origin"], claims.platform_id) == ("unproven", "")
     assert claims.valid_until is None
     assert claims.details["root"] is None
 
 
-def test_resets_since_the_activation_are_counted() -> None:
-    claims = claims_of(TPM.but(reset_count=9).evidence(EK_CHAIN), record())
-    assert claims.details["resets_since_activation"] == 2
-    older = claims_of(TPM.but(reset_count=5).evidence(EK_CHAIN), record())
-    assert older.details["resets_since_activation"] == -2
-
-
 def test_a_key_of_another_hierarchy_is_seen() -> None:
     for parent, name in ((0x40000001, "owner"), (0x4000000C, "platform"), (0x81010001, None)):
-        claims = claims_of(TPM.but(parent=parent).evidence(EK_CHAIN), record())
+        claims = claims_of(TPM.but(parent=parent).evidence(EK_CHAIN))
         assert claims.details["hierarchy"] == name
 
 
 def test_a_key_with_a_certificate_of_its_provider() -> None:
     certificate = MAKER.certificate(ec_key("ak"), usage="digital_signature")
     given = {"ak_certificate": certificate, "ak_chain": MAKER.chain()}
-    claims = claims_of(TPM.evidence(given))
+    claims = found_in(TPM.evidence(given))
+    assert isinstance(claims, VerifiedClaims)
     assert claims.details["origin"] == "certified"
     assert claims.platform_id == "ak:" + digest(spki(ec_key("ak"))).removeprefix("sha256:")
     refused(Tpm(key="another").evidence(given), "for another key")
@@ -119,7 +137,7 @@ def test_a_key_with_a_certificate_of_its_provider() -> None:
     ],
 )
 def test_each_part_of_a_quote_counts(change: dict[str, object], match: str) -> None:
-    refused(TPM.but(**change).evidence(EK_CHAIN), match, record())
+    refused(TPM.but(**change).evidence(EK_CHAIN), match)
 
 
 def test_the_scheme_is_that_of_the_key() -> None:
@@ -128,7 +146,7 @@ def test_the_scheme_is_that_of_the_key() -> None:
     mixed = TpmEvidence(
         quote=attest, signature=theirs.signature(attest), ak_public=ours.public, pcrs=ours.pcrs
     )
-    refused(RawEvidence(KIND, mixed.encode(), EK_CHAIN), "another way", record())
+    refused(RawEvidence(KIND, mixed.encode(), EK_CHAIN), "another way")
 
 
 @pytest.mark.parametrize(
@@ -140,27 +158,26 @@ def test_the_scheme_is_that_of_the_key() -> None:
             {"ek_certificate": MAKER.certificate(rsa_key("ek"), usage="digital_signature")},
             "another use",
         ),
-        ({"ek_certificate": MAKER.certificate(rsa_key("another ek"))}, "another TPM"),
         ({"ek_certificate": Maker(signed_by="mallory").certificate(rsa_key("ek"))}, "is false"),
         ({"ek_chain": Maker(name="forger").chain()}, "not a root that is trusted"),
     ],
 )
 def test_the_endorsement_certificate_counts(given: dict[str, bytes], match: str) -> None:
-    refused(TPM.evidence({**EK_CHAIN, **given}), match, record())
+    refused(TPM.evidence({**EK_CHAIN, **given}), match)
 
 
 @pytest.mark.parametrize("name", ["ek_certificate", "ek_chain"])
 def test_an_activated_key_comes_with_its_certificates(name: str) -> None:
-    refused(TPM.evidence({k: v for k, v in EK_CHAIN.items() if k != name}), name, record())
+    refused(TPM.evidence({k: v for k, v in EK_CHAIN.items() if k != name}), name)
 
 
 def test_the_certificate_counts_within_its_validity() -> None:
     raw = TPM.evidence(EK_CHAIN)
     start, end = MAKER.window
     for at in (start, end):
-        claims_of(raw, record(), at=at)
-    refused(raw, "not valid before", record(), at=start - SECOND)
-    refused(raw, "ended on", record(), at=end + SECOND)
+        claims_of(raw, at=at)
+    refused(raw, "not valid before", at=start - SECOND)
+    refused(raw, "ended on", at=end + SECOND)
 
 
 def test_a_log_must_explain_every_quoted_register() -> None:
@@ -171,35 +188,61 @@ def test_a_log_must_explain_every_quoted_register() -> None:
             bytes(8), b"\1\0\0\0", b"\x0b\0\x20\0", b"\0",
         )
     )  # fmt: skip
-    claims = claims_of(zeros.evidence({**EK_CHAIN, "event_log": log}), record(zeros))
+    claims = claims_of(zeros.evidence({**EK_CHAIN, "event_log": log}))
     assert claims.details["events"] == {}
-    refused(TPM.evidence({**EK_CHAIN, "event_log": log}), "does not explain register", record())
-    refused(TPM.evidence({**EK_CHAIN, "event_log": log[:-1]}), "ends too early", record())
+    refused(TPM.evidence({**EK_CHAIN, "event_log": log}), "does not explain register")
+    refused(TPM.evidence({**EK_CHAIN, "event_log": log[:-1]}), "ends too early")
+
+
+def test_a_code_log_must_explain_its_register() -> None:
+    starts = tuple(CodeEvent({"mc2": n * 64}) for n in "ab")
+    log = CodeLog(starts)
+    tpm = TPM.but(pcrs={4: b"\4" * 32, CODE_REGISTER: log.value()})
+    claims = claims_of(tpm.evidence({**EK_CHAIN, "code_log": log.encode()}))
+    assert claims.details["code"] == [
+        {"digest": event.digest.hex(), "parts": dict(event.parts)} for event in starts
+    ]
+    assert claims.measurements["PCR13"] == predicted_value(*starts)
+    for lie in (CodeLog(starts[:1]), CodeLog(starts[::-1]), CodeLog((*starts, starts[0]))):
+        raw = tpm.evidence({**EK_CHAIN, "code_log": lie.encode()})
+        refused(raw, "does not explain register 13")
+    refused(TPM.evidence({**EK_CHAIN, "code_log": log.encode()}), "not over register 13")
+    for broken in (b"", log.encode() + b" ", log.encode().replace(b"13", b"14")):
+        refused(tpm.evidence({**EK_CHAIN, "code_log": broken}), ".")
+
+
+def test_the_firmwares_log_need_not_know_of_the_code() -> None:
+    log = CodeLog((CodeEvent({"mc2": "0" * 64}),))
+    tpm = TPM.but(pcrs={0: bytes(32), CODE_REGISTER: log.value()})
+    header = b"Spec ID Event03\0" + bytes(8) + b"\1\0\0\0" + b"\x0b\0\x20\0" + b"\0"
+    firmware = bytes(4) + b"\3\0\0\0" + bytes(20) + len(header).to_bytes(4, "little") + header
+    given = {**EK_CHAIN, "event_log": firmware}
+    claims_of(tpm.evidence({**given, "code_log": log.encode()}))
+    refused(tpm.evidence(given), "does not explain register 13")
 
 
 def test_endorsements_that_mean_nothing_here_are_refused() -> None:
-    refused(TPM.evidence({**EK_CHAIN, "vcek": b""}), "no use for", record())
+    refused(TPM.evidence({**EK_CHAIN, "vcek": b""}), "no use for")
 
 
 def test_a_verifier_takes_its_own_kind_only() -> None:
     raw = TPM.evidence(EK_CHAIN)
-    refused(replace(raw, kind="amd-sev-snp/v1"), "tpm2-quote/v1", record())
+    refused(replace(raw, kind="amd-sev-snp/v1"), "tpm2-quote/v1")
 
 
 def test_no_byte_of_the_evidence_can_change() -> None:
     raw = TPM.evidence(EK_CHAIN)
-    good = claims_of(raw, record())
+    good = claims_of(raw)
     accepted = []
     for at in range(len(raw.evidence)):
         flipped = bytearray(raw.evidence)
         flipped[at] ^= 1 << at % 8
         try:
-            claims = claims_of(replace(raw, evidence=bytes(flipped)), record())
+            claims = claims_of(replace(raw, evidence=bytes(flipped)))
         except EvidenceError:
             continue
-        # A changed key has another name, which nobody activated: genuine as a signature may
-        # be, its origin is unproven and no policy can accept it.
-        if claims.details["origin"] != "unproven":
+        # A changed key has another name: what an owner seals to that opens in no TPM.
+        if claims.details["ak_name"] == good.details["ak_name"]:
             accepted.append(at)
     assert accepted == []
     assert good.details["origin"] == "activated"
@@ -211,7 +254,7 @@ def test_no_byte_of_the_certificates_can_change(name: str) -> None:
     for at in range(len(EK_CHAIN[name])):
         flipped = bytearray(EK_CHAIN[name])
         flipped[at] ^= 1 << at % 8
-        refused(replace(raw, endorsements={**EK_CHAIN, name: bytes(flipped)}), ".", record())
+        refused(replace(raw, endorsements={**EK_CHAIN, name: bytes(flipped)}), ".")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +283,7 @@ def test_evidence_is_read_strictly(change: dict[str, object]) -> None:
 SWTPM_AT = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def swtpm_case() -> tuple[RawEvidence, tuple[PinnedRoot, ...], ActivatedKey]:
+def swtpm_case() -> tuple[RawEvidence, tuple[PinnedRoot, ...]]:
     files, want = case_files("tpm-swtpm-local"), expected("tpm-swtpm-local")
     evidence = TpmEvidence(
         quote=files["quote.attest"],
@@ -257,19 +300,13 @@ def swtpm_case() -> tuple[RawEvidence, tuple[PinnedRoot, ...], ActivatedKey]:
         ),
     )  # fmt: skip
     given = {"ek_certificate": files["ek_cert.der"], "ek_chain": chain}
-    key = verify_endorsement_key(files["ek_cert.der"], chain, roots=roots, at=SWTPM_AT)
-    known = record(
-        ak_name=parse_public(files["ak_pub.tpmt"]).name.hex(),
-        endorsement_key=key.name,
-        reset_count=2,
-    )
-    return RawEvidence(KIND, evidence.encode(), given), roots, known
+    return RawEvidence(KIND, evidence.encode(), given), roots
 
 
 @needs_vectors
 def test_a_genuine_quote_of_a_software_tpm() -> None:
-    raw, roots, known = swtpm_case()
-    claims = claims_of(raw, known, roots=roots, at=SWTPM_AT)
+    raw, roots = swtpm_case()
+    claims = claims_of(raw, roots=roots, at=SWTPM_AT)
     want = expected("tpm-swtpm-local")
     assert claims.report_data.hex() == want["nonce"]
     assert claims.measurements == {f"PCR{n}": value for n, value in want["pcrs"].items()}
@@ -277,7 +314,7 @@ def test_a_genuine_quote_of_a_software_tpm() -> None:
     assert claims.details["reset_count"] == 2
     for roots in ((), AMD_ROOTS, GOOGLE_VTPM_ROOTS):
         with pytest.raises(EvidenceError, match="not a root that is trusted"):
-            claims_of(raw, known, roots=roots, at=SWTPM_AT)
+            claims_of(raw, roots=roots, at=SWTPM_AT)
 
 
 @needs_vectors
