@@ -19,6 +19,13 @@ from mc2.cli.options import output
 _GOOD: Final = "ok"
 _POOR: Final = "missing"
 _NOTE: Final = "note"
+_EXTRAS: Final = (
+    ("fastapi", "server"),
+    ("scikit-learn", "demo"),
+    ("pandas", "frames"),
+    ("pyspark-client", "connect"),
+)
+"""A package of each extra, and the extra."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def _python() -> list[Finding]:
     found = [Finding("Python", _GOOD, f"{platform.python_version()} on {platform.platform()}")]
     versions = ", ".join(f"{name} {number}" for name, number in package_versions().items())
     found.append(Finding("versions in every plan", _GOOD, versions))
-    for name, extra in (("fastapi", "server"), ("scikit-learn", "demo"), ("pandas", "frames")):
+    for name, extra in _EXTRAS:
         try:
             found.append(Finding(f"extra [{extra}]", _GOOD, f"{name} {version(name)}"))
         except PackageNotFoundError:

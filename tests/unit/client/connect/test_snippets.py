@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.dataframes import REFUSED, SNIPPETS, TABLES, Snippet
-
 from tests.support.connect import EngineRunner, spark_session
+from tests.support.dataframes import REFUSED, SNIPPETS, TABLES, Snippet
 from tests.support.differential import direct, rows_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:WARN WindowExpression:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore:WARN WindowExpression:UserWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def names():
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda s: s.name)
 def test_code_gives_what_duckdb_gives(names, snippet: Snippet):
-    frame = eval(snippet.code, dict(names))
+    frame = eval(snippet.code, dict(names))  # noqa: S307 - this repository's own code
     expected = snippet.expected
     rows = direct(expected, TABLES) if isinstance(expected, str) else expected
     schema = frame.schema
@@ -43,10 +44,20 @@ def test_code_gives_what_duckdb_gives(names, snippet: Snippet):
     assert table.column_names == schema.names
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    assert [f.type for f in table.schema] == [f.type for f in to_arrow_schema(schema, timezone="UTC")]
+    assert [f.type for f in table.schema] == [
+        f.type for f in to_arrow_schema(schema, timezone="UTC")
+    ]
     for field in schema:
         if not field.nullable:
-            assert all(c.null_count == 0 for c, n in zip(table.columns, schema.names, strict=True) if n == field.name)
+            assert all(
+                c.null_count == 0
+                for c, n in zip(table.columns, schema.names, strict=True)
+                if n == field.name
+            )
+
+
+def _run(code, names) -> None:
+    eval(code, dict(names)).collect()  # noqa: S307 - this repository's own code
 
 
 def plain_row(row):
@@ -60,6 +71,6 @@ def test_what_cannot_run_is_named(names, code, words):
     from pyspark.errors import AnalysisException
 
     with pytest.raises(AnalysisException) as caught:
-        eval(code, dict(names)).collect()
+        _run(code, names)
     assert words in str(caught.value)
     assert "[MC2_" in str(caught.value)
