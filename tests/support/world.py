@@ -85,6 +85,7 @@ class SessionWorker:
         self.session = JobSession(collector, CODE, (WARNING,), secrets.token_hex(16), peers=peers)
         self.name = f"worker_{len(world.lent) + 1}"
         self.usable = True
+        self.on_enter = world.on_enter
 
     def open(self, bundle: bytes, *, timeout_seconds: float) -> OpenedJob:
         return self.session.open(bundle)
@@ -110,6 +111,7 @@ class SessionWorker:
         return self.session.join(challenges, evidence, invitation)
 
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
+        self.on_enter(self)
         self.session.enter(admission)
 
     def kill(self) -> None:
@@ -159,6 +161,7 @@ class World:
     no_workers: bool = False
     worker_code: dict[int, str] = field(default_factory=dict)
     lent: list[SessionWorker] = field(default_factory=list)
+    on_enter: Callable[[SessionWorker], None] = lambda _: None
     parties: dict[str, Party] = field(default_factory=dict)
     mailboxes: dict[str, Mailbox] = field(default_factory=dict)
     contract: Contract | None = None
