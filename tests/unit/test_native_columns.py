@@ -1,6 +1,6 @@
 """The kernels for logic, dates and texts against Python's own."""
 
-import datetime
+import datetime as dt
 import re
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mc2 import _native
 
 BOUND_EXCEEDED, BAD_CAST, OUT_OF_DOMAIN = 4, 16, 32
-EPOCH = datetime.date(1970, 1, 1)
+EPOCH = dt.date(1970, 1, 1)
 DAYS = st.dates().map(lambda d: (d - EPOCH).days)
 MARKS = st.integers(0, 1)
 TEXT_BYTES = 24
@@ -130,7 +130,7 @@ def test_rows_of_words(data, width, count):
 
 
 def date(day):
-    return EPOCH + datetime.timedelta(days=day)
+    return EPOCH + dt.timedelta(days=day)
 
 
 def days(value):
@@ -138,8 +138,8 @@ def days(value):
 
 
 def last_of_month(value):
-    following = value.replace(day=28) + datetime.timedelta(days=4)
-    return following - datetime.timedelta(days=following.day)
+    following = value.replace(day=28) + dt.timedelta(days=4)
+    return following - dt.timedelta(days=following.day)
 
 
 @given(st.lists(DAYS.filter(lambda d: d < 2_900_000), min_size=1, max_size=20))
@@ -193,7 +193,7 @@ def test_dates_from_their_fields(year, month, day, counts):
     out, flags = np.empty(1, dtype=np.uint64), no_flags()
     _native.make_date(words([year]), words([month]), words([day]), marks([counts]), out, flags)
     try:
-        expected = days(datetime.date(year, month, day))
+        expected = days(dt.date(year, month, day))
     except ValueError:
         assert int(flags[0]) == (BAD_CAST if counts else 0)
     else:
