@@ -12,6 +12,24 @@ from mc2.engine.sql_types import engine_arrow_type, sql_type
 from mc2.formats.schema import DataType, parse_type
 
 
+def _of_arity(count: int, run: Callable[..., pa.Array]) -> Callable[..., pa.Array]:
+    """DuckDB counts the parameters of a function, and takes none with any number of them."""
+
+    def one(a: pa.Array) -> pa.Array:
+        return run(a)
+
+    def two(a: pa.Array, b: pa.Array) -> pa.Array:
+        return run(a, b)
+
+    def three(a: pa.Array, b: pa.Array, c: pa.Array) -> pa.Array:
+        return run(a, b, c)
+
+    def four(a: pa.Array, b: pa.Array, c: pa.Array, d: pa.Array) -> pa.Array:
+        return run(a, b, c, d)
+
+    return (one, two, three, four)[count - 1]
+
+
 def row_by_row(
     name: str, parameters: str | tuple[DataType, ...], result: str | DataType,
     compute: Callable[..., Any], *, strict: bool = True,
@@ -30,7 +48,8 @@ def row_by_row(
         found = [None if strict and None in row else compute(*row) for row in rows]
         return pa.array(found, engine_arrow_type(given))
 
-    return Routine(f"mc2_{name}", tuple(map(sql_type, kinds)), sql_type(given), run)
+    fixed = _of_arity(len(kinds), run)
+    return Routine(f"mc2_{name}", tuple(map(sql_type, kinds)), sql_type(given), fixed)
 
 
 def type_name(kind: DataType) -> str:

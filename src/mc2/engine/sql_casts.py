@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mc2.engine.sql_terms import Term, cast_to
+from mc2.engine.routines_casts import SHOWN as _SHOWN
+from mc2.engine.routines_casts import shown
+from mc2.engine.sql_terms import Scribe, Term, cast_to
 from mc2.engine.sql_types import sql_string, sql_type
 from mc2.formats.schema import DataType
 from mc2.plan.types import (
@@ -40,11 +42,44 @@ _PATTERNS: Final = {
 _EXACT_DIGITS: Final = 15  # a decimal of so many digits is an exact quotient of two doubles
 
 
-def cast(term: Term, kind: DataType, *, strict: bool) -> str:
+def cast(scribe: Scribe, term: Term, kind: DataType, *, strict: bool) -> str:
     """The SQL of a cast between types that `mc2.plan.typing` allows."""
-    source = term.type
-    if source == kind:
+    if term.type == kind:
         return term.sql
+    if kind.element is not None:
+        return _list(scribe, term, kind, strict=strict)
+    if kind.name == "struct":
+        return _struct(scribe, term, kind, strict=strict)
+    if kind.name == "string" and term.type.name in _SHOWN:
+        return scribe.call(shown(term.type, strict=strict), term.sql)
+    return _simple(term, kind, strict=strict)
+
+
+def _list(scribe: Scribe, term: Term, kind: DataType, *, strict: bool) -> str:
+    name = scribe.name()
+    inner, target = term.type.element, kind.element
+    if inner is None or target is None:
+        raise RuntimeError("typing lets lists become lists only")
+    element = Term(name, inner, nullable=True, simple=True)
+    return (
+        f"list_transform({term.sql}, lambda {name}: {cast(scribe, element, target, strict=strict)})"
+    )
+
+
+def _struct(scribe: Scribe, term: Term, kind: DataType, *, strict: bool) -> str:
+    def body(value: str) -> str:
+        parts = []
+        for (old, inner), (new, target) in zip(term.type.fields, kind.fields, strict=True):
+            part = Term(f"struct_extract({value}, '{old}')", inner, nullable=True, simple=True)
+            parts.append(f'"{new}" := {cast_to(cast(scribe, part, target, strict=strict), target)}')
+        packed = f"struct_pack({', '.join(parts)})"
+        return f"CASE WHEN {value} IS NOT NULL THEN {packed} END"
+
+    return f"({scribe.let(term, body)})"
+
+
+def _simple(term: Term, kind: DataType, *, strict: bool) -> str:
+    source = term.type
     if source.name == "string":
         return _from_text(term, kind, strict=strict)
     if kind.name == "string":
@@ -58,10 +93,18 @@ def cast(term: Term, kind: DataType, *, strict: bool) -> str:
 
 def never_fails(source: DataType, kind: DataType) -> bool:
     """Whether a cast succeeds for every value."""
+    if source.element is not None and kind.element is not None:
+        return never_fails(source.element, kind.element)
+    if source.name == "struct" and source != kind:
+        pairs = zip(source.fields, kind.fields, strict=True)
+        return all(never_fails(a, b) for (_, a), (_, b) in pairs)
     if source == kind or kind.name in {"boolean", "string"}:
-        return source.name != "string" or source == kind
-    if source.name == "string":
-        return False
+        return source == kind or source.name not in {"string", "binary"}
+    return source.name != "string" and _holds(source, kind)
+
+
+def _holds(source: DataType, kind: DataType) -> bool:
+    """Whether a type of numbers, dates or times holds every value of another."""
     if kind.name in TYPE_CLASSES["fraction"]:
         return (source.name, kind.name) != ("double", "float")
     if is_integer(kind):

@@ -62,7 +62,7 @@ class ExpressionWriter:
         fails = strict and not never_fails(inner.type, kind)
         operand = unfolded(inner) if fails and inner.constant else inner
         return Term(
-            cast(operand, kind, strict=strict),
+            cast(self._scribe, operand, kind, strict=strict),
             kind,
             inner.nullable or not strict,
             fails=fails or inner.fails,

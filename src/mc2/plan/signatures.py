@@ -20,6 +20,7 @@ from mc2.formats.schema import DataType, parse_type
 from mc2.plan.expressions import Literal
 from mc2.plan.types import TYPE_CLASSES, is_comparable
 
+_COMMA: Final = re.compile(r",(?![^(]*\))")  # not inside brackets
 _WORD: Final = re.compile(r"[A-Za-z]\w*")
 
 
@@ -161,7 +162,7 @@ def signature(text: str, result: Rule | None = None) -> Signature:
     head, _, where = text.partition(" where ")
     left, _, right = head.partition(" -> ")
     left, dots, many = left.partition("...")
-    parameters = tuple(p.strip() for p in left.split(",")) if left else ()
+    parameters = tuple(p.strip() for p in _COMMA.split(left)) if left else ()
     repeats = int(many or "1") if dots else 0
     letters: dict[str, str] = {}
     for clause in filter(None, where.split("; ")):

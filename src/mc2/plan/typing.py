@@ -27,14 +27,14 @@ _MOMENTS: Final = TYPE_CLASSES["moment"]
 CASTS: Final[Mapping[str, frozenset[str]]] = {
     "boolean": frozenset({"boolean", "string"}) | _NUMBERS,
     **{name: frozenset({"boolean", "string"}) | _NUMBERS for name in _EXACT},
-    **{name: frozenset({"boolean"}) | _NUMBERS for name in TYPE_CLASSES["fraction"]},
+    **{name: frozenset({"boolean", "string"}) | _NUMBERS for name in TYPE_CLASSES["fraction"]},
     "string": frozenset({"string", "binary", "boolean"}) | _NUMBERS | _MOMENTS,
-    "binary": frozenset({"binary"}),
+    "binary": frozenset({"binary", "string"}),
     "date": frozenset({"string"}) | _MOMENTS,
     "timestamp": frozenset({"string"}) | _MOMENTS,
     "timestamp_utc": frozenset({"string"}) | _MOMENTS,
 }
-"""To which types each type can be cast. Floats have no text of their own, see docs/spec/plan.md."""
+"""To which types each type can be cast, see docs/spec/plan.md."""
 
 
 def type_of(expression: Expression, columns: Mapping[str, Column]) -> Argument:
@@ -63,8 +63,18 @@ def _call(name: str, arguments: tuple[Argument, ...]) -> Argument:
     return Argument(kind, nullable)
 
 
+def castable(source: DataType, kind: DataType) -> bool:
+    """Whether a type can be cast to another; lists and structs can if what is inside can."""
+    if source.element is not None and kind.element is not None:
+        return castable(source.element, kind.element)
+    if source.name == kind.name == "struct" and len(source.fields) == len(kind.fields):
+        pairs = zip(source.fields, kind.fields, strict=True)
+        return all(castable(a, b) for (_, a), (_, b) in pairs)
+    return source == kind or kind.name in CASTS.get(source.name, frozenset())
+
+
 def _cast(value: Argument, kind: DataType, *, strict: bool) -> Argument:
-    if kind.name not in CASTS.get(value.type.name, frozenset()):
+    if not castable(value.type, kind):
         raise PlanError(f"{value.type} cannot be cast to {kind}")
     return Argument(kind, value.nullable or not strict)
 

@@ -12,9 +12,11 @@ from sqlglot import exp
 from mc2.errors import FormatError, PlanError
 from mc2.formats.schema import Column, DataType, decimal, parse_type
 from mc2.plan.expressions import Call, InList
-from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64, STRING, is_integer
+from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64, STRING, is_integer, list_of
 from mc2.planner import calls
+from mc2.planner.intervals import Interval, combine, negated, same_kind
 from mc2.planner.sql_text import QueryText, refuse_others
+from mc2.planner.syntax import SYNTAX, special_call
 from mc2.planner.typed import (
     NULL,
     Typed,
@@ -70,13 +72,8 @@ _INSTEAD: Final[Mapping[type[exp.Expr], tuple[str, str]]] = {
     exp.Any: ("ANY", "write IN, EXISTS, or a comparison with (SELECT max(...) ...)"),
     exp.All: ("ALL", "write NOT EXISTS, or a comparison with (SELECT max(...) ...)"),
     exp.Star: ("* as a value", "name the column"),
-    exp.Interval: ("an interval", "write date_add(day, n) or add_months(day, n)"),
-    exp.RegexpLike: ("RLIKE", "write LIKE, contains, startswith or endswith"),
-    exp.ILike: ("ILIKE", "write lower(text) LIKE 'pattern'"),
     exp.Placeholder: ("a placeholder", "put the value in with an f-string in the script"),
     exp.Parameter: ("a placeholder", "put the value in with an f-string in the script"),
-    exp.Bracket: ("an element of a list", "bring the element as a column of its own"),
-    exp.Dot: ("a field of a struct", "bring the field as a column of its own"),
     exp.Concat: (
         "a text beside a text",
         "versions of Spark differ on it; write a text with a quote in double quotes",
@@ -146,6 +143,11 @@ def data_type(node: exp.DataType) -> DataType:
         numbers = [int(p.name) for p in node.expressions] or list(_DEFAULT_DECIMAL)
         precision, scale = (*numbers, 0)[:2]
         return decimal(precision, scale)
+    if node.this == exp.DType.ARRAY and len(node.expressions) == 1:
+        return list_of(data_type(node.expressions[0]))
+    if node.this == exp.DType.STRUCT and node.expressions:
+        fields = tuple((f.name, data_type(f.args["kind"])) for f in node.expressions)
+        return parse_type(str(DataType("struct", fields=fields)))
     if node.this not in _TYPES or node.expressions:
         known = ", ".join(sorted(spark_name(DataType(n)) for n in set(_TYPES.values())))
         hint = f"there are: {known}, DECIMAL(p, s)"
@@ -166,6 +168,8 @@ def _boolean(_self: Scalars, node: exp.Boolean) -> Typed:
 def _comparison(self: Scalars, node: exp.Binary) -> Typed:
     left, right = self.pair(node)
     function = _COMPARISONS[type(node)]
+    if isinstance(left, Interval) or isinstance(right, Interval):
+        left, right = same_kind(left, right)
     if (left.untyped or right.untyped) and function != "same":
         raise PlanError("a comparison with NULL is never true", hint="write IS NULL or IS NOT NULL")
     return calls.apply(function, unify([left, right], self.columns), self.columns)
@@ -178,6 +182,9 @@ def _different(self: Scalars, node: exp.Binary) -> Typed:
 
 def _arithmetic(self: Scalars, node: exp.Binary) -> Typed:
     left, right = self.pair(node)
+    found = combine(_ARITHMETIC[type(node)], left, right, self.columns)
+    if found is not None:
+        return found
     if DATE in (left.type, right.type) and not (left.untyped or right.untyped):
         return _date_arithmetic(self, node, left, right)
     values = arithmetic([left, right], self.columns)
@@ -200,15 +207,18 @@ def _date_arithmetic(self: Scalars, node: exp.Binary, left: Typed, right: Typed)
 def _division(self: Scalars, node: exp.Div) -> Typed:
     if node.args.get("typed"):
         raise PlanError("a division in another dialect's sense may not stand here")
-    values = arithmetic(self.pair(node), self.columns)
+    left, right = self.pair(node)
+    found = combine("divide", left, right, self.columns)
+    if found is not None:
+        return found
+    values = arithmetic([left, right], self.columns)
     if not any(v.type.name == "decimal" for v in values):
         values = tuple(convert(v, DOUBLE, self.columns) for v in values)
     return calls.apply("divide", values, self.columns)
 
 
 def _whole_division(self: Scalars, node: exp.IntDiv) -> Typed:
-    values = [convert(v, INT64, self.columns) for v in self.pair(node)]
-    return calls.apply("integer_divide", values, self.columns)
+    return calls.build_call("div", self.pair(node), self.columns)
 
 
 def _logic(self: Scalars, node: exp.Connector) -> Typed:
@@ -311,25 +321,6 @@ def _cast(self: Scalars, node: exp.Cast) -> Typed:
     return calls.cast(self.bind(node.this), data_type(target), self.columns, strict=strict)
 
 
-def _extract(self: Scalars, node: exp.Extract) -> Typed:
-    part = {"DOW": "dayofweek", "DOY": "dayofyear", "WEEK": "weekofyear"}.get(
-        node.name.upper(), node.name.lower()
-    )
-    return calls.build_call(part, [self.bind(node.expression)], self.columns)
-
-
-def _like(self: Scalars, node: exp.Like) -> Typed:
-    self.only(node, "this", "expression", "negate")
-    values = [convert(v, STRING, self.columns) for v in self.pair(node)]
-    return _negated(self, node, calls.apply("like", values, self.columns))
-
-
-def _escape(self: Scalars, node: exp.Escape) -> Typed:
-    if node.expression.name != "\\":
-        raise PlanError("only the backslash escapes in LIKE here", hint="leave ESCAPE out")
-    return self.bind(node.this)
-
-
 def _concat(self: Scalars, node: exp.DPipe) -> Typed:
     return calls.build_call("concat", [self.bind(p) for p in node.flatten()], self.columns)
 
@@ -342,6 +333,9 @@ def _call(self: Scalars, node: exp.Anonymous) -> Typed:
     for argument in node.expressions:
         if isinstance(argument, (exp.Distinct, exp.Star)):
             raise self.where.error(argument, f"{name} is no aggregate", _MANUAL)
+    found = special_call(self, name, node.expressions)
+    if found is not None:
+        return found
     return calls.build_call(name, [self.bind(a) for a in node.expressions], self.columns)
 
 
@@ -349,7 +343,10 @@ def _negate(self: Scalars, node: exp.Neg) -> Typed:
     inner = node.this
     if isinstance(inner, exp.Literal) and not inner.is_string:
         return _negative_number(str(inner.this))
-    return calls.negate(self.bind(inner), self.columns)
+    value = self.bind(inner)
+    if isinstance(value, Interval):
+        return negated(value, self.columns)
+    return calls.negate(value, self.columns)
 
 
 def _negative_number(text: str) -> Typed:
@@ -373,7 +370,6 @@ def _table() -> dict[type[exp.Expr], _Binder]:
         exp.Literal: _literal,
         exp.Boolean: _boolean,
         exp.Null: lambda _self, _node: NULL,
-        exp.Column: lambda self, node: self.resolve(node),
         exp.Paren: lambda self, node: self.bind(node.this),
         exp.Not: _not,
         exp.And: _logic,
@@ -389,12 +385,10 @@ def _table() -> dict[type[exp.Expr], _Binder]:
         exp.If: _if,
         exp.Cast: _cast,
         exp.TryCast: _cast,
-        exp.Extract: _extract,
-        exp.Like: _like,
-        exp.Escape: _escape,
         exp.DPipe: _concat,
         exp.Anonymous: _call,
     }
+    found.update(SYNTAX)
     found.update(dict.fromkeys(_COMPARISONS, _comparison))
     found.update(dict.fromkeys(_ARITHMETIC, _arithmetic))
     return found

@@ -41,7 +41,7 @@ _PARTS: Final = {
     "grouping_sets": "GROUPING SETS",
     "except_": "EXCEPT",
 }
-_SYNTAX_FUNCTIONS: Final = ("CAST", "EXTRACT", "TRY_CAST")
+_SYNTAX_FUNCTIONS: Final = ("CAST", "EXTRACT", "TRIM", "TRY_CAST")
 """Calls with a syntax of their own inside the brackets."""
 
 
