@@ -5,13 +5,18 @@ starts this child first: a fork, made while the process has one thread, no engin
 All that ever passes between the two is a few bytes of one size one way, evidence or an error the
 other way. What a stranger wrote, an owner's sealed secret, the child hands to the device as it is.
 It ends when the worker does.
+
+The child itself only passes questions on: each is answered by a process of its own, so that a
+driver or a library that kills the process which asks it ends one answer and not the worker's use.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,13 +30,16 @@ from mc2.errors import AttestationError, EvidenceError, Mc2Error
 from mc2.formats.release import CREDENTIAL_BLOB_BYTES, ENCRYPTED_SEED_BYTES
 
 ANSWER_BYTES: Final = 560 * 1024  # twice in base64, it still fits what signed evidence may have
-TIMEOUT_SECONDS: Final = 100.0  # SNP firmware may put a guest off for a minute
+ANSWER_SECONDS: Final = 100.0  # SNP firmware may put a guest off for a minute
+TIMEOUT_SECONDS: Final = ANSWER_SECONDS + 10.0  # the child refuses before the worker gives up
 
 _COLLECT: Final = b"C"
 _ACTIVATE: Final = b"A"
 _SECRET_BYTES: Final = 32
 _LENGTH_BYTES: Final = 4
 _GONE: Final = "start the worker again; the kernel's log may say why its evidence process ended"
+_AGAIN: Final = "start the job again; the kernel's log may say why the process ended"
+_MOST: Final = _LENGTH_BYTES + ANSWER_BYTES + 1
 _FIRST_INHERITED: Final = 3
 
 
@@ -152,14 +160,63 @@ def _serve(connection: socket.socket, collector: Collector) -> None:
     while True:
         if _take(connection, 1) == _COLLECT:
             report_data = _take(connection, REPORT_DATA_BYTES)
-            answer = _answer(partial(_evidence, collector, report_data))
+            work = partial(_evidence, collector, report_data)
         else:
             blob = _take(connection, CREDENTIAL_BLOB_BYTES)
             seed = _take(connection, ENCRYPTED_SEED_BYTES)
-            answer = _answer(partial(_activated, collector, blob, seed))
-        if len(answer) > ANSWER_BYTES:
-            answer = _refusal(f"the evidence has more than {ANSWER_BYTES} bytes", "")
+            work = partial(_activated, collector, blob, seed)
+        answer = _answer_apart(connection, work)
         connection.sendall(len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
+
+
+def _answer_apart(connection: socket.socket, work: Callable[[], dict[int | str, Cbor]]) -> bytes:
+    """The answer of a process that ends with it; a refusal if it ends without, or takes long."""
+    reading, writing = os.pipe()
+    process_id = os.fork()
+    if process_id == 0:
+        try:
+            connection.close()  # only the answering process may write there
+            os.close(reading)
+            answer = _answer(work)
+            _write_all(writing, len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    try:
+        found = _read_all(reading, _MOST, time.monotonic() + ANSWER_SECONDS)
+    finally:
+        os.close(reading)
+        os.kill(process_id, signal.SIGKILL)  # not waited for yet, so it is still this process
+        _, status = os.waitpid(process_id, 0)
+    if found is None:
+        return _refusal(f"no evidence came in {ANSWER_SECONDS:g} seconds", _AGAIN)
+    if len(found) >= _MOST:
+        return _refusal(f"the evidence has more than {ANSWER_BYTES} bytes", "")
+    size, answer = int.from_bytes(found[:_LENGTH_BYTES], "big"), found[_LENGTH_BYTES:]
+    if len(found) < _LENGTH_BYTES or len(answer) != size:
+        ended = os.waitstatus_to_exitcode(status)
+        return _refusal(f"the process that collects evidence ended by itself ({ended})", _AGAIN)
+    return answer
+
+
+def _write_all(descriptor: int, raw: bytes) -> None:
+    view = memoryview(raw)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _read_all(descriptor: int, most: int, deadline: float) -> bytes | None:
+    """All until the other end is closed, or `most`; None if that takes too long."""
+    found = bytearray()
+    while len(found) < most:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            return None
+        part = os.read(descriptor, 65536)
+        if not part:
+            break
+        found += part
+    return bytes(found)
 
 
 def _answer(work: Callable[[], dict[int | str, Cbor]]) -> bytes:

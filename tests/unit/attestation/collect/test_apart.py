@@ -125,6 +125,8 @@ class Collector:
             return RawEvidence("other/v1", b"x")
         if first == 5:
             os._exit(3)
+        if first == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
         return RawEvidence("test/v1", report_data, {"log": b"l" * 500_000, "empty": b""})
 
 apart = CollectorApart.start(Collector())
@@ -134,31 +136,68 @@ def ask(first):
     except AttestationError as error:
         return f"{error} | {error.hint}"
     return f"{len(raw.evidence)} {sorted(raw.endorsements)} {len(raw.endorsements['log'])}"
-for first in (0, 1, 2, 3, 4, 0, 5, 0):
+for first in (0, 1, 2, 3, 4, 0, 5, 6, 0):
     print(ask(first))
+print(apart.available())
+os.kill(apart.process_id, signal.SIGKILL)
+print(ask(0))
+print(ask(0))
 print(apart.available())
 apart.close()
 print(apart.kind, apart.tier.word)
 """
 
 
-def test_errors_cross_over_and_an_end_is_final() -> None:
+def test_errors_cross_over_and_the_end_of_an_answer_is_not_the_end() -> None:
     done = run(FAILING)
     assert done.returncode == 0, done.stderr
-    good, refusal, defect, large, other, again, end, after, available, last = (
-        done.stdout.splitlines()
-    )
-    assert good == again == "64 ['empty', 'log'] 500000"
+    lines = done.stdout.splitlines()
+    good, refusal, defect, large, other, again, exited, killed, after, available = lines[:10]
+    gone, still_gone, broken, last = lines[10:]
+    assert good == again == after == "64 ['empty', 'log'] 500000"
     assert refusal == "no luck | try again"
     assert "ValueError" in defect
     assert "secret" not in done.stdout
     assert f"more than {ANSWER_BYTES} bytes" in large
     assert "something else" in other
-    assert "is gone" in end
-    assert "start the worker again" in end
-    assert "is gone" in after
-    assert available == "False"
+    assert "ended by itself (3)" in exited
+    assert "ended by itself (-9)" in killed
+    assert "start the job again" in killed
+    assert available == "True"
+    # Only the end of the process that passes questions on is final.
+    assert "is gone" in gone
+    assert "is gone" in still_gone
+    assert broken == "False"
     assert last == "test/v1 simulated"
+
+
+SLOW = r"""
+import time
+from mc2.attestation.claims import Tier
+from mc2.attestation.collect import apart
+from mc2.errors import AttestationError
+
+apart.ANSWER_SECONDS = 0.2
+
+class Collector:
+    kind, tier = "test/v1", Tier.SIMULATED
+    def collect(self, report_data):
+        time.sleep(3600)
+
+collector = apart.CollectorApart.start(Collector())
+for _ in range(2):
+    try:
+        collector.collect(bytes(64))
+    except AttestationError as error:
+        print(error)
+collector.close()
+"""
+
+
+def test_a_device_that_hangs_costs_one_answer() -> None:
+    done = run(SLOW)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("no evidence came in 0.2 seconds") == 2
 
 
 class Never:
@@ -202,7 +241,7 @@ GOOD: dict[int | str, Cbor] = {"kind": "test/v1", "evidence": b"e", "endorsement
 def test_reads_a_good_answer() -> None:
     collector, theirs = answered(encode_cbor(GOOD))
     assert collector.collect(DATA) == RawEvidence("test/v1", b"e", {"a": b"b"})
-    assert theirs.recv(1000) == DATA
+    assert theirs.recv(1000) == b"C" + DATA
     collector._give_up()
     theirs.close()
 
