@@ -8,6 +8,7 @@ specification's validation parameters, dates computed by hand, and tables by the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -59,6 +60,16 @@ _WORDS: Final = (
 def query(number: int) -> str:
     """The text of a query, 1 to 22."""
     return (Path(__file__).parent / f"q{number:02}.sql").read_text()
+
+
+def script(number: int, party: str, *, to: str) -> str:
+    """A script that releases a query's result, `q01` to `q22`, over datasets `party.<table>`."""
+    text = query(number)
+    words = set(re.findall(r"[a-z]+", re.sub(r"--.*", "", text)))
+    views = [f'job.view("{n}", job.table("{party}.{n}"))' for n in TABLES if n in words]
+    lines = ["import mc2", f'job = mc2.Job("TPC-H query {number}")', *views]
+    lines.append(f'job.release("q{number:02}", job.sql("""{text}"""), to="{to}")')
+    return "\n".join(lines) + "\n"
 
 
 def tables(scale: float) -> dict[str, pa.Table]:

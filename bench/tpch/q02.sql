@@ -1,4 +1,4 @@
--- The cheapest supplier of a part in a region
+-- Who sells a part at the lowest cost in its region
 SELECT s_acctbal, s_name, n_name, p_partkey, p_mfgr, s_address, s_phone, s_comment
 FROM part, supplier, partsupp, nation, region
 WHERE p_partkey = ps_partkey

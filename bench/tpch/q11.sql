@@ -1,4 +1,4 @@
--- The stock of a nation that matters most
+-- The stock of a nation that is worth most
 SELECT ps_partkey, sum(ps_supplycost * ps_availqty) AS value
 FROM partsupp, supplier, nation
 WHERE ps_suppkey = s_suppkey

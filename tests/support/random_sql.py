@@ -26,6 +26,14 @@ COLUMNS = {
     "m": "decimal(8,2)",
 }
 TABLES = ("p.t", "p.u", "q.t")
+KINDS = {c: t.partition("(")[0] for c, t in COLUMNS.items()}
+
+
+def compared(left: str, sign: str, right: str) -> str:
+    """A comparison that both dialects know."""
+    if sign == "<=>":
+        return f"{left} IS NOT DISTINCT FROM {right}"
+    return f"{left} {sign} {right}"
 
 
 def make_tables(rng: random.Random) -> dict[str, pa.Table]:
@@ -67,6 +75,7 @@ class Queries:
     depth: int = 0
     names: int = 0
     ctes: list[Relation] = field(default_factory=list)
+    subqueries: bool = False
 
     def fresh(self, stem: str) -> str:
         self.names += 1
@@ -177,6 +186,8 @@ class Queries:
         return self._choice("decimal", scope, depth)
 
     def condition(self, scope: list[Relation], depth: int = 2) -> str:
+        if self.subqueries and depth > 0 and self.depth < 3 and self.rng.random() < 0.12:
+            return self.subquery_condition(scope)
         form = self.rng.randint(0, 9)
         if depth <= 0:
             form = self.pick(0, 3, 4)
@@ -211,6 +222,105 @@ class Queries:
             return self.rng.choice(booleans) if booleans else "true"
         return f"{value()} {self.pick('=', '<>', '<', '<=', '>', '>=')} {value()}"
 
+    # Subqueries, windows and sets
+
+    def inner(self, kind: str, scope: list[Relation]) -> tuple[str, Relation, list[Relation]]:
+        """FROM and WHERE of a subquery over one table, which may name columns around it."""
+        self.depth += 1
+        try:
+            name, alias = self.rng.choice(TABLES), self.fresh("i")
+            own = Relation(f"{name} AS {alias}", alias, KINDS)
+            parts = []
+            for _ in range(self.pick(0, 1, 1, 2)):
+                if scope and self.rng.random() < 0.7:
+                    outer = self.rng.choice(scope)
+                    pairs = [
+                        (a, b)
+                        for a, one in own.columns.items()
+                        for b, other in outer.columns.items()
+                        if one == other and one != "boolean"
+                    ]
+                    if pairs:
+                        a, b = self.rng.choice(pairs)
+                        sign = self.pick("=", "=", "=", "<", "<>", "<=>")
+                        parts.append(compared(f"{alias}.{a}", sign, f"{outer.alias}.{b}"))
+                        continue
+                around = [own, *scope] if self.rng.random() < 0.3 else [own]
+                parts.append(self.condition(around, 1))
+            where = f" WHERE {' AND '.join(parts)}" if parts else ""
+            return f"{name} AS {alias}{where}", own, scope
+        finally:
+            self.depth -= 1
+
+    def subquery_condition(self, scope: list[Relation]) -> str:
+        kind = self.pick("int32", "string", "date", "int64")
+        text, own, _ = self.inner(kind, scope)
+        form = self.rng.randint(0, 4)
+        if form == 0:
+            return f"{self.pick('', 'NOT ')}EXISTS (SELECT 1 FROM {text})"
+        if form in {1, 2}:
+            column = self.value(kind, [own], 1)
+            distinct = self.pick("", "DISTINCT ")
+            left = self.value(kind, scope, 1)
+            return f"{left} {self.pick('', 'NOT ')}IN (SELECT {distinct}{column} FROM {text})"
+        if form == 3:
+            sign = self.pick("=", "<", ">=", "<>")
+            call = self.pick("max", "min")
+            value = f"(SELECT {call}({self.value(kind, [own], 1)}) FROM {text})"
+            return f"{self.value(kind, scope, 1)} {sign} {value}"
+        return f"(SELECT count(*) FROM {text}) {self.pick('=', '>', '<=')} {self.pick(0, 1, 2)}"
+
+    def scalar_subquery(self, scope: list[Relation]) -> tuple[str, str]:
+        """A subquery as a value, and its kind."""
+        text, own, _ = self.inner("", scope)
+        if self.rng.random() < 0.25:
+            kind = self.pick("int32", "string", "date")
+            column = self.value(kind, [own], 1)
+            way = self.pick("", " DESC", " NULLS LAST")
+            skip = self.pick("", "", " OFFSET 1")
+            return f"(SELECT {column} AS o FROM {text} ORDER BY o{way} LIMIT 1{skip})", kind
+        call, kind = self.call([own])
+        if self.rng.random() < 0.2:
+            around = self.value("int32", [own, *scope], 1)
+            return f"(SELECT CAST(sum({around}) AS BIGINT) FROM {text})", "int64"
+        return f"(SELECT {call} FROM {text})", kind
+
+    def window(self, scope: list[Relation]) -> tuple[str, str]:
+        """A window function, and its kind. Its order is by all columns, so that none is left."""
+        keys = [f"{r.alias}.{c}" for r in scope for c in r.columns]
+        by = ", ".join(self.rng.sample(keys, min(len(keys), self.pick(0, 1, 1, 2))))
+        part = f"PARTITION BY {by} " if by else ""
+        ways = [f"{k}{self.pick('', ' DESC', ' NULLS LAST')}" for k in keys]
+        self.rng.shuffle(ways)
+        total = f"ORDER BY {', '.join(ways)}"
+        some = f"ORDER BY {', '.join(ways[: self.pick(1, 2)])}"
+        form = self.rng.randint(0, 7)
+        if form == 0:
+            call = self.pick("rank", "dense_rank")
+            return f"CAST({call}() OVER ({part}{some}) AS INT)", "int32"
+        if form == 1:
+            return f"{self.pick('percent_rank', 'cume_dist')}() OVER ({part}{some})", "double"
+        if form == 2:
+            kind = self.pick("int32", "string", "date", "double")
+            call = self.pick("first_value", "last_value")
+            frame = self.pick("", " ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING",
+                              " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING")  # fmt: skip
+            return f"{call}({self.value(kind, scope, 1)}) OVER ({part}{total}{frame})", kind
+        if form == 3:
+            kind = self.pick("int32", "string", "date")
+            call = f"{self.pick('lag', 'lead')}({self.value(kind, scope, 1)}, {self.pick(0, 1, 2)})"
+            return f"{call} OVER ({part}{total})", kind
+        call, kind = self.call(scope)
+        while "DISTINCT" in call or "stddev" in call or call.startswith("CAST"):
+            call, kind = self.call(scope)
+        if form == 4:
+            return f"{call} OVER ({part.strip()})", kind
+        if form == 5:
+            return f"{call} OVER ({part}{some})", kind
+        start = self.pick("UNBOUNDED PRECEDING", "2 PRECEDING", "CURRENT ROW", "1 FOLLOWING")
+        end = self.pick("2 FOLLOWING", "UNBOUNDED FOLLOWING")
+        return f"{call} OVER ({part}{total} ROWS BETWEEN {start} AND {end})", kind
+
     # Relations
 
     def source(self) -> Relation:
@@ -224,8 +334,7 @@ class Queries:
             alias = self.fresh("r")
             return Relation(f"({text}) AS {alias}", alias, columns)
         name, alias = self.rng.choice(TABLES), self.fresh("r")
-        kinds = {c: t.partition("(")[0] for c, t in COLUMNS.items()}
-        return Relation(f"{name} AS {alias}", alias, kinds)
+        return Relation(f"{name} AS {alias}", alias, KINDS)
 
     def from_clause(self) -> tuple[str, list[Relation]]:
         scope = [self.source()]
@@ -249,6 +358,19 @@ class Queries:
         return text, scope
 
     def join_condition(self, scope: list[Relation], other: Relation) -> str:
+        """ON. Subqueries in it are about the joined table alone, as the planner wants them."""
+        if self.subqueries and self.rng.random() < 0.15:
+            return f"{self.plain_join(scope, other)} AND {self.subquery_condition([other])}"
+        return self.plain_join(scope, other)
+
+    def plain_join(self, scope: list[Relation], other: Relation) -> str:
+        with_subqueries, self.subqueries = self.subqueries, False
+        try:
+            return self.equation(scope, other)
+        finally:
+            self.subqueries = with_subqueries
+
+    def equation(self, scope: list[Relation], other: Relation) -> str:
         left = self.rng.choice(scope)
         pairs = [
             (a, b)
@@ -293,7 +415,13 @@ class Queries:
             kind = self.pick("int32", "int64", "double", "string", "boolean", "date", "decimal")
             name = self.fresh("c")
             columns[name] = kind
-            items.append(f"{self.value(kind, scope)} AS {name}")
+            text_of = self.value(kind, scope)
+            form = self.rng.random()
+            if self.subqueries and self.depth < 3 and form < 0.15:
+                text_of, columns[name] = self.scalar_subquery(scope)
+            elif self.subqueries and form < 0.3:
+                text_of, columns[name] = self.window(scope)
+            items.append(f"{text_of} AS {name}")
         distinct = "DISTINCT " if self.rng.random() < 0.2 else ""
         query = f"SELECT {distinct}{', '.join(items)} FROM {text}{self.where(scope)}"
         return query + self.order(list(columns)), columns
@@ -315,6 +443,8 @@ class Queries:
             columns[name] = kind
             items.append(f"{call} AS {name}")
         group = f" GROUP BY {', '.join(keys)}" if keys else ""
+        if keys and self.subqueries and self.rng.random() < 0.25:
+            group = f" GROUP BY {self.pick('ROLLUP', 'CUBE')} ({', '.join(keys)})"
         having = ""
         if keys and self.rng.random() < 0.3:
             having = f" HAVING {self.pick('count(*) > 1', 'count(*) >= 2', 'sum(' + self.value('int32', scope, 0) + ') IS NOT NULL')}"
@@ -363,7 +493,11 @@ class Queries:
             branches.append(f"SELECT {items} FROM {text}{self.where(scope)}")
         query = branches[0]
         for branch in branches[1:]:
-            query += f" UNION {self.pick('ALL ', 'ALL ', '')}{branch}"
+            word = "UNION"
+            if self.subqueries:
+                word = self.pick("UNION", "INTERSECT", "EXCEPT")
+                query = f"({query})" if word != "UNION" and " INTER" not in query else query
+            query += f" {word} {self.pick('ALL ', 'ALL ', '')}{branch}"
         return query + self.order(names), dict(zip(names, kinds, strict=True))
 
     def order(self, names: list[str]) -> str:

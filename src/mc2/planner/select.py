@@ -21,7 +21,7 @@ from mc2.planner.aggregate_calls import has_aggregate, refuse_aggregates
 from mc2.planner.from_clause import EXPLODES, FromClause, Tables, bind_from
 from mc2.planner.grouping import Grouped, Grouping
 from mc2.planner.grouping_sets import key_sets
-from mc2.planner.levels import Level, Rows
+from mc2.planner.levels import Level, Rows, free_name
 from mc2.planner.names import Scope, same
 from mc2.planner.prune import substituted
 from mc2.planner.results import Item, Results, ordinal
@@ -36,7 +36,7 @@ from mc2.planner.subqueries import (
     outer_names,
 )
 from mc2.planner.typed import Typed, all_true, typed
-from mc2.planner.window_calls import WindowCalls
+from mc2.planner.window_calls import WindowCalls, has_window
 
 _PARTS: Final = (
     "with_", "expressions", "distinct", "from_", "joins", "laterals", "where", "group", "having",
@@ -142,6 +142,9 @@ class Selection:
         clause = self._select.args.get("qualify")
         if clause is None:
             return _Bound(items, keys, None)
+        if not any(has_window(n) for n in (*self._select.expressions, clause)):
+            hint = "write WHERE, or HAVING"
+            raise self._where.error(clause, "QUALIFY finds no window function here", hint)
         found = resolve or values.resolve
 
         def named(node: exp.Column) -> Typed:
@@ -417,7 +420,7 @@ class Selection:
         pairs: list[tuple[str, Expression]] = [(n, ColumnRef(n)) for n in names]
         values: list[Expression] = []
         for item in items:
-            name = self._rows.fresh(f"value_{len(values) + 1}")
+            name = free_name("value", {n.casefold() for n, _ in pairs})
             pairs.append((name, item.value.expression))
             values.append(ColumnRef(name))
         made = self._results.project(self._rows.node, pairs, select)

@@ -16,10 +16,11 @@ BLOCKS = 4
 QUERIES = 16
 
 
-def check(seed):
+def check(seed, *, subqueries=False):
+    """`subqueries`: with these, window functions, grouping sets, INTERSECT and EXCEPT, too."""
     rng = random.Random(seed)
     tables = make_tables(rng)
-    query = Queries(rng).statement()
+    query = Queries(rng, subqueries=subqueries).statement()
     try:
         wanted = direct(query, tables)
     except duckdb.BinderException:  # a constant as a grouping key, which DuckDB takes for a place
@@ -31,6 +32,19 @@ def check(seed):
 def test_random_queries(block):
     for number in range(QUERIES):
         check(block * QUERIES + number)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_random_queries_with_subqueries(block):
+    for number in range(QUERIES):
+        check(block * QUERIES + number, subqueries=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(20))
+def test_many_random_queries_with_subqueries(block):
+    for number in range(200):
+        check(2_000_000 + block * 200 + number, subqueries=True)
 
 
 @pytest.mark.slow
