@@ -123,7 +123,7 @@ def command(
     arguments += [f"--name={name}" for name in names]
     arguments += [f"--worker-address={address}" for address in worker_address]
     arguments += ["--workers", str(workers)]
-    worker = _worker_command(folder, tee, source, unconfined=unsafe_unconfined)
+    worker = worker_command(folder, tee, source, unconfined=unsafe_unconfined)
     arguments += ["--worker-command", shlex.join(worker)]
     if tee == "simulated":
         console.banner(SIMULATION_BANNER)
@@ -169,9 +169,10 @@ def _tpm_source(tee: str, tpm: Path | None, chain: Path | None, log: Path) -> Tp
     return TpmSource(path, chain.read_bytes(), log.absolute(), chain.absolute())
 
 
-def _worker_command(
+def worker_command(
     folder: Path, tee: str, source: TpmSource | None, *, unconfined: bool
 ) -> list[str]:
+    """How the coordinator starts a worker here."""
     arguments = ["-m", "mc2.enclave", "--tee", tee]
     if tee == "simulated":
         from mc2.attestation.simulated.root import SimulatedRoot

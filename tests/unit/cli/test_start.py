@@ -7,31 +7,37 @@ from pathlib import Path
 import pytest
 
 from mc2.attestation.collect.tees import TEES
-from mc2.cli.start import _tpm_options, _worker_command, command
+from mc2.cli.start import _tpm_source, command, worker_command
 from mc2.enclave.__main__ import _parser
+from mc2.enclave.measured_code import ISOLATED
 from mc2.errors import UsageError
 
 
 @pytest.mark.parametrize("tee", TEES)
+@pytest.mark.parametrize("unconfined", [False, True])
 def test_workers_understand_what_they_are_told(
-    tee: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tee: str, unconfined: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("chain.pem").write_bytes(b"chain")
     given = (Path("tpm"), Path("chain.pem")) if tee == "tpm" else (None, None)
-    words = [*_worker_command(tmp_path, tee), *_tpm_options(tee, *given)]
-    asked = _parser().parse_args([*words[3:], "--listen", "fd:3"])
+    source = _tpm_source(tee, *given, tmp_path / "log.json")
+    words = worker_command(tmp_path, tee, source, unconfined=unconfined)
+    asked = _parser().parse_args([*words[words.index("mc2.enclave") + 1 :], "--listen", "fd:3"])
     assert asked.tee == tee
     assert not asked.unsafe_simulation
+    assert asked.unsafe_unconfined == unconfined
     if tee == "tpm":
         assert (asked.tpm, asked.tpm_chain) == (tmp_path / "tpm", tmp_path / "chain.pem")
+        assert asked.tpm_log == tmp_path / "log.json"
+        assert tuple(words[1 : 1 + len(ISOLATED)]) == ISOLATED
 
 
-def test_options_of_a_tpm_are_for_a_tpm() -> None:
+def test_options_of_a_tpm_are_for_a_tpm(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="are for --tee tpm"):
-        _tpm_options("auto", None, Path("chain.pem"))
+        _tpm_source("auto", None, Path("chain.pem"), tmp_path)
     with pytest.raises(UsageError, match="certificates of its maker"):
-        _tpm_options("tpm", Path("tpm"), None)
-    assert _tpm_options("tpm", None, Path("/c")) == ["--tpm-chain", "/c"]
+        _tpm_source("tpm", Path("tpm"), None, tmp_path)
 
 
 def test_every_tee_can_be_asked_for() -> None:
