@@ -1,0 +1,189 @@
+#include "mc2/scan.hpp"
+
+#include <bit>
+#include <cstddef>
+
+#include "mc2/secret.hpp"
+
+namespace mc2::oblivious::MC2_ISA {
+namespace {
+
+constexpr u64 exponent_bits = u64{0x7ff} << 52;
+constexpr std::size_t codes_at_once = 8;
+
+MC2_INLINE u128 wide(u64 low, i64 high) noexcept { return (static_cast<u128>(static_cast<u64>(high)) << 64) | low; }
+MC2_INLINE u64 yes(u8 mark) noexcept { return Mask::from_bit(mark).word(); }
+
+void starts_of(const u64* const* columns, std::size_t count, std::size_t rows, u8* out) noexcept {
+    if (rows == 0) return;
+    out[0] = 1;
+    for (std::size_t i = 1; i < rows; ++i) {
+        u64 difference = 0;
+        for (std::size_t c = 0; c < count; ++c) difference |= columns[c][i] ^ columns[c][i - 1];
+        out[i] = (Secret(difference) != Secret(u64{0})).byte();
+    }
+}
+
+void ends_of(const u8* starts, std::size_t rows, u8* out) noexcept {
+    if (rows == 0) return;
+    for (std::size_t i = 0; i + 1 < rows; ++i) out[i] = starts[i + 1] & 1;
+    out[rows - 1] = 1;
+}
+
+void count_rows(const u8* starts, const u8* keep, std::size_t rows, u64* out) noexcept {
+    u64 sum = 0;
+    for (std::size_t i = 0; i < rows; ++i) out[i] = sum = (sum & ~yes(starts[i])) + (keep[i] & 1);
+}
+
+void sum_words(const u8* starts, const u8* keep, const i64* values, std::size_t rows, u64* low, i64* high) noexcept {
+    u128 sum = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64 old = ~yes(starts[i]), counts = yes(keep[i]);
+        sum &= wide(old, static_cast<i64>(old));
+        sum += static_cast<u128>(static_cast<i128>(static_cast<i64>(static_cast<u64>(values[i]) & counts)));
+        low[i] = static_cast<u64>(sum);
+        high[i] = static_cast<i64>(sum >> 64);
+    }
+}
+
+void sum_wide(const u8* starts, const u8* keep, const u64* in_low, const i64* in_high, std::size_t rows, u64* low,
+              i64* high, u64* flags) noexcept {
+    Flags raised;
+    Secret<i128> sum(0);
+    for (std::size_t i = 0; i < rows; ++i) {
+        const Mask counts = Mask::from_bit(keep[i]);
+        sum = keep_if(~Mask::from_bit(starts[i]), sum);
+        const auto addend = keep_if(counts, Secret<i128>::from_bits(wide(in_low[i], in_high[i])));
+        sum = checked_add(sum, addend, raised, counts);
+        low[i] = static_cast<u64>(sum.bits());
+        high[i] = static_cast<i64>(sum.bits() >> 64);
+    }
+    raised.raise_in(flags);
+}
+
+void sum_doubles(const u8* starts, const u8* keep, const double* values, std::size_t rows, double* out) noexcept {
+    double sum = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64 old = std::bit_cast<u64>(sum) & ~yes(starts[i]);
+        sum = std::bit_cast<double>(old) + std::bit_cast<double>(std::bit_cast<u64>(values[i]) & yes(keep[i]));
+        out[i] = sum;
+    }
+}
+
+void extremes(const u8* starts, const u8* keep, const i64* values, std::size_t rows, bool largest, i64* out) noexcept {
+    // The largest x is the smallest ~x.
+    const u64 turned = largest ? ~u64{0} : 0;
+    const Secret<i64> none(static_cast<i64>(~u64{0} >> 1));
+    Secret<i64> least = none;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const Secret<i64> value(static_cast<i64>(static_cast<u64>(values[i]) ^ turned));
+        least = select(Mask::from_bit(starts[i]), none, least);
+        least = select(Mask::from_bit(keep[i]) & (value < least), value, least);
+        out[i] = static_cast<i64>(least.bits() ^ turned);
+    }
+}
+
+MC2_INLINE void carry(u64& value, u64& seen, u64 anew, u64 kept, u64 next) noexcept {
+    value = ((value & ~anew) & ~kept) | (next & kept);
+    seen = (seen & ~anew) | kept;
+}
+
+void fill_down(const u8* starts, const u8* keep, const u64* values, std::size_t rows, u64* out, u8* seen) noexcept {
+    u64 value = 0, have = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+        carry(value, have, yes(starts[i]), yes(keep[i]), values[i]);
+        out[i] = value;
+        seen[i] = static_cast<u8>(have & 1);
+    }
+}
+
+void fill_up(const u8* starts, const u8* keep, const u64* values, std::size_t rows, u64* out, u8* seen) noexcept {
+    u64 value = 0, have = 0, anew = ~u64{0};
+    for (std::size_t i = rows; i-- > 0;) {
+        const u64 first = yes(starts[i]);  // read before out[i] is written: they may be one array
+        carry(value, have, anew, yes(keep[i]), values[i]);
+        out[i] = value;
+        seen[i] = static_cast<u8>(have & 1);
+        anew = first;
+    }
+}
+
+void narrow_sums(const u64* low, const i64* high, const u8* keep, std::size_t rows, i64* out, u64* flags) noexcept {
+    Flags raised;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const Secret<u64> sign(static_cast<u64>(static_cast<i64>(low[i]) >> 63));
+        raised.raise(Flag::overflow, Mask::from_bit(keep[i]) & (sign != Secret(static_cast<u64>(high[i]))));
+        out[i] = static_cast<i64>(low[i]);
+    }
+    raised.raise_in(flags);
+}
+
+void order_doubles(const double* values, std::size_t rows, i64* out) noexcept {
+    const Secret<u64> greatest(~u64{0} >> 1);
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64 bits = std::bit_cast<u64>(values[i]);
+        const Secret<u64> size(bits & ~detail::sign_bit);
+        Secret<u64> word(detail::total_order(bits));
+        word = select(size == Secret(u64{0}), Secret(u64{0}), word);
+        word = select(size > Secret(exponent_bits), greatest, word);
+        out[i] = static_cast<i64>(word.bits());
+    }
+}
+
+void unorder_doubles(const i64* in, std::size_t rows, double* out) noexcept {
+    for (std::size_t i = 0; i < rows; ++i) {
+        const Secret<u64> word(static_cast<u64>(in[i]));
+        const Secret<u64> bits = select(word == Secret(~u64{0} >> 1), Secret(exponent_bits | (u64{1} << 51)),
+                                        Secret(detail::total_order(word.bits())));
+        out[i] = std::bit_cast<double>(bits.bits());
+    }
+}
+
+// Blocks of codes in registers, all rows for each block.
+void sums_by_code(const u8* codes, const u8* keep, const i64* values, std::size_t rows, std::size_t domain, u64* low,
+                  i64* high, u64* flags) noexcept {
+    Flags raised;
+    for (std::size_t first = 0; first < domain; first += codes_at_once) {
+        u128 sums[codes_at_once] = {};
+        for (std::size_t i = 0; i < rows; ++i) {
+            const u64 code = codes[i], counts = yes(keep[i]);
+            for (std::size_t c = 0; c < codes_at_once; ++c) {
+                const u64 mine = detail::equal_mask(code, first + c) & counts;
+                sums[c] += static_cast<u128>(static_cast<i128>(static_cast<i64>(static_cast<u64>(values[i]) & mine)));
+            }
+        }
+        for (std::size_t c = 0; c < codes_at_once && first + c < domain; ++c) {
+            low[first + c] = static_cast<u64>(sums[c]);
+            high[first + c] = static_cast<i64>(sums[c] >> 64);
+        }
+    }
+    for (std::size_t i = 0; i < rows; ++i) {
+        raised.raise(Flag::out_of_domain, Mask::from_bit(keep[i]) & (Secret<u64>(codes[i]) >= Secret<u64>(domain)));
+    }
+    raised.raise_in(flags);
+}
+
+void counts_by_code(const u8* codes, const u8* keep, std::size_t rows, std::size_t domain, u64* out, u64* flags) noexcept {
+    Flags raised;
+    for (std::size_t first = 0; first < domain; first += codes_at_once) {
+        u64 counts[codes_at_once] = {};
+        for (std::size_t i = 0; i < rows; ++i) {
+            for (std::size_t c = 0; c < codes_at_once; ++c) {
+                counts[c] += detail::equal_mask(codes[i], first + c) & keep[i] & 1;
+            }
+        }
+        for (std::size_t c = 0; c < codes_at_once && first + c < domain; ++c) out[first + c] = counts[c];
+    }
+    for (std::size_t i = 0; i < rows; ++i) {
+        raised.raise(Flag::out_of_domain, Mask::from_bit(keep[i]) & (Secret<u64>(codes[i]) >= Secret<u64>(domain)));
+    }
+    raised.raise_in(flags);
+}
+
+}  // namespace
+
+extern const ScanKernels scan_table;
+const ScanKernels scan_table = {starts_of, ends_of,   count_rows,    sum_words,       sum_wide,     sum_doubles,   extremes,
+                                fill_down, fill_up,   narrow_sums,   order_doubles,   unorder_doubles, sums_by_code, counts_by_code};
+
+}  // namespace mc2::oblivious::MC2_ISA
