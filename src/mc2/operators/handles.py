@@ -1,0 +1,183 @@
+"""Handles on secrets: columns, marks and tables whose shape is public and whose content is not.
+
+Python code cannot branch on a handle, index it, or turn it into a number by accident: all of that
+raises TypeError. What a handle holds is reached by `words_of`, `known_of` and `marks_of` alone,
+which the operators use to call kernels and nobody else may import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from mc2.errors import EngineError
+from mc2.formats.schema import DataType
+
+Words = npt.NDArray[np.uint64]
+Marks = npt.NDArray[np.uint8]
+
+_REFUSED: Final = "a secret decides nothing in Python: use an operator, or `Run.declassify`"
+_WIDE_DIGITS: Final = 18
+MOST_TEXT_BYTES: Final = 1016
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise TypeError(_REFUSED)
+
+
+class Opaque:
+    """What cannot be looked at."""
+
+    __slots__ = ()
+
+    __bool__ = __len__ = __iter__ = __getitem__ = __contains__ = _refuse
+    __int__ = __float__ = __index__ = __array__ = __bytes__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __reduce_ex__ = _refuse
+    __hash__ = None  # type: ignore[assignment]  # the language's way to say: not hashable
+
+    def __repr__(self) -> str:
+        """The kind of secret, and nothing of it."""
+        return f"<{type(self).__name__}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How values of a type lie in words: so many for each value.
+
+    Numbers of one word are signed (decimals of at most 18 digits unscaled, dates as days, times as
+    microseconds, booleans as 0 and 1) or doubles by their bits; decimals of more digits are two
+    words, the lower one first. Texts are their bytes, eight to a word, the first one highest, then
+    a word with the length in bytes; `text_bytes` is the greatest length, which is public.
+    """
+
+    type: DataType
+    text_bytes: int = 0
+
+    @property
+    def words(self) -> int:
+        """How many words a value takes."""
+        if self.is_text:
+            return -(-self.text_bytes // 8) + 1
+        return 2 if self.is_wide else 1
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values are texts or binaries."""
+        return self.type.name in {"string", "binary"}
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether values are decimals of more than 18 digits."""
+        return self.type.name == "decimal" and self.type.precision > _WIDE_DIGITS
+
+    @property
+    def is_real(self) -> bool:
+        """Whether values are doubles, or floats kept as such."""
+        return self.type.name in {"float", "double"}
+
+    def __post_init__(self) -> None:
+        if self.type.name in {"list", "struct"}:
+            raise EngineError(f"oblivious mode has no columns of type {self.type}")
+        if self.is_text and not 1 <= self.text_bytes <= MOST_TEXT_BYTES:
+            raise EngineError(
+                f"oblivious mode has texts of 1 to {MOST_TEXT_BYTES} bytes",
+                hint="seal the table with a smaller width for this column",
+            )
+
+
+class SecretMarks(Opaque):
+    """A secret yes or no for each row."""
+
+    __slots__ = ("__marks",)
+
+    def __init__(self, marks: Marks) -> None:
+        _check(marks, np.uint8, 1)
+        self.__marks = marks
+
+    @property
+    def rows(self) -> int:
+        """How many rows: public."""
+        return len(self.__marks)
+
+    @staticmethod
+    def _open(handle: SecretMarks) -> Marks:
+        return handle.__marks
+
+
+class SecretColumn(Opaque):
+    """A column of secret values, NULLs among them. The words of a NULL are zeros."""
+
+    __slots__ = ("__known", "__words", "layout")
+
+    def __init__(self, layout: Layout, words: Words, known: Marks) -> None:
+        _check(words, np.uint64, 2)
+        _check(known, np.uint8, 1)
+        if words.shape != (known.shape[0], layout.words):
+            raise ValueError("the words of a column do not have its layout")
+        self.layout = layout
+        self.__words = words
+        self.__known = known
+
+    @property
+    def type(self) -> DataType:
+        """The type of its values: public."""
+        return self.layout.type
+
+    @property
+    def rows(self) -> int:
+        """How many rows: public."""
+        return len(self.__words)
+
+    @staticmethod
+    def _open(handle: SecretColumn) -> tuple[Words, Marks]:
+        return handle.__words, handle.__known
+
+
+def _check(array: npt.NDArray[Any], kind: type[np.generic], dimensions: int) -> None:
+    if array.dtype != kind or array.ndim != dimensions or not array.flags.c_contiguous:
+        raise TypeError(f"kernels take contiguous arrays of {kind.__name__}")
+
+
+def words_of(column: SecretColumn) -> Words:
+    """The words of a column, one row each: for kernels."""
+    return SecretColumn._open(column)[0]  # noqa: SLF001 - the one place that opens handles
+
+
+def flat_words_of(column: SecretColumn) -> Words:
+    """The words of a column whose values are one word each: for kernels."""
+    words = words_of(column)
+    if words.shape[1] != 1:
+        raise TypeError(f"values of type {column.type} are more than one word")
+    return words.reshape(-1)
+
+
+def known_of(column: SecretColumn) -> Marks:
+    """Which values are not NULL: for kernels."""
+    return SecretColumn._open(column)[1]  # noqa: SLF001 - the one place that opens handles
+
+
+def marks_of(marks: SecretMarks) -> Marks:
+    """The marks themselves: for kernels."""
+    return SecretMarks._open(marks)  # noqa: SLF001 - the one place that opens handles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SecretTable:
+    """Columns of one length, and which rows are there. Names, types and length are public."""
+
+    columns: Mapping[str, SecretColumn] = field(repr=False)
+    present: SecretMarks = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if any(c.rows != self.present.rows for c in self.columns.values()):
+            raise ValueError("the columns of a table have one length")
+
+    @property
+    def rows(self) -> int:
+        """The public bound of its rows: how many places there are."""
+        return self.present.rows

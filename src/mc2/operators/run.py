@@ -1,0 +1,85 @@
+"""One oblivious computation: its errors, its record of kernel calls, its declassifications.
+
+An error may not stop anything where it happens: when a computation stops would say which row was
+wrong. Kernels raise flags in one secret word, which is looked at when all is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntFlag
+from typing import Any, Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.operators.handles import SecretMarks, Words, marks_of
+
+Call = tuple[str, tuple[Any, ...]]
+"""A kernel's name, and what was public of its arguments: shapes of arrays, and values of others."""
+
+
+class Flag(IntFlag):
+    """What can go wrong: `mc2::oblivious::Flag` in native/include/mc2/secret.hpp."""
+
+    OVERFLOW = 1
+    DIVISION_BY_ZERO = 2
+    BOUND_EXCEEDED = 4
+    DUPLICATE_KEY = 8
+    BAD_CAST = 16
+    OUT_OF_DOMAIN = 32
+
+
+_MEANINGS: Final = {
+    Flag.OVERFLOW: "a number does not fit its type",
+    Flag.DIVISION_BY_ZERO: "a division by zero",
+    Flag.BOUND_EXCEEDED: "more rows or bytes than a declared bound",
+    Flag.DUPLICATE_KEY: "a key that was declared unique occurs twice",
+    Flag.BAD_CAST: "a value cannot be converted",
+    Flag.OUT_OF_DOMAIN: "a value outside of its declared domain, or text beyond ASCII",
+}
+
+
+class Run:
+    """What operators share while one plan is computed.
+
+    `calls` lists every call of a kernel if `record` is set: it depends on public shapes alone, and
+    tests compare it between data sets. `declassified` lists the reasons of every declassification.
+    """
+
+    def __init__(self, *, record: bool = False) -> None:
+        self.calls: list[Call] | None = [] if record else None
+        self.declassified: list[str] = []
+        self._flags: Words = np.zeros(1, dtype=np.uint64)
+
+    def call(self, kernel: Callable[..., Any], *arguments: Any) -> None:
+        """Call a kernel, and keep a record of it."""
+        if self.calls is not None:
+            seen = tuple(a.shape if isinstance(a, np.ndarray) else a for a in arguments)
+            self.calls.append((kernel.__name__, seen))
+        kernel(*arguments)
+
+    def checked(self, kernel: Callable[..., Any], *arguments: Any) -> None:
+        """Call a kernel that takes the flags as its last argument."""
+        self.call(kernel, *arguments, self._flags)
+
+    def raise_where(self, marks: SecretMarks, flag: Flag) -> None:
+        """Raise a flag if a mark is set."""
+        self.checked(_native.raise_flag, marks_of(marks), int(flag))
+
+    def declassify(self, words: Words, reason: str) -> list[int]:
+        """Make secret words public, for a reason that the plan shows to its reviewers."""
+        self.declassified.append(reason)
+        _native.unpoison(words)
+        return [int(word) for word in words.reshape(-1)]
+
+    def finish(self) -> None:
+        """Look at the flags, once and at the end. Raises: EngineError that names every kind."""
+        (word,) = self.declassify(self._flags, "whether the computation failed")
+        if word:
+            kinds = "; ".join(text for flag, text in _MEANINGS.items() if word & flag)
+            raise EngineError(
+                f"the computation failed: {kinds or 'for an unknown reason'}",
+                hint="oblivious mode cannot say where; check the inputs and declared bounds",
+            )
