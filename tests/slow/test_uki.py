@@ -26,9 +26,11 @@ from tests.support.virtual_machine import (
 from tests.support.wheels import build_wheel, snapshot
 from tests.support.world import SCRIPT, World, world
 
+from mc2.attestation.claims import Tier
 from mc2.attestation.pem import split_pem
 from mc2.attestation.tpm.uki import predict_uki
 from mc2.cli.demo.stage import answering
+from mc2.client.downloads import Destination
 from mc2.client.measure import measure_uki, section
 from mc2.coordinator.scheduler import Timeouts
 from mc2.coordinator.worker_pool import WorkerAddress, WorkerPool
@@ -112,12 +114,18 @@ def run(found: World) -> str:
     return job_id
 
 
-def test_owners_grant_to_the_image_that_they_predicted(built: Built, owners: World) -> None:
+def test_owners_grant_to_the_image_that_they_predicted(
+    built: Built, owners: World, tmp_path: Path
+) -> None:
     agree(owners, policy(built))
-    job_id = run(owners)
-    result = owners.ada.download(job_id)
-    assert result
-    assert "measured-boot" in repr(result)
+    done = owners.ada.download(run(owners), Destination(tmp_path / "results"))
+    assert set(done.files) == {"visits"}
+    claims = done.job.appraised.claims
+    assert (claims.kind, claims.tier) == (TPM, Tier.MEASURED_BOOT)
+    predicted = predict_uki(built.image.read_bytes()).pcrs
+    assert {n: claims.measurements[f"PCR{n}"] for n in predicted} == {
+        n: value.hex() for n, value in predicted.items()
+    }
 
 
 def test_owners_refuse_an_image_that_they_did_not_predict(

@@ -83,24 +83,25 @@ def boot(image: Path, folder: Path, tpm_state: Path) -> Iterator[VirtualMachine]
     try:
         while not control.exists() and tpm.poll() is None:
             time.sleep(0.01)
-        process = subprocess.Popen(
-            [
-                "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-smp", "2",
-                "-m", "3072", "-nodefaults", "-no-user-config", "-display", "none",
-                "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}",
-                "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
-                "-drive", f"if=none,id=boot,format=raw,readonly=on,file={disk}",
-                "-device", "virtio-blk-pci,drive=boot,bootindex=0",
-                "-chardev", f"socket,id=tpm,path={control}",
-                "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0",
-                "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:5000",
-                "-device", "virtio-net-pci,netdev=net,romfile=",
-                "-serial", f"file:{console}",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=(folder / "qemu.log").open("wb"),
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        with (folder / "qemu.log").open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-smp", "2",
+                    "-m", "3072", "-nodefaults", "-no-user-config", "-display", "none",
+                    "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}",
+                    "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
+                    "-drive", f"if=none,id=boot,format=raw,readonly=on,file={disk}",
+                    "-device", "virtio-blk-pci,drive=boot,bootindex=0",
+                    "-chardev", f"socket,id=tpm,path={control}",
+                    "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0",
+                    "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:5000",
+                    "-device", "virtio-net-pci,netdev=net,romfile=",
+                    "-serial", f"file:{console}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
         try:
             yield VirtualMachine(process, console, port)
         finally:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mc2.cli.console import Console, one_line
+from mc2.cli.options import endorsement_cache, open_party, output, simulation
 from mc2.cli.options import home as home_option
-from mc2.cli.options import open_party, output, simulation
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -28,8 +28,12 @@ def command(console: Console, unsafe_simulation: bool, home: Path | None) -> Non
 
     The agent decides nothing new: it checks the evidence against the contract that you signed and
     the plan that you approved, writes the decision to your ledger, and only then releases a key.
-    It may be killed at any moment and started again.
+    It may be killed at any moment and started again. It warns when what you keep of the vendors'
+    certificates and lists is about to end.
     """
+    from mc2.cli.endorsements import clock
+    from mc2.client.endorsements_expiry import ExpiryWatch
+
     party = open_party(home, unsafe_simulation=unsafe_simulation)
     stop = threading.Event()
 
@@ -38,8 +42,14 @@ def command(console: Console, unsafe_simulation: bool, home: Path | None) -> Non
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    watch = ExpiryWatch(endorsement_cache(home), clock, console.note)
+
+    def stopped() -> bool:
+        watch.look()
+        return stop.is_set()
+
     console.step(f"answering for {party.name}; stop with ^C")
-    party.serve(lambda news: _tell(console, news), stop.is_set)
+    party.serve(lambda news: _tell(console, news), stopped)
     console.data({"stopped": party.name})
 
 

@@ -7,6 +7,7 @@ stands in the signed contract beside the word `simulated`.
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import Final, Self
 
@@ -63,23 +64,30 @@ class SimulatedRoot:
         return r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
 
     def store(self, path: Path) -> None:
-        """Write the private key with mode 0600. Raises: UsageError where a file already is."""
+        """Write the private key with mode 0600, whole or not at all.
+
+        Raises: UsageError where a file already is.
+        """
         raw = self._key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+            with os.fdopen(handle, "wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)  # unlike rename, this refuses to overwrite
         except FileExistsError:
             raise UsageError(
                 f"{path} exists, and a simulation's root is never overwritten",
                 hint="use the root that is there, or name another file",
             ) from None
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
+        finally:
+            draft.unlink()
 
     @classmethod
     def load(cls, path: Path) -> Self:
