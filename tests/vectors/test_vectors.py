@@ -11,6 +11,7 @@ from tools.vectors import world
 from mc2.errors import FormatError, Mc2Error
 from mc2.formats.canonical import decode, encode
 from mc2.formats.card import verify_card
+from mc2.formats.cluster import Admission, Invitation, MemberEvidence
 from mc2.formats.contract import verify_contract
 from mc2.formats.job import Approval, Proposal, Rejection
 from mc2.formats.receipt import Receipt
@@ -39,6 +40,9 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "challenge": lambda raw: Challenge.verify(raw, _key_of),
     "evidence": lambda raw: Evidence.verify(raw, _key_of),
     "grant": lambda raw: Grant.verify(raw, _key_of),
+    "invitation": lambda raw: Invitation.verify(raw, _key_of),
+    "member-evidence": lambda raw: MemberEvidence.verify(raw, _key_of),
+    "admission": lambda raw: Admission.verify(raw, _key_of),
 }
 
 CASES = [

@@ -69,6 +69,16 @@ def _canonical() -> Iterator[Case]:
         yield _case("canonical-json", name, raw, "FormatError", comment)
 
 
+def valid(format_name: str, raw: bytes) -> Case:
+    """The case that every reader accepts."""
+    return _case(format_name, "valid", raw, "", "as specified")
+
+
+def reject(format_name: str, name: str, raw: bytes, comment: str) -> Case:
+    """A case that every reader refuses by its form."""
+    return _case(format_name, name, raw, "FormatError", comment)
+
+
 def _edited(raw: bytes, edit: Edit) -> bytes:
     """Change the decoded envelope."""
     value = decode(raw, _LIMIT, "vector")
@@ -76,7 +86,7 @@ def _edited(raw: bytes, edit: Edit) -> bytes:
     return encode(value)
 
 
-def _payload_edited(raw: bytes, payload_type: str, signer: str, edit: Edit) -> bytes:
+def payload_edited(raw: bytes, payload_type: str, signer: str, edit: Edit) -> bytes:
     """Change the payload and sign it again, so that only the payload's own rules can object."""
     payload = decode(Envelope.parse(raw, payload_type, _LIMIT).payload, _LIMIT, "vector")
     edit(payload)
@@ -129,9 +139,7 @@ def _envelope_rejects(format_name: str, raw: bytes, payload_type: str) -> Iterat
     )
 
 
-def _payload_rejects(
-    format_name: str, raw: bytes, payload_type: str, signer: str
-) -> Iterator[Case]:
+def payload_rejects(format_name: str, raw: bytes, payload_type: str, signer: str) -> Iterator[Case]:
     def added(value: Any) -> None:
         value["comment"] = "hello"
 
@@ -146,7 +154,7 @@ def _payload_rejects(
         ("payload_missing", removed, "a field left out, signed"),
         ("payload_type", retyped, "another type inside, signed"),
     ):
-        edited = _payload_edited(raw, payload_type, signer, edit)
+        edited = payload_edited(raw, payload_type, signer, edit)
         yield _case(format_name, name, edited, "FormatError", comment)
 
 
@@ -154,10 +162,10 @@ def _cards() -> Iterator[Case]:
     raw = sign_card(world.card("ada"), world.signing_key("ada"))
     yield _case("card", "valid", raw, "", "a card signed by its own key")
     yield from _envelope_rejects("card", raw, PayloadType.CARD)
-    yield from _payload_rejects("card", raw, PayloadType.CARD, "ada")
-    bad_name = _payload_edited(raw, PayloadType.CARD, "ada", lambda v: v.update(name="Ada Ltd"))
+    yield from payload_rejects("card", raw, PayloadType.CARD, "ada")
+    bad_name = payload_edited(raw, PayloadType.CARD, "ada", lambda v: v.update(name="Ada Ltd"))
     yield _case("card", "bad_name", bad_name, "FormatError", "a name with a space and capitals")
-    short = _payload_edited(raw, PayloadType.CARD, "ada", lambda v: v.update(signing_key="AAAA"))
+    short = payload_edited(raw, PayloadType.CARD, "ada", lambda v: v.update(signing_key="AAAA"))
     yield _case("card", "short_key", short, "FormatError", "a signing key of three bytes")
 
 
@@ -246,7 +254,7 @@ def _statement_cases(format_name: str, signer: str, statement: Statement) -> Ite
     raw = statement.sign(world.signing_key(signer))
     yield _case(format_name, "valid", raw, "", "as specified")
     yield from _envelope_rejects(format_name, raw, statement.PAYLOAD_TYPE)
-    yield from _payload_rejects(format_name, raw, statement.PAYLOAD_TYPE, signer)
+    yield from payload_rejects(format_name, raw, statement.PAYLOAD_TYPE, signer)
 
 
 def _receipts() -> Iterator[Case]:
@@ -270,7 +278,7 @@ def _receipts() -> Iterator[Case]:
     raw = receipt.sign(world.signing_key("enclave"))
     yield _case("receipt", "valid", raw, "", "as specified")
     yield from _envelope_rejects("receipt", raw, receipt.PAYLOAD_TYPE)
-    yield from _payload_rejects("receipt", raw, receipt.PAYLOAD_TYPE, "enclave")
+    yield from payload_rejects("receipt", raw, receipt.PAYLOAD_TYPE, "enclave")
 
     def reorder(value: Any) -> None:
         value["subject"].reverse()
@@ -289,5 +297,5 @@ def _receipts() -> Iterator[Case]:
         "tier": (lambda v: v["predicate"].update(tier="hardware"), "a tier that is none"),
     }
     for name, (edit, comment) in edits.items():
-        edited = _payload_edited(raw, receipt.PAYLOAD_TYPE, "enclave", edit)
+        edited = payload_edited(raw, receipt.PAYLOAD_TYPE, "enclave", edit)
         yield _case("receipt", name, edited, "FormatError", comment)
