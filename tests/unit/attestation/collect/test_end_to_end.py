@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.amd_hierarchy import NOW, WINDOW, Amd
 from tests.support.enclave_jobs import Attested, Job, make_job, open_table, read_evidence
 from tests.support.fake_tee import FakeMachine, FakeSevGuest, certificate_table, snp_machine
-from tests.support.swtpm import needs_swtpm, software_tpm
 
 from mc2.attestation.appraisal import Appraised, appraise
 from mc2.attestation.claims import RawEvidence, Tier
@@ -24,10 +22,6 @@ from mc2.attestation.roots import PinnedRoot
 from mc2.attestation.snp import KIND
 from mc2.attestation.snp.defaults import SNP_DEFAULTS
 from mc2.attestation.snp.verify import SnpVerifier
-from mc2.attestation.tpm.client import TpmClient
-from mc2.attestation.tpm.policy import TpmSection
-from mc2.attestation.tpm.transport import SocketTransport
-from mc2.attestation.tpm.verify import TpmVerifier
 from mc2.coordinator.worker_pool import WorkerPool, worker_commands
 from mc2.errors import AppraisalError, EvidenceError
 from mc2.formats.receipt import Receipt
@@ -152,27 +146,3 @@ def test_the_confined_worker_attests_and_computes(tmp_path: Path) -> None:
         pool.release(worker)
     log = (tmp_path / "worker-1.log").read_text()
     assert "tier hardware-cvm" in log
-
-
-@needs_swtpm
-def test_the_confined_worker_quotes_a_tpm(tmp_path: Path) -> None:
-    tpm = software_tpm(tmp_path)
-    chain = tmp_path / "chain.pem"
-    chain.write_bytes(tpm.chain())
-    with tpm.powered() as path:
-        with SocketTransport(path) as transport:
-            TpmClient(transport).startup()
-        command = (sys.executable, "-m", "mc2.enclave", "--tee", "tpm", "--threads", "1")
-        command += ("--tpm", str(path), "--tpm-chain", str(chain))
-        with WorkerPool(worker_commands(1, command, tmp_path)) as pool:
-            worker = pool.acquire(timeout_seconds=120)
-            assert worker.ready.tier == "measured-boot"
-            job = make_job(tier=Tier.MEASURED_BOOT)
-            worker.open(job.bundle())
-            spoken = read_evidence(worker.attest(job.challenges()))
-            pool.release(worker)
-    raw = RawEvidence(spoken.kind, spoken.evidence, spoken.endorsements)
-    claims = TpmVerifier(tpm.pins(), {}).verify(raw, at=datetime.now(UTC))
-    bound = TpmSection.binding(spoken.runtime_data.report_data())
-    assert (claims.report_data, claims.tier) == (bound, Tier.MEASURED_BOOT)
-    assert claims.measurements.keys() == {f"PCR{n}" for n in range(24)}
