@@ -291,3 +291,17 @@ def count_by_code(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None,), ord
     """
     How often each code is kept; flags[0] |= 32 when a kept code is outside of the domain, len(out).
     """
+
+def random_words(key: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], stream: int, nonce: int, out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """Words of the ChaCha20 stream of this key and nonce."""
+
+def shuffle(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], key: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], nonce: int) -> None:
+    """
+    Put the rows in a random order, each equally likely. Every shuffle needs a nonce of its own.
+    """
+
+def expand(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], counts: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], copy: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')], valid: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], flags: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Repeat row i counts[i] times; copy[j] numbers the copies from 0, valid[j] says that there is one.
+    flags[0] |= 4 when there are more than len(out), the public bound.
+    """
