@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from mc2.coordinator.worker_pool import WorkerAddress, WorkerCommand, WorkerPool
 from mc2.coordinator.workers import Worker
 from mc2.crypto.digest import Digest, digest
 from mc2.errors import (
+    AttestationError,
     CoordinatorError,
     EngineError,
     JobError,
@@ -466,3 +467,65 @@ def test_a_large_log_is_put_aside(tmp_path: Path) -> None:
         WorkerCommand((sys.executable, "-c", "0"), log, {}).start().hello()
     assert log.stat().st_size < 1000
     assert (tmp_path / "w.old.log").stat().st_size == 5 << 20
+
+
+# workers that share a job
+
+
+class Introducer:
+    """Hands messages between a leader and one other worker, or fails."""
+
+    def __init__(self, other: Worker, failure: Exception | None = None) -> None:
+        self.other = other
+        self.failure = failure
+
+    def gather(self, invitation: bytes) -> dict[str, bytes]:
+        if self.failure is not None:
+            raise self.failure
+        self.other.open(b"good")
+        return {"worker_2": self.other.join({"ada": SOME}, SOME, invitation)}
+
+    def admit(self, admissions: Mapping[str, bytes]) -> tuple[str, ...]:
+        self.other.enter(admissions["worker_2"])
+        return ("worker_2",)
+
+
+def lead(worker: Worker, store: Store, others: Introducer | None) -> JobOutcome:
+    worker.open(b"cluster")
+    worker.attest({"ada": SOME})
+    return worker.run(
+        {"ada": SOME}, store.read, store.write, store.said.append, others, timeout_seconds=SOON
+    )
+
+
+def test_a_leader_and_another_worker_are_introduced(worker: Worker, tmp_path: Path) -> None:
+    other = command(tmp_path / "other").start()
+    other.hello()
+    store = Store()
+    try:
+        assert lead(worker, store, Introducer(other)).receipt == RECEIPT
+        assert store.said == ["worker_2", "reading"]
+        other.close()
+        assert finish(other).receipt == RECEIPT  # it is as good as new
+    finally:
+        other.kill()
+
+
+def test_without_others_a_leader_is_alone(worker: Worker) -> None:
+    store = Store()
+    lead(worker, store, None)
+    assert store.said == ["", "reading"]
+
+
+def test_what_the_introducer_raised_is_what_the_host_sees(worker: Worker) -> None:
+    with pytest.raises(LookupError, match="of the host"):
+        lead(worker, Store(), Introducer(worker, LookupError("of the host")))
+    finish(worker)
+
+
+def test_a_refused_admission_ends_that_workers_job(worker: Worker) -> None:
+    worker.open(b"not admitted")
+    worker.join({"ada": SOME}, SOME, SOME)
+    with pytest.raises(AttestationError, match="another roster"):
+        worker.enter(SOME)
+    finish(worker)
