@@ -29,6 +29,8 @@ def read_azure_case(files: Mapping[str, bytes]) -> RawEvidence:
     """Evidence from a folder's files by name. Nothing is verified. Raises: EvidenceError."""
     try:
         found = json.loads(files[EVIDENCE_FILE])
+        if {"ak_public", "tpm_quote"} <= found.keys():
+            raise _bare_key()
         hcl = parse_hcl_report(_bytes(found.get("hcl_report", found.get("report"))))
         quote = found.get("tpm_quote", found.get("quote"))
         signature = _bytes(quote["signature"])
@@ -48,6 +50,14 @@ def read_azure_case(files: Mapping[str, bytes]) -> RawEvidence:
     others = {name: raw for name, raw in files.items() if name != "ek.der"}
     snp = read_snp_case({**others, **vcek, "report.bin": report})
     return RawEvidence(SNP_KIND, evidence.encode(), snp.endorsements)
+
+
+def _bare_key() -> EvidenceError:
+    # Without its attributes a key may be one that signs whatever it is given, a false quote too.
+    return EvidenceError(
+        f"{EVIDENCE_FILE} is not Azure evidence, but a TPM quote by a key without its attributes",
+        hint="take the key from the TPM as TPMT_PUBLIC: quote.attest, quote.sig, ak_pub.tpmt",
+    )
 
 
 def _collateral(files: Mapping[str, bytes]) -> dict[str, bytes]:
