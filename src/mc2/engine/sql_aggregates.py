@@ -6,24 +6,30 @@ Rows that an aggregate's condition leaves out have NULL there, which every aggre
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from mc2.engine.routines import FLOAT_AGGREGATES
+from mc2.engine.routines_statistics import OF_ONE, OF_PAIRS, mode, percentile
 from mc2.engine.sql_decimals import combine
 from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero
+from mc2.engine.sql_types import sql_string
 from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
-from mc2.plan.types import DOUBLE, TYPE_CLASSES, is_integer, sum_type
+from mc2.plan.types import DOUBLE, TYPE_CLASSES, is_integer, list_of, sum_type
 
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """The column that holds an aggregate's argument. `count_star` has a column of ones."""
+    """The column that holds an aggregate's argument. `count_star` has a column of ones.
+
+    `second` is the second argument: a column, or a literal.
+    """
 
     sql: str
     type: DataType
     distinct: bool
+    second: Term | None = None
 
     @property
     def values(self) -> str:
@@ -86,6 +92,81 @@ def _avg(scribe: Scribe, operand: Operand, result: DataType) -> str:
     return combine(scribe, "divide", summed, counted, result)
 
 
+def _second(operand: Operand) -> Term:
+    if operand.second is None:
+        raise RuntimeError("typing gives this aggregate two arguments")
+    return operand.second
+
+
+def _listed(operand: Operand, values: str) -> str:
+    """A list of the values that are not NULL; NULL if there are none."""
+    distinct = "DISTINCT " if operand.distinct else ""
+    return f"list({distinct}{values}) FILTER (WHERE {operand.sql} IS NOT NULL)"
+
+
+def _statistic(name: str) -> Print:
+    def write(scribe: Scribe, operand: Operand, _result: DataType) -> str:
+        return scribe.call(OF_ONE[name], _listed(operand, cast_to(operand.sql, DOUBLE)))
+
+    return write
+
+
+def _paired(name: str) -> Print:
+    def write(scribe: Scribe, operand: Operand, _result: DataType) -> str:
+        y = _second(operand).sql
+        pairs = f"list(struct_pack(x := {operand.sql}, y := {y}))"
+        known = f"{operand.sql} IS NOT NULL AND {y} IS NOT NULL"
+        return scribe.call(OF_PAIRS[name], f"{pairs} FILTER (WHERE {known})")
+
+    return write
+
+
+def _mode(scribe: Scribe, operand: Operand, result: DataType) -> str:
+    values = positive_zero(operand.sql, operand.type)
+    return scribe.call(mode(result), _listed(operand, values))
+
+
+def _percentile(scribe: Scribe, operand: Operand, _result: DataType) -> str:
+    share = float(_second(operand).literal or "0")
+    return scribe.call(percentile(share), _listed(operand, operand.sql))
+
+
+def _discrete(scribe: Scribe, operand: Operand, result: DataType) -> str:
+    share = _second(operand).literal or "0"
+    listed = Term(_listed(operand, operand.sql), list_of(result), nullable=True)
+
+    def body(values: str) -> str:
+        place = f"ceil(CAST('{share}' AS DOUBLE) * len({values}))"
+        return f"list_sort({values})[greatest(CAST({place} AS BIGINT), 1)]"
+
+    return positive_zero(scribe.let(listed, body), result)
+
+
+def _by(name: str) -> Print:
+    def write(_scribe: Scribe, operand: Operand, result: DataType) -> str:
+        by = _second(operand)
+        order = positive_zero(by.sql, by.type)
+        pair = f"struct_pack(y := {order}, x := {positive_zero(operand.sql, operand.type)})"
+        found = f"{name}({pair}) FILTER (WHERE {by.sql} IS NOT NULL)"
+        return cast_to(f"struct_extract({found}, 'x')", result)
+
+    return write
+
+
+def _collected(*, distinct: bool) -> Print:
+    def write(_scribe: Scribe, operand: Operand, result: DataType) -> str:
+        one = replace(operand, distinct=operand.distinct or distinct)
+        listed = _listed(one, positive_zero(operand.sql, operand.type))
+        return f"coalesce(list_sort({listed}), {cast_to('[]', result)})"
+
+    return write
+
+
+def _joined(_scribe: Scribe, operand: Operand, _result: DataType) -> str:
+    mark = sql_string(_second(operand).literal or "")
+    return f"array_to_string(list_sort({_listed(operand, operand.sql)}), {mark})"
+
+
 _PRINTERS: Final[Mapping[str, Print]] = {
     "count_star": _count,
     "count": _count,
@@ -99,4 +180,15 @@ _PRINTERS: Final[Mapping[str, Print]] = {
     "var_pop": _float("var_pop"),
     "bool_and": _truth("bool_and"),
     "bool_or": _truth("bool_or"),
+    **{name: _paired(name) for name in OF_PAIRS},
+    **{name: _statistic(name) for name in OF_ONE},
+    "mode": _mode,
+    "percentile": _percentile,
+    "percentile_disc": _discrete,
+    "max_by": _by("max"),
+    "min_by": _by("min"),
+    "collect_list": _collected(distinct=False),
+    "collect_set": _collected(distinct=True),
+    "join_texts": _joined,
+    **{f"bits_{name}_of": _truth(f"bit_{name}") for name in ("and", "or", "xor")},
 }

@@ -18,6 +18,7 @@ from mc2.engine.sql_types import sql_literal
 from mc2.engine.sql_windows import ONE, Over, range_value, window_function
 from mc2.formats.schema import DataType, Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
+from mc2.plan.expressions import Literal
 from mc2.plan.functions import Argument
 from mc2.plan.plan import Node
 from mc2.plan.relations import (
@@ -300,10 +301,23 @@ class QueryWriter:
         if column.where is not None:
             sql = f"CASE WHEN {writer.term(column.where).sql} THEN {sql} END"
         inner.append(f"{sql} AS a{place}")
-        return Operand(f"a{place}", kind, column.distinct)
+        second = None
+        if len(column.arguments) > 1:
+            second = writer.term(column.arguments[1])
+            if second.literal is None:
+                sql = second.sql
+                if column.where is not None:
+                    sql = f"CASE WHEN {writer.term(column.where).sql} THEN {sql} END"
+                inner.append(f"{sql} AS b{place}")
+                second = replace(second, sql=f"b{place}")
+        return Operand(f"a{place}", kind, column.distinct, second)
 
     def _aggregated(self, column: AggregateColumn, operand: Operand) -> str:
         arguments = (Argument(operand.type, nullable=True),) if column.arguments else ()
+        if operand.second is not None:
+            given = column.arguments[1]
+            fixed = given if isinstance(given, Literal) else None
+            arguments = (*arguments, Argument(operand.second.type, nullable=True, literal=fixed))
         result, _ = aggregate_function(column.function).type(arguments, may_be_empty=True)
         return aggregate(self._scribe, column.function, operand, result)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from sqlglot import exp
@@ -13,6 +14,7 @@ from mc2.plan.relations import AggregateColumn
 from mc2.plan.types import BOOLEAN, DOUBLE
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText
+from mc2.planner.statistics import STATISTICS, statistic, unwrapped
 from mc2.planner.typed import Typed, convert
 
 AGGREGATES: Final = {
@@ -20,7 +22,7 @@ AGGREGATES: Final = {
     "min": "min", "max": "max", "stddev": "stddev_samp", "std": "stddev_samp",
     "stddev_samp": "stddev_samp", "stddev_pop": "stddev_pop", "variance": "var_samp",
     "var_samp": "var_samp", "var_pop": "var_pop", "bool_and": "bool_and", "every": "bool_and",
-    "bool_or": "bool_or", "some": "bool_or",
+    "bool_or": "bool_or", "some": "bool_or", **STATISTICS,
 }  # fmt: skip
 """Spark's aggregate functions, as the plan calls them."""
 _OF_DOUBLES: Final = ("stddev_samp", "stddev_pop", "var_samp", "var_pop")
@@ -38,7 +40,7 @@ _INSTEAD: Final = {
 
 def is_aggregate(node: exp.Expr) -> bool:
     """Whether a call is one of an aggregate function."""
-    inner = node.this if isinstance(node, exp.Filter) else node
+    inner, _, _ = unwrapped(node)
     return (
         isinstance(inner, exp.Anonymous)
         and isinstance(inner.this, str)
@@ -87,11 +89,16 @@ def aggregate_call(rows: Scalars, node: exp.Expr) -> AggregateColumn | None:
     if not is_aggregate(node):
         return None
     condition: Expression | None = None
-    if isinstance(node, exp.Filter):
-        clause = node.expression
-        condition = rows.condition(clause.this, "the condition of FILTER").expression
-        node = node.this
-    name = AGGREGATES[str(node.this).lower()]
+    node, clause, key = unwrapped(node)
+    if clause is not None:
+        condition = rows.condition(clause, "the condition of FILTER").expression
+    written = str(node.this).lower()
+    if written in STATISTICS:
+        found, _ = statistic(written, node.expressions, key, rows.bind, rows.columns)
+        return replace(found, where=condition)
+    if key is not None:
+        raise PlanError(f"{written} takes no WITHIN GROUP")
+    name = AGGREGATES[written]
     arguments, distinct = _arguments(node)
     if name == "count_if":
         test = rows.condition(arguments[0], "the condition of count_if")
