@@ -2,15 +2,15 @@
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.secrets import opened, secret
 
 from mc2.formats.schema import DataType, decimal
 from mc2.operators import comparisons, logic
 from mc2.operators.constants import constant, words_of_value
-from mc2.operators.handles import Layout, SecretColumn, known_of, marks_of, words_of
+from mc2.operators.handles import Layout, marks_of
 from mc2.operators.run import Run
 
 TEXT = Layout(DataType("string"), 10)
@@ -23,22 +23,6 @@ LAYOUTS = {
     REAL: st.floats() | st.sampled_from([0.0, -0.0, math.nan]),
     TEXT: st.binary(max_size=10) | st.sampled_from([b"", b"a", b"a\0", b"ab"]),
 }
-
-
-def secret(layout, values):
-    """A column; what stands in the words of NULLs is zeros, as everywhere."""
-    rows = [words_of_value(layout, v) if v is not None else [0] * layout.words for v in values]
-    words = np.array(rows, dtype=np.uint64).reshape(-1, layout.words)
-    return SecretColumn(layout, words, np.array([v is not None for v in values], dtype=np.uint8))
-
-
-def opened(column):
-    """The words of values, None for NULL; NULLs must have zeros."""
-    found = []
-    for words, known in zip(words_of(column).tolist(), known_of(column).tolist(), strict=True):
-        assert known or not any(words), "a NULL has words"
-        found.append(tuple(words) if known else None)
-    return found
 
 
 def truths(column):

@@ -1,0 +1,159 @@
+"""Arithmetic on columns of whole numbers, doubles and decimals: exact, or a flag.
+
+`counts` says for which rows an error counts: rows that are there and that an expression needs
+(branches of CASE guard theirs). What is NULL never counts. Decimals follow docs/spec/plan.md:
+computed exactly, rounded once, halves away from zero.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
+from mc2.operators.constants import constant
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    Words,
+    flat_words_of,
+    known_of,
+    words_of,
+)
+from mc2.operators.logic import column, conjunction
+from mc2.operators.run import Flag, Run
+from mc2.plan.types import integer_range
+
+
+class Operation(IntEnum):
+    """What to do with two numbers: as the kernels number it."""
+
+    ADD = 0
+    SUBTRACT = 1
+    MULTIPLY = 2
+    DIVIDE = 3
+    REMAINDER = 4
+
+
+def compute(
+    run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType, counts: Marks
+) -> SecretColumn:
+    """Two columns of numbers into one of the type that the plan says.
+
+    Raises: EngineError for what oblivious mode cannot do.
+    """
+    layout = Layout(kind)
+    known = conjunction(run, known_of(a), known_of(b))
+    counted = conjunction(run, counts, known)
+    if layout.is_real:
+        words = _reals(run, what, a, b, counted)
+    elif kind.name == "decimal":
+        words = _decimals(run, what, a, b, kind, counted)
+    else:
+        words = np.empty(a.rows, dtype=np.uint64)
+        pair = (flat_words_of(a), flat_words_of(b))
+        run.checked(_native.integers, int(what), *pair, counted, words)
+        check_integers(run, words, kind, counted, Flag.OVERFLOW)
+    return column(run, layout, words, known)
+
+
+def check_integers(run: Run, words: Words, kind: DataType, counted: Marks, flag: Flag) -> None:
+    """Raise a flag where whole numbers are outside of an integer type's range."""
+    if kind.name != "int64":
+        run.checked(_native.check_range, words, *integer_range(kind), counted, int(flag))
+
+
+def negative(run: Run, a: SecretColumn, counts: Marks) -> SecretColumn:
+    """The number with the other sign: 0 - a, but for doubles, where that would lose -0."""
+    if a.layout.is_real:
+        return compute(run, Operation.MULTIPLY, a, constant(a.layout, -1.0, a.rows), a.type, counts)
+    return compute(run, Operation.SUBTRACT, constant(a.layout, 0, a.rows), a, a.type, counts)
+
+
+def _reals(run: Run, what: Operation, a: SecretColumn, b: SecretColumn, counted: Marks) -> Words:
+    if a.type.name == "float" or what is Operation.REMAINDER:
+        raise EngineError(f"oblivious mode has no {what.name.lower()} of type {a.type}")
+    words = np.empty(a.rows, dtype=np.uint64)
+    run.checked(_native.doubles, int(what), flat_words_of(a), flat_words_of(b), counted, words)
+    return words
+
+
+# --- decimals: wide numbers inside, one word only where they are kept
+
+
+def widened(run: Run, a: SecretColumn) -> Words:
+    """The values of a decimal or integer column as wide numbers."""
+    if a.layout.is_wide:
+        return words_of(a)
+    out = np.empty((a.rows, 2), dtype=np.uint64)
+    run.call(_native.widen, flat_words_of(a), out)
+    return out
+
+
+def narrowed(run: Run, wide: Words, layout: Layout, counted: Marks) -> Words:
+    """Wide numbers in the words of a layout. Raises a flag where they do not fit."""
+    if layout.is_wide:
+        return wide
+    out = np.empty(len(wide), dtype=np.uint64)
+    run.checked(_native.narrow, wide, counted, out)
+    return out
+
+
+def scaled(run: Run, wide: Words, digits: int, precision: int, counted: Marks) -> Words:
+    """Wide numbers times ten to the power of `digits`, which may be negative; rounded then."""
+    if digits == 0:
+        return wide
+    unit = np.zeros_like(wide)
+    power = 10 ** max(digits, 0)
+    unit[:] = np.array([power % 2**64, power >> 64], dtype=np.uint64)
+    out = np.empty_like(wide)
+    run.checked(_native.multiply_wide, wide, unit, max(-digits, 0), precision, counted, out)
+    return out
+
+
+def _decimals(
+    run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType, counted: Marks
+) -> Words:
+    x, y = widened(run, a), widened(run, b)
+    out = np.empty_like(x)
+    if what is Operation.MULTIPLY:
+        drop = a.type.scale + b.type.scale - kind.scale
+        run.checked(_native.multiply_wide, x, y, drop, kind.precision, counted, out)
+    elif what is Operation.DIVIDE:
+        up = kind.scale - a.type.scale + b.type.scale
+        if not 0 <= up <= DECIMAL_DIGITS:
+            raise EngineError(f"oblivious mode cannot divide {a.type} by {b.type}")
+        run.checked(_native.divide_wide, x, y, up, kind.precision, counted, out)
+    else:
+        out = _aligned(run, what, (x, a.type), (y, b.type), kind, counted)
+    return narrowed(run, out, Layout(kind), counted)
+
+
+def _aligned(
+    run: Run,
+    what: Operation,
+    a: tuple[Words, DataType],
+    b: tuple[Words, DataType],
+    kind: DataType,
+    counted: Marks,
+) -> Words:
+    """Sums and remainders: of operands that have been given one scale."""
+    scale = max(a[1].scale, b[1].scale)
+    for _, operand in (a, b):
+        if operand.precision - operand.scale + scale > DECIMAL_DIGITS:
+            raise EngineError(
+                f"oblivious mode cannot bring {a[1]} and {b[1]} to one scale",
+                hint="cast them to fewer digits first",
+            )
+    x, y = (scaled(run, w, scale - t.scale, DECIMAL_DIGITS, counted) for w, t in (a, b))
+    out = np.empty_like(x)
+    if what is Operation.REMAINDER:
+        run.checked(_native.remainder_wide, x, y, counted, out)
+    else:
+        subtract = what is Operation.SUBTRACT
+        run.checked(_native.add_wide, x, y, subtract, DECIMAL_DIGITS, counted, out)
+    return scaled(run, out, kind.scale - scale, kind.precision, counted)

@@ -1,0 +1,109 @@
+"""Casts between types of fixed width. Text is neither read nor written in oblivious mode."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
+from mc2.operators.arithmetic import (
+    Operation,
+    check_integers,
+    narrowed,
+    scaled,
+    widened,
+)
+from mc2.operators.constants import constant
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    Words,
+    flat_words_of,
+    known_of,
+    words_of,
+)
+from mc2.operators.logic import column, conjunction
+from mc2.operators.run import Flag, Run
+from mc2.plan.types import INT64, INTEGER_BITS
+
+MICROSECONDS_PER_DAY: Final = 86_400_000_000
+_INSTANTS: Final = ("timestamp", "timestamp_utc")
+
+
+def cast(run: Run, a: SecretColumn, kind: DataType, counts: Marks) -> SecretColumn:
+    """A column in another type; what does not fit raises a flag where it counts.
+
+    Raises: EngineError for casts that oblivious mode does not have.
+    """
+    if a.type == kind:
+        return a
+    counted = conjunction(run, counts, known_of(a))
+    source, target = a.type.name, kind.name
+    if target in INTEGER_BITS:
+        words = _to_integer(run, a, counted)
+        check_integers(run, words, kind, counted, Flag.BAD_CAST)
+    elif target == "decimal" and source not in {"float", "double"}:
+        words = _to_decimal(run, a, kind, counted)
+    elif target == "double" and (source in INTEGER_BITS or source in {"boolean", "float"}):
+        words = _to_double(run, a)
+    elif source == "date" and target in _INSTANTS:
+        words = np.empty(a.rows, dtype=np.uint64)
+        unit = flat_words_of(constant(Layout(INT64), MICROSECONDS_PER_DAY, a.rows))
+        multiply = int(Operation.MULTIPLY)
+        run.checked(_native.integers, multiply, flat_words_of(a), unit, counted, words)
+    elif source in _INSTANTS and target == "date":
+        words = np.empty(a.rows, dtype=np.uint64)
+        run.call(_native.floor_divide, flat_words_of(a), MICROSECONDS_PER_DAY, words)
+    elif source in _INSTANTS and target in _INSTANTS:
+        words = words_of(a)
+    else:
+        raise EngineError(
+            f"oblivious mode has no cast from {a.type} to {kind}",
+            hint="bring the column in the type that you need, or run in encrypted mode",
+        )
+    return column(run, Layout(kind), words, known_of(a))
+
+
+def _to_integer(run: Run, a: SecretColumn, counted: Marks) -> Words:
+    if a.layout.is_real:
+        words = np.empty(a.rows, dtype=np.uint64)
+        run.checked(_native.double_to_integer, flat_words_of(a), counted, words)
+        return words
+    if a.type.name == "decimal":
+        unit = constant(Layout(DataType("decimal", DECIMAL_DIGITS, 0)), 10**a.type.scale, a.rows)
+        wide = widened(run, a)
+        rest = np.empty_like(wide)
+        whole = np.empty_like(wide)
+        # Cut towards zero: what is left over goes first, and the division is exact then.
+        run.checked(_native.remainder_wide, wide, words_of(unit), counted, rest)
+        run.checked(_native.add_wide, wide, rest, True, DECIMAL_DIGITS, counted, whole)
+        exact = scaled(run, whole, -a.type.scale, DECIMAL_DIGITS, counted)
+        return narrowed(run, exact, Layout(INT64), counted)
+    if a.type.name in INTEGER_BITS or a.type.name == "boolean":
+        return flat_words_of(a).copy()
+    raise EngineError(f"oblivious mode has no cast from {a.type} to an integer")
+
+
+def _to_decimal(run: Run, a: SecretColumn, kind: DataType, counted: Marks) -> Words:
+    if a.layout.is_text:
+        raise EngineError(f"oblivious mode has no cast from {a.type} to {kind}")
+    digits = kind.scale - a.type.scale
+    wide = widened(run, a)
+    if digits == 0:
+        summed = np.empty_like(wide)
+        nothing = np.zeros_like(wide)
+        run.checked(_native.add_wide, wide, nothing, False, kind.precision, counted, summed)
+        return narrowed(run, summed, Layout(kind), counted)
+    return narrowed(run, scaled(run, wide, digits, kind.precision, counted), Layout(kind), counted)
+
+
+def _to_double(run: Run, a: SecretColumn) -> Words:
+    if a.layout.is_real:  # floats are kept as doubles
+        return flat_words_of(a).copy()
+    words = np.empty(a.rows, dtype=np.uint64)
+    run.call(_native.integer_to_double, flat_words_of(a), words)
+    return words

@@ -1,0 +1,147 @@
+"""Functions of dates and times (docs/spec/plan.md): days and microseconds since 1970-01-01."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.formats.schema import DataType
+from mc2.operators.arithmetic import Operation, check_integers
+from mc2.operators.conversions import MICROSECONDS_PER_DAY
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    Words,
+    flat_words_of,
+    known_of,
+)
+from mc2.operators.logic import column, conjunction
+from mc2.operators.run import Flag, Run
+from mc2.plan.types import DATE, INT32
+
+DATE_FIELDS: Final = (
+    "year", "quarter", "month", "day", "day_of_week", "day_of_year", "week",
+)  # fmt: skip
+DATE_UNITS: Final = ("year", "quarter", "month", "week")
+TIME_UNITS: Final = {
+    "day": MICROSECONDS_PER_DAY,
+    "hour": 3_600_000_000,
+    "minute": 60_000_000,
+    "second": 1_000_000,
+}
+"""Microseconds in a unit of time."""
+
+_PARTS: Final = {"hour": 24, "minute": 60, "second": 60}
+
+
+def days_of(run: Run, a: SecretColumn) -> Words:
+    """The day of each date or time."""
+    if a.type == DATE:
+        return flat_words_of(a)
+    out = np.empty(a.rows, dtype=np.uint64)
+    run.call(_native.floor_divide, flat_words_of(a), MICROSECONDS_PER_DAY, out)
+    return out
+
+
+def date_field(run: Run, what: str, a: SecretColumn) -> SecretColumn:
+    """A field of a date or time, by the names of `DATE_FIELDS` and hour, minute, second."""
+    out = np.empty(a.rows, dtype=np.uint64)
+    if what in DATE_FIELDS:
+        run.call(_native.date_field, DATE_FIELDS.index(what), days_of(run, a), out)
+    elif what in _PARTS:
+        whole = np.empty(a.rows, dtype=np.uint64)
+        run.call(_native.floor_divide, flat_words_of(a), TIME_UNITS[what], whole)
+        run.call(_native.modulo, whole, _PARTS[what], out)
+    else:
+        raise EngineError(f"oblivious mode has no field {what} of a date")
+    return column(run, Layout(INT32), out, known_of(a))
+
+
+def truncate(run: Run, unit: str, a: SecretColumn) -> SecretColumn:
+    """The start of the unit that a date or time lies in."""
+    out = np.empty(a.rows, dtype=np.uint64)
+    if unit in DATE_UNITS:
+        run.call(_native.truncate_date, DATE_UNITS.index(unit), days_of(run, a), out)
+        if a.type != DATE:
+            out = _times(run, out, MICROSECONDS_PER_DAY)
+    elif unit in TIME_UNITS:
+        if a.type == DATE:
+            return a
+        run.call(_native.floor_divide, flat_words_of(a), TIME_UNITS[unit], out)
+        out = _times(run, out, TIME_UNITS[unit])
+    else:
+        raise EngineError(f"oblivious mode has no unit {unit}")
+    return column(run, a.layout, out, known_of(a))
+
+
+def last_day(run: Run, a: SecretColumn) -> SecretColumn:
+    """The last day of the month."""
+    out = np.empty(a.rows, dtype=np.uint64)
+    run.call(_native.last_day, flat_words_of(a), out)
+    return column(run, a.layout, out, known_of(a))
+
+
+def add_months(run: Run, a: SecretColumn, months: SecretColumn) -> SecretColumn:
+    """The same day so many months later, on the last day of a month that is shorter."""
+    known = conjunction(run, known_of(a), known_of(months))
+    day, out = days_of(run, a), np.empty(a.rows, dtype=np.uint64)
+    run.call(_native.add_months, day, flat_words_of(months), out)
+    if a.type != DATE:
+        time = np.empty(a.rows, dtype=np.uint64)
+        run.call(_native.modulo, flat_words_of(a), MICROSECONDS_PER_DAY, time)
+        out = _sum(run, _times(run, out, MICROSECONDS_PER_DAY), time)
+    return column(run, a.layout, out, known)
+
+
+def shift(
+    run: Run, a: SecretColumn, by: SecretColumn, kind: DataType, counts: Marks
+) -> SecretColumn:
+    """So many days (dates) or microseconds (times) later."""
+    known = conjunction(run, known_of(a), known_of(by))
+    counted, out = conjunction(run, counts, known), np.empty(a.rows, dtype=np.uint64)
+    add = int(Operation.ADD)
+    run.checked(_native.integers, add, flat_words_of(a), flat_words_of(by), counted, out)
+    if kind == DATE:
+        check_integers(run, out, INT32, counted, Flag.OVERFLOW)
+    return column(run, Layout(kind), out, known)
+
+
+def difference(
+    run: Run, a: SecretColumn, b: SecretColumn, kind: DataType, counts: Marks
+) -> SecretColumn:
+    """Days, or microseconds, from the second to the first."""
+    known = conjunction(run, known_of(a), known_of(b))
+    counted, out = conjunction(run, counts, known), np.empty(a.rows, dtype=np.uint64)
+    subtract = int(Operation.SUBTRACT)
+    run.checked(_native.integers, subtract, flat_words_of(a), flat_words_of(b), counted, out)
+    check_integers(run, out, kind, counted, Flag.OVERFLOW)
+    return column(run, Layout(kind), out, known)
+
+
+def make_date(
+    run: Run, year: SecretColumn, month: SecretColumn, day: SecretColumn, counts: Marks
+) -> SecretColumn:
+    """A date from its fields; a flag where there is no such day."""
+    fields = (year, month, day)
+    known = conjunction(run, *(known_of(f) for f in fields))
+    counted, out = conjunction(run, counts, known), np.empty(year.rows, dtype=np.uint64)
+    run.checked(_native.make_date, *(flat_words_of(f) for f in fields), counted, out)
+    return column(run, Layout(DATE), out, known)
+
+
+def _times(run: Run, words: Words, factor: int) -> Words:
+    """Numbers that are far from overflow, times a public one."""
+    out, nobody = np.empty_like(words), np.zeros(len(words), dtype=np.uint8)
+    factors = np.full_like(words, factor)
+    run.checked(_native.integers, int(Operation.MULTIPLY), words, factors, nobody, out)
+    return out
+
+
+def _sum(run: Run, a: Words, b: Words) -> Words:
+    out, nobody = np.empty_like(a), np.zeros(len(a), dtype=np.uint8)
+    run.checked(_native.integers, int(Operation.ADD), a, b, nobody, out)
+    return out
