@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.support.activating import ActivatingVerifier, Vault
 from tests.support.party_jobs import (
     HOUR,
     KIND,
     NOW,
+    ROOT,
     SECOND,
     FakeEnclave,
     Pieces,
@@ -23,6 +25,7 @@ from tests.support.party_jobs import (
 
 from mc2.attestation.claims import Tier
 from mc2.attestation.simulated.root import SimulatedRoot
+from mc2.attestation.simulated.verifier import SimulatedVerifier
 from mc2.attestation.verifiers import Verifiers
 from mc2.client.data_key import derive_data_key
 from mc2.client.identity import Identity
@@ -35,6 +38,7 @@ from mc2.client.ledger_events import (
     Revoked,
 )
 from mc2.client.release import LEASE, WINDOW, KeyRelease, ReleaseState, same_grant
+from mc2.crypto.activation import ActivationSecret, check_token
 from mc2.crypto.digest import digest
 from mc2.crypto.secret import SigningKey
 from mc2.errors import (
@@ -135,6 +139,37 @@ def test_a_grant_opens_in_the_enclave_and_has_exactly_the_owner_s_keys(ledger):
     Grant.verify(grant, attempt.pieces.contract.key_of)
     assert value(grant).evidence == payload_digest(evidence)
     assert value(grant).context == attempt.pieces.context
+
+
+def test_a_machine_that_is_not_proven_yet_must_open_the_grant_with_its_secret(ledger):
+    vault = Vault()
+    verifiers = Verifiers(ActivatingVerifier(SimulatedVerifier(ROOT.digest), vault))
+    attempt = Attempt(ledger, verifiers=verifiers)
+    grant = value(attempt.answer(attempt.enclave.attest(attempt.challenges())))
+    given = grant.activation
+    secret = ActivationSecret(vault.activate(given.blob, given.encrypted_seed))
+    check_token(secret.token(), given.token)
+    manifest = attempt.pieces.manifests["ada.visits"]
+    (sealed,) = grant.keys
+    info = grant.key_info(sealed.dataset, sealed.manifest)
+    # The enclave's receiving key alone gets no further than the lock.
+    locked = attempt.enclave.receiving.open(sealed.sealed, info)
+    with derive_data_key(identity("ada").master, bytes.fromhex(manifest.key_salt)) as key:
+        assert bytes(key.raw) not in locked
+        assert secret.unlock(locked, info) == bytes(key.raw)
+
+
+def test_each_grant_has_a_secret_of_its_own(ledger):
+    vault = Vault()
+    verifiers = Verifiers(ActivatingVerifier(SimulatedVerifier(ROOT.digest), vault))
+    tokens = set()
+    for number in (1, 2):
+        pieces = Pieces()
+        pieces.attempt = number
+        attempt = Attempt(ledger, pieces, verifiers=verifiers)
+        evidence = attempt.enclave.attest(attempt.challenges())
+        tokens.add(value(attempt.answer(evidence)).activation.token)
+    assert len(tokens) == 2
 
 
 def test_the_grant_is_in_the_ledger_before_it_leaves(ledger):
