@@ -23,6 +23,8 @@ class Label(bytes, Enum):
     KEY_COMMITMENT = b"mc2/key-commitment/v1"
     DATASET_CHUNK = b"mc2/dataset-chunk/v1"
     RESULT_CHUNK = b"mc2/result-chunk/v1"
+    BLOCK_KEY = b"mc2/block-key/v1"
+    BLOCK = b"mc2/block/v1"
     IDENTITY = b"mc2/identity/v1"
     LEDGER = b"mc2/ledger/v1"
     CODE = b"mc2/code/v1"

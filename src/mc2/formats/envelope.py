@@ -34,6 +34,7 @@ class PayloadType:
     INVITATION: Final = "application/vnd.mc2.invitation.v1+json"
     MEMBER_EVIDENCE: Final = "application/vnd.mc2.member-evidence.v1+json"
     ADMISSION: Final = "application/vnd.mc2.admission.v1+json"
+    TASK_RECEIPT: Final = "application/vnd.mc2.task-receipt.v1+json"
     RECEIPT: Final = "application/vnd.in-toto+json"
 
 

@@ -38,6 +38,10 @@ class Limits:
     cluster_members: int = 64  # enclaves that compute one job together
     epochs: int = 64  # how often an attempt may begin anew with other members
     challenge_seconds: int = 900  # within it all owners of a job ask, and get their answer
+    block_bytes: int = 16 * 1024 * 1024  # above it sealing and sockets slow down
+    task_bytes: int = 16 * 1024 * 1024  # an order or receipt of a task: 100,000 blocks
+    task_attempts: int = 64  # of one task in one epoch
+    task_blocks: int = 1 << 20  # that a task hands on
     frame_header_bytes: int = 64 * 1024  # worker socket: the canonical JSON before the body
     frame_body_bytes: int = 128 * 1024 * 1024
 

@@ -1,0 +1,137 @@
+"""What a task reads: chunks of datasets, and blocks of other tasks, as tables for the engine.
+
+Both remember what was opened, since an engine may stop early, and a receipt says that all of it
+was there and whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest
+from mc2.errors import DatasetError, FormatError, Mc2Error
+from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
+from mc2.formats.dataset_open import open_chunk, rows_in_chunk
+from mc2.formats.manifest import Manifest
+from mc2.formats.schema import Schema
+
+ReadBlob = Callable[[Digest], bytes]
+"""Fetches what the host keeps under a digest. What comes back is believed nothing."""
+
+
+class TaskSource:
+    """A source of a task: numbered pieces, each opened and checked whenever it is read.
+
+    `failure` keeps what went wrong, which the engine would turn into its own error.
+    """
+
+    def __init__(self, schema: Schema, pieces: int) -> None:
+        self._schema = schema
+        self._rows: dict[int, int] = {}
+        self._pieces = pieces
+        self.failure: Mc2Error | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The columns."""
+        return self._schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, in order. Raises: DatasetError, CryptoError, FormatError."""
+        for number in range(self._pieces):
+            yield self._piece(number)
+
+    def read_rest(self) -> None:
+        """Open what the engine did not ask for. Raises: as `batches`."""
+        for number in range(self._pieces):
+            if number not in self._rows:
+                self._piece(number)
+        try:
+            self._check_rows([self._rows[n] for n in range(self._pieces)])
+        except Mc2Error as error:
+            self.failure = error
+            raise
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, once all was read."""
+        return sum(self._rows.values())
+
+    def _piece(self, number: int) -> pa.RecordBatch:
+        try:
+            batch = self._open(number)
+        except Mc2Error as error:
+            self.failure = error
+            raise
+        self._rows[number] = batch.num_rows
+        return batch
+
+    def _open(self, number: int) -> pa.RecordBatch:
+        raise NotImplementedError
+
+    def _check_rows(self, rows: list[int]) -> None:
+        """Whether the pieces fit together. Raises: FormatError."""
+
+
+class ChunkRange(TaskSource):
+    """Some chunks of a dataset, one after the other."""
+
+    def __init__(
+        self, manifest: Manifest, cipher: ChunkCipher, chunks: range, read: ReadBlob
+    ) -> None:
+        super().__init__(manifest.schema, len(chunks))
+        self._manifest = manifest
+        self._cipher = cipher
+        self._chunks = chunks
+        self._read = read
+
+    def _open(self, number: int) -> pa.RecordBatch:
+        index = self._chunks[number]
+        raw = fetched(self._read, self._manifest.chunks[index].digest)
+        return open_chunk(self._cipher, self._manifest, index, raw)
+
+    def _check_rows(self, rows: list[int]) -> None:
+        short = False
+        for index, count in zip(self._chunks, rows, strict=True):
+            if short and count:
+                raise FormatError(f"{self._manifest.dataset} has rows after its last chunk of rows")
+            short = count < rows_in_chunk(self._manifest, index)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBlock:
+    """A block that a receipt names, its place, and what opens it."""
+
+    cipher: BlockCipher
+    place: BlockPlace
+    named: BlockRef
+
+
+class BlockSequence(TaskSource):
+    """The blocks of one exchange that are for this task, producer after producer."""
+
+    def __init__(self, schema: Schema, blocks: list[SealedBlock], read: ReadBlob) -> None:
+        super().__init__(schema, len(blocks))
+        self._blocks = blocks
+        self._read = read
+
+    def _open(self, number: int) -> pa.RecordBatch:
+        block = self._blocks[number]
+        raw = fetched(self._read, block.named.digest)
+        return block.cipher.open(block.place, block.named, self.schema, raw)
+
+
+def fetched(read: ReadBlob, name: Digest) -> bytes:
+    """What the host keeps under a digest. Raises: DatasetError if it has nothing."""
+    try:
+        return read(name)
+    except Mc2Error:
+        raise
+    except Exception as error:
+        raise DatasetError(
+            f"the host did not give {name}: {type(error).__name__}", hint="run the job again"
+        ) from error

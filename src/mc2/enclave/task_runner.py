@@ -1,0 +1,275 @@
+"""Runs the tasks of one epoch in one of its enclaves, and its last task in the leader.
+
+No socket and no file: what the host keeps comes and goes by digest through two functions. An order
+is checked against the own cut of the own plan before anything is read (`mc2.enclave.task_rules`),
+and whatever is read must be what receipts of members name. Spec: docs/spec/task.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import pyarrow as pa
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest, digest
+from mc2.enclave.epoch import Epoch
+from mc2.enclave.task_inputs import (
+    BlockSequence,
+    ChunkRange,
+    ReadBlob,
+    SealedBlock,
+    TaskSource,
+    fetched,
+)
+from mc2.enclave.task_rules import AllTasks, Work, check_all, check_order, read_receipt
+from mc2.engine.fragment import Fragment, FragmentInput, open_fragment
+from mc2.engine.limits import EngineLimits
+from mc2.engine.outputs import Output
+from mc2.errors import EngineError, FormatError, JobError, Mc2Error
+from mc2.formats.block import (
+    BlockCipher,
+    BlockPlace,
+    BlockRef,
+    fitting,
+    fresh_salt,
+)
+from mc2.formats.manifest import Manifest
+from mc2.formats.task import TaskOrder, TaskReceipt
+from mc2.plan.check import CheckedPlan
+from mc2.plan.fragments import fragment, source_name
+from mc2.plan.stages import DatasetSource, Exchange, ExchangeSource, Layout
+from mc2.plan.stages_cut import cut
+
+WriteBlob: TypeAlias = Callable[[Digest, bytes], None]
+"""Gives the host something to keep under its digest."""
+
+_HINT: Final = "try the plan on data of your own; if it works there, report this"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a task may ask of the untrusted side."""
+
+    read: ReadBlob
+    write: WriteBlob
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The outputs of a job, and the digest of the receipts of all tasks they rest on."""
+
+    outputs: Mapping[str, Output]
+    tasks: Digest
+
+
+class TaskRunner:
+    """The tasks of one epoch, on one member's side. `ciphers` open the inputs, by dataset."""
+
+    def __init__(
+        self,
+        checked: CheckedPlan,
+        layout: Layout,
+        epoch: Epoch,
+        manifests: Mapping[str, Manifest],
+        ciphers: Mapping[str, ChunkCipher],
+        limits: EngineLimits,
+    ) -> None:
+        stages = cut(checked, layout)
+        found = tuple(manifests[i.dataset] for i in checked.plan.inputs)
+        if layout.chunks != tuple(len(m.chunks) for m in found):
+            raise JobError("the layout is for other versions of the inputs")
+        self.work = Work(epoch, stages, stages.digest, found)
+        self._plan = checked.plan
+        self._ciphers = ciphers
+        self._limits = limits
+        self._fragments: dict[int, CheckedPlan] = {}
+
+    def run(self, raw: bytes, host: Host) -> bytes:
+        """Run one task; the signed receipt.
+
+        Raises: FormatError, JobError for an order that is none of this epoch's; SignatureError,
+        DatasetError, CryptoError for what the host serves; EngineError.
+        """
+        order = TaskOrder.parse(raw)
+        check_order(self.work, order)
+        task = order.task
+        blocks = BlockCipher(self._block_key(), task, salt := fresh_salt())
+        sources = self._sources(task.stage, task.partition, order.inputs, host.read)
+        written = []
+        with self._opened(task.stage, sources, host) as found:
+            for place, exchange in enumerate(self.work.stages.stages[task.stage].exchanges):
+                writer = _Writer(blocks, place, exchange, host.write)
+                for part, batch in found.parts(exchange):
+                    writer.add(part, batch)
+                written.append(writer.finish())
+        receipt = TaskReceipt(
+            task=task,
+            member=self.work.epoch.own,
+            salt=salt.hex(),
+            inputs=order.inputs,
+            scanned=tuple(s.rows for s in sources if isinstance(s, ChunkRange)),
+            written=tuple(written),
+        )
+        return receipt.sign(self.work.epoch.signing_key)
+
+    def finish(self, receipts: Sequence[bytes], host: Host) -> Finished:
+        """Check all other tasks, then run the last one: only the leader does.
+
+        Raises: as `run`; JobError if the tasks that ran are not exactly the plan's.
+        """
+        if not self.work.epoch.leads:
+            raise JobError("only the leader of an epoch finishes a job")
+        found = check_all(self.work, receipts)
+        sources = self._last_sources(found, host.read)
+        with self._opened(self.work.stages.last, sources, host) as computed:
+            outputs = computed.outputs()
+        return Finished(outputs, found.digest)
+
+    def order(
+        self, stage: int, partition: int, attempt: int, inputs: Sequence[Sequence[Digest]]
+    ) -> TaskOrder:
+        """An order as a host would write it."""
+        task = self.work.name(stage, partition, attempt)
+        return TaskOrder(task, tuple(tuple(i) for i in inputs))
+
+    def _block_key(self) -> bytearray:
+        key = self.work.epoch.block_key.raw
+        if not key:
+            raise JobError("this epoch is over")
+        return key
+
+    def _sources(
+        self, stage: int, partition: int, inputs: Sequence[Sequence[Digest]], read: ReadBlob
+    ) -> list[TaskSource]:
+        def receipts(source: ExchangeSource, names: Sequence[Digest]) -> list[TaskReceipt]:
+            producers = self.work.stages.producers(source, partition)
+            return [
+                read_receipt(self.work, name, fetched(read, name), source.stage, producer)
+                for name, producer in zip(names, producers, strict=True)
+            ]
+
+        return self._all_sources(stage, partition, iter(inputs), receipts, read)
+
+    def _last_sources(self, found: AllTasks, read: ReadBlob) -> list[TaskSource]:
+        def receipts(source: ExchangeSource, _: Sequence[Digest]) -> list[TaskReceipt]:
+            producers = self.work.stages.producers(source, 0)
+            return [found.receipts[source.stage, p] for p in producers]
+
+        return self._all_sources(self.work.stages.last, 0, iter(found.inputs), receipts, read)
+
+    def _all_sources(
+        self,
+        stage: int,
+        partition: int,
+        inputs: Iterator[Sequence[Digest]],
+        receipts: Callable[[ExchangeSource, Sequence[Digest]], list[TaskReceipt]],
+        read: ReadBlob,
+    ) -> list[TaskSource]:
+        found: list[TaskSource] = []
+        for source in self.work.stages.stages[stage].sources:
+            if isinstance(source, DatasetSource):
+                manifest = self.work.manifests[source.input]
+                chunks = self.work.stages.chunks(source, stage, partition)
+                cipher = self._ciphers[manifest.dataset]
+                found.append(ChunkRange(manifest, cipher, chunks, read))
+            else:
+                blocks = self._blocks(source, partition, receipts(source, next(inputs)))
+                exchange = self.work.stages.stages[source.stage].exchanges[source.exchange]
+                found.append(BlockSequence(exchange.written, blocks, read))
+        return found
+
+    def _blocks(
+        self, source: ExchangeSource, partition: int, receipts: Sequence[TaskReceipt]
+    ) -> list[SealedBlock]:
+        part = self.work.stages.part(source, partition)
+        found = []
+        for receipt in receipts:
+            cipher = BlockCipher(self._block_key(), receipt.task, bytes.fromhex(receipt.salt))
+            named = receipt.written[source.exchange][part]
+            for sequence, block in enumerate(named):
+                last = sequence == len(named) - 1
+                place = BlockPlace(source.exchange, part, sequence, last)
+                found.append(SealedBlock(cipher, place, block))
+        return found
+
+    @contextmanager
+    def _opened(self, stage: int, sources: Sequence[TaskSource], host: Host) -> Iterator[Fragment]:
+        """Compute a stage's fragment; at the end, see what the engine did not ask for."""
+        if stage not in self._fragments:
+            self._fragments[stage] = fragment(self._plan, self.work.stages, stage)
+        inputs = {}
+        for place, source in enumerate(self.work.stages.stages[stage].sources):
+            rows = sources[place]
+            if isinstance(source, DatasetSource):
+                inputs[source_name(place)] = FragmentInput(rows)
+            else:
+                exchange = self.work.stages.stages[source.stage].exchanges[source.exchange]
+                inputs[source_name(place)] = FragmentInput(
+                    rows, source.ordered, exchange.partial, exchange.schema
+                )
+        try:
+            with open_fragment(
+                self._fragments[stage], inputs, self._limits, host.progress
+            ) as found:
+                yield found
+            for rows in sources:
+                rows.read_rest()
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told without its text
+            raise _cause(error, sources) from None
+
+
+class _Writer:
+    """Seals what one exchange hands on. The newest block of each part waits: it may be the last."""
+
+    def __init__(
+        self, cipher: BlockCipher, place: int, exchange: Exchange, write: WriteBlob
+    ) -> None:
+        self._cipher = cipher
+        self._place = place
+        self._schema = exchange.written.digest
+        self._write = write
+        self._waiting: dict[int, pa.RecordBatch] = {}
+        self._done: list[list[BlockRef]] = [[] for _ in range(exchange.partitions)]
+
+    def add(self, part: int, rows: pa.RecordBatch) -> None:
+        """Rows of a part, after those that were added before."""
+        for batch in fitting(rows):
+            if part in self._waiting:
+                self._seal(part, self._waiting[part], last=False)
+            self._waiting[part] = batch
+
+    def finish(self) -> tuple[tuple[BlockRef, ...], ...]:
+        """All blocks, part by part; a part without rows has none."""
+        for part in sorted(self._waiting):
+            self._seal(part, self._waiting[part], last=True)
+        return tuple(tuple(part) for part in self._done)
+
+    def _seal(self, part: int, batch: pa.RecordBatch, *, last: bool) -> None:
+        place = BlockPlace(self._place, part, len(self._done[part]), last)
+        try:
+            raw = self._cipher.seal(place, batch, self._schema)
+        except FormatError:
+            raise EngineError("a row is larger than a block may be") from None
+        name = digest(raw)
+        self._write(name, raw)
+        self._done[part].append(BlockRef(name, len(raw), batch.num_rows))
+
+
+def _cause(error: Exception, sources: Sequence[TaskSource]) -> Exception:
+    for source in sources:
+        if source.failure is not None:
+            return source.failure
+    if isinstance(error, Mc2Error):
+        return error
+    if isinstance(error, MemoryError):
+        return EngineError(
+            "a task needs more memory than the enclave has",
+            hint="run the job with more partitions, or on larger machines",
+        )
+    # The text of a foreign error may quote data. Its type does not.
+    return EngineError(f"the engine failed with {type(error).__name__}", hint=_HINT)

@@ -1,0 +1,48 @@
+"""The vectors of orders, receipts and blocks, through their parsers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tools.vectors.tasks import KEY, PLACE, ROWS, SALT, SCHEMA, TASK
+
+from mc2.crypto.digest import digest
+from mc2.errors import Mc2Error
+from mc2.formats.block import BlockCipher, BlockRef
+from mc2.formats.canonical import encode
+from mc2.formats.task import TaskOrder, TaskReceipt
+
+FOLDER = Path(__file__).resolve().parents[2] / "vectors"
+
+
+def read_block(raw: bytes) -> bytes:
+    named = BlockRef(digest(raw), len(raw), ROWS.num_rows)
+    assert BlockCipher(KEY, TASK, SALT).open(PLACE, named, SCHEMA, raw).equals(ROWS)
+    return raw
+
+
+READERS: dict[str, Callable[[bytes], bytes]] = {
+    "task-order": lambda raw: TaskOrder.parse(raw).encode(),
+    "task-receipt": lambda raw: encode(TaskReceipt.parse(raw).json()),
+    "block": read_block,
+}
+CASES = [
+    pytest.param(case, id=f"{name}-{case['name']}")
+    for name in READERS
+    for case in json.loads((FOLDER / f"{name}.json").read_text())
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_vector(case: dict[str, str]) -> None:
+    raw = bytes.fromhex(case["hex"]) if "hex" in case else case["text"].encode()
+    read = READERS[case["format"]]
+    if case["expect"] == "accept":
+        assert read(raw) == raw
+        return
+    with pytest.raises(Mc2Error) as caught:
+        read(raw)
+    assert type(caught.value).__name__ == case["error"]

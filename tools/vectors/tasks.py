@@ -1,0 +1,114 @@
+"""Vectors of what enclaves of one epoch exchange: orders and receipts of tasks, sealed blocks.
+
+All blocks are of the task `TASK` under the block key `KEY` and the salt `SALT`, in the place
+`PLACE`, with rows of `SCHEMA`: what docs/spec/block.md binds them to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from mc2.crypto.digest import Digest, digest
+from mc2.formats.arrow import schema_of
+from mc2.formats.block import SALT_BYTES, BlockCipher, BlockPlace, BlockRef, TaskName
+from mc2.formats.canonical import decode, encode
+from mc2.formats.release import JobContext
+from mc2.formats.task import TaskOrder, TaskReceipt
+
+Case = dict[str, str]
+_ZERO = Digest("sha256:" + "0" * 64)
+TASK = TaskName(
+    context=JobContext(contract=_ZERO, policy=_ZERO, plan=_ZERO, job_id="00" * 16, attempt=1),
+    epoch=1,
+    stages=digest(b"stages"),
+    stage=2,
+    partition=3,
+    attempt=1,
+)
+KEY = bytes(range(32))
+SALT = b"\x5a" * SALT_BYTES
+PLACE = BlockPlace(exchange=0, part=1, sequence=0, last=True)
+ROWS = pa.record_batch({"n": pa.array([1, None, 3], pa.int64()), "t": pa.array(["a", "", None])})
+SCHEMA = schema_of(ROWS.schema)
+
+
+def cases() -> Iterator[Case]:
+    """All cases, in a fixed order."""
+    yield from _orders()
+    yield from _receipts()
+    yield from _blocks()
+
+
+def _case(format_name: str, name: str, raw: bytes, error: str, comment: str) -> Case:
+    case = {"format": format_name, "name": name, "comment": comment}
+    case |= {"expect": "reject", "error": error} if error else {"expect": "accept"}
+    return case | ({"hex": raw.hex()} if format_name == "block" else {"text": raw.decode()})
+
+
+def _edited(raw: bytes, edit: Callable[[Any], None]) -> bytes:
+    value = decode(raw, 1 << 20, "vector")
+    edit(value)
+    return encode(value)
+
+
+def _orders() -> Iterator[Case]:
+    raw = TaskOrder(TASK, ((_ZERO, digest(b"receipt")), ())).encode()
+
+    def bad(name: str, edit: Callable[[Any], None], comment: str) -> Case:
+        return _case("task-order", name, _edited(raw, edit), "FormatError", comment)
+
+    yield _case("task-order", "good", raw, "", "two exchanges, one of them without a producer")
+    yield _case("task-order", "spaces", raw + b" ", "FormatError", "not canonical")
+    yield bad("no-inputs", lambda v: v.pop("inputs"), "a field is missing")
+    yield bad("more", lambda v: v.update(more=1), "a field too many")
+    yield bad("attempt-zero", lambda v: v["task"].update(attempt=0), "attempts count from 1")
+    yield bad("epoch-zero", lambda v: v["task"].update(epoch=0), "epochs count from 1")
+    yield bad("input-no-digest", lambda v: v["inputs"][0].append("x"), "receipts go by digest")
+    yield bad("job-of-five", lambda v: v["task"]["job"].pop("policy"), "the whole context is named")
+
+
+def _receipts() -> Iterator[Case]:
+    receipt = TaskReceipt(
+        task=TASK,
+        member=1,
+        salt=SALT.hex(),
+        inputs=((_ZERO,),),
+        scanned=(12,),
+        written=(((BlockRef(digest(b"block"), 100, 3),), ()),),
+    )
+    raw = encode(receipt.json())
+
+    def bad(name: str, edit: Callable[[Any], None], comment: str) -> Case:
+        return _case("task-receipt", name, _edited(raw, edit), "FormatError", comment)
+
+    yield _case("task-receipt", "good", raw, "", "one block for the first of two parts")
+    yield bad("short-salt", lambda v: v.update(salt="5a"), "a salt has 32 bytes")
+    yield bad("member-64", lambda v: v.update(member=64), "an epoch has at most 64 members")
+    yield bad("empty-block", lambda v: v["written"][0][0][0].update(rows=0), "parts without rows "
+              "have no block")  # fmt: skip
+    yield bad("rows-below-zero", lambda v: v.update(scanned=[-1]), "rows are counted")
+    yield bad("type", lambda v: v.update(type="mc2/task-receipt/v2"), "another version")
+
+
+def _blocks() -> Iterator[Case]:
+    def sealed(place: BlockPlace = PLACE, task: TaskName = TASK, salt: bytes = SALT) -> bytes:
+        return BlockCipher(KEY, task, salt).seal(place, ROWS, SCHEMA.digest)
+
+    def bad(name: str, raw: bytes, comment: str) -> Case:
+        return _case("block", name, raw, "CryptoError", comment)
+
+    raw = sealed()
+    yield _case("block", "good", raw, "", "three rows, sealed in the place that all cases are for")
+    yield bad("flipped", raw[:-1] + bytes([raw[-1] ^ 1]), "one bit of the tag differs")
+    yield bad("truncated", raw[:-1], "the last byte is missing")
+    yield bad("other-part", sealed(replace(PLACE, part=2)), "for another reader")
+    yield bad("other-place", sealed(replace(PLACE, sequence=1)), "the second block of the part")
+    yield bad("not-last", sealed(replace(PLACE, last=False)), "more blocks would follow")
+    yield bad("other-exchange", sealed(replace(PLACE, exchange=1)), "of another exchange")
+    yield bad("other-attempt", sealed(task=replace(TASK, attempt=2)), "of the task's next attempt")
+    yield bad("other-epoch", sealed(task=replace(TASK, epoch=2)), "of the next epoch")
+    yield bad("other-run", sealed(salt=b"\xa5" * SALT_BYTES), "of another run of the same attempt")
