@@ -122,9 +122,7 @@ def measure_snp(given: SnpGuest) -> Measurement:
             f"the processor {given.processor!r} is not known", hint=f"known are {known}"
         )
     if given.kernel is None and (given.initrd is not None or given.append):
-        raise UsageError(
-            "an initrd or a command line, and no kernel", hint="give --kernel too"
-        )
+        raise UsageError("an initrd or a command line, and no kernel", hint="give --kernel too")
     for path in filter(None, (given.firmware, given.kernel, given.initrd)):
         _check_readable(path)
     try:
@@ -148,9 +146,7 @@ def measure_snp(given: SnpGuest) -> Measurement:
         kind=SnpSection.KIND,
         own={"measurements": [digest.hex()]},
         details={"processors": f"{given.processors} {given.processor}", "monitor": given.monitor},
-        notes=(
-            "another number or type of processors, or another monitor, is another digest",
-        ),
+        notes=("another number or type of processors, or another monitor, is another digest",),
     )
 
 
