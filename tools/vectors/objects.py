@@ -289,7 +289,20 @@ def _receipts() -> Iterator[Case]:
     def twice(value: Any) -> None:
         value["subject"][1] = value["subject"][0]
 
+    def epochs(change: Callable[[Any], object]) -> Edit:
+        return lambda value: change(value["predicate"]["epochs"]) and None
+
     edits: dict[str, tuple[Edit, str]] = {
+        "no_epochs": (epochs(lambda e: e.clear()), "no epoch, not even the enclave's own"),
+        "empty_epoch": (epochs(lambda e: e[0].clear()), "an epoch of nobody"),
+        "leaderless_epoch": (epochs(lambda e: e[1].pop(0)), "an epoch without its leader"),
+        "member_twice": (epochs(lambda e: e[0].append(e[0][1])), "one member twice in an epoch"),
+        "member_again": (epochs(lambda e: e[1].append(e[0][1])), "one member in two epochs"),
+        "leader_twice": (epochs(lambda e: e[0].append(e[0][0])), "the leader twice in an epoch"),
+        "many_epochs": (
+            epochs(lambda e: e.extend([[e[0][0]]] * 64)),
+            "more epochs than an attempt may have",
+        ),
         "subject_order": (reorder, "subjects out of order"),
         "weak_digest": (weak, "a subject named by SHA-1"),
         "subject_twice": (twice, "one subject twice"),

@@ -8,7 +8,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.support.scripted_session import CHUNK, READY, RECEIPT, SECRET, scripted_server
+from tests.support.scripted_session import (
+    CHUNK,
+    INVITATION,
+    READY,
+    RECEIPT,
+    SECRET,
+    scripted_server,
+)
 
 from mc2.crypto.digest import digest
 from mc2.enclave.channel import Channel
@@ -34,6 +41,16 @@ from mc2.formats.worker import (
     Stored,
     Write,
     parse_from_enclave,
+)
+from mc2.formats.worker_cluster import (
+    Admit,
+    Admitted,
+    Enter,
+    Entered,
+    Gather,
+    Gathered,
+    Join,
+    Joined,
 )
 
 SOME = encode({})
@@ -144,7 +161,11 @@ def test_a_refusal_is_typed_and_the_worker_lives_on(greeted: Host, script: str, 
     finish(greeted)
 
 
-@pytest.mark.parametrize("message", [Attest({}), Run({})], ids=["attest", "run"])
+@pytest.mark.parametrize(
+    "message",
+    [Attest({}), Run({}), Join({}, SOME, SOME), Enter(SOME)],
+    ids=["attest", "run", "join", "enter"],
+)
 def test_a_call_out_of_order_ends_the_job(greeted: Host, message: FromHost) -> None:
     refusal(greeted.ask(message), "job")
     finish(greeted)
@@ -174,6 +195,55 @@ def test_close_drops_a_job_in_any_state(greeted: Host) -> None:
     greeted.ask(Attest({"ada": SOME}))
     assert greeted.ask(Close()) == Closed()
     finish(greeted)
+
+
+def test_a_worker_joins_and_enters_until_it_is_closed(greeted: Host) -> None:
+    greeted.ask(Open(b"good"))
+    joined = greeted.ask(Join({"ada": SOME}, SOME, INVITATION))
+    assert joined == Joined(encode({"challenges": ["ada"], "invited": True}))
+    assert greeted.ask(Enter(SOME)) == Entered()
+    refusal(greeted.ask(Enter(SOME)), "job")
+    finish(greeted)
+
+
+def test_a_leader_asks_its_host_for_others(greeted: Host) -> None:
+    greeted.ask(Open(b"cluster"))
+    greeted.ask(Attest({"ada": SOME}))
+    assert greeted.ask(Run({"ada": SOME})) == Gather(INVITATION)
+    assert greeted.ask(Gathered({"b": SOME, "a": SOME})) == Admit({"a": SOME, "b": SOME})
+    assert greeted.ask(Admitted(("a",))) == Progress("a")
+
+
+@pytest.mark.parametrize("gathered", [False, True])
+def test_a_host_that_cannot_introduce_others_ends_the_job(greeted: Host, gathered: bool) -> None:
+    greeted.ask(Open(b"cluster"))
+    greeted.ask(Attest({"ada": SOME}))
+    greeted.ask(Run({"ada": SOME}))
+    if gathered:
+        greeted.ask(Gathered({}))
+    refusal(greeted.ask(Missing()), "job")
+    finish(greeted)
+
+
+@pytest.mark.parametrize("gathered", [False, True])
+def test_another_answer_than_who_joined_ends_job_and_connection(
+    greeted: Host, gathered: bool
+) -> None:
+    greeted.ask(Open(b"cluster"))
+    greeted.ask(Attest({"ada": SOME}))
+    greeted.ask(Run({"ada": SOME}))
+    if gathered:
+        greeted.ask(Gathered({}))
+    refusal(greeted.ask(Gathered({}) if gathered else Admitted(())), "format")
+    assert greeted.hung_up_on()
+
+
+@pytest.mark.parametrize("message", [Gathered({}), Admitted(())])
+def test_an_answer_about_others_that_nobody_asked_for_ends_the_connection(
+    greeted: Host, message: FromHost
+) -> None:
+    refusal(greeted.ask(message), "format")
+    assert greeted.hung_up_on()
 
 
 def test_a_chunk_that_the_host_has_not_ends_the_job(greeted: Host) -> None:

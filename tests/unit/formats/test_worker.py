@@ -33,6 +33,16 @@ from mc2.formats.worker import (
     parse_from_enclave,
     parse_from_host,
 )
+from mc2.formats.worker_cluster import (
+    Admit,
+    Admitted,
+    Enter,
+    Entered,
+    Gather,
+    Gathered,
+    Join,
+    Joined,
+)
 
 SOME = encode({"signed": "object"})
 NAME = digest(b"chunk")
@@ -46,12 +56,14 @@ READY = Ready(
 )
 FROM_HOST: list[FromHost] = [
     Hello(), Open(b"bundle"), Attest({"ada": SOME}), Run({"ada": SOME, "bo": SOME}),
-    Chunk(b"sealed"), Missing(), Stored(), Close(),
+    Chunk(b"sealed"), Missing(), Stored(), Close(), Join({"ada": SOME}, SOME, SOME), Enter(SOME),
+    Gathered({"worker_2": SOME}), Gathered({}), Admitted(("worker_2",)), Admitted(()),
 ]  # fmt: skip
 FROM_ENCLAVE: list[FromEnclave] = [
     READY, OpenedJob(("ada", "bo")), Attested(b"evidence"), Read(NAME), Write(NAME, b"sealed"),
     Progress("step 1 of 2"), JobOutcome(SOME, {"model": SOME}), Closed(),
-    Refused("grant", "no", "ask again"),
+    Refused("grant", "no", "ask again"), Joined(SOME), Entered(), Gather(SOME),
+    Admit({"worker_2": SOME}),
 ]  # fmt: skip
 
 
@@ -85,6 +97,14 @@ def test_messages_from_enclaves_come_back(message: FromEnclave) -> None:
         Frame({"type": "attest"}, b'{"Ada":{}}'),
         Frame({"type": "attest"}, b'{"bo":{},"ada":{}}'),
         Frame({"type": "run"}, b'{"ada": {}}'),
+        Frame({"type": "join"}, b'{"challenges":{},"evidence":{}}'),
+        Frame({"type": "join"}, b'{"challenges":{},"evidence":{},"invitation":{},"x":1}'),
+        Frame({"type": "join"}, b'{"challenges":[],"evidence":{},"invitation":{}}'),
+        Frame({"type": "enter"}, bytes(LIMITS.grant_bytes * 2 + 1)),
+        Frame({"type": "gathered"}, b'{"worker 2":{}}'),
+        Frame({"type": "admitted", "names": ["b", "a"]}),
+        Frame({"type": "admitted", "names": ["a", "a"]}),
+        Frame({"type": "admitted", "names": ["a"]}, b"x"),
         Frame({"type": "chunk"}, bytes(LIMITS.chunk_bytes + 1)),
     ],
     ids=lambda f: str(dict(f.header)),
@@ -99,6 +119,9 @@ def test_refuses_what_no_host_says(frame: Frame) -> None:
     [
         Frame({"type": "read", "digest": "sha256:xyz"}),
         Frame({"type": "read", "digest": NAME}, b"x"),
+        Frame({"type": "admit"}, b"[]"),
+        Frame({"type": "entered"}, b"x"),
+        Frame({"type": "gather"}, bytes(LIMITS.message_bytes * 2 + 1)),
         Frame({"type": "opened", "owners": ["bo", "ada"]}),
         Frame({"type": "opened", "owners": ["ada", "ada"]}),
         Frame({"type": "opened", "owners": ["../ada"]}),
