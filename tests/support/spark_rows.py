@@ -102,6 +102,31 @@ def plan_type(kind: str) -> str:
     )
 
 
+def called_in_golden_files() -> set[str]:
+    """The functions of plans that expressions with values call."""
+    from mc2.plan.expressions import Call, walk
+    from mc2.plan.relations import Project
+    from mc2.planner.script import compile_here
+    from tests.support.catalogs import PACKAGES, catalog
+
+    known = catalog({"p.rows": {name: plan_type(kind) for name, kind in COLUMNS}})
+    found: set[str] = set()
+    for path in FOLDER.glob("*.txt"):
+        pairs = (p for p in read(path) if ": " in p[1])
+        items = ", ".join(f"{e} AS v{i}" for i, (e, _) in enumerate(pairs))
+        script = (
+            "import mc2\njob = mc2.Job('t')\n"
+            f"job.release('r', job.sql({f'SELECT {items} FROM p.rows'!r}), to='institute')\n"
+        )
+        plan = compile_here(script, name="t.py", catalog=known, packages=PACKAGES)
+        for node in plan.nodes:
+            if isinstance(node.operation, Project):
+                for column in node.operation.columns:
+                    inner = walk(column.expression)
+                    found |= {e.function for e in inner if isinstance(e, Call)}
+    return found
+
+
 def _spark() -> Any:
     from pyspark.sql import SparkSession
 
