@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import zlib
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from mc2.engine.routines import TEXT, Routine
 from mc2.engine.routines_rows import row_by_row, type_name
 from mc2.formats.schema import DataType
 from mc2.plan.functions_texts import CHARSETS
+
+for _name in CHARSETS.values():
+    codecs.lookup(_name)  # a confined worker could not load them later
 
 _CONTEXT: Final = Context(prec=700, Emax=2000, Emin=-2000)
 _SOUNDEX: Final = dict(zip("BFPVCGJKQSXZDTLMNR", "111122222222334556", strict=True))
