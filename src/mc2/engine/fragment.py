@@ -6,7 +6,7 @@ and zeros of both signs hash alike everywhere. Which part is no secret: its size
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +29,9 @@ from mc2.plan.types import TYPE_CLASSES
 
 _ROWS: Final = 131_072
 """Rows of a block, and of what is fetched at once."""
+
+_HELD_BYTES: Final = 64 * 1024 * 1024
+"""Of all parts that do not fill a block yet; beyond it blocks become smaller than they should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +164,44 @@ def _with_part(scribe: Scribe, exchange: Exchange, query: str) -> str:
 def _spread(
     batches: Iterator[tuple[pa.RecordBatch, pa.Array]], exchange: Exchange
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Sort rows into parts; what is left of each comes at the end."""
-    waiting: dict[int, list[pa.RecordBatch]] = {}
-    held: dict[int, int] = {}
+    """Sort rows into parts: full blocks as soon as there are some, what is left at the end."""
+    waiting = _Waiting()
     for batch, parts in batches:
         for part, rows in _by_part(batch, parts, exchange.partitions):
-            waiting.setdefault(part, []).append(rows)
-            held[part] = held.get(part, 0) + rows.num_rows
-            if held[part] >= _ROWS:
-                yield from ((part, whole) for whole in _whole(waiting.pop(part)))
-                held[part] = 0
-    for part in sorted(waiting):
-        yield from ((part, whole) for whole in _whole(waiting[part]))
+            waiting.add(part, rows)
+            while (full := waiting.full()) is not None:
+                yield from waiting.take(full)
+    for part in sorted(waiting.parts):
+        yield from waiting.take(part)
+
+
+class _Waiting:
+    """Rows of each part that do not fill a block yet."""
+
+    def __init__(self) -> None:
+        self.parts: dict[int, list[pa.RecordBatch]] = {}
+        self._rows: dict[int, int] = {}
+        self._bytes: dict[int, int] = {}
+
+    def add(self, part: int, rows: pa.RecordBatch) -> None:
+        """Keep rows of a part."""
+        self.parts.setdefault(part, []).append(rows)
+        self._rows[part] = self._rows.get(part, 0) + rows.num_rows
+        self._bytes[part] = self._bytes.get(part, 0) + rows.nbytes
+
+    def full(self) -> int | None:
+        """A part that fills a block; or the largest, if all together are too large to keep."""
+        largest = max(self._bytes, key=lambda part: (self._bytes[part], part), default=None)
+        if largest is not None and sum(self._bytes.values()) > _HELD_BYTES:
+            return largest
+        return next((part for part, rows in self._rows.items() if rows >= _ROWS), None)
+
+    def take(self, part: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Let go of a part's rows."""
+        table = pa.Table.from_batches(self.parts.pop(part)).combine_chunks()
+        del self._rows[part], self._bytes[part]
+        for batch in table.to_batches(max_chunksize=_ROWS):
+            yield part, batch
 
 
 def _by_part(
@@ -191,8 +220,3 @@ def _by_part(
         start, end = int(bounds[part]), int(bounds[part + 1])
         if start < end:
             yield part, sorted_rows.slice(start, end - start)
-
-
-def _whole(pieces: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    table = pa.Table.from_batches(pieces).combine_chunks()
-    yield from table.to_batches(max_chunksize=_ROWS)
