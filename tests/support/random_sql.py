@@ -281,7 +281,8 @@ class Queries:
             return f"(SELECT {column} AS o FROM {text} ORDER BY o{way} LIMIT 1{skip})", kind
         call, kind = self.call([own])
         if self.rng.random() < 0.2:
-            around = self.value("int32", [own, *scope], 1)
+            # An aggregate of outer columns alone would be one of the outer query.
+            around = f"{own.alias}.k + {self.value('int32', [own, *scope], 1)}"
             return f"(SELECT CAST(sum({around}) AS BIGINT) FROM {text})", "int64"
         return f"(SELECT {call} FROM {text})", kind
 

@@ -16,7 +16,7 @@ from mc2.plan.plan import Plan
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
-WHOLE = "sha256:86e8a842af307cac5c1bd1624e1e9330dc1cbedf11514a09a8677ee6f1048fa3"
+WHOLE = "sha256:028e3c50b4ba6f3041b38e082a774e59d338fb5b8acb87dcaa26bfcec515ccff"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

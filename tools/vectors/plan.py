@@ -18,17 +18,21 @@ from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     NamedExpression,
     Project,
     Scan,
     Sort,
     SortKey,
     Union,
+    Values,
 )
-from mc2.plan.types import DATE, DOUBLE, INT64, STRING
+from mc2.plan.types import DATE, DOUBLE, INT32, INT64, STRING
+from mc2.plan.windows import SO_FAR, Bound, Frame, Window, WindowColumn
 
 CaseOf = dict[str, str]
 Edit = Callable[[Any], None]
@@ -95,7 +99,13 @@ def whole_plan() -> Plan:
     """Two owners' tables, joined, summed up and learned from."""
     inputs = (
         _input(
-            "ada.visits", id="int64", site="string", cost="decimal(9,2)", day="date", y="boolean"
+            "ada.visits",
+            id="int64",
+            site="string",
+            cost="decimal(9,2)",
+            day="date",
+            y="boolean",
+            codes="list<string>",
         ),
         _input("bob.people", person="int64", age="double", city="string"),
     )
@@ -136,16 +146,43 @@ def whole_plan() -> Plan:
     settings = parameters({"objective": "binary:logistic", "eta": 0.1, "max_depth": 3})
     model = add(Train(rows, settings, 20, (Evaluation("train", rows),), 5))
     said = add(Predict(model, rows, ("group",), "risk", "value", "best"))
+    history = add(History(model))
+    ranks = _looked_up(builder, people)
     return _plan(
         inputs,
         builder,
         [
             _table("groups", twice, "ada", "bob"),
-            _table("history", add(History(model))),
+            _table("history", history),
+            _table("ranks", ranks),
             _table("risks", said),
             PlanOutput(name="model", node=model, kind="model", recipients=("bob",)),
         ],
     )
+
+
+def _looked_up(builder: PlanBuilder, people: int) -> int:
+    """What subqueries and window functions become."""
+    add = builder.add
+    codes = add(Scan(0, ("id", "codes")))
+    each = add(Explode(codes, ColumnRef("codes"), "code", "place", outer=True))
+    listed = add(Values(("listed",), ((_text("a"),), (literal(None, STRING),))))
+    marked = add(
+        Mark(each, listed, "is_listed", call("eq", ColumnRef("code"), ColumnRef("listed")))
+    )
+    ages = add(
+        Aggregate(people, ("person",), (AggregateColumn("oldest", "max", (ColumnRef("age"),)),))
+    )
+    aged = add(Join(marked, ages, "single", call("same", ColumnRef("id"), ColumnRef("person"))))
+    near = Frame("rows", Bound("preceding", literal(1, INT32)), Bound("current_row"))
+    order = (SortKey(ColumnRef("oldest"), descending=True, nulls_first=False),)
+    functions = (
+        WindowColumn("rank", "rank", ()),
+        WindowColumn("before", "lag", (ColumnRef("code"), literal(1, INT32), _text("none"))),
+        WindowColumn("first", "first_value", (ColumnRef("code"),), SO_FAR, ignore_nulls=True),
+        WindowColumn("sum", "sum", (ColumnRef("oldest"),), near, where=ColumnRef("is_listed")),
+    )
+    return add(Window(aged, ("id",), order, functions))
 
 
 def _date(text: str) -> Any:
@@ -222,7 +259,7 @@ _EDITS: dict[str, tuple[Edit, str, str]] = {
     "no_recipients": (_set("outputs.0.recipients", []), "FormatError", "an output for nobody"),
     "recipients_unsorted": (
         _set("outputs.0.recipients", ["bob", "ada"]), "FormatError", "recipients out of order"),
-    "unknown_operation": (_set("nodes.0.op", "explode"), "FormatError", "no such operation"),
+    "unknown_operation": (_set("nodes.0.op", "sample"), "FormatError", "no such operation"),
     "unknown_join": (_set("how", "outer", "join"), "FormatError", "no such kind of join"),
     "node_field_missing": (
         _drop("aggregates.0.where", "aggregate"), "FormatError", "a field is missing"),
@@ -290,5 +327,37 @@ _EDITS: dict[str, tuple[Edit, str, str]] = {
         _set("parameters.eta", "0.10", "train"), "PlanError", "not the one spelling of a float"),
     "stopping_without_evaluation": (
         _set("evaluations", [], "train"), "PlanError", "early stopping that looks at nothing"),
+    "mark_names_clash": (_set("right", 0, "mark"), "PlanError", "one name on both sides"),
+    "mark_name_taken": (_set("name", "CODE", "mark"), "PlanError", "a mark under a column's name"),
+    "mark_not_boolean": (
+        _set("on", {"kind": "column", "name": "code"}, "mark"), "PlanError", "no condition"),
+    "explode_of_text": (
+        _set("expression", {"kind": "column", "name": "id"}, "explode"), "PlanError", "no list"),
+    "values_uneven": (_set("rows.1", [], "values"), "PlanError", "a row with too few values"),
+    "values_of_two_types": (
+        _set("rows.1.0.type", "int64", "values"), "PlanError", "two types in one place"),
+    "values_of_columns": (
+        _set("rows.0.0", {"kind": "column", "name": "id"}, "values"),
+        "FormatError", "values are literals"),
+    "unknown_window_function": (
+        _set("columns.0.function", "median", "window"), "PlanError", "no such window function"),
+    "window_without_order": (_set("order", [], "window"), "PlanError", "a rank without an order"),
+    "window_key_unknown": (_set("keys.0", "nobody", "window"), "PlanError", "no such key"),
+    "frame_missing": (_set("columns.2.frame", None, "window"), "PlanError", "a frame is missing"),
+    "frame_of_a_rank": (
+        _set("columns.0.frame", SO_FAR.json(), "window"), "PlanError", "a rank has no frame"),
+    "frame_backwards": (
+        _set("columns.3.frame.end", {"at": "unbounded_preceding", "offset": None}, "window"),
+        "PlanError", "a frame that ends before it starts"),
+    "frame_offset_missing": (
+        _set("columns.3.frame.start.offset", None, "window"), "PlanError", "how many rows before?"),
+    "frame_offset_negative": (
+        _set("columns.3.frame.start.offset.value", "-1", "window"),
+        "PlanError", "a negative number of rows"),
+    "lag_of_a_column": (
+        _set("columns.1.arguments.1", {"kind": "column", "name": "place"}, "window"),
+        "PlanError", "how far is a literal"),
+    "rank_ignores_null": (
+        _set("columns.0.ignore_nulls", True, "window"), "PlanError", "a rank looks at no value"),
     "keep_unknown": (_set("keep", ["nobody"], "predict"), "PlanError", "no such column"),
 }  # fmt: skip

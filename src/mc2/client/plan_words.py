@@ -148,34 +148,45 @@ def step_words(plan: Plan, index: int) -> str:
             words = f"Of step {source + 1}, {_projection(chosen)}"
         case Filter(source, predicate):
             words = f"Keep the rows of step {source + 1} where {expression_words(predicate)}"
-        case Join(left, right, how, on):
-            condition = "" if on is None else f", where {expression_words(on)}"
-            words = _JOINS[how].format(left + 1, right + 1) + condition
-        case Mark(left, right, name, on):
-            words = (
-                f"Say of each row of step {left + 1}, as {name_words(name)}, whether step "
-                f"{right + 1} has a row where {expression_words(on)}"
-            )
+        case Join() | Mark():
+            words = _join(operation)
         case Aggregate():
             words = _aggregate(operation)
         case Window():
             words = _window(operation)
-        case Sort(source, keys):
-            words = f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
-        case Limit():
-            words = _limit(operation)
-        case Union(sources):
-            words = f"Put the rows of {_steps(sources)} one below the other"
-        case Distinct(source):
-            words = f"Keep each different row of step {source + 1} once"
-        case Explode():
-            words = _explode(operation)
-        case Values(columns, listed):
-            rows_words = "; ".join(", ".join(_literal(i) for i in row) for row in listed)
-            words = f"Take {names(columns)} from the script itself: {rows_words}"
-        case _:
+        case Matrix() | Train() | Predict() | History():
             words = _model(operation)
+        case _:
+            words = _rows(operation)
     return f"{words}."
+
+
+def _rows(operation: Sort | Limit | Union | Distinct | Explode | Values) -> str:
+    match operation:
+        case Sort(source, keys):
+            return f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
+        case Limit():
+            return _limit(operation)
+        case Union(sources):
+            return f"Put the rows of {_steps(sources)} one below the other"
+        case Distinct(source):
+            return f"Keep each different row of step {source + 1} once"
+        case Explode():
+            return _explode(operation)
+        case Values(columns, listed):
+            written = "; ".join(", ".join(_literal(i) for i in row) for row in listed)
+            return f"Take {names(columns)} from the script itself: {written}"
+
+
+def _join(operation: Join | Mark) -> str:
+    if isinstance(operation, Mark):
+        return (
+            f"Say of each row of step {operation.left + 1}, as {name_words(operation.name)}, "
+            f"whether step {operation.right + 1} has a row where {expression_words(operation.on)}"
+        )
+    on = operation.on
+    condition = "" if on is None else f", where {expression_words(on)}"
+    return _JOINS[operation.how].format(operation.left + 1, operation.right + 1) + condition
 
 
 def _steps(sources: Sequence[int]) -> str:

@@ -19,17 +19,21 @@ from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     NamedExpression,
     Project,
     Scan,
     Sort,
     SortKey,
     Union,
+    Values,
 )
 from mc2.plan.types import INT64, STRING
+from mc2.plan.windows import WHOLE, Window, WindowColumn
 
 DATASET: Final = "warm.up"
 ROWS: Final = 64
@@ -108,7 +112,33 @@ def _relations(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
     )
     key = SortKey(ColumnRef("loud"), descending=True, nulls_first=False)
     last = builder.add(Limit(builder.add(Sort(grouped, (key,))), 2, 1))
-    return [_output("rows", last, "table")]
+    return [
+        _output("looked_up", _looked_up(builder, scan), "table"),
+        _output("rows", last, "table"),
+    ]
+
+
+def _looked_up(builder: PlanBuilder, scan: int) -> int:
+    """What subqueries and window functions become."""
+    n, name, x = ColumnRef("n"), ColumnRef("name"), ColumnRef("x")
+    few = builder.add(Values(("listed",), ((literal("name 1", STRING),), (literal(None, STRING),))))
+    marked = builder.add(Mark(scan, few, "is_listed", call("eq", name, ColumnRef("listed"))))
+    most = builder.add(Aggregate(scan, ("label",), (AggregateColumn("most", "max", (n,)),)))
+    columns = (
+        NamedExpression("key", ColumnRef("label")),
+        NamedExpression("most", ColumnRef("most")),
+    )
+    renamed = builder.add(Project(most, columns))
+    same = call("same", ColumnRef("label"), ColumnRef("key"))
+    found = builder.add(Join(marked, renamed, "single", same))
+    order = (SortKey(n, descending=False, nulls_first=True),)
+    functions = (
+        WindowColumn("place", "row_number", ()),
+        WindowColumn("mean", "avg", (x,), WHOLE),
+        WindowColumn("sum", "sum", (ColumnRef("amount"),), WHOLE, where=ColumnRef("is_listed")),
+    )
+    near = builder.add(Window(found, ("label",), order, functions))
+    return builder.add(Explode(near, call("list", n, ColumnRef("most")), "either", "which"))
 
 
 def _models(builder: PlanBuilder, scan: int) -> list[PlanOutput]:

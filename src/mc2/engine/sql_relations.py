@@ -20,6 +20,7 @@ from mc2.formats.schema import DataType, Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
 from mc2.plan.expressions import Literal
 from mc2.plan.functions import Argument
+from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.plan import Node
 from mc2.plan.relations import (
     Aggregate,
@@ -31,6 +32,7 @@ from mc2.plan.relations import (
     Limit,
     Mark,
     Project,
+    RelationalOperation,
     Scan,
     Sort,
     SortKey,
@@ -102,35 +104,47 @@ class QueryWriter:
     def _write(self, index: int, *, below_pusher: bool) -> bool:
         """Write a node's common table expression; whether rows may have been dropped."""
         operation = self._nodes[index].operation
+        if isinstance(operation, Matrix | Train | Predict | History):
+            raise TypeError("models are computed before the queries that read them")
+        text, drops = self._text(operation, below_pusher=below_pusher)
+        self._with.append(f"n{index} AS NOT MATERIALIZED ({text})")
+        return drops
+
+    def _text(
+        self, operation: RelationalOperation | Window, *, below_pusher: bool
+    ) -> tuple[str, bool]:
+        """The query of one operation, and whether rows may have been dropped."""
+        text, drops = "", True
         match operation:
             case Scan():
                 text, drops = self._scan(operation), False
-            case Project():
-                text, drops = self._project(operation, below_pusher=below_pusher)
-            case Filter():
-                text, drops = self._filter(operation), True
-            case Join(how="single"):
-                text, drops = self._single(operation, below_pusher=below_pusher)
-            case Join():
-                text, drops = self._join(operation), True
-            case Mark():
-                text, drops = self._mark(operation, below_pusher=below_pusher)
-            case Window():
-                text, drops = self._window(operation, below_pusher=below_pusher)
-            case Explode():
-                text, drops = self._explode(operation), True
             case Values():
                 text, drops = _values(operation), False
-            case Aggregate():
-                text, drops = self._aggregate(operation, below_pusher=below_pusher)
-            case Union():
-                text, drops = self._union(operation, below_pusher=below_pusher)
-            case Sort() | Limit() | Distinct():
-                text, drops = self._other(operation, below_pusher=below_pusher)
+            case Filter():
+                text = self._filter(operation)
+            case Explode():
+                text = self._explode(operation)
+            case Join() | Mark():
+                text, drops = self._joined(operation, below_pusher=below_pusher)
+            case Aggregate() | Window():
+                text, drops = self._grouped(operation, below_pusher=below_pusher)
+            case Project():
+                text, drops = self._project(operation, below_pusher=below_pusher)
             case _:
-                raise RuntimeError("models are computed before the queries that read them")
-        self._with.append(f"n{index} AS NOT MATERIALIZED ({text})")
-        return drops
+                text, drops = self._other(operation, below_pusher=below_pusher)
+        return text, drops
+
+    def _joined(self, operation: Join | Mark, *, below_pusher: bool) -> tuple[str, bool]:
+        if isinstance(operation, Mark):
+            return self._mark(operation, below_pusher=below_pusher)
+        if operation.how == "single":
+            return self._single(operation, below_pusher=below_pusher)
+        return self._join(operation), True
+
+    def _grouped(self, operation: Aggregate | Window, *, below_pusher: bool) -> tuple[str, bool]:
+        if isinstance(operation, Window):
+            return self._window(operation, below_pusher=below_pusher)
+        return self._aggregate(operation, below_pusher=below_pusher)
 
     def _writer(self, schema: Schema, prefix: str = "") -> ExpressionWriter:
         names = {c.name: f"{prefix}c{i}" for i, c in enumerate(schema.columns)}
@@ -329,7 +343,11 @@ class QueryWriter:
             selects = [f"({' UNION ALL '.join(p)})" if len(p) == 2 else p[0] for p in pairs]
         return selects[0], any(p.drops for p in parts)
 
-    def _other(self, operation: Sort | Limit | Distinct, *, below_pusher: bool) -> tuple[str, bool]:
+    def _other(
+        self, operation: Union | Sort | Limit | Distinct, *, below_pusher: bool
+    ) -> tuple[str, bool]:
+        if isinstance(operation, Union):
+            return self._union(operation, below_pusher=below_pusher)
         pushed = below_pusher and not isinstance(operation, Limit)
         source = self._part(operation.source, below_pusher=pushed)
         columns, order, cut = _columns(source.schema), order_of_all_columns(source.schema), ""

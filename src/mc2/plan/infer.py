@@ -121,24 +121,37 @@ _Relational = (
 
 def infer_relation(operation: _Relational, sources: Sequence[TableShape]) -> TableShape:
     """The shape of a relational operation over its sources. Raises: PlanError, FormatError."""
-    if isinstance(operation, Values):
-        return _values(operation)
-    source = sources[0] if sources else None
-    if isinstance(operation, Union) or source is None:
-        return _union(sources)
     match operation:
+        case Values():
+            return _values(operation)
+        case Union():
+            return _union(sources)
+        case Join():
+            return _join(operation, sources[0], sources[1])
         case Mark():
-            return _mark(operation, source, sources[1])
+            return _mark(operation, sources[0], sources[1])
+        case Project() | Aggregate() | Window() | Explode():
+            return _other_columns(operation, sources[0])
+        case _:
+            return _same_columns(operation, sources[0])
+
+
+def _other_columns(
+    operation: Project | Aggregate | Window | Explode, source: TableShape
+) -> TableShape:
+    match operation:
+        case Project():
+            return TableShape(_project(operation, source.schema), source.row_bound)
+        case Aggregate():
+            return _aggregate(operation, source)
         case Window():
             return _window(operation, source)
         case Explode():
             return _explode(operation, source)
-        case Project():
-            return TableShape(_project(operation, source.schema), source.row_bound)
-        case Join():
-            return _join(operation, source, sources[1])
-        case Aggregate():
-            return _aggregate(operation, source)
+
+
+def _same_columns(operation: Filter | Sort | Limit | Distinct, source: TableShape) -> TableShape:
+    match operation:
         case Limit():
             return TableShape(source.schema, _limit(operation, source.row_bound))
         case Filter():

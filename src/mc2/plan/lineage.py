@@ -25,7 +25,6 @@ from mc2.plan.relations import (
     Limit,
     Mark,
     Project,
-    RelationalOperation,
     Scan,
     Sort,
     Union,
@@ -40,6 +39,8 @@ Origins: TypeAlias = frozenset[Origin]
 MODEL: Final = ""
 """The key under which the values of a model stand."""
 
+_OfOne: TypeAlias = Project | Filter | Window | Explode | Aggregate | Sort | Limit | Distinct
+_Relation: TypeAlias = Values | Mark | Join | Union | _OfOne
 _NONE: Final[Origins] = frozenset()
 _NO_DATASETS: Final[frozenset[str]] = frozenset()
 
@@ -86,49 +87,52 @@ def _values(source: Lineage, expressions: Iterable[Expression]) -> Origins:
     return _NONE.union(*(source.values[c] for e in expressions for c in columns_of(e)))
 
 
-def _relation(
-    operation: RelationalOperation | Window, sources: Sequence[Lineage], node: Node
-) -> Lineage:
+def _relation(operation: _Relation, sources: Sequence[Lineage], node: Node) -> Lineage:
     rows = _NONE.union(*(s.rows for s in sources))
     datasets = frozenset[str]().union(*(s.datasets for s in sources))
-    if isinstance(operation, Values):
-        return Lineage(dict.fromkeys(operation.columns, _NONE), _NONE, _NO_DATASETS)
-    source = sources[0]
-    values = source.values
     match operation:
+        case Values():
+            return Lineage(dict.fromkeys(operation.columns, _NONE), _NONE, _NO_DATASETS)
         case Mark() | Join(how="single"):
             # Every row of the left side stays, so what matches decides on values alone.
-            return _looked_up(operation, source, sources[1], datasets)
-        case Window():
-            values = _windowed(operation, source)
-        case Explode():
-            read = _values(source, (operation.expression,))
-            rows |= read
-            added = filter(None, (operation.position, operation.name))
-            values = {**values, **dict.fromkeys(added, read)}
-        case Project():
-            values = {c.name: _values(source, (c.expression,)) for c in operation.columns}
-        case Filter():
-            rows |= _values(source, (operation.predicate,))
-        case Join():
-            both = {**source.values, **sources[1].values}
-            if operation.on is not None:
-                rows |= _values(Lineage(both, rows, datasets), (operation.on,))
-            values = values if operation.how in {"semi", "anti"} else both
-        case Aggregate():
-            rows = rows.union(*(source.values[k] for k in operation.keys))
-            values = _aggregated(operation, source)
-        case Sort():
-            # Which rows come first says something of the keys, and ties of all other columns.
-            rows = rows.union(*source.values.values())
-        case Limit() | Distinct():
-            # Rows without an order of their own are cut in order of all columns.
-            rows = rows.union(*source.values.values())
+            return _looked_up(operation, sources[0], sources[1], datasets)
         case Union():
             names = node.schema.names if node.schema is not None else ()
             columns = zip(*(s.values.values() for s in sources), strict=True)
             values = {n: _NONE.union(*c) for n, c in zip(names, columns, strict=True)}
-    return Lineage(values, rows, datasets)
+            return Lineage(values, rows, datasets)
+        case Join():
+            both = {**sources[0].values, **sources[1].values}
+            if operation.on is not None:
+                rows |= _values(Lineage(both, rows, datasets), (operation.on,))
+            half = operation.how in {"semi", "anti"}
+            return Lineage(sources[0].values if half else both, rows, datasets)
+        case _:
+            found, deciding = _of_one(operation, sources[0])
+            return Lineage(found, rows | deciding, datasets)
+
+
+def _of_one(operation: _OfOne, source: Lineage) -> tuple[Mapping[str, Origins], Origins]:
+    """The values of an operation over one source, and what else decides on its rows."""
+    everything = _NONE.union(*source.values.values())
+    match operation:
+        case Project():
+            return {c.name: _values(source, (c.expression,)) for c in operation.columns}, _NONE
+        case Filter():
+            return source.values, _values(source, (operation.predicate,))
+        case Window():
+            return _windowed(operation, source), _NONE
+        case Explode():
+            read = _values(source, (operation.expression,))
+            added = filter(None, (operation.position, operation.name))
+            return {**source.values, **dict.fromkeys(added, read)}, read
+        case Aggregate():
+            keys = _NONE.union(*(source.values[k] for k in operation.keys))
+            return _aggregated(operation, source), keys
+        case Sort() | Limit() | Distinct():
+            # Which rows come first says something of the keys, and ties of all other columns;
+            # rows without an order of their own are cut in order of all columns.
+            return source.values, everything
 
 
 def _looked_up(

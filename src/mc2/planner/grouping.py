@@ -27,6 +27,7 @@ from mc2.plan.expressions import (
     InList,
     Literal,
     When,
+    columns_of,
     literal,
 )
 from mc2.plan.functions import Argument
@@ -48,8 +49,9 @@ _GROUPING: Final = ("grouping", "grouping_id")
 class Grouping:
     """Collects the keys and aggregates of one SELECT, then builds the node over them."""
 
-    def __init__(self, where: QueryText, rows: Scalars) -> None:
+    def __init__(self, where: QueryText, rows: Scalars, outer: Sequence[str] = ()) -> None:
         self._where = where
+        self._outer = frozenset(outer)  # columns of queries around this one
         self._rows = rows  # binds over single rows and refuses aggregates
         self.columns: dict[str, Column] = _Above(rows.columns)
         self._keys: list[Typed] = []
@@ -79,6 +81,7 @@ class Grouping:
             call = aggregate_call(self._rows, node)
             if call is None:
                 return None
+            self._check_inside(call)
             if call not in self._calls:
                 self._calls.append(call)
                 self._type_call(call)
@@ -87,6 +90,15 @@ class Grouping:
                 raise
             raise self._where.error(node, str(error), error.hint) from None
         return self._column(f"{_MARK}{self._calls.index(call)}")
+
+    def _check_inside(self, call: AggregateColumn) -> None:
+        """SQL counts an aggregate of outer columns alone to the outer query; few expect that."""
+        read = frozenset[str]().union(*(columns_of(a) for a in call.arguments))
+        if read and read <= self._outer:
+            raise PlanError(
+                "an aggregate of columns of an outer query alone may not stand in a subquery",
+                hint="aggregate in the outer query, or name a column of the subquery's tables",
+            )
 
     def _column(self, name: str) -> Typed:
         column = self.columns[name]

@@ -172,16 +172,12 @@ def _read(operation: Operation, node: Node, needed: set[str], source: Node) -> s
         case Union():
             names = _names(source)
             found = {names[i] for i in _chosen(node, needed)}
-        case Filter():
-            found = needed | columns_of(operation.predicate)
-        case Sort():
-            found = needed.union(*(columns_of(k.expression) for k in operation.keys))
-        case Mark(on=on):
-            found = needed | columns_of(on)
         case Window():
             found = _window_reads(operation, needed)
-        case Explode():
-            found = needed | columns_of(operation.expression)
+        case Sort():
+            found = needed.union(*(columns_of(k.expression) for k in operation.keys))
+        case Filter(predicate=read) | Mark(on=read) | Explode(expression=read):
+            found = needed | columns_of(read)
         case Join(on=on):
             found = needed if on is None else needed | columns_of(on)
         case Matrix():
@@ -242,6 +238,16 @@ def _smaller(operation: Operation, needed: set[str]) -> Operation:
             return replace(operation, columns=_kept_columns(operation, needed))
         case Aggregate():
             return _smaller_aggregate(operation, needed)
+        case Window() | Values() | Explode():
+            return _smaller_rows(operation, needed)
+        case Predict():
+            return replace(operation, keep=_kept(operation.keep, needed))
+        case _:
+            return operation
+
+
+def _smaller_rows(operation: Window | Values | Explode, needed: set[str]) -> Operation:
+    match operation:
         case Window():
             kept = tuple(c for c in operation.columns if c.name in needed)
             return replace(operation, columns=kept)
@@ -249,12 +255,9 @@ def _smaller(operation: Operation, needed: set[str]) -> Operation:
             chosen = [i for i, n in enumerate(operation.columns) if n in needed] or [0]
             rows = tuple(tuple(row[i] for i in chosen) for row in operation.rows)
             return Values(tuple(operation.columns[i] for i in chosen), rows)
-        case Explode(position=position) if position is not None and position not in needed:
-            return replace(operation, position=None)
-        case Predict():
-            return replace(operation, keep=_kept(operation.keep, needed))
-        case _:
-            return operation
+        case Explode():
+            counted = operation.position if operation.position in needed else None
+            return replace(operation, position=counted)
 
 
 def _chosen(union: Node, needed: set[str]) -> list[int]:

@@ -244,7 +244,7 @@ class Selection:
 
     def _aggregated(self) -> int:
         rows = self._rows
-        grouping = Grouping(self._where, self._scalars("an aggregate", rows))
+        grouping = Grouping(self._where, self._scalars("an aggregate", rows), self._level.names)
         for name in self._level.names:
             grouping.add_key(typed(ColumnRef(name), rows.columns))
         self._group(grouping)

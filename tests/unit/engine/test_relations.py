@@ -18,6 +18,7 @@ from mc2.plan.relations import (
     Filter,
     Join,
     Limit,
+    Mark,
     NamedExpression,
     Project,
     Sort,
@@ -96,13 +97,22 @@ def test_a_failing_column_is_tested_above_the_join(job, between):
     assert len(found) == 10 + (between == "union")
 
 
-@pytest.mark.parametrize("how", [k for k in JOIN_KINDS if k != "cross"])
+@pytest.mark.parametrize("how", [k for k in JOIN_KINDS if k not in {"cross", "single"}])
 def test_a_failing_join_condition_sees_matching_pairs_only(job, how):
     on = call("and", equal(), divides("b"))
     expected = {"inner": 50, "left": 100, "right": 54, "full": 104, "semi": 50, "anti": 50}[how]
     assert len(job.rows(job.add(Join(job.scan("t"), job.scan("k"), how, on)))) == expected
     swapped = {"inner": 50, "left": 54, "right": 100, "full": 104, "semi": 5, "anti": 4}[how]
     assert len(job.rows(job.add(Join(job.scan("k"), job.scan("t"), how, on)))) == swapped
+
+
+def test_a_failing_condition_of_a_look_up_sees_matching_pairs_only(job):
+    on = call("and", equal(), divides("b"))
+    assert len(job.rows(job.add(Join(job.scan("t"), job.scan("k"), "single", on)))) == 100
+    marked = job.rows(job.add(Mark(job.scan("t"), job.scan("k"), "m", on)))
+    assert sum(row[-1] is True for row in marked) == 50
+    with pytest.raises(EngineError, match="several"):
+        job.rows(job.add(Join(job.scan("k"), job.scan("t"), "single", on)))
 
 
 def test_a_failing_condition_without_an_equality(job):

@@ -97,7 +97,8 @@ def test_the_builder_drops_what_nobody_needs():
 
 def test_needed_goes_down_to_the_scans():
     plan = whole_plan()
-    assert needed(plan.nodes, [len(plan.nodes) - 1])[0] == 0
+    wanted = [o.node for o in plan.outputs]
+    assert needed(plan.nodes, wanted) == list(range(len(plan.nodes)))
     assert needed(plan.nodes, [0]) == [0]
 
 

@@ -220,6 +220,10 @@ def test_equal_rows_are_ranked_by_all_columns():
     [
         ("SELECT age FROM clinic_a.visits WHERE age > ALL (SELECT 1)", "ALL may not stand"),
         ("SELECT (SELECT age, bmi FROM clinic_a.visits) AS x FROM clinic_b.labs", "one column"),
+        (
+            "SELECT (SELECT sum(v.age) FROM clinic_b.labs) AS x FROM clinic_a.visits v",
+            "columns of an outer query alone",
+        ),
         ("SELECT age FROM clinic_a.visits WHERE age IN (SELECT 1, 2)", "must have one column"),
         ("SELECT rank() OVER () AS r FROM clinic_a.visits", "needs an order"),
         ("SELECT sum(DISTINCT age) OVER () AS r FROM clinic_a.visits", "DISTINCT"),
