@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 from sqlglot import exp
 
 from mc2.errors import PlanError
+from mc2.formats.schema import Column
 from mc2.plan.like import escape_with, folded_pattern
 from mc2.plan.types import BINARY
 from mc2.planner import calls
@@ -19,8 +20,27 @@ from mc2.planner.calls_texts import trim
 from mc2.planner.intervals import Interval, make_interval, part_of_interval, read_interval
 from mc2.planner.typed import Typed, constant
 
-if TYPE_CHECKING:
-    from mc2.planner.scalar import Scalars
+
+class Scalars(Protocol):
+    """What binds the parts of a value: `mc2.planner.scalar.Scalars`."""
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The types of the plan's columns."""
+
+    @property
+    def resolve(self) -> Callable[[exp.Column], Typed]:
+        """What a name means."""
+
+    def bind(self, node: exp.Expr) -> Typed:
+        """A value as a typed expression."""
+
+    def pair(self, node: exp.Binary) -> tuple[Typed, Typed]:
+        """Both sides of an operator."""
+
+    def only(self, node: exp.Expr, *known: str) -> None:
+        """Refuse what else the syntax may carry."""
+
 
 _BITS: Final = {
     exp.BitwiseAnd: "bits_and",
