@@ -99,6 +99,7 @@ def job_facts(job: VerifiedJob) -> dict[str, object]:
         "inputs": {i.dataset: i.manifest for i in job.plan.inputs},
         "approved_by": sorted(job.job.approvals),
         "outputs": {name: sorted(result.keys) for name, result in job.results.items()},
+        "epochs": [list(roster) for roster in job.receipt.value.epochs],
         "code": dict(job.receipt.value.code),
         "warnings": list(job.warnings),
     }
