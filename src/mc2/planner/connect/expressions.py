@@ -21,6 +21,17 @@ _BINARY: Final = {
     ">=": ">=", "+": "+", "-": "-", "*": "*", "/": "/", "%": "%", "div": "div", "&": "&",
     "|": "|", "^": "^",
 }  # fmt: skip
+_SHOWN: Final = {
+    "sqrt": "SQRT", "exp": "EXP", "floor": "FLOOR", "ceil": "CEIL", "pow": "POWER",
+    "power": "POWER", "log10": "LOG10", "log2": "LOG2", "log": "LOG", "signum": "SIGNUM",
+    "sin": "SIN", "cos": "COS", "tan": "TAN", "asin": "ASIN", "acos": "ACOS", "atan": "ATAN",
+    "sinh": "SINH", "cosh": "COSH", "tanh": "TANH", "degrees": "DEGREES", "radians": "RADIANS",
+    "cbrt": "CBRT", "expm1": "EXPM1", "log1p": "LOG1P", "rint": "rint", "atan2": "ATAN2",
+    "hypot": "HYPOT",
+}  # fmt: skip
+"""Functions that Spark shows in another spelling."""
+_SHOWN_MORE: Final = {("regexp_replace", 3): ", 1"}
+_RANKS: Final = ("row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile")
 _UDF: Final = (
     "a Python function over rows",
     "write it with pyspark.sql.functions or in SQL: a plan holds only what its owners can read",
@@ -40,6 +51,12 @@ class Value:
     inner: str = ""
     whole: bool = True
     named: bool = False
+    inside: str = ""
+
+    @property
+    def part(self) -> str:
+        """The name inside of a larger value's name: a cast, say, shows there and not alone."""
+        return self.inside or self.name
 
     @property
     def operand(self) -> str:
@@ -125,6 +142,8 @@ class Expressions:
         message.done()
         parts = split_name(name)
         found = self._scope.find(parts, plan_id)
+        if found.field:
+            return Value(found.sql, found.field)
         # Spark shows a column as the code spells it.
         return Value(found.sql, parts[-1], found.column.inner)
 
@@ -144,7 +163,7 @@ class Expressions:
         message.done()
         if len(names) != 1:
             raise unsupported("a column with several names")
-        return replace(value, name=str(names[0]), inner="", named=True)
+        return replace(value, name=str(names[0]), inner="", named=True, inside="")
 
     def _cast(self, inner: Any) -> Value:
         message = Message(inner, "a cast")
@@ -157,8 +176,9 @@ class Expressions:
         word = sql_type(read_type(kind)).upper() if kind is not None else type_text(text)
         function = "TRY_CAST" if mode == "TRY" else "CAST"
         # Spark: a column that is cast keeps its name; a value is named by the whole of it.
-        name = value.name if value.inner else f"{function}({value.name} AS {word})"
-        return Value(f"{function}({value.sql} AS {word})", name)
+        whole = f"{function}({value.part} AS {word})"
+        name = value.name if value.inner else whole
+        return Value(f"{function}({value.sql} AS {word})", name, inside=whole)
 
     def _sort_order(self, _inner: Any) -> Value:
         raise PlanError("asc() and desc() stand in orderBy and in windows only")
@@ -170,9 +190,9 @@ class Expressions:
         message.done()
         if key[0] == "literal" and "string" in key[1]:
             field = str(key[1]["string"])
-            return Value(f"{child.operand}.{quoted(field)}", f"{child.name}.{field}")
+            return Value(f"{child.operand}.{quoted(field)}", f"{child.part}.{field}")
         index = self.value({key[0]: key[1]})
-        return Value(f"{child.operand}[{index.sql}]", f"{child.name}[{index.name}]")
+        return Value(f"{child.operand}[{index.sql}]", f"{child.part}[{index.part}]")
 
     def _window(self, inner: Any) -> Value:
         message = Message(inner, "a window")
@@ -186,10 +206,22 @@ class Expressions:
             parts.append(f"PARTITION BY {', '.join(p.sql for p in partition)}")
         if keys:
             parts.append(f"ORDER BY {', '.join(keys)}")
+        shown = [*parts, self._shown_frame(function, frame, ordered=bool(keys))]
         if frame:
             parts.append(self._window_frame(frame))
-        over = f"OVER ({' '.join(parts)})"
-        return Value(f"{function.sql} {over}", f"{function.name} {over}")
+        name = f"{function.part} OVER ({' '.join(shown)})"
+        return Value(f"{function.sql} OVER ({' '.join(parts)})", name)
+
+    def _shown_frame(self, function: Value, frame: object, *, ordered: bool) -> str:
+        """The frame as Spark's name of the column shows it, also where the code has none."""
+        if frame:
+            words = self._window_frame(frame)
+            return re.sub(r"(\d+) PRECEDING", r"-\1 FOLLOWING", words)
+        if function.sql.partition("(")[0] in _RANKS:
+            return "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+        if ordered:
+            return "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+        return "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
 
     def _window_frame(self, value: object) -> str:
         message = Message(value, "a window's frame")
@@ -243,15 +275,19 @@ class Expressions:
         values = [self.value(a) for a in arguments]
         if known in _BINARY and len(values) == 2 and not distinct:
             return _binary(known, *values)
+        if known == "percentile" and len(values) == 3 and values[2].sql == "1":
+            shown = ", ".join(v.part for v in values)  # each row counts once: Spark's default
+            return Value(f"{known}({values[0].sql}, {values[1].sql})", f"{known}({shown})")
         special = _SPECIAL.get(known)
         if special is not None and not distinct:
             return special(known, values)
         if not _FUNCTION.fullmatch(name):
             raise unsupported(f"the function {name!r}")
         word = "DISTINCT " if distinct else ""
+        shown = ", ".join(v.part for v in values) + _SHOWN_MORE.get((known, len(values)), "")
         return Value(
             f"{known}({word}{', '.join(v.sql for v in values)})",
-            f"{known}({word}{', '.join(v.name for v in values)})",
+            f"{_SHOWN.get(known, known)}({word}{shown})",
         )
 
 
@@ -275,9 +311,9 @@ def _is_star(expression: object) -> bool:
 def _binary(name: str, left: Value, right: Value) -> Value:
     symbol = _BINARY[name]
     sql = f"{left.operand} {symbol} {right.operand}"
-    shown = f"({left.name} {symbol} {right.name})"
+    shown = f"({left.part} {symbol} {right.part})"
     if symbol == "<>":  # Spark has no such node: it is NOT of the equality
-        shown = f"(NOT ({left.name} = {right.name}))"
+        shown = f"(NOT ({left.part} = {right.part}))"
     return Value(sql, shown, whole=False)
 
 
@@ -290,18 +326,18 @@ def _logic(name: str, values: Sequence[Value]) -> Value:
     _need(name, values, 2, 2)
     word = name.upper()
     sql = f" {word} ".join(v.operand for v in values)
-    return Value(sql, f"({f' {word} '.join(v.name for v in values)})", whole=False)
+    return Value(sql, f"({f' {word} '.join(v.part for v in values)})", whole=False)
 
 
 def _not(name: str, values: Sequence[Value]) -> Value:
     _need(name, values, 1, 1)
-    return Value(f"NOT {values[0].operand}", f"(NOT {values[0].name})", whole=False)
+    return Value(f"NOT {values[0].operand}", f"(NOT {values[0].part})", whole=False)
 
 
 def _null_test(name: str, values: Sequence[Value]) -> Value:
     _need(name, values, 1, 1)
     word = "IS NULL" if name == "isnull" else "IS NOT NULL"
-    return Value(f"{values[0].operand} {word}", f"({values[0].name} {word})", whole=False)
+    return Value(f"{values[0].operand} {word}", f"({values[0].part} {word})", whole=False)
 
 
 def _in(name: str, values: Sequence[Value]) -> Value:
@@ -310,7 +346,7 @@ def _in(name: str, values: Sequence[Value]) -> Value:
     if not rest:
         raise PlanError("the list of isin is empty", hint="nothing is in it: write lit(False)")
     sql = f"{first.operand} IN ({', '.join(v.sql for v in rest)})"
-    return Value(sql, f"({first.name} IN ({', '.join(v.name for v in rest)}))", whole=False)
+    return Value(sql, f"({first.part} IN ({', '.join(v.part for v in rest)}))", whole=False)
 
 
 def _when(_name: str, values: Sequence[Value]) -> Value:
@@ -319,9 +355,9 @@ def _when(_name: str, values: Sequence[Value]) -> Value:
     if not pairs:
         raise PlanError("when() has no condition")
     sql = "".join(f" WHEN {c.sql} THEN {v.sql}" for c, v in pairs)
-    shown = "".join(f" WHEN {c.name} THEN {v.name}" for c, v in pairs)
+    shown = "".join(f" WHEN {c.part} THEN {v.part}" for c, v in pairs)
     if other is not None:
-        sql, shown = f"{sql} ELSE {other.sql}", f"{shown} ELSE {other.name}"
+        sql, shown = f"{sql} ELSE {other.sql}", f"{shown} ELSE {other.part}"
     return Value(f"CASE{sql} END", f"CASE{shown} END")
 
 
@@ -329,12 +365,12 @@ def _pattern(name: str, values: Sequence[Value]) -> Value:
     _need(name, values, 2, 2)
     left, right = values
     sql = f"{left.operand} {name.upper()} {right.operand}"
-    shown = f"{left.name} {name.upper()} {right.name}"
+    shown = f"{left.part} {name.upper()} {right.part}"
     if name in {"rlike", "ilike"}:
         shown = (
-            f"{name.upper()}({left.name}, {right.name})"
+            f"{name.upper()}({left.part}, {right.part})"
             if name == "rlike"
-            else f"{name}({left.name}, {right.name})"
+            else f"{name}({left.part}, {right.part})"
         )
     return Value(sql, shown, whole=False)
 
@@ -342,7 +378,7 @@ def _pattern(name: str, values: Sequence[Value]) -> Value:
 def _constant_name(sql: str) -> Callable[[str, Sequence[Value]], Value]:
     def build(name: str, values: Sequence[Value]) -> Value:
         _need(name, values, 1, 1)
-        return Value(sql.format(values[0].operand), f"{name}({values[0].name})", whole=False)
+        return Value(sql.format(values[0].operand), f"{name}({values[0].part})", whole=False)
 
     return build
 

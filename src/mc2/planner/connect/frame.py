@@ -91,7 +91,7 @@ class Frame:
                 )
             columns = known
         found = [c for c in columns if matches(c, parts)]
-        if not found and plan_id is None and len(parts) > 1:  # a key that a join made one of two
+        if not found and plan_id is None:  # a join's second key, or what `select` just left out
             found = [c for c in self.columns if c.hidden and matches(c, parts)]
         if len(found) > 1 and len({c.inner for c in found}) > 1:
             raise PlanError(

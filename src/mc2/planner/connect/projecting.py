@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType
@@ -86,6 +86,29 @@ def _project(self: Translator, message: Message) -> Frame:
     if not expressions:
         return replace(frame, columns=tuple(replace(c, hidden=True) for c in frame.columns))
     return project(self.program, frame, Expressions(OneFrame(frame)).columns(expressions))
+
+
+def widened(
+    self: Translator, below: Frame, narrow: Frame, inner: Mapping[str, Any]
+) -> Frame | None:
+    """A `select` again, with all columns below it behind its own, hidden.
+
+    None if it is more than a choice of values for each row, such as an aggregate.
+    """
+    values = Expressions(OneFrame(below)).columns(inner["expressions"])
+    taken = {v.inner for v in values if v.inner}
+    more = kept(c for c in below.visible if c.inner not in taken)
+    if not more:
+        return None
+    try:
+        whole = project(self.program, below, [*values, *more])
+    except PlanError:
+        return None
+    hidden = tuple(replace(c, hidden=True) for c in whole.columns[len(values) :])
+    columns = (*whole.columns[: len(values)], *hidden)
+    # The origins that the narrow one has by its own number stay what they are there.
+    own = {p: c for p, c in narrow.origins.items() if p not in whole.origins}
+    return replace(whole, columns=columns, origins={**whole.origins, **own})
 
 
 def _with_columns(self: Translator, message: Message) -> Frame:

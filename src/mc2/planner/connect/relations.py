@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from mc2.errors import PlanError
 from mc2.planner.connect import cleaning, combining, grouping, projecting
@@ -29,6 +29,8 @@ class View:
     relation: Json
     views: Views
 
+
+_T = TypeVar("_T")
 
 Views = Mapping[str, View]
 """Temporary views by name in lower case."""
@@ -71,6 +73,15 @@ class Relations:
     def input(self, message: Message) -> Frame:
         """The DataFrame that one is made from. Raises: PlanError."""
         return self.frame(message.take("input"))
+
+    def wider(self, relation: object) -> Frame | None:
+        """What `select` gives, with the columns that it left out as hidden ones, if it is one."""
+        message = Message(relation, "a DataFrame")
+        message.take("common")
+        kind, inner = message.one()
+        if kind != "project" or not inner.get("expressions"):
+            return None
+        return projecting.widened(self, self.frame(inner["input"]), self.frame(relation), inner)
 
     def view(self, name: str) -> Frame | None:
         """A temporary view, if there is one of this name. Raises: PlanError."""
@@ -142,18 +153,39 @@ def _with_relations(self: Relations, message: Message) -> Frame:
 
 
 def _filter(self: Relations, message: Message) -> Frame:
-    frame = self.input(message)
-    condition = Expressions(OneFrame(frame)).value(message.take("condition"))
+    relation, condition_given = message.take("input"), message.take("condition")
+    frame, condition = _over(
+        self, relation, lambda frame: Expressions(OneFrame(frame)).value(condition_given)
+    )
     return self.program.step(f"SELECT * FROM {frame.sql} WHERE {condition.sql}", frame)
 
 
+def _over(self: Relations, relation: object, bind: Callable[[Frame], _T]) -> tuple[Frame, _T]:
+    """Bind over a DataFrame; or, as Spark does, over a column that `select` just left out.
+
+    Raises: PlanError.
+    """
+    frame = self.frame(relation)
+    try:
+        return frame, bind(frame)
+    except PlanError:
+        wider = self.wider(relation)
+        if wider is None:
+            raise
+    return wider, bind(wider)
+
+
 def _sort(self: Relations, message: Message) -> Frame:
-    frame = self.input(message)
+    relation, given = message.take("input"), message.items("order")
     # Left out, it is no sort of the whole.
     if not message.flag("is_global"):
         raise unsupported("sortWithinPartitions", "use orderBy")
-    scope = Expressions(OneFrame(frame))
-    keys = [scope.sort_order(k) for k in message.items("order")]
+
+    def bind(frame: Frame) -> list[str]:
+        scope = Expressions(OneFrame(frame))
+        return [scope.sort_order(k) for k in given]
+
+    frame, keys = _over(self, relation, bind)
     if not keys:
         raise PlanError("orderBy names no column")
     return self.program.step(f"SELECT * FROM {frame.sql} ORDER BY {', '.join(keys)}", frame)

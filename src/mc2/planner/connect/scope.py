@@ -13,10 +13,27 @@ from mc2.planner.names import same
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A column, and how the step's SQL names it."""
+    """A column, how the step's SQL names it, and which field of it is meant, if one is."""
 
     sql: str
     column: FrameColumn
+    field: str = ""
+
+
+def found_in(frame: Frame, parts: Sequence[str], plan_id: int | None, before: str = "") -> Found:
+    """A column, or a field of a column that is a struct. Raises: PlanError."""
+    try:
+        column = frame.find(parts, plan_id)
+    except PlanError:
+        if len(parts) == 1:
+            raise
+        column = frame.find(parts[:-1], plan_id)
+        fields = [name for name, _ in column.type.fields if same(name, parts[-1])]
+        if len(fields) != 1:
+            raise
+        inner = f"{before}{quoted(column.inner)}.{quoted(fields[0])}"
+        return Found(inner, column, parts[-1])
+    return Found(f"{before}{quoted(column.inner)}", column)
 
 
 class Scope(Protocol):
@@ -39,8 +56,7 @@ class OneFrame:
 
     def find(self, parts: Sequence[str], plan_id: int | None) -> Found:
         """See `Scope`."""
-        column = self.frame.find(parts, plan_id)
-        return Found(quoted(column.inner), column)
+        return found_in(self.frame, parts, plan_id)
 
     def star(self, qualifier: Sequence[str], plan_id: int | None) -> list[Found]:
         """See `Scope`."""
@@ -88,8 +104,7 @@ class TwoFrames:
             both = sorted({c.name for f in (self.left, self.right) for c in f.visible})
             raise PlanError(f"there is no column {shown!r} here", hint=f"there are: {both}")
         side, frame = sides[0]
-        column = frame.find(parts, plan_id)
-        return Found(f"{side}.{quoted(column.inner)}", column)
+        return found_in(frame, parts, plan_id, f"{side}.")
 
     def star(self, qualifier: Sequence[str], plan_id: int | None) -> list[Found]:
         """See `Scope`."""

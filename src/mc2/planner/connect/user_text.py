@@ -93,7 +93,7 @@ def shown(node: exp.Expr, text: str) -> str:
     return " ".join(text.split()) if found is None else found
 
 
-def _shown(node: exp.Expr) -> str | None:  # noqa: PLR0911 - one answer for each kind
+def _shown(node: exp.Expr) -> str | None:  # noqa: PLR0911, PLR0912, C901 - one answer for each kind
     match node:
         case exp.Column():
             return node.name
@@ -108,6 +108,19 @@ def _shown(node: exp.Expr) -> str | None:  # noqa: PLR0911 - one answer for each
             return f"{node.this.lower()}({', '.join(p for p in parts if p is not None)})"
         case exp.Star():
             return "1"
+        case exp.Neg():
+            inner = _shown(node.this)
+            return None if inner is None else f"(- {inner})"
+        case exp.Cast() if isinstance(node.this, exp.Column):
+            return node.this.name
+        case exp.Is() if isinstance(node.expression, exp.Null):
+            inner = _shown(node.this)
+            return None if inner is None else f"({inner} IS NULL)"
+        case exp.Between():
+            parts = [_shown(p) for p in (node.this, node.args["low"], node.args["high"])]
+            return None if None in parts else f"between({', '.join(p or '' for p in parts)})"
+        case exp.Case() if node.this is None:
+            return _shown_case(node)
         case exp.Binary() if type(node) in _SYMBOLS:
             left, right = _shown(node.left), _shown(node.right)
             return (
@@ -117,3 +130,13 @@ def _shown(node: exp.Expr) -> str | None:  # noqa: PLR0911 - one answer for each
             )
         case _:
             return None
+
+
+def _shown_case(node: exp.Case) -> str | None:
+    parts: list[str | None] = ["CASE"]
+    for branch in node.args["ifs"]:
+        parts += ["WHEN", _shown(branch.this), "THEN", _shown(branch.args["true"])]
+    if node.args.get("default") is not None:
+        parts += ["ELSE", _shown(node.args["default"])]
+    known = [p for p in parts if p is not None]
+    return f"{' '.join(known)} END" if len(known) == len(parts) else None
