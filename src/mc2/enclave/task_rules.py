@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mc2.crypto.digest import Digest, same_digest
+from mc2.crypto.digest import Digest, digest, same_digest
 from mc2.crypto.signatures import VerifyKey
 from mc2.enclave.epoch import Epoch
 from mc2.errors import FormatError, JobError, SignatureError
@@ -121,9 +121,9 @@ def read_receipt(work: Work, name: Digest, raw: bytes, stage: int, partition: in
 
     Raises: FormatError, SignatureError, JobError.
     """
-    found = verify_receipt(work, raw)
-    if not same_digest(found.digest, name):
+    if not same_digest(digest(raw), name):
         raise JobError("a receipt is not the one that was named", hint=_HINT)
+    found = verify_receipt(work, raw)
     # T6. It stands in the place of the task that it is of.
     if (found.value.task.stage, found.value.task.partition) != (stage, partition):
         raise JobError("a receipt stands in the place of another task's", hint=_HINT)
@@ -154,7 +154,7 @@ def check_all(work: Work, receipts: Sequence[bytes]) -> AllTasks:
             )
     # T9. The parts of a dataset fit together.
     _check_scans(work, found)
-    digests = [receipt.digest for receipt in found.values()]
+    digests = [digest(receipt.envelope) for receipt in found.values()]
     return AllTasks(
         {place: receipt.value for place, receipt in found.items()},
         _expected(work, found, work.stages.last, 0),
@@ -178,7 +178,7 @@ def _expected(
     work: Work, found: Mapping[tuple[int, int], Verified[TaskReceipt]], stage: int, partition: int
 ) -> tuple[tuple[Digest, ...], ...]:
     return tuple(
-        tuple(found[s.stage, p].digest for p in work.stages.producers(s, partition))
+        tuple(digest(found[s.stage, p].envelope) for p in work.stages.producers(s, partition))
         for s in exchange_sources(work, stage)
     )
 

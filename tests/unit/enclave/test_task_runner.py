@@ -252,6 +252,10 @@ def test_a_receipt_by_a_stranger_is_refused():
     raw = run.receipt(0, 0).sign(SigningKey.generate())
     name = run.name(0, 0)
     run.lie = lambda wanted, there: raw if wanted == name else there
+    with pytest.raises(JobError, match="not the one that was named"):
+        run.task(stage, partition)
+    run.lie = lambda _, there: there
+    run.keep(0, 0, raw)
     with pytest.raises(SignatureError):
         run.task(stage, partition)
 
