@@ -81,7 +81,10 @@ MC2_INLINE u64 turn_word(std::size_t i, u32 t, u32 s) noexcept {
     return value_barrier(~below ^ (0 - static_cast<u64>(s)));
 }
 
-// W words a row: 1 and 2 share vectors between rows; 0 means any other width, given at run time.
+// W words a row: 1 and 2 share vectors between rows, 3 is one vector with its middle word twice; 0
+// means any width from 4 on, given at run time. A row that does not end with a vector has its last
+// two overlap: both are loaded before either is stored, and the same swaps give the overlap the
+// same words.
 template <int W>
 class Rows {
 public:
@@ -119,15 +122,49 @@ public:
         }
     }
 
-    MC2_INLINE void swap_rows(u64* a, u64* b, V mask) const noexcept {
-        std::size_t w = 0;
-        for (; w + 4 <= width(); w += 4) {
-            V x = load(a + w), y = load(b + w);
-            swap_vectors(x, y, mask);
-            store(a + w, x);
-            store(b + w, y);
+    MC2_INLINE static V take(const u64* at) noexcept {
+        if constexpr (W == 3) return load_three(at);
+        return load(at);
+    }
+    MC2_INLINE static void put(u64* at, V v) noexcept {
+        if constexpr (W == 3) return store_three(at, v);
+        store(at, v);
+    }
+
+    // one(w) for each vector of a row, at word w, and two(w, v) for the last two if they overlap.
+    template <typename One, typename Two>
+    MC2_INLINE void each_vector(One one, Two two) const noexcept {
+        if constexpr (W == 3) {
+            one(std::size_t{0});
+        } else {
+            const std::size_t over = width() % 4, whole = width() - over - (over != 0 ? 4 : 0);
+            std::size_t w = 0;
+            for (; w < whole; w += 4) one(w);
+            if (over != 0) two(w, width() - 4);
         }
-        for (; w < width(); ++w) swap_words(a[w], b[w], first_word(mask));
+    }
+
+    MC2_INLINE void swap_rows(u64* a, u64* b, V mask) const noexcept {
+        if constexpr (W == 1 || W == 2) {
+            for (std::size_t w = 0; w < width(); ++w) swap_words(a[w], b[w], first_word(mask));
+        } else {
+            each_vector(
+                [&](std::size_t w) {
+                    V x = take(a + w), y = take(b + w);
+                    swap_vectors(x, y, mask);
+                    put(a + w, x);
+                    put(b + w, y);
+                },
+                [&](std::size_t w, std::size_t v) {
+                    V x = load(a + w), y = load(b + w), z = load(a + v), u = load(b + v);
+                    swap_vectors(x, y, mask);
+                    swap_vectors(z, u, mask);
+                    store(a + w, x);
+                    store(b + w, y);
+                    store(a + v, z);
+                    store(b + v, u);
+                });
+        }
     }
 
     // Two layers at once on four quarters of K rows, for i in [from, to) of K (whole vectors).
@@ -144,17 +181,33 @@ public:
             if constexpr (W == 1 || W == 2) {
                 four<forward>(p, p + k * width(), p + 2 * k * width(), p + 3 * k * width(), m01, m23, m02, m13);
             } else {
-                std::size_t w = 0;
                 u64 *const q = p + k * width(), *const r = p + 2 * k * width(), *const s = p + 3 * k * width();
-                for (; w + 4 <= width(); w += 4) four<forward>(p + w, q + w, r + w, s + w, m01, m23, m02, m13);
-                for (; w < width(); ++w) four_words<forward>(p[w], q[w], r[w], s[w], first_word(m01), first_word(m23), first_word(m02), first_word(m13));
+                each_vector(
+                    [&](std::size_t w) { four<forward>(p + w, q + w, r + w, s + w, m01, m23, m02, m13); },
+                    [&](std::size_t w, std::size_t v) {
+                        V a = load(p + w), b = load(q + w), c = load(r + w), d = load(s + w);
+                        four<forward>(p + v, q + v, r + v, s + v, m01, m23, m02, m13);
+                        four_swaps<forward>(a, b, c, d, m01, m23, m02, m13);
+                        store(p + w, a);
+                        store(q + w, b);
+                        store(r + w, c);
+                        store(s + w, d);
+                    });
             }
         }
     }
 
     template <bool forward>
     MC2_INLINE static void four(u64* p, u64* q, u64* r, u64* s, V m01, V m23, V m02, V m13) noexcept {
-        V a = load(p), b = load(q), c = load(r), d = load(s);
+        V a = take(p), b = take(q), c = take(r), d = take(s);
+        four_swaps<forward>(a, b, c, d, m01, m23, m02, m13);
+        put(p, a);
+        put(q, b);
+        put(r, c);
+        put(s, d);
+    }
+    template <bool forward>
+    MC2_INLINE static void four_swaps(V& a, V& b, V& c, V& d, V m01, V m23, V m02, V m13) noexcept {
         if constexpr (forward) {
             swap_vectors(a, b, m01);
             swap_vectors(c, d, m23);
@@ -164,23 +217,6 @@ public:
         if constexpr (!forward) {
             swap_vectors(a, b, m01);
             swap_vectors(c, d, m23);
-        }
-        store(p, a);
-        store(q, b);
-        store(r, c);
-        store(s, d);
-    }
-    template <bool forward>
-    MC2_INLINE static void four_words(u64& a, u64& b, u64& c, u64& d, u64 m01, u64 m23, u64 m02, u64 m13) noexcept {
-        if constexpr (forward) {
-            swap_words(a, b, m01);
-            swap_words(c, d, m23);
-        }
-        swap_words(a, c, m02);
-        swap_words(b, d, m13);
-        if constexpr (!forward) {
-            swap_words(a, b, m01);
-            swap_words(c, d, m23);
         }
     }
 
@@ -211,37 +247,36 @@ public:
         Turn outer = turn(pre[4] + shift, 4, 0);
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) m4[j] = outer.next();
-        std::size_t w = 0;
-        for (; w + 4 <= width(); w += 4) {
-            V r[8];
-#pragma GCC unroll 8
-            for (int t = 0; t < 8; ++t) r[t] = load(data + static_cast<std::size_t>(t) * width() + w);
+        const auto layers = [&](V (&r)[8]) {
             if constexpr (forward) small_layers(r, m1, m2);
 #pragma GCC unroll 4
             for (int j = 0; j < 4; ++j) swap_vectors(r[j], r[j + 4], m4[j]);
             if constexpr (!forward) small_layers_back(r, m1, m2);
+        };
+        const auto take_eight = [&](V (&r)[8], std::size_t w) {
 #pragma GCC unroll 8
-            for (int t = 0; t < 8; ++t) store(data + static_cast<std::size_t>(t) * width() + w, r[t]);
-        }
-        for (; w < width(); ++w) {
-            const auto at = [&](int t) -> u64& { return data[static_cast<std::size_t>(t) * width() + w]; };
-            const auto inner = [&] { for (int j = 0; j < 4; ++j) swap_words(at(2 * j), at(2 * j + 1), first_word(m1[j])); };
-            const auto middle = [&] {
-                for (int j = 0; j < 2; ++j) {
-                    swap_words(at(4 * j), at(4 * j + 2), first_word(m2[2 * j]));
-                    swap_words(at(4 * j + 1), at(4 * j + 3), first_word(m2[2 * j + 1]));
-                }
-            };
-            if constexpr (forward) {
-                inner();
-                middle();
-            }
-            for (int j = 0; j < 4; ++j) swap_words(at(j), at(j + 4), first_word(m4[j]));
-            if constexpr (!forward) {
-                middle();
-                inner();
-            }
-        }
+            for (int t = 0; t < 8; ++t) r[t] = take(data + static_cast<std::size_t>(t) * width() + w);
+        };
+        const auto put_eight = [&](const V (&r)[8], std::size_t w) {
+#pragma GCC unroll 8
+            for (int t = 0; t < 8; ++t) put(data + static_cast<std::size_t>(t) * width() + w, r[t]);
+        };
+        each_vector(
+            [&](std::size_t w) {
+                V r[8];
+                take_eight(r, w);
+                layers(r);
+                put_eight(r, w);
+            },
+            [&](std::size_t w, std::size_t v) {
+                V r[8], last[8];
+                take_eight(r, w);
+                take_eight(last, v);
+                layers(r);
+                put_eight(r, w);
+                layers(last);
+                put_eight(last, v);
+            });
     }
 
     MC2_INLINE static void small_layers(V (&r)[8], const V (&m1)[4], const V (&m2)[4]) noexcept {
@@ -489,6 +524,7 @@ void run(u64* data, std::size_t width, std::size_t n, const u8* keep) {
     count_marks(keep, n, pre);
     if (width == 1) return Compaction<1, forward>(1).any(data, n, pre);
     if (width == 2) return Compaction<2, forward>(2).any(data, n, pre);
+    if (width == 3) return Compaction<3, forward>(3).any(data, n, pre);
     if (width == 4) return Compaction<4, forward>(4).any(data, n, pre);
     if (width == 8) return Compaction<8, forward>(8).any(data, n, pre);
     Compaction<0, forward>(width).any(data, n, pre);
@@ -501,10 +537,12 @@ void ranks_of(const u8* keep, u64* out, std::size_t n) noexcept {
 
 // --- distribution ---------------------------------------------------------------------------------
 
-// The same network backwards, with each row's own target instead of prefix counts.
+// The same network backwards, with each row's own target instead of prefix counts. A target with
+// its highest bit set is none.
+template <int W>
 class Distribution {
 public:
-    Distribution(std::size_t width, std::size_t count) noexcept : rows_(width), none_(static_cast<u32>(count)) {}
+    explicit Distribution(std::size_t width) noexcept : rows_(width) {}
 
     // Targets of this range are relative to `base`.
     void any(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
@@ -513,45 +551,74 @@ public:
         // A row that belongs behind the first n2 places goes n1 places on.
         for (std::size_t i = 0; i < n2; ++i) {
             const u32 target = to[i];
-            const u64 real = less(target, none_), ahead = ~less(target - base, static_cast<u32>(n2));
-            exchange(data, to, i, i + n1, real & ahead);
+            exchange(data, to, i, i + n1, top_bit(~target & ~(target - base - static_cast<u32>(n2))));
         }
         any(data, to, n2, base);
         block(data + n2 * rows_.width(), to + n2, n1, base + static_cast<u32>(n2));
     }
 
 private:
-    MC2_INLINE static u64 less(u32 a, u32 b) noexcept { return value_barrier(0 - ((static_cast<u64>(a) - static_cast<u64>(b)) >> 63)); }
+    MC2_INLINE static u64 top_bit(u32 word) noexcept { return value_barrier(0 - static_cast<u64>(word >> 31)); }
 
     MC2_INLINE void exchange(u64* data, u32* to, std::size_t i, std::size_t j, u64 mask) const noexcept {
         const u32 change = value_barrier(to[i] ^ to[j]) & static_cast<u32>(mask);
         to[i] ^= change;
         to[j] ^= change;
-        u64 *a = data + i * rows_.width(), *b = data + j * rows_.width();
-        rows_.swap_rows(a, b, all64(mask));
+        rows_.swap_rows(data + i * rows_.width(), data + j * rows_.width(), all64(mask));
     }
 
     void block(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
-        if (n <= 1) return;
-        const std::size_t k = n / 2;
-        for (std::size_t i = 0; i < k; ++i) {
-            const u32 low = to[i], high = to[i + k];
-            const u64 up = bit(low - base, k) & less(low, none_), down = ~bit(high - base, k) & less(high, none_);
-            exchange(data, to, i, i + k, up | down);
+        if (n * (rows_.bytes() + sizeof(u32)) <= near_bytes || n <= 16) {
+            for (std::size_t k = n / 2; k >= 1; k /= 2) {
+                for (std::size_t p = 0; p < n; p += 2 * k) layer(data + p * rows_.width(), to + p, k, base);
+            }
+            return;
         }
+        const std::size_t k = n / 2;
+        layer(data, to, k, base);
         block(data, to, k, base);
-        block(data + k * rows_.width(), to + k, k, base + static_cast<u32>(k));
+        block(data + k * rows_.width(), to + k, k, base);
     }
 
-    MC2_INLINE static u64 bit(u32 word, std::size_t k) noexcept { return value_barrier(0 - static_cast<u64>((word >> log2_of(k)) & 1)); }
+    // Rows i and i + k swap if the lower belongs up, or the upper down. `base` is where the block of
+    // a power of two begins: lower bits of a distance from there are those of one from the half's.
+    void layer(u64* data, u32* to, std::size_t k, u32 base) const noexcept {
+        const unsigned up = 31 - log2_of(k);
+        std::size_t i = 0;
+        for (; i + 8 <= k; i += 8) {
+            V low = load(to + i), high = load(to + i + k);
+            const V from = all32(base);
+            const V rises = both(left32(sub32(low, from), up), differ(low, all32(~u32{0})));
+            const V falls = either(left32(sub32(high, from), up), high);
+            const V mask = greater32(all32(0), either(rises, differ(falls, all32(~u32{0}))));
+            swap_vectors(low, high, mask);
+            store(to + i, low);
+            store(to + i + k, high);
+            u32 masks[8];
+            store(masks, mask);
+            for (std::size_t r = 0; r < 8; ++r) {
+                rows_.swap_rows(data + (i + r) * rows_.width(), data + (i + r + k) * rows_.width(), all32(masks[r]));
+            }
+        }
+        for (; i < k; ++i) {
+            const u32 low = to[i], high = to[i + k];
+            const u32 rises = ((low - base) << up) & ~low, falls = ~(((high - base) << up) | high);
+            exchange(data, to, i, i + k, top_bit(rises | falls));
+        }
+    }
 
-    Rows<0> rows_;
-    u32 none_;
+    Rows<W> rows_;
 };
 
 void distribute_rows(u64* data, std::size_t width, std::size_t n, u32* to) {
-    if (n == 0) return;
-    Distribution(width, n).any(data, to, n, 0);
+    if (n == 0 || width == 0) return;
+    const Secret<u64> end(n);
+    for (std::size_t i = 0; i < n; ++i) to[i] |= static_cast<u32>((Secret<u64>(to[i]) >= end).word()) & (u32{1} << 31);
+    if (width == 1) return Distribution<1>(1).any(data, to, n, 0);
+    if (width == 2) return Distribution<2>(2).any(data, to, n, 0);
+    if (width == 3) return Distribution<3>(3).any(data, to, n, 0);
+    if (width == 4) return Distribution<4>(4).any(data, to, n, 0);
+    Distribution<0>(width).any(data, to, n, 0);
 }
 
 void pack_rows(const u64* const* columns, std::size_t width, std::size_t n, u64* rows) noexcept {

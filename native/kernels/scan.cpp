@@ -3,13 +3,13 @@
 #include <bit>
 #include <cstddef>
 
+#include "mc2/lanes.hpp"
 #include "mc2/secret.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
 namespace {
 
 constexpr u64 exponent_bits = u64{0x7ff} << 52;
-constexpr std::size_t codes_at_once = 8;
 
 MC2_INLINE u128 wide(u64 low, i64 high) noexcept { return (static_cast<u128>(static_cast<u64>(high)) << 64) | low; }
 MC2_INLINE u64 yes(u8 mark) noexcept { return Mask::from_bit(mark).word(); }
@@ -139,45 +139,94 @@ void unorder_doubles(const i64* in, std::size_t rows, double* out) noexcept {
     }
 }
 
-// Blocks of codes in registers, all rows for each block.
-void sums_by_code(const u8* codes, const u8* keep, const i64* values, std::size_t rows, std::size_t domain, u64* low,
-                  i64* high, u64* flags) noexcept {
-    Flags raised;
-    for (std::size_t first = 0; first < domain; first += codes_at_once) {
-        u128 sums[codes_at_once] = {};
-        for (std::size_t i = 0; i < rows; ++i) {
-            const u64 code = codes[i], counts = yes(keep[i]);
-            for (std::size_t c = 0; c < codes_at_once; ++c) {
-                const u64 mine = detail::equal_mask(code, first + c) & counts;
-                sums[c] += static_cast<u128>(static_cast<i128>(static_cast<i64>(static_cast<u64>(values[i]) & mine)));
+// Chunks of rows in the first-level cache, spread to words once; for each chunk all codes, a few at
+// a time in registers. A code that does not count is none.
+class ByCode {
+public:
+    static constexpr std::size_t chunk = 256, most = 256;
+
+    // Adds rows [from, from + count) of values (or of ones, without values) to every code's lanes.
+    void add(const u8* codes, const u8* keep, const i64* values, std::size_t count, std::size_t domain) noexcept {
+        for (std::size_t i = 0; i < chunk; ++i) {
+            const bool there = i < count;
+            const u64 value = there && values != nullptr ? static_cast<u64>(values[i]) : u64{there};
+            code_[i] = there ? codes[i] | ~yes(keep[i]) : ~u64{0};
+            low_[i] = value & 0xffffffff;
+            high_[i] = static_cast<u64>(static_cast<i64>(value) >> 32);
+        }
+        for (std::size_t first = 0; first < domain; first += at_once) {
+            V low[at_once], high[at_once];
+#pragma GCC unroll 4
+            for (std::size_t c = 0; c < at_once; ++c) {
+                low[c] = load(sums_[first + c]);
+                high[c] = load(sums_[first + c] + 4);
+            }
+            for (std::size_t i = 0; i < chunk; i += 4) {
+                const V code = load(code_ + i), x = load(low_ + i), y = load(high_ + i);
+#pragma GCC unroll 4
+                for (std::size_t c = 0; c < at_once; ++c) {
+                    const V mine = equal64(code, all64(first + c));
+                    low[c] = add64(low[c], both(x, mine));
+                    high[c] = add64(high[c], both(y, mine));
+                }
+            }
+#pragma GCC unroll 4
+            for (std::size_t c = 0; c < at_once; ++c) {
+                store(sums_[first + c], low[c]);
+                store(sums_[first + c] + 4, high[c]);
             }
         }
-        for (std::size_t c = 0; c < codes_at_once && first + c < domain; ++c) {
-            low[first + c] = static_cast<u64>(sums[c]);
-            high[first + c] = static_cast<i64>(sums[c] >> 64);
-        }
     }
+
+    // Less than 2^31 addends of 32 bits: no lane overflows.
+    u128 total(std::size_t code) const noexcept {
+        u128 sum = 0;
+        for (std::size_t lane = 0; lane < 4; ++lane) {
+            sum += sums_[code][lane];
+            sum += static_cast<u128>(static_cast<i128>(static_cast<i64>(sums_[code][4 + lane]))) << 32;
+        }
+        return sum;
+    }
+
+private:
+    static constexpr std::size_t at_once = 4;
+    u64 code_[chunk], low_[chunk], high_[chunk];
+    u64 sums_[most][8] = {};
+};
+
+u64 flag_codes_outside(const u8* codes, const u8* keep, std::size_t rows, std::size_t domain) noexcept {
+    Flags raised;
+    u64 flags = 0;
     for (std::size_t i = 0; i < rows; ++i) {
         raised.raise(Flag::out_of_domain, Mask::from_bit(keep[i]) & (Secret<u64>(codes[i]) >= Secret<u64>(domain)));
     }
-    raised.raise_in(flags);
+    raised.raise_in(&flags);
+    return flags;
+}
+
+void add_all(ByCode& sums, const u8* codes, const u8* keep, const i64* values, std::size_t rows, std::size_t domain) noexcept {
+    for (std::size_t i = 0; i < rows; i += ByCode::chunk) {
+        const std::size_t left = rows - i < ByCode::chunk ? rows - i : ByCode::chunk;
+        sums.add(codes + i, keep + i, values != nullptr ? values + i : nullptr, left, domain);
+    }
+}
+
+void sums_by_code(const u8* codes, const u8* keep, const i64* values, std::size_t rows, std::size_t domain, u64* low,
+                  i64* high, u64* flags) noexcept {
+    ByCode sums;
+    add_all(sums, codes, keep, values, rows, domain);
+    for (std::size_t c = 0; c < domain; ++c) {
+        low[c] = static_cast<u64>(sums.total(c));
+        high[c] = static_cast<i64>(sums.total(c) >> 64);
+    }
+    *flags |= flag_codes_outside(codes, keep, rows, domain);
 }
 
 void counts_by_code(const u8* codes, const u8* keep, std::size_t rows, std::size_t domain, u64* out, u64* flags) noexcept {
-    Flags raised;
-    for (std::size_t first = 0; first < domain; first += codes_at_once) {
-        u64 counts[codes_at_once] = {};
-        for (std::size_t i = 0; i < rows; ++i) {
-            for (std::size_t c = 0; c < codes_at_once; ++c) {
-                counts[c] += detail::equal_mask(codes[i], first + c) & keep[i] & 1;
-            }
-        }
-        for (std::size_t c = 0; c < codes_at_once && first + c < domain; ++c) out[first + c] = counts[c];
-    }
-    for (std::size_t i = 0; i < rows; ++i) {
-        raised.raise(Flag::out_of_domain, Mask::from_bit(keep[i]) & (Secret<u64>(codes[i]) >= Secret<u64>(domain)));
-    }
-    raised.raise_in(flags);
+    ByCode sums;
+    add_all(sums, codes, keep, nullptr, rows, domain);
+    for (std::size_t c = 0; c < domain; ++c) out[c] = static_cast<u64>(sums.total(c));
+    *flags |= flag_codes_outside(codes, keep, rows, domain);
 }
 
 }  // namespace

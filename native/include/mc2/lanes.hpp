@@ -17,6 +17,15 @@ namespace mc2::oblivious::MC2_ISA {
 
 using V = __m256i;
 
+// Three words at `at`, the middle one twice: what the same swaps do to both copies is the same.
+MC2_INLINE V load_three(const u64* at) noexcept {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 1)), 1);
+}
+MC2_INLINE void store_three(u64* at, V v) noexcept {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm256_castsi256_si128(v));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at + 1), _mm256_extracti128_si256(v, 1));
+}
 MC2_INLINE V load(const void* at) noexcept { return _mm256_loadu_si256(static_cast<const V*>(at)); }
 MC2_INLINE void store(void* at, V v) noexcept { _mm256_storeu_si256(static_cast<V*>(at), v); }
 MC2_INLINE V all64(u64 word) noexcept { return _mm256_set1_epi64x(static_cast<long long>(word)); }
@@ -28,6 +37,10 @@ MC2_INLINE V words(u64 a, u64 b, u64 c, u64 d) noexcept {
 MC2_INLINE V greater64(V a, V b) noexcept { return _mm256_cmpgt_epi64(a, b); }
 MC2_INLINE V greater32(V a, V b) noexcept { return _mm256_cmpgt_epi32(a, b); }
 MC2_INLINE V equal64(V a, V b) noexcept { return _mm256_cmpeq_epi64(a, b); }
+MC2_INLINE V add64(V a, V b) noexcept { return _mm256_add_epi64(a, b); }
+MC2_INLINE V sub64(V a, V b) noexcept { return _mm256_sub_epi64(a, b); }
+// Each 32-bit word shifted left by a public count.
+MC2_INLINE V left32(V a, unsigned count) noexcept { return _mm256_sll_epi32(a, _mm_cvtsi32_si128(static_cast<int>(count))); }
 MC2_INLINE V add32(V a, V b) noexcept { return _mm256_add_epi32(a, b); }
 MC2_INLINE V sub32(V a, V b) noexcept { return _mm256_sub_epi32(a, b); }
 MC2_INLINE V half32(V a) noexcept { return _mm256_srli_epi32(a, 1); }
@@ -89,6 +102,17 @@ MC2_INLINE V load(const void* at) noexcept {
     return v;
 }
 MC2_INLINE void store(void* at, V v) noexcept { std::memcpy(at, &v, sizeof v); }
+MC2_INLINE V load_three(const u64* at) noexcept { return {Half{at[0], at[1]}, Half{at[1], at[2]}}; }
+MC2_INLINE void store_three(u64* at, V v) noexcept {
+    std::memcpy(at, &v.low, sizeof v.low);
+    std::memcpy(at + 1, &v.high, sizeof v.high);
+}
+MC2_INLINE V add64(V a, V b) noexcept { return {a.low + b.low, a.high + b.high}; }
+MC2_INLINE V sub64(V a, V b) noexcept { return {a.low - b.low, a.high - b.high}; }
+MC2_INLINE V left32(V a, unsigned count) noexcept {
+    typedef u32 Unsigned32 __attribute__((vector_size(16)));
+    return {(Half)((Unsigned32)a.low << count), (Half)((Unsigned32)a.high << count)};
+}
 MC2_INLINE V all64(u64 word) noexcept { return {Half{word, word}, Half{word, word}}; }
 MC2_INLINE V all32(u32 word) noexcept { return all64((static_cast<u64>(word) << 32) | word); }
 MC2_INLINE V words(u64 a, u64 b, u64 c, u64 d) noexcept { return {Half{a, b}, Half{c, d}}; }
