@@ -15,14 +15,18 @@ from mc2.plan.plan import Node, Operation
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     Project,
     Scan,
     Sort,
     Union,
+    Values,
 )
+from mc2.plan.windows import Window
 
 ROWS = "rows"
 GROUPS = "groups"
@@ -58,26 +62,44 @@ def trace_grains(nodes: Sequence[Node]) -> tuple[Grain, ...]:
 
 
 def _grain(operation: Operation, sources: Sequence[Grain]) -> Grain:
-    found = Grain(ROWS)
     match operation:
         case Scan(place):
-            found = Grain(ROWS, tables=frozenset({place}), once=True)
-        case Aggregate():
-            found = _aggregated(operation, sources[0])
-        case Project():
-            found = _projected(operation, sources[0])
-        case Filter(_, predicate):
-            least = max(sources[0].least, _least(predicate, sources[0]))
-            found = replace(sources[0], least=least)
-        case Sort() | Limit() | Distinct() | Join(how="semi" | "anti"):
-            found = sources[0]
-        case Union():
-            found = _together(sources)
-        case Join():
-            found = replace(_together(sources), once=False)
+            return Grain(ROWS, tables=frozenset({place}), once=True)
+        case Values():
+            return Grain(TOTAL)
         case History():
-            found = Grain(HISTORY)
-    return found
+            return Grain(HISTORY)
+        case Join(how=how) if how not in {"semi", "anti"}:
+            return _joined(operation, sources[0], sources[1])
+        case Union():
+            return _together(sources)
+        case _:
+            return _of_first(operation, sources[0]) if sources else Grain(ROWS)
+
+
+def _of_first(operation: Operation, source: Grain) -> Grain:
+    """The grain of an operation whose rows are those of its first source, or groups of them."""
+    match operation:
+        case Aggregate():
+            return _aggregated(operation, source)
+        case Project():
+            return _projected(operation, source)
+        case Filter(_, predicate):
+            return replace(source, least=max(source.least, _least(predicate, source)))
+        case Sort() | Limit() | Distinct() | Mark() | Window() | Join():
+            return source
+        case Explode():
+            # Elements stand beside each other that were one value of one row, or of one group.
+            return Grain(ROWS, tables=source.tables)
+        case _:
+            return Grain(ROWS)
+
+
+def _joined(operation: Join, left: Grain, right: Grain) -> Grain:
+    if operation.how == "single" and right.kind == TOTAL:
+        # One row over everything, beside each row: these stay what they are, and occur once.
+        return replace(left, tables=left.tables | right.tables)
+    return replace(_together((left, right)), once=False)
 
 
 def _aggregated(operation: Aggregate, source: Grain) -> Grain:

@@ -10,19 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mc2.client.plan_words import aggregate_words, expanded_words
+from mc2.client.plan_words import aggregate_words, expanded_words, expression_words, window_words
 from mc2.plan.expressions import ColumnRef, Expression, columns_of
-from mc2.plan.models import Matrix, ModelOperation, Predict
+from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
 from mc2.plan.plan import Node, Plan
 from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
+    Explode,
     Join,
+    Mark,
     Project,
     RelationalOperation,
     Scan,
     Union,
+    Values,
 )
+from mc2.plan.windows import Window
 
 _MOST: Final = 8  # different computations of one column that are spelled out
 
@@ -44,6 +48,7 @@ class Origin:
 Origins = Mapping[str, Origin]
 _STORED: Final = Origin(("as stored",))
 _SAID: Final = Origin(("what the model says",))
+_WRITTEN: Final = Origin(("as the script writes it",))
 _METRIC: Final = Origin(("metrics of the training",))
 
 
@@ -53,14 +58,16 @@ def trace_origins(plan: Plan) -> tuple[Origins, ...]:
     for node in plan.nodes:
         operation = node.operation
         sources = [found[s] for s in operation.sources]
-        if isinstance(operation, RelationalOperation):
-            found.append(_relation(operation, node, sources))
-        else:
+        if isinstance(operation, Matrix | Train | Predict | History):
             found.append(_model(operation, node, sources))
+        else:
+            found.append(_relation(operation, node, sources))
     return tuple(found)
 
 
-def _relation(operation: RelationalOperation, node: Node, sources: Sequence[Origins]) -> Origins:
+def _relation(
+    operation: RelationalOperation | Window, node: Node, sources: Sequence[Origins]
+) -> Origins:
     names = () if node.schema is None else node.schema.names
     match operation:
         case Scan():
@@ -77,7 +84,25 @@ def _relation(operation: RelationalOperation, node: Node, sources: Sequence[Orig
             both = {**sources[0], **sources[1]}
             return {n: both[n] for n in names}
         case _:
-            return sources[0]
+            return _added(operation, sources)
+
+
+def _added(operation: RelationalOperation | Window, sources: Sequence[Origins]) -> Origins:
+    """The columns of the first source, and those that an operation adds to them."""
+    found = {} if isinstance(operation, Values) else dict(sources[0])
+    match operation:
+        case Values(columns=written):
+            found |= dict.fromkeys(written, _WRITTEN)
+        case Window(columns=columns):
+            found |= {c.name: Origin((window_words(operation, c),)) for c in columns}
+        case Mark(name=name, on=on):
+            found[name] = Origin((f"whether there is a row where {expression_words(on)}",))
+        case Explode(expression=expression, name=name, position=position):
+            element = _computed(expression, sources[0]).text
+            if position is not None:
+                found[position] = Origin((f"the place of an element in {element}",))
+            found[name] = Origin((f"an element of {element}",))
+    return found
 
 
 def _aggregated(column: AggregateColumn) -> str:

@@ -236,11 +236,22 @@ def _window(operation: Window) -> str:
 
 
 def _window_column(column: WindowColumn, *, ordered: bool) -> str:
+    return f"{name_words(column.name)} = {_window_value(column, ordered=ordered)}"
+
+
+def _window_value(column: WindowColumn, *, ordered: bool) -> str:
     where = "" if column.where is None else f" where {expression_words(column.where)}"
     arguments = ", ".join(expression_words(a) for a in column.arguments)
     nulls = " ignoring NULL" if column.ignore_nulls else ""
-    text = f"{name_words(column.name)} = {column.function}({arguments}){nulls}{where}"
+    text = f"{column.function}({arguments}){nulls}{where}"
     return text + _frame(column.frame, ordered=ordered)
+
+
+def window_words(operation: Window, column: WindowColumn) -> str:
+    """The value of one window function, and among which rows."""
+    value = _window_value(column, ordered=bool(operation.order))
+    among = f"of the same {names(operation.keys)}" if operation.keys else "of all"
+    return f"{value} among rows {among}"
 
 
 def _frame(frame: Frame | None, *, ordered: bool) -> str:

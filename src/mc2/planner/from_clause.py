@@ -355,7 +355,7 @@ class _Binder:
         def find(node: exp.Column) -> Typed | None:
             return scope.resolve(node) if scope.find(node) else None
 
-        rows = Rows(self._builder, step.node, dict(columns), find)
+        rows = Rows(self._builder, step.node, dict(columns), find, self.types)
 
         def special(scalars: Scalars, node: exp.Expr) -> Typed | None:
             if not is_subquery(node):

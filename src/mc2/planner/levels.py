@@ -8,8 +8,8 @@ row its answer. (Neumann and Kemper, "Unnesting arbitrary queries", BTW 2015, se
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -40,13 +40,14 @@ class Rows:
     """The relation that a clause's values are bound over. Look-ups add columns to it.
 
     `columns` are its columns, shared with whatever binds values; `find` says what a name means in
-    it, or None.
+    it, or None. `reserved` are names of columns that stand beside it.
     """
 
     builder: PlanBuilder
     node: int
     columns: dict[str, Column]
     find: Lookup
+    reserved: Mapping[str, Column] = field(default_factory=dict)
 
     def add(self, operation: Operation) -> None:
         """Put an operation over the rows, which keeps their columns. Raises: PlanError."""
@@ -55,8 +56,13 @@ class Rows:
 
     def fresh(self, stem: str) -> str:
         """A name that no column has, upper and lower case being the same."""
-        taken = {n.casefold() for n in (*self.columns, *self.builder.schema(self.node).names)}
-        return free_name(stem, taken)
+        return free_name(stem, self.taken)
+
+    @property
+    def taken(self) -> set[str]:
+        """All names, in lower case."""
+        names = (*self.columns, *self.reserved, *self.builder.schema(self.node).names)
+        return {n.casefold() for n in names}
 
 
 def free_name(stem: str, taken: set[str]) -> str:

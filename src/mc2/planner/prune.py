@@ -51,13 +51,17 @@ def prune(
     `cheapest` names the column of each dataset that is read where only its rows count.
     """
     needs = _needs(nodes, outputs)
-    scanned = {n.operation.input for n in nodes if isinstance(n.operation, Scan)}
+    live = _live(nodes, outputs, needs)
+    found = (nodes[i].operation for i in live)
+    scanned = {o.input for o in found if isinstance(o, Scan)}
     kept_inputs = tuple(source for place, source in enumerate(inputs) if place in scanned)
     moved = {old: new for new, old in enumerate(sorted(scanned))}
     smaller = _Smaller(kept_inputs)
     places: dict[int, int] = {}
     for index, node in enumerate(nodes):
         operation = node.operation
+        if index not in live:
+            continue
         if isinstance(operation, Scan):
             fallback = cheapest[inputs[operation.input].dataset]
             columns = _kept(operation.columns, needs[index]) or (fallback,)
@@ -212,6 +216,17 @@ def _window_reads(operation: Window, needed: set[str]) -> set[str]:
         read.update(operation.keys, *(columns_of(k.expression) for k in operation.order))
         read.update(*(columns_of(e) for c in kept for e in c.expressions))
     return read
+
+
+def _live(nodes: Sequence[Node], outputs: Sequence[PlanOutput], needs: Needs) -> set[int]:
+    """The nodes that outputs still need: not what only an unread column was looked up in."""
+    wanted = {o.node for o in outputs}
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in wanted:
+            operation = nodes[index].operation
+            sources = operation.sources
+            wanted.update(sources[:1] if _adds_nothing(operation, needs[index]) else sources)
+    return wanted
 
 
 def _adds_nothing(operation: Operation, needed: set[str]) -> bool:

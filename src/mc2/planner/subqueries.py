@@ -306,11 +306,10 @@ class Subqueries:
         """The relation with names that the rows do not have, and those names by the old ones."""
         builder = self.rows.builder
         old = builder.schema(node).names
-        number = self.rows.fresh("subquery").rpartition("_")[2]
+        taken, number = self.rows.taken, 1
         names = {n: f"subquery_{number}.{n}"[:255] for n in old}
-        taken = {n.casefold() for n in self.rows.columns}
         while any(n.casefold() in taken for n in names.values()):
-            number = str(int(number) + 1)
+            number += 1
             names = {n: f"subquery_{number}.{n}"[:255] for n in old}
         columns = tuple(NamedExpression(new, ColumnRef(o)) for o, new in names.items())
         return builder.add(Project(node, columns)), names

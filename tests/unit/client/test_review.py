@@ -290,6 +290,26 @@ V, W = "clinic_a.visits", "clinic_b.visits"
          f"SELECT site FROM {W} GROUP BY site HAVING count(*) >= 3"), GROUPS, 3),
         ((f"SELECT t.site, w.age FROM (SELECT site FROM {V} GROUP BY site) t "
          f"JOIN {W} w ON t.site = w.site"), ROWS, 1),
+        # Looked up: whether there is a row, a total, a group, or a single row.
+        ((f"SELECT site, site IN (SELECT site FROM {W}) AS i FROM {V} GROUP BY site "
+         "HAVING count(*) >= 5"), GROUPS, 5),
+        ((f"SELECT site FROM {V} GROUP BY site HAVING count(*) >= 5 AND avg(age) > "
+         f"(SELECT avg(age) FROM {W})"), GROUPS, 5),
+        ((f"SELECT site, (SELECT avg(w.age) FROM {W} w WHERE w.site = v.site) AS a FROM {V} v "
+         "GROUP BY site HAVING count(*) >= 5"), GROUPS, 1),
+        ((f"SELECT site, (SELECT w.age FROM {W} w WHERE w.site = v.site) AS a FROM {V} v "
+         "GROUP BY site HAVING count(*) >= 5"), ROWS, 1),
+        (f"SELECT (SELECT max(w.age) FROM {W} w) AS a, count(*) AS n FROM {V}", TOTAL, 1),
+        # Windows keep their rows, and no number of rows in them is a promise.
+        (f"SELECT sum(age) OVER (PARTITION BY site) AS s FROM {V}", ROWS, 1),
+        (f"SELECT site FROM {V} QUALIFY count(*) OVER (PARTITION BY site) >= 5", ROWS, 1),
+        ((f"SELECT site, rank() OVER (ORDER BY avg(age)) AS r FROM {V} GROUP BY site "
+         "HAVING count(*) >= 5"), GROUPS, 5),
+        (f"SELECT site, count(*) AS n FROM {V} GROUP BY ROLLUP (site) HAVING count(*) >= 5",
+         GROUPS, 1),
+        (f"SELECT explode(array(site, 'x')) AS e FROM {V}", ROWS, 1),
+        (f"SELECT x FROM (VALUES (1)) t(x) CROSS JOIN {V}", ROWS, 1),
+        (f"SELECT site FROM {V} INTERSECT SELECT site FROM {W}", ROWS, 1),
     ],
 )  # fmt: skip
 def test_what_a_row_stands_for(query, kind, least):
