@@ -12,8 +12,20 @@ from typing import Final
 from mc2.engine.sql_expressions import ExpressionWriter
 from mc2.formats.schema import Schema
 from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
-from mc2.plan.relations import Join, Mark
+from mc2.plan.plan import Node
+from mc2.plan.relations import (
+    Aggregate,
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    Mark,
+    NamedExpression,
+    Project,
+    Sort,
+)
 from mc2.plan.typing import type_of
+from mc2.plan.windows import Window
 
 WORDS: Final[Mapping[str, str]] = {
     "inner": "INNER JOIN",
@@ -36,8 +48,38 @@ Side = tuple[str, Schema]
 """The SQL name of a relation, and its columns."""
 
 
+def unique_columns(nodes: Sequence[Node], index: int) -> frozenset[str] | None:
+    """Columns of a node of which no two rows have the same values; none of them: one row at most.
+
+    None if the plan does not make sure of any.
+    """
+    operation, schema = nodes[index].operation, nodes[index].schema
+    found: frozenset[str] | None = None
+    match operation:
+        case Aggregate(keys=keys):
+            found = frozenset(keys)
+        case Distinct() if schema is not None:
+            found = frozenset(schema.names)
+        case Limit(count=0 | 1):
+            found = frozenset()
+        case Project(source, columns):
+            found = _renamed(unique_columns(nodes, source), columns)
+        case Filter() | Sort() | Limit() | Window() | Mark() | Join(how="single" | "semi" | "anti"):
+            found = unique_columns(nodes, operation.sources[0])
+    return found
+
+
+def _renamed(
+    unique: frozenset[str] | None, columns: Sequence[NamedExpression]
+) -> frozenset[str] | None:
+    new = {c.expression.name: c.name for c in columns if isinstance(c.expression, ColumnRef)}
+    if unique is None or not unique <= set(new):
+        return None
+    return frozenset(new[n] for n in unique)
+
+
 def single_sql(
-    join: Join, left: Side, right: Side, writer: ExpressionWriter, unique: Sequence[str] | None
+    join: Join, left: Side, right: Side, writer: ExpressionWriter, unique: frozenset[str] | None
 ) -> str:
     """A join that fails where a row of the left side matches several of the right side.
 
@@ -46,7 +88,7 @@ def single_sql(
     first, second = len(left[1]), len(right[1])
     shown = ", ".join(f"l.c{i} AS c{i}" for i in range(first))
     on = "TRUE" if join.on is None else writer.condition(join.on, _GUARD).sql
-    if unique is not None and set(unique) <= _matched(join.on, right[1]):
+    if unique is not None and unique <= _matched(join.on, right[1]):
         added = ", ".join(f"r.c{i} AS c{first + i}" for i in range(second))
         return select(f"{shown}, {added}", f"{left[0]} AS l LEFT JOIN {right[0]} AS r ON {on}")
     fields = ", ".join(f"'c{i}': r.c{i}" for i in range(second))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mc2.engine.order import order_of_all_columns
 from mc2.engine.sql_aggregates import Operand, aggregate
 from mc2.engine.sql_expressions import ExpressionWriter
-from mc2.engine.sql_lookups import WORDS, mark_sql, select, single_sql
+from mc2.engine.sql_lookups import WORDS, mark_sql, select, single_sql, unique_columns
 from mc2.engine.sql_terms import Scribe, Term, positive_zero
 from mc2.engine.sql_types import sql_literal
 from mc2.engine.sql_windows import ONE, Over, range_value, window_function
@@ -201,8 +201,7 @@ class QueryWriter:
 
     def _single(self, operation: Join, *, below_pusher: bool) -> tuple[str, bool]:
         left, right, writer = self._pair(operation, below_pusher=below_pusher)
-        node = self._nodes[operation.right].operation
-        unique = node.keys if isinstance(node, Aggregate) else None
+        unique = unique_columns(self._nodes, operation.right)
         text = single_sql(
             operation, (left.name, left.schema), (right.name, right.schema), writer, unique
         )

@@ -134,14 +134,19 @@ def bind_from(
     laterals = select.args.get("laterals") or []
     rename = bool(joins or laterals or level.names)
     binder = _Binder(where, builder, tables, rename=rename, level=level)
-    if level.domain is not None:
+    # Rows of the right side without a match have no outer row yet: then outer rows come last.
+    late = any(str(j.args.get("side") or "").upper() in {"RIGHT", "FULL"} for j in joins)
+    if level.domain is not None and not late:
         binder.add_domain(level.domain)
+    binder.outer_in_on = not late
     if origin is not None:
         binder.first(origin.this)
     elif level.domain is None:
         binder.add_domain(builder.add(Values(("one",), ((literal(1, INT32),),))))
     for join in joins:
         binder.join(join)
+    if level.domain is not None and late:
+        binder.add_domain(level.domain, "cross")
     for lateral in laterals:
         binder.lateral(lateral)
     return FromClause(
@@ -176,17 +181,19 @@ class _Binder:
         self.types: dict[str, Column] = {}
         self.explodes: list[Explode] = []
         self.later: list[exp.Expr] = []
+        self.outer_in_on = True
         self._comma = False
 
-    def scope(self, sources: tuple[Source, ...]) -> Scope:
-        """What names mean over some of the tables."""
-        return Scope(self._where, sources, self.types, tuple(self.merged), outer=self._level.outer)
+    def scope(self, sources: tuple[Source, ...], *, outer: bool = True) -> Scope:
+        """What names mean over some of the tables; with `outer` also around the query."""
+        around = self._level.outer if outer else None
+        return Scope(self._where, sources, self.types, tuple(self.merged), outer=around)
 
-    def add_domain(self, node: int) -> None:
-        """Rows that stand before all tables and have no name of their own."""
+    def add_domain(self, node: int, how: str = "inner") -> None:
+        """Rows that stand before or after all tables and have no name of their own."""
         columns = self._builder.schema(node).by_name()
         self.types.update(columns)
-        self.steps.append(_Step(node, frozenset(columns), "inner", None))
+        self.steps.append(_Step(node, frozenset(columns), how, None))
 
     def lateral(self, node: exp.Lateral) -> None:
         """LATERAL VIEW explode(list) name AS column."""
@@ -237,12 +244,6 @@ class _Binder:
             raise self._where.error(node, f"there is no {' '.join(kind).strip()} JOIN here")
         how = _KINDS[kind]
         self._check_comma(node, how)
-        if how in {"right", "full"} and self._level.names:
-            raise self._where.error(
-                node,
-                f"a {how.upper()} JOIN may not stand in a subquery that names outer columns",
-                "put the join into a query in FROM, or into WITH",
-            )
         source, step = self._source(node.this)
         step.how, step.on = self._condition(node, how, source, step)
         self.steps.append(step)
@@ -330,7 +331,7 @@ class _Binder:
             raise self._where.error(
                 node, "this join has no condition", "write ON, USING or CROSS JOIN"
             )
-        scope = self.scope((*self.sources, source))
+        scope = self.scope((*self.sources, source), outer=self.outer_in_on)
         refuse = refuse_aggregates(self._where, "ON")
         if not has_subquery(on):
             scalars = Scalars(self._where, self.types, scope.resolve, refuse)
@@ -349,7 +350,7 @@ class _Binder:
         self, source: Source, step: _Step
     ) -> Callable[[Scalars, exp.Expr], Typed | None]:
         """Subqueries in ON, answered for each row of the table that is joined."""
-        scope = self.scope((source,))
+        scope = self.scope((source,), outer=self.outer_in_on)
         columns = self._builder.schema(step.node).by_name()
 
         def find(node: exp.Column) -> Typed | None:

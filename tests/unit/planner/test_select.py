@@ -108,6 +108,17 @@ SUBQUERIES = [
     ),
 ]
 
+SUBQUERIES += [
+    (
+        "SELECT id, (SELECT count(*) FROM q.b AS b FULL JOIN p.a AS x ON x.id = b.id WHERE "
+        "coalesce(x.v, 0) < a.v) AS n FROM p.a"
+    ),
+    (
+        "SELECT id FROM p.a WHERE EXISTS (SELECT 1 FROM q.b AS b RIGHT JOIN p.a AS x ON x.id = b.id "
+        "WHERE b.id IS NULL AND x.site = a.site)"
+    ),
+]
+
 WINDOWS = [
     "SELECT id, row_number() OVER (PARTITION BY site ORDER BY id) AS r FROM p.a WHERE id <> 6",
     (
