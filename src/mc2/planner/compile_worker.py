@@ -35,6 +35,11 @@ t = job.sql("""
 """)
 d = mc2.xgboost.DMatrix(t, label="n")
 m = mc2.xgboost.train({"max_depth": 3}, d, evals=[(d, f"{1}")])
+from pyspark.sql import Window, functions as F
+df = job.spark.table("p.t").filter((F.col("k") > 1) & ~F.col("x").isNull())
+df = df.join(df.groupBy("k").count().alias("n"), "k").withColumn("c", F.col("x") * 2)
+df = df.withColumn("r", F.row_number().over(Window.partitionBy("k").orderBy("x"))).fillna(0)
+job.release("df", job.spark.sql("SELECT k, r FROM d", d=df).orderBy("k").limit(3), to=["p"])
 job.release("h", m.history(), to=["p"])
 job.release("p", m.predict(d), to=["p"])
 '''

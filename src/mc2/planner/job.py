@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mc2.errors import FormatError, PlanError, UsageError
 from mc2.planner.learning import Booster
 from mc2.planner.tables import Table
+
+if TYPE_CHECKING:  # `import mc2` stays light: these are loaded when a script is compiled
+    from mc2.planner.dataframes import DataFrame, Spark
+    from mc2.planner.draft import Draft
 
 _TITLE_LENGTH: Final = 200
 _MODES: Final = ("encrypted",)
@@ -20,7 +24,7 @@ class Job:
     enclave computes: `encrypted` keeps data from everybody outside it.
     """
 
-    __slots__ = ("_draft",)
+    __slots__ = ("_draft", "_spark")
 
     def __init__(self, title: str, *, mode: str = "encrypted") -> None:
         from mc2.planner.draft import current_draft
@@ -37,6 +41,7 @@ class Job:
             raise PlanError(f"there is no mode {mode!r}", hint=f"use {' or '.join(_MODES)}")
         draft.start(title, mode)
         self._draft = draft
+        self._spark: Spark | None = None
 
     def table(self, dataset: str) -> Table:
         """A dataset of the collaboration, `party.table`. Raises: PlanError if there is none."""
@@ -54,12 +59,21 @@ class Job:
         node = self._draft.query(_text(query, "a query"), given, _text(dialect, "a dialect"))
         return Table(self._draft, node)
 
+    @property
+    def spark(self) -> Spark:
+        """DataFrames under PySpark's names: `job.spark.table("party.table").filter(...)`."""
+        from mc2.planner.dataframes import Spark
+
+        if self._spark is None:
+            self._spark = Spark(self._draft)
+        return self._spark
+
     def view(self, name: str, table: Table) -> Table:
         """Give a table a name that later queries may use in FROM. Raises: PlanError."""
         self._draft.view(_name(name, "a view's name"), self._own(name, table))
         return table
 
-    def release(self, name: str, value: Table | Booster, to: Sequence[str]) -> None:
+    def release(self, name: str, value: Table | DataFrame | Booster, to: Sequence[str]) -> None:
         """Let a table or a model leave the enclave, sealed for some members and nobody else.
 
         Raises: PlanError if a recipient is not one under the contract, or the name is taken.
@@ -70,6 +84,7 @@ class Job:
         if not isinstance(parties, (list, tuple)) or not parties:
             raise PlanError("to= names at least one member", hint='write to=["clinic_a"]')
         recipients = tuple(sorted({_name(party, "a recipient") for party in parties}))
+        value = _table_of(value, self._draft)
         if isinstance(value, Table):
             kind, node = "table", self._own("value", value)
         elif isinstance(value, Booster):
@@ -84,12 +99,20 @@ class Job:
         self._draft.release(output)
 
     def _own(self, name: str, table: object) -> int:
+        table = _table_of(table, self._draft)
         if not isinstance(table, Table):
             raise PlanError(f"{name}= is a {type(table).__name__}, not a table")
         return table._node  # noqa: SLF001 - one API
 
     def __repr__(self) -> str:
         return "Job()"
+
+
+def _table_of(value: Any, draft: Draft) -> Any:
+    """A DataFrame of `job.spark` as a table; anything else as it is."""
+    from mc2.planner.dataframes import DataFrame
+
+    return Table(draft, value.node()) if isinstance(value, DataFrame) else value
 
 
 def _text(value: object, what: str) -> str:

@@ -14,13 +14,15 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.limits import LIMITS
+from mc2.planner.dataframe_columns import FUNCTION_NAMES
 
 _ALLOWED_NODES: Final[tuple[type[ast.AST], ...]] = (
     ast.Module, ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.If,
     ast.FunctionDef, ast.Return, ast.Pass, ast.Break, ast.Continue, ast.Import, ast.ImportFrom,
     ast.alias, ast.Call, ast.keyword, ast.Name, ast.Load, ast.Store, ast.Attribute, ast.Constant,
     ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.Dict, ast.Subscript, ast.Slice,
-    ast.Starred, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod,
+    ast.Starred, ast.BinOp, ast.Add, ast.BitAnd, ast.BitOr, ast.Invert,
+    ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod,
     ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BoolOp, ast.And, ast.Or, ast.Compare, ast.Eq,
     ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In, ast.NotIn, ast.IfExp,
     ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.Lambda, ast.arguments,
@@ -49,6 +51,7 @@ _INSTEAD: Final[dict[type[ast.AST], tuple[str, str]]] = {
     ast.MatMult: ("@", "scripts hold no matrices; put the arithmetic into SQL"),
     ast.BitAnd: ("&", "use `and`"),
     ast.BitOr: ("|", "use `or`"),
+    ast.Invert: ("~", "use `not`"),
 }
 
 BUILTINS: Final = (
@@ -70,11 +73,31 @@ _API: Final = (
     "Booster", "DMatrix", "Job", "Table", "column_names", "history", "limit", "predict", "release",
     "row_bound", "sql", "table", "train", "view", "xgboost",
 )  # fmt: skip
-ATTRIBUTES: Final = frozenset({*_TEXT_METHODS, *_CONTAINER_METHODS, *_DICTIONARY_VIEWS, *_API})
+_DATAFRAMES: Final = (
+    "Window", "agg", "alias", "asc", "asc_nulls_last", "avg", "between", "cast", "columns",
+    "contains", "crossJoin", "cube", "currentRow", "desc", "desc_nulls_first", "distinct", "drop",
+    "dropDuplicates", "dropna", "eqNullSafe", "fillna", "filter", "functions", "groupBy",
+    "intersect", "isNotNull", "isNull", "isin", "join", "like", "max", "min", "offset", "orderBy",
+    "otherwise", "over", "partitionBy", "pivot", "rangeBetween", "read", "rlike", "rollup",
+    "rowsBetween", "select", "selectExpr", "spark", "substr", "subtract", "sum",
+    "unboundedFollowing", "unboundedPreceding", "union", "unionAll", "unionByName", "when",
+    "where", "withColumn", "withColumnRenamed", *FUNCTION_NAMES,
+)  # fmt: skip
+ATTRIBUTES: Final = frozenset(
+    {*_TEXT_METHODS, *_CONTAINER_METHODS, *_DICTIONARY_VIEWS, *_API, *_DATAFRAMES}
+)
 """All that may stand after a dot. `format` is not among them: its text can reach attributes."""
 
 _MANUAL: Final = "docs/howto/write-a-script.md lists what may"
 _IMPORTS: Final = {"mc2", "mc2.xgboost"}
+_FROM: Final = {
+    "mc2": _API,
+    "mc2.xgboost": _API,
+    "pyspark.sql": ("Window", "functions"),
+    "pyspark.sql.functions": FUNCTION_NAMES,
+}
+"""What `from` may bring: of PySpark, what `mc2.planner.dataframe_columns` has in its place."""
+_COLUMN_OPERATORS: Final = (ast.BitAnd, ast.BitOr)
 _FUTURE: Final = "annotations"
 
 
@@ -84,6 +107,9 @@ class Helper:
     TEXT: Final = "__mc2_text__"
     ITEMS: Final = "__mc2_items__"
     REMAINDER: Final = "__mc2_remainder__"
+    BOTH: Final = "__mc2_both__"
+    EITHER: Final = "__mc2_either__"
+    NOT: Final = "__mc2_not__"
 
 
 def parse_script(source: str) -> ast.Module:
@@ -185,10 +211,10 @@ class _Checker(ast.NodeTransformer):
             if [a.name for a in node.names] != [_FUTURE]:
                 raise self.error(node, f"only `{_FUTURE}` may be imported from __future__")
             return None
-        if node.level or node.module not in _IMPORTS:
+        if node.level or node.module not in _FROM:
             raise self.error(node, *_import_refused(node.module or "."))
         for alias in node.names:
-            if alias.name not in _API:
+            if alias.name not in _FROM[node.module]:
                 raise self.error(node, f"{node.module} offers scripts no {alias.name!r}")
             self._check_identifier(node, alias.asname or "")
         return node
@@ -212,9 +238,27 @@ class _Checker(ast.NodeTransformer):
         return self.generic_visit(ast.copy_location(plain, node))
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        if isinstance(node.op, _COLUMN_OPERATORS):
+            raise self.error(node, "&= and |= may not stand in a script", "write x = x & y")
         if isinstance(node.op, ast.Mod) and not isinstance(node.target, ast.Name):
             raise self.error(node, "%= may stand after a name only", "write x = x % y")
         return self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        if isinstance(node.op, _COLUMN_OPERATORS):
+            self._check_no_constant(node, node.op, node.left, node.right)
+        return self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        if isinstance(node.op, ast.Invert):
+            self._check_no_constant(node, node.op, node.operand)
+        return self.generic_visit(node)
+
+    def _check_no_constant(self, node: ast.AST, operator: ast.AST, *values: ast.expr) -> None:
+        """`&`, `|` and `~` are for columns of DataFrames; the rest is seen when it runs."""
+        if any(isinstance(value, ast.Constant) for value in values):
+            what, hint = _INSTEAD[type(operator)]
+            raise self.error(node, f"{what} may not stand in a script", hint)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
         self._check_identifier(node, node.arg or "")
@@ -240,6 +284,8 @@ class _Checker(ast.NodeTransformer):
 
 def _import_refused(name: str) -> tuple[str, str]:
     hint = "a script imports mc2 and mc2.xgboost; data and files stay outside"
+    if name.partition(".")[0] == "pyspark":
+        hint = "write `from pyspark.sql import functions as F, Window`, and begin with job.spark"
     if name.partition(".")[0] == "xgboost":
         hint = "write `from mc2 import xgboost`: the model is trained inside the enclave"
     return f"{name!r} may not be imported in a script", hint
@@ -258,7 +304,7 @@ def _assigned_names(tree: ast.Module) -> set[str]:
 
 
 class _Rewriter(ast.NodeTransformer):
-    """Routes three things through helpers, because their plain meaning is not the same everywhere.
+    """Routes some things through helpers, because their plain meaning is not the same everywhere.
 
     Text of a value in an f-string could hold an address; `%` on text could do the same; and two
     views of dictionaries make a set.
@@ -273,6 +319,15 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.op, ast.Mod):
             return ast.copy_location(_helper(Helper.REMAINDER, node.left, node.right), node)
+        if isinstance(node.op, _COLUMN_OPERATORS):
+            name = Helper.BOTH if isinstance(node.op, ast.BitAnd) else Helper.EITHER
+            return ast.copy_location(_helper(name, node.left, node.right), node)
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Invert):
+            return ast.copy_location(_helper(Helper.NOT, node.operand), node)
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:

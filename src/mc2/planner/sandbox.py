@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any, Final
 
 from mc2.errors import Mc2Error, PlanError
+from mc2.planner.dataframe_columns import Column
 from mc2.planner.language import BUILTINS, Helper, parse_script
 
 FILE_NAME: Final = "<script>"
@@ -75,6 +76,9 @@ def _builtins(modules: Mapping[str, Namespace]) -> dict[str, object]:
     offered[Helper.TEXT] = _plain
     offered[Helper.ITEMS] = _items
     offered[Helper.REMAINDER] = _remainder
+    offered[Helper.BOTH] = _both
+    offered[Helper.EITHER] = _either
+    offered[Helper.NOT] = _not
     return offered
 
 
@@ -122,6 +126,27 @@ def _remainder(left: object, right: object) -> object:
     if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
         raise PlanError("% is for numbers in a script", hint="use an f-string for text")
     return left % right
+
+
+def _both(left: object, right: object) -> Column:
+    return _column("&", left, right) & right
+
+
+def _either(left: object, right: object) -> Column:
+    return _column("|", left, right) | right
+
+
+def _not(value: object) -> Column:
+    return ~_column("~", value)
+
+
+def _column(operator: str, left: object, right: object = None) -> Column:
+    """The left side of `&`, `|` or `~`, which are for columns of DataFrames. Raises: PlanError."""
+    if not isinstance(left, Column) or not isinstance(right, (Column, bool, type(None))):
+        raise PlanError(
+            f"{operator} is for columns of DataFrames in a script", hint="use and, or, not"
+        )
+    return left
 
 
 def _at(error: BaseException, source: str, message: str, hint: str = "") -> PlanError:

@@ -70,6 +70,7 @@ def compile_here(
     """
     if not name or len(name) > _NAME_LENGTH:
         raise PlanError(f"a script's name has 1 to {_NAME_LENGTH} characters")
+    from mc2.planner.dataframe_columns import Window, functions
     from mc2.planner.job import Job
     from mc2.planner.learning import Booster, DMatrix, train
     from mc2.planner.tables import Table
@@ -77,10 +78,19 @@ def compile_here(
     inner = {"Booster": Booster, "DMatrix": DMatrix, "train": train}
     xgboost = Namespace("mc2.xgboost", inner)
     outer = Namespace("mc2", {"Job": Job, "Table": Table, "xgboost": xgboost})
+    columns = functions()
+    f = Namespace("pyspark.sql.functions", columns)
+    sql = Namespace("pyspark.sql", {"functions": f, "Window": Window()})
+    modules = {
+        "mc2": outer,
+        "mc2.xgboost": xgboost,
+        "pyspark.sql": sql,
+        "pyspark.sql.functions": f,
+    }
     versions = package_versions() if packages is None else packages
     draft = Draft(catalog, name=name, script=source, packages=versions)
     with drafting(draft):
-        run_script(source, {"mc2": outer, "mc2.xgboost": xgboost})
+        run_script(source, modules)
     try:
         plan = draft.finish()
         check_plan(plan)

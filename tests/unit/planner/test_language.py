@@ -69,7 +69,7 @@ REFUSED = {
     "x = 1 & 2": (1, 5, "& may not stand"),
     "x = 1 << 2": (1, 5, "LShift may not stand"),
     "x = 1 ^ 2": (1, 5, "BitXor may not stand"),
-    "x = ~1": (1, 5, "Invert may not stand"),
+    "x = ~1": (1, 5, "~ may not stand"),
     "x = 1 @ 2": (1, 5, "@ may not stand"),
     "if (x := 1): pass": (1, 5, ":= may not stand"),
     "match 1:\n  case 1: pass": (1, 1, "match may not stand"),

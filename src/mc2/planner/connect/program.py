@@ -27,8 +27,12 @@ _NOT_ARGUMENTS: Final = ("query", "dialect", "self")
 class Program:
     """One DataFrame's script in the making."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._draft = Draft(catalog, name="dataframe.py", script="", packages={})
+    def __init__(self, catalog: Catalog | None = None, *, draft: Draft | None = None) -> None:
+        if draft is None:
+            if catalog is None:
+                raise PlanError("DataFrames are planned over a catalog")
+            draft = Draft(catalog, name="dataframe.py", script="", packages={})
+        self._draft = draft
         self._lines: list[str] = []
         self._count = 0
 

@@ -133,7 +133,7 @@ def user_query(self: Relations, text: str, message: Message) -> Frame:
         if message.take(name):
             raise unsupported("arguments of spark.sql", "put the values into its text")
     views = {}
-    for name in table_names(text):
+    for name in table_names(text, tuple(self._views)):
         view = self.view(name)
         if view is not None:
             views[name.casefold()] = view
