@@ -56,8 +56,7 @@ class Run:
     def call(self, kernel: Callable[..., Any], *arguments: Any) -> None:
         """Call a kernel, and keep a record of it."""
         if self.calls is not None:
-            seen = tuple(a.shape if isinstance(a, np.ndarray) else a for a in arguments)
-            self.calls.append((kernel.__name__, seen))
+            self.calls.append((kernel.__name__, tuple(_public(a) for a in arguments)))
         kernel(*arguments)
 
     def checked(self, kernel: Callable[..., Any], *arguments: Any) -> None:
@@ -83,3 +82,12 @@ class Run:
                 f"the computation failed: {kinds or 'for an unknown reason'}",
                 hint="oblivious mode cannot say where; check the inputs and declared bounds",
             )
+
+
+def _public(argument: Any) -> Any:
+    """What of a kernel's argument may be in a record."""
+    if isinstance(argument, np.ndarray):
+        return argument.shape
+    if isinstance(argument, (list, tuple)):
+        return tuple(_public(item) for item in argument)
+    return argument

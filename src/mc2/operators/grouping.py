@@ -1,0 +1,378 @@
+"""Groups: rows are sorted by their keys, scanned once, and the last row of each group is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
+from mc2.operators.arithmetic import Operation, narrowed, scaled, widened
+from mc2.operators.conversions import cast
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    SecretMarks,
+    SecretTable,
+    Words,
+    flat_words_of,
+    known_of,
+    marks_of,
+    words_of,
+)
+from mc2.operators.logic import TRUTH, column, complement, conjunction
+from mc2.operators.ordering import bounded, check_bound
+from mc2.operators.planes import (
+    Key,
+    canonical,
+    equality_keys,
+    flatten,
+    joined,
+    layouts_of,
+    order_keys,
+    planes_of,
+    rebuild,
+    sort_planes,
+)
+from mc2.operators.run import Flag, Run
+from mc2.plan.types import DOUBLE, INT64
+
+_ONE: Final = Layout(INT64)
+FUNCTIONS: Final = (
+    "count_star", "count", "sum", "avg", "min", "max", "bool_and", "bool_or",
+)  # fmt: skip
+"""The aggregates that there are, by their names in plans."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aggregate:
+    """One aggregate: of an argument (none for count_star), of rows where `where` is 1.
+
+    `kind` is the type of its result, `distinct` takes equal arguments once.
+    """
+
+    name: str
+    function: str
+    argument: SecretColumn | None
+    kind: DataType
+    where: Marks | None = None
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Rows in order of their keys."""
+
+    starts: Marks
+    ends: Marks  # the last row of each group that has rows
+    first: Marks | None  # the first of equal arguments, for distinct ones
+    present: Marks
+
+
+def group(
+    run: Run,
+    table: SecretTable,
+    keys: Sequence[str],
+    aggregates: Sequence[Aggregate],
+    bound: int | None = None,
+) -> SecretTable:
+    """One row for each combination of keys, NULL being one; without keys exactly one row.
+
+    Columns are the keys, then the aggregates. `bound` is the greatest number of groups: public.
+    Cost: a sort of the rows for all aggregates together, and one more for each distinct argument.
+    """
+    if not keys:
+        return _one_group(run, table, aggregates)
+    rows = table.rows if bound is None else min(bound, table.rows)
+    plain = [a for a in aggregates if not a.distinct]
+    parts: dict[str, SecretColumn] = {}
+    found = _sorted_groups(run, table, keys, plain, None, rows)
+    for one in aggregates:
+        if one.distinct:
+            # Groups come out in the order of their keys each time, so the rows agree.
+            parts |= _sorted_groups(run, table, keys, [one], one.argument, rows).columns
+    columns = {**found.columns, **parts}
+    names = [*keys, *(a.name for a in aggregates)]
+    return SecretTable({name: columns[name] for name in names}, found.present)
+
+
+def distinct(run: Run, table: SecretTable, bound: int | None = None) -> SecretTable:
+    """Each row once."""
+    return group(run, table, list(table.columns), [], bound)
+
+
+def _one_group(run: Run, table: SecretTable, aggregates: Sequence[Aggregate]) -> SecretTable:
+    """All rows together: as one group, whose row is there even if no row is."""
+    columns: dict[str, SecretColumn] = {}
+    for one in aggregates:
+        source, argument, where = table, one.argument, one.where
+        first = None
+        if table.rows == 0:
+            source, argument, where = _one_absent_row(argument)
+        if one.distinct and argument is not None:
+            argument, where, first, source = _distinct_values(run, source, argument, where)
+        starts = np.zeros(source.rows, dtype=np.uint8)
+        starts[:1] = 1
+        groups = _Groups(starts, starts, first, marks_of(source.present))
+        columns |= _last_row(run, groups, one, argument, where, source.rows)
+    present = SecretMarks(np.ones(1, dtype=np.uint8))
+    return SecretTable(columns, present)
+
+
+def _one_absent_row(
+    argument: SecretColumn | None,
+) -> tuple[SecretTable, SecretColumn | None, Marks | None]:
+    """In place of no rows, so that there is one to scan."""
+    absent = SecretMarks(np.zeros(1, dtype=np.uint8))
+    if argument is not None:
+        words = np.zeros((1, argument.layout.words), dtype=np.uint64)
+        argument = SecretColumn(argument.layout, words, np.zeros(1, dtype=np.uint8))
+    return SecretTable({}, absent), argument, None
+
+
+def _distinct_values(
+    run: Run, table: SecretTable, argument: SecretColumn, where: Marks | None
+) -> tuple[SecretColumn, None, Marks, SecretTable]:
+    present = marks_of(table.present)
+    kept = present if where is None else conjunction(run, present, where)
+    only = SecretTable({"argument": argument}, SecretMarks(kept))
+    keys = equality_keys(run, [argument], only.present)
+    sorted_keys, planes = sort_planes(run, keys, flatten(run, only))
+    found = rebuild(run, layouts_of(only), planes)
+    first = _starts(run, sorted_keys)
+    return found.columns["argument"], None, first, found
+
+
+def _last_row(
+    run: Run,
+    groups: _Groups,
+    one: Aggregate,
+    argument: SecretColumn | None,
+    where: Marks | None,
+    rows: int,
+) -> dict[str, SecretColumn]:
+    """The aggregate of all rows, from the last one of its running values."""
+    partial = _running(run, groups, one, argument, where)
+    last = {
+        name: SecretColumn(c.layout, words_of(c)[rows - 1 :].copy(), known_of(c)[rows - 1 :].copy())
+        for name, c in partial.items()
+    }
+    return {one.name: _finished(run, one, last, np.ones(1, dtype=np.uint8))}
+
+
+def _starts(run: Run, keys: Sequence[Words]) -> Marks:
+    out = np.empty(len(keys[0]), dtype=np.uint8)
+    run.call(_native.starts, list(keys), out)
+    return out
+
+
+def _sorted_groups(
+    run: Run,
+    table: SecretTable,
+    keys: Sequence[str],
+    aggregates: Sequence[Aggregate],
+    value: SecretColumn | None,
+    bound: int,
+) -> SecretTable:
+    """Groups of the keys; rows within them in order of `value`, whose repetitions count once."""
+    chosen = [canonical(run, table.columns[k]) for k in keys]
+    payload = _payload(table, dict(zip(keys, chosen, strict=True)), aggregates)
+    by_key = equality_keys(run, chosen, table.present)
+    by_value: list[Key] = []
+    if value is not None:
+        where = aggregates[0].where
+        if where is not None:  # rows that do not count must not be the first of their value
+            words = np.empty(table.rows, dtype=np.uint64)
+            run.call(_native.marks_to_words, where, words)
+            by_value.append(Key(words, 0).reversed())
+        by_value += order_keys(run, value)
+    sorted_keys, planes = sort_planes(run, [*by_key, *by_value], flatten(run, payload))
+    moved = rebuild(run, layouts_of(payload), planes)
+    starts = _starts(run, sorted_keys[: len(by_key)])
+    first = None if value is None else _starts(run, sorted_keys)
+    last = np.empty_like(starts)
+    run.call(_native.ends, starts, last)
+    present = marks_of(moved.present)
+    groups = _Groups(starts, conjunction(run, last, present), first, present)
+    columns = {k: moved.columns[k] for k in keys}
+    for place, one in enumerate(aggregates):
+        argument = moved.columns.get(f"\0argument{place}")
+        where = None
+        if one.where is not None:
+            where = known_of(moved.columns[f"\0where{place}"])
+        partial = _running(run, groups, one, argument, where)
+        columns |= {f"{part}{place}": c for part, c in partial.items()}
+    found = SecretTable(columns, SecretMarks(groups.ends))
+    check_bound(run, groups.ends, bound)
+    found = bounded(run, found, bound)
+    results = {k: found.columns[k] for k in keys}
+    counts = marks_of(found.present)
+    for place, one in enumerate(aggregates):
+        partial = {
+            part: found.columns[f"{part}{place}"]
+            for part in _PARTS
+            if f"{part}{place}" in found.columns
+        }
+        results[one.name] = _finished(run, one, partial, counts)
+    return SecretTable(results, found.present)
+
+
+_PARTS: Final = ("\0value", "\0count")  # no column of a plan has such a name
+
+
+def _payload(
+    table: SecretTable, keys: Mapping[str, SecretColumn], aggregates: Sequence[Aggregate]
+) -> SecretTable:
+    columns = dict(keys)
+    for place, one in enumerate(aggregates):
+        if one.argument is not None:
+            columns[f"\0argument{place}"] = one.argument
+        if one.where is not None:  # a column without words of meaning, known where it holds
+            words = np.zeros((table.rows, 1), dtype=np.uint64)
+            columns[f"\0where{place}"] = SecretColumn(_ONE, words, one.where)
+    return SecretTable(columns, table.present)
+
+
+def _kept(run: Run, groups: _Groups, argument: SecretColumn | None, where: Marks | None) -> Marks:
+    marks = [groups.present]
+    marks += [known_of(argument)] if argument is not None else []
+    marks += [where] if where is not None else []
+    marks += [groups.first] if groups.first is not None else []
+    return conjunction(run, *marks)
+
+
+def _running(
+    run: Run,
+    groups: _Groups,
+    one: Aggregate,
+    argument: SecretColumn | None,
+    where: Marks | None,
+) -> dict[str, SecretColumn]:
+    """What has been aggregated of its group up to each row: at the last row, of all of it."""
+    keep = _kept(run, groups, argument, where)
+    rows = len(keep)
+    count = np.empty(rows, dtype=np.uint64)
+    run.call(_native.running_count, groups.starts, keep, count)
+    known = np.ones(rows, dtype=np.uint8)
+    parts = {"\0count": SecretColumn(_ONE, count.reshape(-1, 1), known)}
+    if argument is not None and one.function not in {"count", "count_star"}:
+        parts["\0value"] = _running_value(run, groups, one, argument, keep)
+    return parts
+
+
+def _running_value(
+    run: Run, groups: _Groups, one: Aggregate, argument: SecretColumn, keep: Marks
+) -> SecretColumn:
+    rows, known = argument.rows, np.ones(argument.rows, dtype=np.uint8)
+    if one.function in {"min", "max", "bool_and", "bool_or"}:
+        out = np.empty_like(words_of(argument))
+        greatest = one.function in {"max", "bool_or"}
+        words, flips = _comparable(run, argument)
+        run.call(_native.extreme_rows, groups.starts, keep, words, flips, greatest, out)
+        return SecretColumn(argument.layout, _as_stored(run, argument.layout, out), known)
+    if one.function not in {"sum", "avg"}:
+        raise EngineError(f"oblivious mode has no aggregate {one.function}")
+    if argument.layout.is_real:
+        out = np.empty(rows, dtype=np.uint64)
+        run.call(_native.exact_sum, groups.starts, keep, flat_words_of(argument), out)
+        return SecretColumn(Layout(DOUBLE), out.reshape(-1, 1), known)
+    low, high = np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.int64)
+    if argument.layout.is_wide:
+        in_low, in_high = planes_of(words_of(argument))
+        wide = (in_low, in_high.view(np.int64))
+        run.checked(_native.running_sum_wide, groups.starts, keep, *wide, low, high)
+    else:
+        values = flat_words_of(argument).view(np.int64)
+        run.call(_native.running_sum, groups.starts, keep, values, low, high)
+    layout = Layout(DataType("decimal", DECIMAL_DIGITS, argument.type.scale))
+    return SecretColumn(layout, joined([low, high.view(np.uint64)]), known)
+
+
+def _comparable(run: Run, argument: SecretColumn) -> tuple[Words, list[int]]:
+    """Words whose order from the left, after their flips, is that of the values."""
+    layout, words = argument.layout, words_of(argument)
+    if layout.is_real:
+        ordered = np.empty(argument.rows, dtype=np.uint64)
+        run.call(_native.order_doubles, flat_words_of(argument), ordered)
+        return ordered.reshape(-1, 1), [0]
+    if layout.is_wide:
+        return np.ascontiguousarray(words[:, ::-1]), [1 << 63, 0]
+    return words, [0] * layout.words if layout.is_text else [1 << 63]
+
+
+def _as_stored(run: Run, layout: Layout, words: Words) -> Words:
+    """The way back from `_comparable`."""
+    if layout.is_real:
+        out = np.empty(len(words), dtype=np.uint64)
+        run.call(_native.restore_doubles, words.reshape(-1), out)
+        return out.reshape(-1, 1)
+    return np.ascontiguousarray(words[:, ::-1]) if layout.is_wide else words
+
+
+def _finished(
+    run: Run, one: Aggregate, partial: Mapping[str, SecretColumn], counts: Marks
+) -> SecretColumn:
+    """The result of a group, from its value and count: NULL over no values, but for counts."""
+    count = partial["\0count"]
+    if one.function in {"count", "count_star"}:
+        return column(run, Layout(INT64), words_of(count), counts)
+    some = np.empty(count.rows, dtype=np.uint8)
+    nothing = np.zeros((1, 1), dtype=np.uint64)
+    run.call(_native.equal_rows, words_of(count), nothing, some)
+    known = conjunction(run, complement(run, some), counts)
+    value = partial["\0value"]
+    if one.function in {"min", "max"}:
+        return column(run, value.layout, words_of(value), known)
+    if one.function in {"bool_and", "bool_or"}:
+        return column(run, TRUTH, words_of(value), known)
+    words: Words
+    if one.function == "avg":
+        words = _mean(run, value, count, one.kind, known)
+    elif value.layout.is_real:
+        words = words_of(value)
+    elif one.kind.name == "decimal":
+        digits = one.kind.scale - value.type.scale
+        wide = scaled(run, words_of(value), digits, one.kind.precision, known)
+        wide = _checked_digits(run, wide, one.kind.precision, known)
+        words = narrowed(run, wide, Layout(one.kind), known)
+    else:
+        words = narrowed(run, words_of(value), Layout(INT64), known)
+    return column(run, Layout(one.kind), words, known)
+
+
+def _checked_digits(run: Run, wide: Words, precision: int, known: Marks) -> Words:
+    out, nothing = np.empty_like(wide), np.zeros_like(wide)
+    run.checked(_native.add_wide, wide, nothing, False, precision, known, out)
+    return out
+
+
+def _mean(
+    run: Run, value: SecretColumn, count: SecretColumn, kind: DataType, known: Marks
+) -> Words:
+    if kind.name == "decimal":
+        out = np.empty((value.rows, 2), dtype=np.uint64)
+        up = kind.scale - value.type.scale
+        pair = (words_of(value), widened(run, count))
+        run.checked(_native.divide_wide, *pair, up, kind.precision, known, out)
+        return narrowed(run, out, Layout(kind), known)
+    total = value
+    if not value.layout.is_real:
+        words = narrowed(run, words_of(value), Layout(INT64), known)
+        total = cast(run, SecretColumn(_ONE, words.reshape(-1, 1), known), DOUBLE, known)
+    mean = np.empty(value.rows, dtype=np.uint64)
+    divisor = cast(run, count, DOUBLE, known)
+    numbers = (flat_words_of(total), flat_words_of(divisor))
+    run.checked(_native.doubles, int(Operation.DIVIDE), *numbers, known, mean)
+    return mean
+
+
+def check_unique(run: Run, starts: Marks, keep: Marks) -> None:
+    """Raise a flag if two kept rows are in one group: a declared key is not unique."""
+    count = np.empty(len(keep), dtype=np.uint64)
+    run.call(_native.running_count, starts, keep, count)
+    run.checked(_native.check_range, count, 0, 1, keep, int(Flag.DUPLICATE_KEY))

@@ -1,0 +1,113 @@
+"""Sorting, limits, bounds, and tables one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mc2 import _native
+from mc2.operators.handles import (
+    Marks,
+    SecretColumn,
+    SecretMarks,
+    SecretTable,
+    known_of,
+    marks_of,
+    words_of,
+)
+from mc2.operators.logic import conjunction
+from mc2.operators.planes import (
+    absent_key,
+    compacted,
+    flatten,
+    layouts_of,
+    order_keys,
+    rebuild,
+    sort_planes,
+)
+from mc2.operators.run import Flag, Run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """A column to sort by."""
+
+    column: SecretColumn
+    descending: bool = False
+    nulls_first: bool = True
+
+
+def sort_table(run: Run, table: SecretTable, orders: Sequence[Order]) -> SecretTable:
+    """The rows in order, those that are there first; equal ones in order of all columns.
+
+    The order of all columns is from left to right, ascending, NULL first: docs/spec/plan.md.
+    """
+    keys = [absent_key(run, table.present)]
+    for one in [*orders, *(Order(c) for c in table.columns.values())]:
+        keys += order_keys(run, one.column, descending=one.descending, nulls_first=one.nulls_first)
+    _, planes = sort_planes(run, keys, flatten(run, table))
+    return rebuild(run, layouts_of(table), planes)
+
+
+def limit(run: Run, table: SecretTable, count: int | None, offset: int = 0) -> SecretTable:
+    """So many rows after the first `offset`, of a table whose rows that are there stand first."""
+    start = min(offset, table.rows)
+    end = table.rows if count is None else min(start + count, table.rows)
+    del run  # a cut at public places
+    return cut(table, start, end)
+
+
+def cut(table: SecretTable, start: int, end: int) -> SecretTable:
+    """The places from `start` up to `end`, both public."""
+    columns = {
+        name: SecretColumn(c.layout, words_of(c)[start:end].copy(), known_of(c)[start:end].copy())
+        for name, c in table.columns.items()
+    }
+    return SecretTable(columns, SecretMarks(marks_of(table.present)[start:end].copy()))
+
+
+def rows_to_front(run: Run, table: SecretTable) -> SecretTable:
+    """The rows that are there first, in the order in which they are."""
+    keep = marks_of(table.present)
+    planes = compacted(run, flatten(run, table), keep, table.rows)
+    return rebuild(run, layouts_of(table), planes)
+
+
+def bounded(run: Run, table: SecretTable, rows: int) -> SecretTable:
+    """The same rows in so many places; a flag if there are more."""
+    if rows >= table.rows:
+        return table
+    keep = marks_of(table.present)
+    check_bound(run, keep, rows)
+    planes = compacted(run, flatten(run, table), keep, rows)
+    return rebuild(run, layouts_of(table), planes)
+
+
+def check_bound(run: Run, keep: Marks, rows: int) -> None:
+    """Raise a flag if more rows are marked than a bound allows."""
+    if len(keep) <= rows:
+        return
+    ranks = np.empty(len(keep), dtype=np.uint64)
+    run.call(_native.ranks, keep, ranks)
+    everywhere = np.ones(1, dtype=np.uint8)
+    last = ranks[-1:].copy()
+    run.checked(_native.check_range, last, 0, rows, everywhere, int(Flag.BOUND_EXCEEDED))
+
+
+def union_all(tables: Sequence[SecretTable], names: Sequence[str]) -> SecretTable:
+    """All rows of tables of the same layouts, one table after the other; columns go by place."""
+    columns = {}
+    for place, name in enumerate(names):
+        parts = [list(t.columns.values())[place] for t in tables]
+        words = np.concatenate([words_of(p) for p in parts])
+        known = np.concatenate([known_of(p) for p in parts])
+        columns[name] = SecretColumn(parts[0].layout, words, known)
+    present = np.concatenate([marks_of(t.present) for t in tables])
+    return SecretTable(columns, SecretMarks(present))
+
+
+def present_marks(run: Run, table: SecretTable, *marks: Marks) -> Marks:
+    """The rows that are there and have all of these marks."""
+    return conjunction(run, marks_of(table.present), *marks)
