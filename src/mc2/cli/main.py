@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "log": ("Your party", "Show your ledger: what you approved and granted."),
     "upload": ("Data", "Encrypt a table here and upload the ciphertext."),
     "datasets": ("Data", "List the sealed tables of a collaboration."),
+    "explain": ("Jobs", "Show the plan that a script becomes; asks nobody."),
     "propose": ("Jobs", "Compile a script to a plan and ask the owners."),
     "review": ("Jobs", "Say in plain words what a job reads, computes and releases."),
     "approve": ("Jobs", "Sign that a job may run; recompiles the script first."),

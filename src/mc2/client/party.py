@@ -38,6 +38,7 @@ from mc2.formats.job import Approval, Rejection
 from mc2.formats.manifest import Manifest
 from mc2.formats.statement import Verified
 from mc2.formats.status import JobStatus
+from mc2.plan.plan import Plan
 
 
 def utc_now() -> datetime:
@@ -217,6 +218,10 @@ class Party:
         return datasets.datasets_under(self.desk, contracts.find_contract(self.desk, contract))
 
     # --- jobs
+
+    def compile(self, script: str, *, script_name: str, contract: str = "") -> Plan:
+        """The plan that a script's text becomes over the newest sealed tables; asks nobody."""
+        return proposals.compile_plan(self.desk, script, script_name=script_name, contract=contract)
 
     def propose(
         self, script: str, *, script_name: str, contract: str = "", note: str = ""

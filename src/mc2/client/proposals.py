@@ -55,6 +55,16 @@ class Reviewed:
     review: Review
 
 
+def compile_plan(desk: Desk, source: str, *, script_name: str, contract: str = "") -> Plan:
+    """Compile a script over the newest datasets, for oneself alone.
+
+    Raises: PlanError, ContractError, DatasetError, CoordinatorError.
+    """
+    agreed = verified_contract(desk, find_contract(desk, contract))
+    available = newest_datasets(desk, agreed.contract)
+    return _compile(desk, source, script_name, agreed, available)
+
+
 def propose(
     desk: Desk, source: str, *, script_name: str, contract: str = "", note: str = ""
 ) -> Proposed:

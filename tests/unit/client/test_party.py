@@ -414,6 +414,13 @@ def test_a_proposal_is_over_the_newest_data_and_signed(room):
     assert reviewed.review.objections == ()
 
 
+def test_a_script_can_be_compiled_for_oneself(room):
+    room.with_data()
+    plan = room.ada.compile(SCRIPT, script_name="test.py")
+    assert plan == room.cy.propose(SCRIPT, script_name="test.py").plan
+    assert len(room.cy.status()) == 1
+
+
 def test_only_analysts_propose(room):
     room.with_data()
     with pytest.raises(ContractError, match="no analyst"):
