@@ -390,6 +390,7 @@ class FakeWorker:
             mode="encrypted",
             evidence=name_of(self.evidence, PayloadType.EVIDENCE),
             epochs=((name_of(self.evidence, PayloadType.EVIDENCE),),),
+            tasks=None,
             inputs={},
             approvals={},
             grants={},

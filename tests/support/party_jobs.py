@@ -327,6 +327,7 @@ class FakeEnclave:
             mode="encrypted",
             evidence=payload_digest(evidence),
             epochs=((payload_digest(evidence),),),
+            tasks=None,
             inputs={n: payload_digest(raw) for n, raw in bundle.manifests.items()},
             approvals={n: payload_digest(raw) for n, raw in bundle.approvals.items()},
             grants={n: payload_digest(raw) for n, raw in grants.items()},

@@ -267,6 +267,7 @@ def _receipts() -> Iterator[Case]:
             (world.evidence().digest, digest(b"a member")),
             (world.evidence().digest, digest(b"a late member"), digest(b"the same, once more")),
         ),
+        tasks=digest(b"the receipts of all tasks"),
         inputs={"ada.visits": world.MANIFEST, "bo.visits": world.MANIFEST},
         approvals={"ada": digest(b"approval of ada"), "bo": digest(b"approval of bo")},
         grants={"ada": world.grant("ada").digest, "bo": world.grant("bo").digest},

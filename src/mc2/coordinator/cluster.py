@@ -13,9 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
-from mc2.errors import Mc2Error, WorkerError
+from mc2.coordinator.backend import LocalBackend
+from mc2.crypto.digest import Digest
+from mc2.errors import JobError, Mc2Error, WorkerError
 from mc2.formats.limits import LIMITS
 from mc2.formats.worker import OpenedJob
+from mc2.formats.worker_tasks import Ended, Task
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,21 @@ class ClusterWorker(Protocol):
 
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
         """Hand on the leader's admission."""
+        ...
+
+    def task(
+        self,
+        task: Task,
+        read: Callable[[Digest], bytes],
+        keep: Callable[[Digest, bytes], None],
+        *,
+        timeout_seconds: float,
+    ) -> bytes:
+        """Have a task run; its receipt."""
+        ...
+
+    def kill(self) -> None:
+        """End the worker, whatever it does."""
         ...
 
 
@@ -81,7 +99,7 @@ class Cluster(Generic[W]):
     for one. `keep` is handed the evidence of those that the leader admits.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but two are what a job may do with workers
         self,
         pool: Pool[W],
         introduction: Introduction,
@@ -90,6 +108,7 @@ class Cluster(Generic[W]):
         may_borrow: Callable[[], bool],
         keep: Callable[[Iterable[bytes]], None],
         timeout_seconds: float,
+        backend: LocalBackend | None = None,
     ) -> None:
         self._pool = pool
         self._introduction = introduction
@@ -97,6 +116,7 @@ class Cluster(Generic[W]):
         self._may_borrow = may_borrow
         self._keep = keep
         self._timeout = timeout_seconds
+        self._backend = backend
         self._workers: dict[str, W] = {}
         self._joined: dict[str, bytes] = {}
 
@@ -132,8 +152,30 @@ class Cluster(Generic[W]):
         entered = self._ask_all(self._workers, lambda name, w: self._enter(w, admitted[name]))
         return sorted(entered)
 
+    def assign(self, worker: str, task: Task) -> None:
+        """Have a worker of the epoch run a task. Raises: JobError."""
+        self._tasks.assign(worker, task, self._workers)
+
+    def ended(self, *, wait: bool) -> Ended:
+        """Which task has ended. Raises: JobError if there is none to wait for."""
+        return self._tasks.ended(wait=wait)
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        """Keep a block for the epoch's tasks. Raises: JobError."""
+        self._tasks.keep(name, raw)
+
+    @property
+    def _tasks(self) -> LocalBackend:
+        if self._backend is None:
+            raise JobError("this host runs no tasks")
+        return self._backend
+
     def release(self) -> None:
-        """Give all workers back."""
+        """Give all workers back; one that is still at a task is ended."""
+        if self._backend is not None:
+            for name in self._backend.busy:
+                self._workers[name].kill()
+            self._backend.close()
         for name in tuple(self._workers):
             self._give_back(name)
 

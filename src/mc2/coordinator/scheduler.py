@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
+from mc2.coordinator.backend import LocalBackend
 from mc2.coordinator.cluster import Cluster, ClusterWorker, Introduction, Pool
 from mc2.coordinator.jobs import AttemptRecord
 from mc2.coordinator.running import LateError
@@ -166,7 +167,9 @@ class Scheduler(Generic[W]):
         waiting = [a for a in self._service.jobs.table.open_attempts() if a.phase == "waiting"]
         return [a for a in waiting if (a.job_id, a.attempt) not in self._under_way]
 
-    def _others(self, record: AttemptRecord, shown: Introduction) -> Cluster[W]:
+    def _others(
+        self, record: AttemptRecord, shown: Introduction, backend: LocalBackend
+    ) -> Cluster[W]:
         """Who may help an attempt: free workers that no other attempt waits for."""
         return Cluster(
             self._workers,
@@ -175,6 +178,7 @@ class Scheduler(Generic[W]):
             may_borrow=lambda: not self._stopping.is_set() and not self._waiting(),
             keep=lambda evidence: self._service.running.put_members(record, evidence),
             timeout_seconds=self._timeouts.attest,
+            backend=backend,
         )
 
     def _begin(self, record: AttemptRecord, worker: W) -> None:
@@ -210,7 +214,7 @@ class _Attempt(Generic[W]):
         worker: W,
         timeouts: Timeouts,
         stopping: threading.Event,
-        others: Callable[[AttemptRecord, Introduction], Cluster[W]],
+        others: Callable[[AttemptRecord, Introduction, LocalBackend], Cluster[W]],
     ) -> None:
         self._service = service
         self._rules = service.running
@@ -262,12 +266,15 @@ class _Attempt(Generic[W]):
         self._rules.put_evidence(self.record, evidence)
         grants = self._await(lambda: self._rules.collect_grants(self.record), self._timeouts.grant)
         shown = Introduction(bundle=bundle, challenges=challenges, evidence=evidence)
-        others = self._others(self.record, shown)
+        backend = LocalBackend(
+            self._service.store.read_blob, timeout_seconds=self._timeouts.compute
+        )
+        others = self._others(self.record, shown, backend)
         try:
             with self._call():
                 outcome = self.worker.run(
                     grants,
-                    self._service.store.read_blob,
+                    backend.read,
                     self._write_chunk,
                     self._progress,
                     others,

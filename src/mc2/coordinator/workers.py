@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol, Self, TypeVar, cast
+from typing import Final, Protocol, Self, TypeAlias, TypeVar, cast
 
 from mc2.crypto.digest import Digest
-from mc2.errors import FormatError, Mc2Error, WorkerError, error_types
+from mc2.errors import FormatError, JobError, Mc2Error, WorkerError, error_types
 from mc2.formats.address import TcpAddress, UnixAddress, VsockAddress, parse_address
 from mc2.formats.frames import Frame, FrameReader
 from mc2.formats.worker import (
@@ -55,6 +55,7 @@ from mc2.formats.worker_cluster import (
     Join,
     Joined,
 )
+from mc2.formats.worker_tasks import Assign, Await, Ended, Keep, Task, TaskDone
 
 T = TypeVar("T")
 
@@ -70,6 +71,18 @@ class OtherWorkers(Protocol):
         """Hand on the leader's admissions; who entered."""
         ...
 
+    def assign(self, worker: str, task: Task) -> None:
+        """Have a worker run a task."""
+        ...
+
+    def ended(self, *, wait: bool) -> Ended:
+        """Which task has ended."""
+        ...
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        """Keep a block for other tasks."""
+        ...
+
 
 class _Nobody:
     """There is no other worker."""
@@ -81,6 +94,28 @@ class _Nobody:
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         del admissions
         return ()
+
+    def assign(self, worker: str, task: Task) -> None:
+        del task
+        raise JobError(f"there is no {worker}")
+
+    def ended(self, *, wait: bool) -> Ended:
+        del wait
+        return Ended()
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        del raw
+        raise JobError(f"this host keeps no blocks, not even {name}")
+
+
+class _Keeper(_Nobody):
+    """There is no other worker, but somebody keeps blocks."""
+
+    def __init__(self, keep: Callable[[Digest, bytes], None]) -> None:
+        self._keep = keep
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        self._keep(name, raw)
 
 
 HELLO_SECONDS: Final = 60.0  # a worker that has just started imports and warms up its engines
@@ -189,6 +224,21 @@ class Worker:
     def enter(self, admission: bytes, *, timeout_seconds: float = SHORT_SECONDS) -> None:
         """Hand on a leader's admission. Raises: as `open`."""
         self._ask(Enter(admission), Entered, timeout_seconds)
+
+    def task(
+        self,
+        task: Task,
+        read: Callable[[Digest], bytes],
+        keep: Callable[[Digest, bytes], None],
+        *,
+        timeout_seconds: float,
+    ) -> bytes:
+        """Hand on an order to a member and serve it until the task is done; its receipt.
+
+        Raises: as `run`.
+        """
+        serve = _Serve(read, _refuse, lambda _: None, _Keeper(keep))
+        return _Running(self, serve, timeout_seconds).task(task)
 
     def close(self, *, timeout_seconds: float = SHORT_SECONDS) -> None:
         """Drop the job, if there is one; then the worker is ready for another."""
@@ -308,6 +358,9 @@ class _Serve:
     others: OtherWorkers
 
 
+_Asked: TypeAlias = Read | Write | Gather | Admit | Keep | Assign | Await
+
+
 class _Running:
     """The dialogue while a job runs: the enclave asks, the host answers."""
 
@@ -318,7 +371,13 @@ class _Running:
         self._failure: Exception | None = None
 
     def run(self, grants: Mapping[str, bytes]) -> JobOutcome:
-        self._worker.send(Run(grants), self._deadline)
+        return self._until(Run(grants), JobOutcome)
+
+    def task(self, task: Task) -> bytes:
+        return self._until(task, TaskDone).receipt
+
+    def _until(self, asked: Run | Task, answer: type[T]) -> T:
+        self._worker.send(asked, self._deadline)
         while True:
             try:
                 message = self._worker.receive(self._deadline)
@@ -328,7 +387,7 @@ class _Running:
                 if self._failure is not None:  # the enclave gave up because this host did
                     raise self._failure from refusal
                 raise
-            if isinstance(message, JobOutcome):
+            if isinstance(message, answer):
                 return message
             self._serve(message)
 
@@ -336,25 +395,41 @@ class _Running:
         if isinstance(message, Progress):
             self._host.progress(message.text)
             return
-        if not isinstance(message, Read | Write | Gather | Admit):
+        if not isinstance(message, _Asked):
             raise self._worker.broken(f"sent {type(message).__name__} while a job runs")
         self._worker.send(self._answer(message), self._deadline)
 
-    def _answer(self, message: Read | Write | Gather | Admit) -> FromHost:
+    def _answer(self, message: _Asked) -> FromHost:
         try:
-            match message:
-                case Read():
-                    return Chunk(self._host.read_chunk(message.digest))
-                case Write():
-                    self._host.write_chunk(message.digest, message.sealed)
-                    return Stored()
-                case Gather():
-                    return Gathered(self._host.others.gather(message.invitation))
-                case Admit():
-                    return Admitted(tuple(sorted(self._host.others.admit(message.admissions))))
+            return self._answer_to(message)
         except Exception as error:  # noqa: BLE001  kept, and raised when the enclave has let go
             self._failure = error
             return Missing()
+
+    def _answer_to(self, message: _Asked) -> FromHost:
+        others = self._host.others
+        match message:
+            case Read():
+                return Chunk(self._host.read_chunk(message.digest))
+            case Gather():
+                return Gathered(others.gather(message.invitation))
+            case Admit():
+                return Admitted(tuple(sorted(others.admit(message.admissions))))
+            case Await():
+                return others.ended(wait=message.wait)
+            case Write():
+                self._host.write_chunk(message.digest, message.sealed)
+            case Keep():
+                others.keep(message.digest, message.raw)
+            case Assign():
+                others.assign(message.worker, message.task)
+        return Stored()
+
+
+def _refuse(name: Digest, raw: bytes) -> None:
+    """Results are the leader's to hand over."""
+    del raw
+    raise JobError(f"a member handed over a chunk of a result: {name}")
 
 
 def _refusal(message: Refused) -> Mc2Error:

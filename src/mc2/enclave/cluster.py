@@ -16,6 +16,8 @@ from mc2.crypto.secret import DataKey
 from mc2.enclave.cluster_leader import ClusterLeader, FormedEpoch, LeftOut
 from mc2.enclave.epoch import Epoch
 from mc2.enclave.release import Lease
+from mc2.errors import JobError
+from mc2.formats.worker_tasks import Ended, Task
 
 _TRIES: Final = 3
 """How often workers may get lost between their evidence and their admission; then the leader
@@ -33,6 +35,18 @@ class Workers(Protocol):
         """Hand over admissions; the names of those that entered."""
         ...
 
+    def assign(self, worker: str, task: Task) -> None:
+        """Have a member run a task."""
+        ...
+
+    def ended(self, *, wait: bool) -> Ended:
+        """Which assigned task has ended; with `wait` not before one has."""
+        ...
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        """Have the host keep a block or a receipt for other tasks."""
+        ...
+
 
 class NoWorkers:
     """A host that has no other enclave."""
@@ -46,6 +60,20 @@ class NoWorkers:
         """Nobody enters."""
         del admissions
         return ()
+
+    def assign(self, worker: str, task: Task) -> None:
+        """There is nobody. Raises: JobError."""
+        del task
+        raise JobError(f"there is no {worker}")
+
+    def ended(self, *, wait: bool) -> Ended:
+        """Nothing was assigned."""
+        del wait
+        return Ended()
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        """Such a host keeps nothing. Raises: JobError."""
+        raise JobError(f"the host keeps no blocks: {name} of {len(raw)} bytes")
 
 
 class Cluster:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
+from mc2.crypto.digest import Digest
 from mc2.enclave.channel import Channel
 from mc2.errors import JobError
-from mc2.formats.worker import Missing
+from mc2.formats.worker import Missing, Stored
 from mc2.formats.worker_cluster import (
     Admit,
     Admitted,
@@ -18,6 +19,7 @@ from mc2.formats.worker_cluster import (
     Join,
     Joined,
 )
+from mc2.formats.worker_tasks import Assign, Await, Ended, Keep, Task
 
 _HINT: Final = "see the coordinator's log, then propose the job again"
 
@@ -70,3 +72,29 @@ class HostedWorkers:
         if isinstance(answer, Missing):
             raise JobError("the host could not pass on admissions to workers", hint=_HINT)
         raise self._channel.give_up("the answer to admissions is who entered")
+
+    def assign(self, worker: str, task: Task) -> None:
+        """Have a member run a task. Raises: JobError."""
+        self._stored(Assign(worker, task), "could not hand on a task to a worker")
+
+    def ended(self, *, wait: bool) -> Ended:
+        """Which assigned task has ended. Raises: JobError."""
+        self._channel.send(Await(wait))
+        answer = self._channel.receive()
+        if isinstance(answer, Ended):
+            return answer
+        if isinstance(answer, Missing):
+            raise JobError("the host could not tell which task has ended", hint=_HINT)
+        raise self._channel.give_up("the answer is which task has ended")
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        """Have the host keep a block or a receipt. Raises: JobError."""
+        self._stored(Keep(name, raw), "could not keep a block")
+
+    def _stored(self, message: Assign | Keep, trouble: str) -> None:
+        self._channel.send(message)
+        answer = self._channel.receive()
+        if isinstance(answer, Missing):
+            raise JobError(f"the host {trouble}: its disk may be full", hint=_HINT)
+        if not isinstance(answer, Stored):
+            raise self._channel.give_up("the answer is that it was stored")

@@ -55,11 +55,15 @@ class Computation:
         except Exception as error:  # noqa: BLE001  whatever it is, it is told without its text
             raise self._cause(error) from None
         finally:
-            for table in self._tables.values():
-                table.close()
+            self.forget()
         if outputs.keys() != {o.name for o in self._job.plan.outputs}:
             raise EngineError("the engine gave other outputs than the plan says", hint=_HINT)
         return outputs
+
+    def forget(self) -> None:
+        """Forget the keys of the inputs."""
+        for table in self._tables.values():
+            table.close()
 
     def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:
         """E19. Seal one output for exactly the recipients in the plan."""

@@ -14,6 +14,7 @@ from mc2.crypto.digest import Digest
 from mc2.enclave.channel import Channel, ChannelClosedError
 from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_server import HostedWorkers, answer_joining
+from mc2.enclave.task_runner import Host
 from mc2.errors import DatasetError, Mc2Error
 from mc2.formats.worker import (
     Attest,
@@ -37,6 +38,7 @@ from mc2.formats.worker import (
     Write,
 )
 from mc2.formats.worker_cluster import Admitted, Enter, Gathered, Join
+from mc2.formats.worker_tasks import Ended, Task, TaskDone
 
 
 class Session(Protocol):
@@ -74,6 +76,10 @@ class Session(Protocol):
 
     def enter(self, admission: bytes) -> object:
         """Become a member of the leader's cluster."""
+        ...
+
+    def task(self, task: Task, host: Host) -> bytes:
+        """Run one task as a member; the signed receipt."""
         ...
 
     def close(self) -> None:
@@ -142,7 +148,7 @@ class Server:
             )
 
     def _do(self, channel: Channel, message: FromHost) -> FromEnclave:
-        if isinstance(message, Chunk | Missing | Stored | Gathered | Admitted):
+        if isinstance(message, Chunk | Missing | Stored | Gathered | Admitted | Ended):
             raise channel.give_up("an answer came, and nothing was asked")
         if isinstance(message, Hello):
             return self._ready
@@ -159,9 +165,12 @@ class Server:
             return answer_joining(session, message)
         return self._run(channel, session, message)
 
-    def _run(self, channel: Channel, session: Session, message: Run) -> FromEnclave:
+    def _run(self, channel: Channel, session: Session, message: Run | Task) -> FromEnclave:
         host = _Host(channel)
         workers = HostedWorkers(channel)
+        if isinstance(message, Task):
+            serving = Host(host.read, workers.keep, _say_nothing)
+            return TaskDone(session.task(message, serving))
         outcome = session.run(message.grants, host.read, host.write, host.tell, workers)
         self._log("a job is done")
         return outcome
@@ -211,3 +220,7 @@ class _Host:
 
     def tell(self, text: str) -> None:
         self._channel.send(Progress(text))
+
+
+def _say_nothing(_: str) -> None:
+    """Of a job spread over several enclaves, its leader tells where it stands."""

@@ -24,12 +24,15 @@ from mc2.enclave.computation import Computation, ReadChunk, WriteChunk
 from mc2.enclave.freshness import FreshJob, check_challenges
 from mc2.enclave.peers import PeerTrust
 from mc2.enclave.release import Activate, Lease, ReleasedKeys, open_grants
+from mc2.enclave.spread import MemberTasks, Spread, layout_for
+from mc2.enclave.task_runner import Host
 from mc2.engine.limits import EngineLimits
 from mc2.errors import JobError
 from mc2.formats.receipt import Receipt
 from mc2.formats.release import Evidence, RuntimeData
 from mc2.formats.result import Result
 from mc2.formats.worker import JobOutcome, OpenedJob
+from mc2.formats.worker_tasks import Task
 from mc2.plan.packages import PACKAGES
 
 
@@ -79,6 +82,7 @@ class JobSession:
         self._attempt: _Attempt | None = None
         self._member: ClusterMember | None = None
         self._membership: Membership | None = None
+        self._tasks: MemberTasks | None = None
 
     @property
     def state(self) -> SessionState:
@@ -161,16 +165,26 @@ class JobSession:
             )
             lease = Lease(keys.lease_seconds, self._clock)
             cluster = self._cluster(attempt, keys, lease, workers or NoWorkers(), progress)
+            work = Computation(attempt.fresh.job, keys.ciphers, lease, read_chunk, progress)
+            tasks: Digest | None = None
             try:
-                cluster.form()
-                work = Computation(attempt.fresh.job, keys.ciphers, lease, read_chunk, progress)
-                outputs = work.compute(self._limits)
+                epoch = cluster.form()
+                layout = layout_for(attempt.fresh.job, len(epoch.members), self._limits)
+                if layout.partitions == 1 or workers is None:
+                    outputs = work.compute(self._limits)
+                else:
+                    spread = Spread(attempt.fresh.job, layout, epoch, keys.ciphers, self._limits)
+                    host = Host(read_chunk, workers.keep, progress)
+                    names = list(cluster.names.values())
+                    finished = spread.run(host, lease, workers, names)
+                    outputs, tasks = finished.outputs, finished.tasks
+                    work.forget()
             finally:
                 cluster.wipe()
                 keys.wipe()
             progress("sealing results")
             results = {name: work.seal(name, out, write_chunk) for name, out in outputs.items()}
-            receipt = self._receipt(attempt, keys, cluster, results)
+            receipt = self._receipt(attempt, keys, cluster, results, tasks)
             # Nothing is handed out after the lease, however long the last step took.
             lease.check()
             raw = {name: result.encode() for name, result in results.items()}
@@ -205,11 +219,31 @@ class JobSession:
             self._membership = self._member.enter(admission)
             return self._membership
 
+    def task(self, task: Task, host: Host) -> bytes:
+        """Run one task as a member of a cluster; the signed receipt.
+
+        Whatever fails ends the session.
+
+        Raises: as `MemberTasks.run`; JobError if this is no member.
+        """
+        try:
+            return self._member_tasks().run(task, host)
+        except BaseException:
+            self.close()
+            raise
+
+    def _member_tasks(self) -> MemberTasks:
+        if self._job is None or self._membership is None:
+            raise JobError("tasks are for members of a cluster", hint="enter one first")
+        if self._tasks is None:
+            self._tasks = MemberTasks(self._job, self._membership, self._limits)
+        return self._tasks
+
     def close(self) -> None:
         """End the session and forget its keys, whatever its state."""
         if self._membership is not None:
             self._membership.wipe()
-        self._attempt = self._member = self._membership = None
+        self._attempt = self._member = self._membership = self._tasks = None
         self._job = None
         self._state = SessionState.FAILED if self._state < SessionState.DONE else self._state
 
@@ -232,6 +266,7 @@ class JobSession:
         keys: ReleasedKeys,
         cluster: Cluster,
         results: Mapping[str, Result],
+        tasks: Digest | None,
     ) -> Receipt:
         # E20. What ran, for anybody to check offline; equality with the plan, nothing left out.
         job = attempt.fresh.job
@@ -241,6 +276,7 @@ class JobSession:
             mode=job.plan.mode,
             evidence=attempt.evidence,
             epochs=cluster.rosters,
+            tasks=tasks,
             inputs={name: m.digest for name, m in job.manifests.items()},
             approvals={name: a.digest for name, a in job.approvals.items()},
             grants={name: g.digest for name, g in keys.grants.items()},

@@ -39,6 +39,7 @@ class Receipt(Statement):
 
     `epochs` names the enclaves that had a key, by their evidence: one roster for each epoch, in
     order, the leader first. An enclave that computes alone is the one member of the one epoch.
+    `tasks` names the receipts of all tasks (docs/spec/task.md), or is None for a job of one piece.
     `outputs` maps each output's name to the digest of its sealed result; `inputs` each dataset
     to its manifest; `approvals` and `grants` each member to its statement. `activations` maps each
     owner whose grant had an activation to the token that shows that it was opened. `code` maps
@@ -55,6 +56,7 @@ class Receipt(Statement):
     mode: str
     evidence: Digest
     epochs: tuple[tuple[Digest, ...], ...]
+    tasks: Digest | None
     inputs: Mapping[str, Digest]
     approvals: Mapping[str, Digest]
     grants: Mapping[str, Digest]
@@ -84,6 +86,7 @@ class Receipt(Statement):
                 "mode": self.mode,
                 "evidence": self.evidence,
                 "epochs": [list(roster) for roster in self.epochs],
+                "tasks": self.tasks,
                 "inputs": dict(self.inputs),
                 "approvals": dict(self.approvals),
                 "grants": dict(self.grants),
@@ -123,6 +126,7 @@ class Receipt(Statement):
             mode=fields.choice("mode", MODES),
             evidence=evidence,
             epochs=_epochs(fields, evidence),
+            tasks=fields.optional("tasks", fields.digest),
             inputs=_digests(fields, "inputs", dataset_names=True),
             approvals=_digests(fields, "approvals", dataset_names=False),
             grants=_digests(fields, "grants", dataset_names=False),

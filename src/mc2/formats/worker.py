@@ -30,6 +30,16 @@ from mc2.formats.worker_cluster import (
     Join,
     Joined,
 )
+from mc2.formats.worker_tasks import (
+    RECEIPT_BODY,
+    TASK_BODY,
+    Assign,
+    Await,
+    Ended,
+    Keep,
+    Task,
+    TaskDone,
+)
 
 T = TypeVar("T")
 
@@ -252,6 +262,8 @@ FromHost: TypeAlias = (
     | Enter
     | Gathered
     | Admitted
+    | Task
+    | Ended
     | Chunk
     | Missing
     | Stored
@@ -265,6 +277,10 @@ FromEnclave: TypeAlias = (
     | Entered
     | Gather
     | Admit
+    | TaskDone
+    | Keep
+    | Assign
+    | Await
     | Read
     | Write
     | Progress
@@ -359,6 +375,8 @@ _FROM_HOST: Final[Mapping[str, _Reader[FromHost]]] = {
     "enter": _Reader(lambda _, body: Enter(body), LIMITS.grant_bytes * 2),
     "gathered": _Reader(Gathered.read, LIMITS.frame_body_bytes),
     "admitted": _Reader(Admitted.read),
+    "task": _Reader(Task.read, TASK_BODY),
+    "ended": _Reader(Ended.read, RECEIPT_BODY),
     "chunk": _Reader(lambda _, body: Chunk(body), LIMITS.chunk_bytes),
     "missing": _Reader(lambda *_: Missing()),
     "stored": _Reader(lambda *_: Stored()),
@@ -373,6 +391,10 @@ _FROM_ENCLAVE: Final[Mapping[str, _Reader[FromEnclave]]] = {
     "entered": _Reader(lambda *_: Entered()),
     "gather": _Reader(lambda _, body: Gather(body), LIMITS.message_bytes * 2),
     "admit": _Reader(Admit.read, LIMITS.frame_body_bytes),
+    "task_done": _Reader(lambda _, body: TaskDone(body), RECEIPT_BODY),
+    "keep": _Reader(Keep.read, LIMITS.chunk_bytes),
+    "assign": _Reader(Assign.read, TASK_BODY),
+    "await": _Reader(Await.read),
     "read": _Reader(lambda fields, _: Read(fields.digest("digest"))),
     "write": _Reader(lambda fields, body: Write(fields.digest("digest"), body), LIMITS.chunk_bytes),
     "progress": _Reader(lambda fields, _: Progress(fields.text("text", _TEXT_LENGTH))),

@@ -213,15 +213,18 @@ class InputSize:
 _BROADCAST_ROWS: Final = 100_000
 _ROOM: Final = 6
 """How many times its sealed inputs a job may need: decompressed, and hash tables over it."""
+_WORTH_SHARING: Final = 64 * 1024 * 1024
+"""Bytes of sealed inputs below which moving blocks takes longer than one enclave computes."""
 
 
 def choose_layout(inputs: Sequence[InputSize], members: int, worker_bytes: int) -> Layout:
-    """One fat task where the data fit one worker, else as many partitions as make them fit.
+    """One fat task where the data fit one worker and are few, else partitions that fit.
 
     `worker_bytes`: what the engine of each of the `members` may use.
     """
-    need = _ROOM * sum(i.size for i in inputs)
-    if need <= worker_bytes:
+    size = sum(i.size for i in inputs)
+    need = _ROOM * size
+    if need <= worker_bytes and (members == 1 or size < _WORTH_SHARING):
         return layout_of(inputs, 1)
     # A stage's tasks are spread over the members in whole rounds.
     rounds = -(-need // (worker_bytes * members))

@@ -195,6 +195,7 @@ def test_the_receipt_says_exactly_what_was_signed(attested: Attested) -> None:
         mode="encrypted",
         evidence=evidence.digest,
         epochs=((evidence.digest,),),
+        tasks=None,
         inputs={name: d.manifest.digest for name, d in job.datasets.items()},
         approvals={
             name: payload_digest(raw, PayloadType.APPROVAL) for name, raw in job.approvals().items()

@@ -1,0 +1,104 @@
+"""A job of several tasks, on both sides of an epoch: the leader's, and a member's.
+
+Whether there are several tasks at all follows from public sizes: a job that fits one enclave's
+memory, and is not worth sharing, runs in one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest
+from mc2.enclave.admission import AdmittedJob
+from mc2.enclave.cluster import Workers
+from mc2.enclave.cluster_member import Membership
+from mc2.enclave.epoch import Epoch
+from mc2.enclave.release import Lease
+from mc2.enclave.task_leader import TaskLeader
+from mc2.enclave.task_runner import Finished, Host, TaskRunner
+from mc2.engine.limits import EngineLimits
+from mc2.formats.worker_tasks import Task
+from mc2.plan.stages import InputSize, Layout, choose_layout, layout_of
+
+
+def input_sizes(job: AdmittedJob) -> list[InputSize]:
+    """What is public of the inputs, in the plan's order."""
+    manifests = [job.manifests[i.dataset].value for i in job.plan.inputs]
+    return [InputSize(m.row_bound, len(m.chunks), sum(c.size for c in m.chunks)) for m in manifests]
+
+
+def layout_for(job: AdmittedJob, members: int, limits: EngineLimits) -> Layout:
+    """How a job is spread over so many enclaves with this much memory each."""
+    return choose_layout(input_sizes(job), members, limits.memory_bytes)
+
+
+class Spread:
+    """A job whose plan is cut into several tasks, in its leader."""
+
+    def __init__(
+        self,
+        job: AdmittedJob,
+        layout: Layout,
+        epoch: Epoch,
+        ciphers: Mapping[str, ChunkCipher],
+        limits: EngineLimits,
+    ) -> None:
+        self._runner = _runner(job, layout, epoch, ciphers, limits)
+
+    def run(self, host: Host, lease: Lease, workers: Workers, names: Collection[str]) -> Finished:
+        """Have all tasks run by the leader and its members, by the host's names of them.
+
+        Raises: as `TaskLeader.run`; GrantError after the lease.
+        """
+        return TaskLeader(self._runner, _leased(host, lease), workers, names).run()
+
+
+class MemberTasks:
+    """The tasks that one member of an epoch runs."""
+
+    def __init__(self, job: AdmittedJob, membership: Membership, limits: EngineLimits) -> None:
+        self._job = job
+        self._membership = membership
+        self._limits = limits
+        self._runners: dict[int, TaskRunner] = {}
+
+    def run(self, task: Task, host: Host) -> bytes:
+        """Run one task; the signed receipt. Raises: as `TaskRunner.run`; GrantError."""
+        member = self._membership
+        member.lease.check()
+        if task.partitions not in self._runners:
+            # How many partitions there are is the leader's to say: the order names the digest of
+            # the stages that follow, so a host that says otherwise gets a refusal.
+            layout = layout_of(input_sizes(self._job), task.partitions)
+            self._runners = {
+                task.partitions: _runner(
+                    self._job, layout, member.epoch, member.ciphers, self._limits
+                )
+            }
+        return self._runners[task.partitions].run(task.order, _leased(host, member.lease))
+
+
+def _runner(
+    job: AdmittedJob,
+    layout: Layout,
+    epoch: Epoch,
+    ciphers: Mapping[str, ChunkCipher],
+    limits: EngineLimits,
+) -> TaskRunner:
+    manifests = {name: m.value for name, m in job.manifests.items()}
+    return TaskRunner(job.checked, layout, epoch, manifests, ciphers, limits)
+
+
+def _leased(host: Host, lease: Lease) -> Host:
+    """A host of which nothing is read after the owners' keys have lapsed. E16."""
+
+    def read(name: Digest) -> bytes:
+        lease.check()
+        return host.read(name)
+
+    def progress(text: str) -> None:
+        lease.check()
+        host.progress(text)
+
+    return Host(read, host.write, progress)

@@ -1,0 +1,133 @@
+"""A job larger than its workers' memory, over real confined processes that die on the way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from tests.support import enclave_jobs
+from tests.support.enclave_jobs import Job, make_job, make_table, open_table, read_evidence, seal
+
+from mc2.attestation.simulated.report import KIND, measure
+from mc2.attestation.simulated.root import SimulatedRoot
+from mc2.coordinator.backend import LocalBackend
+from mc2.coordinator.cluster import Cluster, Introduction
+from mc2.coordinator.worker_pool import WorkerPool, worker_commands
+from mc2.coordinator.workers import Worker
+from mc2.crypto.digest import Digest
+from mc2.errors import DatasetError, Mc2Error
+from mc2.formats.receipt import Receipt
+from mc2.formats.result import Result
+from mc2.formats.worker import JobOutcome
+from mc2.formats.worker_tasks import Task
+
+SECONDS = 240.0
+ROWS = 250_000
+MEMORY = str(64 * 1024 * 1024)
+
+
+def command(root: Path) -> tuple[str, ...]:
+    simulation = ("--tee", "simulated", "--unsafe-simulation", "--simulated-root", str(root))
+    return (
+        *(sys.executable, "-m", "mc2.enclave", *simulation, "--threads", "1"),
+        *("--memory-bytes", MEMORY),
+    )
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[WorkerPool]:
+    SimulatedRoot.make().store(tmp_path / "root")
+    with WorkerPool(worker_commands(3, command(tmp_path / "root"), tmp_path)) as found:
+        yield found
+
+
+def large_job(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Job, Worker]:
+    """Two datasets of some 7 MB each, which no worker takes in one piece, and a leader."""
+    monkeypatch.setattr(enclave_jobs, "ROWS_PER_CHUNK", 25_000)
+    leader = pool.acquire(timeout_seconds=SECONDS)
+    root = SimulatedRoot.load(tmp_path / "root").digest
+    policy = {KIND: {"root": root, "measurements": [measure(leader.ready.code)]}}
+    datasets = {
+        "ada.visits": seal("ada.visits", make_table(1, ROWS, "a")),
+        "bo.visits": seal("bo.visits", make_table(2, ROWS, "b"), dataset_id="33" * 16),
+    }
+    return make_job(contract={"attestation": policy}, datasets=datasets), leader
+
+
+class Watched(Cluster[Worker]):
+    """A cluster that counts the tasks that workers get, and may end a worker right after one."""
+
+    assigned = 0
+    kill_at = -1
+
+    def assign(self, worker: str, task: Task) -> None:
+        self.assigned += 1
+        super().assign(worker, task)
+        if self.assigned == self.kill_at:
+            self.workers[worker].kill()
+
+
+def run_together(
+    pool: WorkerPool, leader: Worker, job: Job, *, kill_at: int = -1, hostile: bool = False
+) -> tuple[JobOutcome, Watched, Receipt]:
+    bundle, challenges = job.bundle(), job.challenges()
+    leader.open(bundle)
+    evidence = leader.attest(challenges)
+    grants = {n: job.grant(n, evidence, challenges[n]) for n in job.owners}
+    backend = LocalBackend(job.read, timeout_seconds=SECONDS)
+    others = Watched(
+        pool,
+        Introduction(bundle=bundle, challenges=challenges, evidence=evidence),
+        most=2,
+        may_borrow=lambda: True,
+        keep=lambda _: None,
+        timeout_seconds=SECONDS,
+        backend=backend,
+    )
+    others.kill_at = kill_at
+    said: list[str] = []
+    blobs = set(job.stored) | {d for s in job.datasets.values() for d in s.chunks}
+
+    def read(name: Digest) -> bytes:
+        raw = backend.read(name)
+        return raw[:-1] + bytes([raw[-1] ^ 1]) if hostile and name not in blobs else raw
+
+    try:
+        outcome = leader.run(grants, read, job.write, said.append, others, timeout_seconds=SECONDS)
+    finally:
+        others.release()
+    assert any("tasks done" in text for text in said)
+    key = read_evidence(evidence).runtime_data.signing_key
+    return outcome, others, Receipt.verify(outcome.receipt, lambda _: key).value
+
+
+@pytest.mark.slow
+def test_a_job_is_shared_and_a_dead_worker_costs_its_task_alone(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, leader = large_job(pool, tmp_path, monkeypatch)
+    outcome, others, receipt = run_together(pool, leader, job, kill_at=2)
+    assert others.assigned >= 2
+    assert receipt.tasks is not None
+    assert len(receipt.epochs) == 1
+    result = Result.parse(outcome.results["by_site"])
+    found = open_table(result, job.parties["cy"], job.stored)
+    both = pa.concat_tables([make_table(1, ROWS, "a"), make_table(2, ROWS, "b")])
+    expected = both.group_by("site").aggregate([("site", "count")]).sort_by("site")
+    assert found.column("site").to_pylist() == expected.column("site").to_pylist()
+    assert found.column("n").to_pylist() == expected.column("site_count").to_pylist()
+
+
+@pytest.mark.slow
+def test_a_block_that_the_host_alters_ends_the_job(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, leader = large_job(pool, tmp_path, monkeypatch)
+    with pytest.raises(Mc2Error) as caught:
+        run_together(pool, leader, job, hostile=True)
+    assert isinstance(caught.value, DatasetError) or "not the one" in str(caught.value)
