@@ -28,7 +28,7 @@ from mc2.formats.schema import Schema
 
 SALT_BYTES: Final = 32
 COMPRESSION: Final = "lz4"
-"""Of all blocks: zstd makes them a third smaller, and takes twice the time."""
+"""Of all blocks. Rows of TPC-H take half as many bytes by zstd, and 1.6 times the time."""
 
 _EXCHANGES: Final = 1 << 16
 _PARTS: Final = 1 << 32
