@@ -497,7 +497,7 @@ private:
         } share{f, all, parts};
         run_parts(parts, [](void* context, unsigned part) {
             const Share& s = *static_cast<Share*>(context);
-            s.f(s.all * part / s.parts, s.all * (part + 1) / s.parts);
+            s.f(share_of(s.all, part, s.parts), share_of(s.all, part + 1, s.parts));
         }, &share);
     }
     template <typename F>

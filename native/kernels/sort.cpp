@@ -46,6 +46,11 @@ constexpr unsigned log2_of(std::size_t power) noexcept {
     return static_cast<unsigned>(__builtin_ctzll(power));
 }
 
+// How many blocks of a power of two of rows there are, the last one perhaps not full.
+constexpr std::size_t whole_blocks(std::size_t rows, std::size_t block) noexcept {
+    return (rows + block - 1) >> log2_of(block);
+}
+
 enum class Step { clean, mirror, mirror_reversed };
 
 // Batcher's network for eight places: 19 comparators, where the bitonic one has 24.
@@ -443,7 +448,7 @@ public:
         } share{f, all, parts};
         run_parts(parts, [](void* context, unsigned part) {
             const Share& s = *static_cast<Share*>(context);
-            s.f(s.all * part / s.parts, s.all * (part + 1) / s.parts);
+            s.f(share_of(s.all, part, s.parts), share_of(s.all, part + 1, s.parts));
         }, &share);
     }
 
@@ -504,8 +509,8 @@ public:
     }
 
     std::size_t block_rows(std::size_t rows) const noexcept {
-        std::size_t most = power_at_most(block_bytes / row_bytes());
-        if (most < 256) most = 256;
+        std::size_t most = 256;
+        while (2 * most * row_bytes() <= block_bytes) most *= 2;
         const std::size_t whole = power_at_least(rows);
         if (rows == whole && whole <= most) return rows < smallest_block ? smallest_block : rows;
         std::size_t block = power_at_most(rows / 8 + 1);
@@ -522,7 +527,7 @@ public:
         if (size == block) return sort_block(word, near, data + first / lanes * pitch(), block / lanes, first, rows);
         sort_range(word, near, data, block, size / 2, first, rows);
         sort_range(word, near, data, block, size / 2, first + size / 2, rows);
-        const std::size_t padded = (rows + block - 1) / block * block;
+        const std::size_t padded = whole_blocks(rows, block) * block;
         const std::size_t there = padded - first < size ? padded - first : size;
         merge_cut(data + first / lanes * pitch(), size / lanes, there / lanes);
     }
@@ -530,8 +535,8 @@ public:
     void sort(const SortWord* word, std::size_t rows) const {
         if (rows == 0) return;
         const std::size_t block = block_rows(rows);
-        const std::size_t padded = (rows + block - 1) / block * block;
-        const std::size_t whole = block * power_at_least(padded / block);
+        const std::size_t padded = whole_blocks(rows, block) * block;
+        const std::size_t whole = block * power_at_least(whole_blocks(rows, block));
         const unsigned parts = parts_for(rows);
         const Scratch main(padded * row_bytes());
         const Scratch side(parts * block * row_bytes());
@@ -539,8 +544,8 @@ public:
         u64* const near = side.as<u64>();
         // Ranges that one thread sorts alone: at least four for each thread, where there are so many.
         std::size_t range = whole;
-        while (parts > 1 && range > block && (padded + range - 1) / range < 4 * std::size_t{parts}) range /= 2;
-        const std::size_t ranges = (padded + range - 1) / range;
+        while (parts > 1 && range > block && whole_blocks(padded, range) < 4 * std::size_t{parts}) range /= 2;
+        const std::size_t ranges = whole_blocks(padded, range);
         if (parts == 1) {
             sort_range(word, near, data, block, whole, 0, rows);
         } else {
@@ -554,7 +559,7 @@ public:
             run_parts(parts, [](void* context, unsigned part) {
                 const Share& s = *static_cast<Share*>(context);
                 u64* const mine = s.near + part * s.block * s.network.words();
-                for (std::size_t r = s.ranges * part / s.parts; r < s.ranges * (part + 1) / s.parts; ++r) {
+                for (std::size_t r = share_of(s.ranges, part, s.parts); r < share_of(s.ranges, part + 1, s.parts); ++r) {
                     s.network.sort_range(s.word, mine, s.data, s.block, s.range, r * s.range, s.rows);
                 }
             }, &share);

@@ -28,6 +28,7 @@ std::atomic<int> chosen{not_chosen};
 
 bool cpu_has_avx2() noexcept {
 #if MC2_HAVE_AVX2
+    __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
 #else
     return false;

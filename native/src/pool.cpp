@@ -166,6 +166,8 @@ void run_parts(unsigned parts, void (*task)(void*, unsigned), void* context) {
     inside_a_part = false;
 }
 
+std::size_t share_of(std::size_t all, unsigned part, unsigned parts) noexcept { return all * part / parts; }
+
 Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes), mapped_(bytes >= huge_page) {
     if (mapped_) {
         bytes_ = (bytes + huge_page - 1) / huge_page * huge_page;

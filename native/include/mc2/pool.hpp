@@ -21,6 +21,10 @@ void set_serial_below(std::size_t rows) noexcept;
 // How many parts a kernel over this many rows is cut into.
 unsigned parts_for(std::size_t rows) noexcept;
 
+// Where part `part` of `parts` begins in [0, all), and with part + 1 where it ends. It stands here
+// and not in the kernels, so that no divider is among their instructions, not even for public sizes.
+std::size_t share_of(std::size_t all, unsigned part, unsigned parts) noexcept;
+
 // Memory for one call: its size is public, its pages are touched before any secret is in it, and it
 // is wiped when it is given back.
 class Scratch {
