@@ -18,7 +18,7 @@ from mc2.planner.script import compile_here
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "from tests.property.test_plan_digest import digests; print(digests(), end='')"
-QUERIES = 40
+QUERIES = 20
 
 
 def digests() -> str:

@@ -39,7 +39,7 @@ def with_other_values(random, source, name, rows):
 @given(seed=st.integers(0, 2**32))
 def test_columns_outside_the_lineage_change_nothing(seed):
     random = Random(seed)
-    job, nodes = random_job(random)
+    job, nodes = random_job(random, values=True)
     checked = job.check(**{f"o{i}": node for i, node in enumerate(nodes)})
     tables = {name: source.rows for name, source in job.sources.items()}
     before = results(checked, tables)
@@ -68,7 +68,7 @@ def check_unchanged(checked, before, after, origin):
 @given(seed=st.integers(0, 2**32))
 def test_datasets_outside_the_lineage_change_nothing(seed):
     random = Random(seed)
-    job, nodes = random_job(random)
+    job, nodes = random_job(random, values=True)
     checked = job.check(**{f"o{i}": node for i, node in enumerate(nodes)})
     tables = {name: source.rows for name, source in job.sources.items()}
     before = results(checked, tables)
@@ -91,7 +91,7 @@ def test_datasets_outside_the_lineage_change_nothing(seed):
 @given(seed=st.integers(0, 2**32))
 def test_row_bounds_hold(seed):
     random = Random(seed)
-    job, nodes = random_job(random)
+    job, nodes = random_job(random, values=True)
     checked = job.check(**{f"o{i}": node for i, node in enumerate(nodes)})
     tables = {name: source.rows for name, source in job.sources.items()}
     try:

@@ -24,16 +24,21 @@ from mc2.plan.literals import literal_value
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     Project,
     Scan,
     Sort,
     Union,
+    Values,
 )
 from mc2.plan.types import integer_range
 from mc2.plan.typing import type_of
+from mc2.plan.windows import Window
+from tests.support.interpreter_windows import Partition, partitions
 
 Row = tuple[Any, ...]
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # inside, instants are naive and mean UTC
@@ -685,6 +690,11 @@ def in_order(rows: Sequence[Row], keys: Callable[[Row], list[tuple[Any, bool, bo
     return sorted(rows, key=cmp_to_key(lambda a, b: order(keys(a), keys(b))))
 
 
+def literal(item: Literal) -> Any:
+    """The value of a literal, instants without their zone."""
+    return None if item.text is None else naive(literal_value(item.text, item.type))
+
+
 class Interpreter:
     """Runs the relations of a checked plan over the rows of its inputs, by dataset."""
 
@@ -730,6 +740,10 @@ class Interpreter:
                 return rows, all(self.ordered[s] for s in operation.sources)
             case Join():
                 return self.join(operation), False
+            case Mark():
+                return self.mark(operation), False
+            case Values():
+                return [tuple(literal(i) for i in row) for row in operation.rows], False
         rows, ordered = self.rows[operation.source], self.ordered[operation.source]
         value = Evaluator(self.schema(operation.source), lenient=self.lenient)
         match operation:
@@ -740,6 +754,10 @@ class Interpreter:
                 return [r for r in rows if value(operation.predicate, r) is True], ordered
             case Aggregate():
                 return self.aggregate(operation, value, rows), False
+            case Window():
+                return self.window(operation, value, rows), False
+            case Explode():
+                return self.explode(operation, value, rows), False
             case Distinct():
                 found = {tuple(map(identity, r)): tuple(map(normal, r)) for r in rows}
                 return list(found.values()), False
@@ -772,15 +790,63 @@ class Interpreter:
                 if operation.on is None or value(operation.on, a + b) is True
             ]
             matched.update(hits)
+            fail_unless(operation.how != "single" or len(hits) < 2)
             match operation.how:
                 case "semi" | "anti":
                     found += [a] if bool(hits) == (operation.how == "semi") else []
-                case "left" | "full":
+                case "left" | "full" | "single":
                     found += [a + right[i] for i in hits] or [a + nothing[1]]
                 case _:
                     found += [a + right[i] for i in hits]
         if operation.how in {"right", "full"}:
             found += [nothing[0] + b for i, b in enumerate(right) if i not in matched]
+        return found
+
+    def mark(self, operation: Mark) -> list[Row]:
+        left, right = self.rows[operation.left], self.rows[operation.right]
+        schema = Schema(self.schema(operation.left).columns + self.schema(operation.right).columns)
+        value = Evaluator(schema, lenient=self.lenient)
+        found = []
+        for a in left:
+            tests = [value(operation.on, a + b) for b in right]
+            found.append((*a, True if True in tests else None if None in tests else False))
+        return found
+
+    def window(self, operation: Window, value: Evaluator, rows: Sequence[Row]) -> list[Row]:
+        places = [value.places[k] for k in operation.keys]
+        kinds = [c.type for c in self.schema(len(self.rows)).columns[-len(operation.columns) :]]
+
+        def keys(row: Row) -> list[tuple[Any, bool, bool]]:
+            return [
+                (value(k.expression, row), k.descending, k.nulls_first) for k in operation.order
+            ]
+
+        def equal(a: Row, b: Row) -> bool:
+            return not order(keys(a), keys(b))
+
+        def key(row: Row) -> tuple[Any, ...]:
+            return tuple(identity(row[p]) for p in places)
+
+        found = []
+        for members in partitions(operation, rows, key):
+            part = Partition(in_order(members, lambda r: keys(r) + all_columns(r)), equal, value)
+            for place, row in enumerate(part.rows):
+                made = [
+                    part.column(c, place, lambda c, r, kind=kind: self.column(c, value, r, kind))
+                    for c, kind in zip(operation.columns, kinds, strict=True)
+                ]
+                found.append((*row, *made))
+        return found
+
+    def explode(self, operation: Explode, value: Evaluator, rows: Sequence[Row]) -> list[Row]:
+        assert isinstance(operation.expression, Call)  # the twin knows lists where they are made
+        assert operation.expression.function == "list"
+        found = []
+        for row in rows:
+            items = [value(a, row) for a in operation.expression.arguments]
+            for place, item in enumerate(items):
+                counted = () if operation.position is None else (place,)
+                found.append((*row, *counted, item))
         return found
 
     def aggregate(self, operation: Aggregate, value: Evaluator, rows: Sequence[Row]) -> list[Row]:
@@ -809,6 +875,6 @@ class Interpreter:
         if not column.arguments:
             return len(rows)
         values = [v for r in rows if (v := value(column.arguments[0], r)) is not None]
-        if column.distinct:
+        if getattr(column, "distinct", False):
             values = list({identity(v): normal(v) for v in values}.values())
         return aggregated(column.function, values, kind)

@@ -6,20 +6,23 @@ from random import Random
 from typing import Any
 
 from mc2.formats.schema import Column
-from mc2.plan.expressions import ColumnRef, Expression, call
+from mc2.plan.expressions import ColumnRef, Expression, Literal, call, literal
 from mc2.plan.relations import (
     JOIN_KINDS,
     Aggregate,
     AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
+    Mark,
     NamedExpression,
     Project,
     Sort,
     SortKey,
     Union,
+    Values,
 )
 from mc2.plan.types import (
     BOOLEAN,
@@ -30,6 +33,15 @@ from mc2.plan.types import (
     INT64,
     STRING,
     is_ordered,
+)
+from mc2.plan.windows import (
+    RANKINGS,
+    SO_FAR,
+    WHOLE,
+    Bound,
+    Frame,
+    Window,
+    WindowColumn,
 )
 from tests.support.expressions import D1, expression
 from tests.support.plans import Job, Source, schema
@@ -69,8 +81,11 @@ def cell(random: Random, column: Column) -> Any:
     return random.choice(pools[column.type.name])
 
 
-def random_job(random: Random) -> tuple[Job, list[int]]:
-    """A job and the places of some of its relations, to be put out."""
+def random_job(random: Random, *, values: bool = False) -> tuple[Job, list[int]]:
+    """A job and the places of some of its relations, to be put out.
+
+    `values`: perhaps with rows of the plan itself, which no stage may be made of alone.
+    """
     tables = {}
     for name, columns in zip(("t", "u"), _SCHEMAS, strict=True):
         rows = [
@@ -78,7 +93,7 @@ def random_job(random: Random) -> tuple[Job, list[int]]:
         ]
         tables[name] = Source(columns, rows, batch=3, bound=0)
     job = Job(**tables)
-    maker = _Maker(random, job)
+    maker = _Maker(random, job, values=values)
     for _ in range(random.randint(1, 7)):
         maker.step()
     count = random.choice((1, 1, 2, 3))
@@ -86,8 +101,9 @@ def random_job(random: Random) -> tuple[Job, list[int]]:
 
 
 class _Maker:
-    def __init__(self, random: Random, job: Job) -> None:
+    def __init__(self, random: Random, job: Job, *, values: bool) -> None:
         self.random = random
+        self.with_values = values
         self.job = job
         self.nodes = [job.scan("t"), job.scan("u")]
         self.fresh = 0
@@ -104,9 +120,11 @@ class _Maker:
         return self.job.builder.schema(node).columns
 
     def step(self) -> None:
+        more = (self.values,) if self.with_values else ()
         made = self.random.choice(
-            (self.project, self.filter, self.filter, self.join, self.join, self.aggregate,
-             self.sort, self.limit, self.union, self.distinct)
+            (*more, self.project, self.filter, self.filter, self.join, self.join, self.aggregate,
+             self.sort, self.limit, self.union, self.distinct, self.mark, self.window,
+             self.window, self.explode)
         )()  # fmt: skip
         if made is not None and made not in self.nodes:
             self.nodes.append(made)
@@ -145,6 +163,10 @@ class _Maker:
         how = self.random.choice(JOIN_KINDS)
         if how == "cross":
             return self.job.add(Join(left, right, how, None))
+        return self.job.add(Join(left, right, how, self.pairs(a, b)))
+
+    def pairs(self, a: tuple[Column, ...], b: tuple[Column, ...]) -> Expression:
+        """A condition over both sides."""
         equal = [(x, y) for x in a for y in b if x.type == y.type and is_ordered(x.type)]
         parts = []
         if equal and self.random.random() < 0.8:
@@ -154,8 +176,93 @@ class _Maker:
         if not parts or self.random.random() < 0.4:
             parts.append(self.predicate(a + b))
         self.random.shuffle(parts)
-        on = parts[0] if len(parts) == 1 else call("and", *parts)
-        return self.job.add(Join(left, right, how, on))
+        return parts[0] if len(parts) == 1 else call("and", *parts)
+
+    def mark(self) -> int | None:
+        left, right = self.some(), self.renamed(self.some())
+        a, b = self.columns(left), self.columns(right)
+        if {c.name for c in a} & {c.name for c in b} or len(a) > 12:
+            return None
+        return self.job.add(Mark(left, right, self.name(), self.pairs(a, b)))
+
+    def window(self) -> int | None:
+        source = self.some()
+        columns = self.columns(source)
+        if len(columns) > 10:
+            return None
+        fit = [c.name for c in columns if is_ordered(c.type)]
+        keys = tuple(n for n in fit if self.random.random() < 0.25)
+        order = tuple(
+            SortKey(ColumnRef(n), self.random.random() < 0.5, self.random.random() < 0.5)
+            for n in self.random.sample(fit, min(len(fit), self.random.choice((0, 1, 1, 2))))
+        )
+        made = tuple(
+            self.window_column(columns, ordered=bool(order))
+            for _ in range(self.random.randint(1, 3))
+        )
+        return self.job.add(Window(source, keys, order, made))
+
+    def window_column(self, columns: tuple[Column, ...], *, ordered: bool) -> WindowColumn:
+        value = self.random.choice(columns)
+        item, nulls = ColumnRef(value.name), self.random.random() < 0.3
+        offset = literal(self.random.choice((0, 1, 2)), INT32)
+        form = self.random.randint(0, 4)
+        if form == 0 and ordered:
+            name = self.random.choice(RANKINGS)
+            parts = (literal(self.random.choice((1, 2, 3)), INT32),) if name == "ntile" else ()
+            return WindowColumn(self.name(), name, parts)
+        if form == 1 and ordered:
+            default = Literal(None, value.type) if self.random.random() < 0.5 else item
+            name = self.random.choice(("lag", "lead"))
+            nulls = nulls and offset.text != "0"
+            return WindowColumn(self.name(), name, (item, offset, default), ignore_nulls=nulls)
+        frame = self.frame(ordered=ordered)
+        if form == 2:
+            name = self.random.choice(("first_value", "last_value", "nth_value"))
+            more = (literal(self.random.choice((1, 2)), INT32),) if name == "nth_value" else ()
+            return WindowColumn(self.name(), name, (item, *more), frame, ignore_nulls=nulls)
+        found = self.column(columns)
+        return WindowColumn(self.name(), found.function, found.arguments, frame, where=found.where)
+
+    def frame(self, *, ordered: bool) -> Frame:
+        if self.random.random() < 0.4:
+            return self.random.choice((WHOLE, SO_FAR)) if ordered else WHOLE
+
+        def bound(sides: tuple[str, ...]) -> Bound:
+            at = self.random.choice(sides)
+            counted = at in {"preceding", "following"}
+            return Bound(at, literal(self.random.choice((0, 1, 2)), INT32) if counted else None)
+
+        start = bound(("unbounded_preceding", "preceding", "current_row"))
+        end = bound(("current_row", "following", "unbounded_following"))
+        whole = (start.at, end.at) == ("unbounded_preceding", "unbounded_following")
+        return WHOLE if whole else Frame("rows", start, end)
+
+    def explode(self) -> int | None:
+        source = self.some()
+        columns = self.columns(source)
+        kind = self.random.choice(columns).type
+        fit = [ColumnRef(c.name) for c in columns if c.type == kind]
+        if len(columns) > 12:
+            return None
+        listed = call("list", *self.random.choices(fit, k=self.random.randint(1, 2)))
+        place = self.name() if self.random.random() < 0.5 else None
+        outer = self.random.random() < 0.3
+        return self.job.add(Explode(source, listed, self.name(), place, outer))
+
+    def values(self) -> int | None:
+        """Rows of the plan itself beside others: alone they would be a plan without inputs."""
+        source = self.some()
+        if len(self.columns(source)) > 12:
+            return None
+        texts = [Literal(None, STRING), literal("a", STRING), literal("zz", STRING)]
+        numbers = [literal(i, INT64) for i in (0, 1, 3)]
+        rows = tuple(
+            (self.random.choice(texts), self.random.choice(numbers))
+            for _ in range(self.random.randint(1, 3))
+        )
+        values = self.job.add(Values((self.name(), self.name()), rows))
+        return self.job.add(Join(source, values, "cross", None))
 
     def aggregate(self) -> int:
         source = self.some()
