@@ -10,6 +10,7 @@ needs=(
   "libseccomp.so.2:libseccomp2:confining the enclave worker and the script compiler"
   "swtpm:swtpm:tests of measured boot (optional)"
   "swtpm_setup:swtpm-tools:tests of measured boot (optional)"
+  "/usr/lib/postgresql/*/bin/initdb:postgresql:tests of reading from PostgreSQL (optional)"
 )
 if [[ ${1:-} == slow ]]; then
   needs+=(

@@ -24,7 +24,8 @@ from mc2.client.data_key import open_own_table
 from mc2.client.export import export_table
 from mc2.client.padding import width_paths
 from mc2.client.sources.columns import column_text, parse_columns
-from mc2.client.sources.csv_file import CsvDialect, CsvSource
+from mc2.client.sources.csv_dialect import CsvDialect
+from mc2.client.sources.csv_file import from_csv
 from mc2.client.sources.frames import from_frame
 from mc2.client.sources.open import open_source
 from mc2.formats.arrow import arrow_schema
@@ -75,7 +76,7 @@ def test_csv_comes_back_exactly(drawn, ending):
         path = Path(folder) / f"table{ending}"
         assert export_table(schema, table.to_batches(), path) == table.num_rows
         dialect = CsvDialect(delimiter="\t" if ending == ".tsv" else ",")
-        source = CsvSource(path, schema.by_name(), dialect)
+        source = from_csv(path, schema.by_name(), dialect)
         assert identical(read_all(source), table)
 
 

@@ -13,15 +13,19 @@ from mc2.cli.options import open_party, output, when
 from mc2.cli.progress import progress_bar
 from mc2.errors import UsageError
 
+_FORMATS = ["csv", "parquet", "arrow", "jsonl", "libsvm", "duckdb", "sqlite"]
+
 
 @click.command(
     epilog="Example: mc2 upload visits.csv --as visits --column 'cost:decimal(12,2)' "
     "--recipient clinic_b"
 )
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False)
+@click.option("--from", "origin", help="A file, or a database: postgresql://user@host/name.")
+@click.option("--query", default="", help="The SELECT that a database answers.")
 @click.option("--as", "name", help="The table's name [default: the file's].")
 @click.option("--column", "columns", multiple=True, help="A type, `name:type`; repeatable.")
-@click.option("--format", "kind", type=click.Choice(["csv", "parquet", "arrow"]))
+@click.option("--format", "kind", type=click.Choice(_FORMATS), help="If the ending is silent.")
 @click.option("--delimiter", help="What separates CSV fields.")
 @click.option("--null", "nulls", multiple=True, help="What means NULL in CSV; repeatable.")
 @click.option(
@@ -37,28 +41,32 @@ from mc2.errors import UsageError
 @click.option("--padded", is_flag=True, help="Hide row count and value sizes; needs --row-bound.")
 @click.option("--row-bound", type=click.IntRange(min=1), help="Padded: at most so many rows.")
 @click.option("--width", "widths", multiple=True, help="Padded: `column=bytes`; repeatable.")
+@click.option("--unique", multiple=True, help="Public fact: `column,column` is unique; repeatable.")
+@click.option("--range", "ranges", multiple=True, help="Public fact: `age=0..130`; repeatable.")
+@click.option("--domain", "domains", multiple=True, help="Public fact: `ward=A,B`; repeatable.")
 @click.option("--compression", type=click.Choice(["none", "lz4", "zstd"]), default=None)
 @click.option("--dry-run", is_flag=True, help="Show the schema that would be sealed, and stop.")
 @click.option("--resume", is_flag=True, help="Finish uploads that broke off, and do nothing else.")
 @home_option
 @output
-def command(console: Console, file: Path | None, home: Path | None, **options: Any) -> None:
+def command(console: Console, file: str | None, home: Path | None, **options: Any) -> None:
     """Encrypt a table on this machine and upload the ciphertext.
 
-    FILE is CSV, Parquet or Arrow. The schema is inferred over all rows and shown. No plaintext is
-    written anywhere; the keys stay here. An upload that breaks off is finished with --resume.
+    FILE is CSV, Parquet, Arrow, JSON lines or LibSVM; or, with --query, a DuckDB or SQLite file or
+    the address of a PostgreSQL database, whose password comes from ~/.pgpass. The schema is
+    inferred over all rows and shown. No plaintext is written anywhere; the keys stay here. An
+    upload that breaks off is finished with --resume.
     """
     if options["resume"]:
         _resume(console, home)
         return
-    if file is None:
-        raise UsageError("which file?", hint="mc2 upload visits.csv")
+    file = _which(file, options["origin"])
     source = _source(options)
     if options["dry_run"]:
         _show(console, file, source)
         return
     party = open_party(home)
-    name = options["name"] or file.name.split(".")[0].lower()
+    name = options["name"] or _name_of(file)
     with progress_bar(console) as progress:
         sealed = party.upload(
             file,
@@ -90,9 +98,13 @@ def _resume(console: Console, home: Path | None) -> None:
 
 
 def _source(options: dict[str, Any]) -> dict[str, Any]:
-    from mc2.client.sources.csv_file import CsvDialect
+    from mc2.client.sources.csv_dialect import CsvDialect
 
-    source: dict[str, Any] = {"columns": options["columns"], "format": options["kind"] or ""}
+    source: dict[str, Any] = {
+        "columns": options["columns"],
+        "format": options["kind"] or "",
+        "query": options["query"],
+    }
     if options["delimiter"] or options["nulls"] or options["decimals"]:
         changes: dict[str, Any] = {}
         if options["decimals"]:
@@ -105,7 +117,19 @@ def _source(options: dict[str, Any]) -> dict[str, Any]:
     return source
 
 
-def _show(console: Console, file: Path, source: dict[str, Any]) -> None:
+def _which(file: str | None, origin: str | None) -> str:
+    if (file is None) == (origin is None):
+        raise UsageError("which file?", hint="mc2 upload visits.csv")
+    return file or origin or ""
+
+
+def _name_of(file: str) -> str:
+    if "://" in file:
+        raise UsageError("what is the table called?", hint="add --as NAME")
+    return Path(file).name.split(".")[0].lower()
+
+
+def _show(console: Console, file: str, source: dict[str, Any]) -> None:
     from mc2.client.sources.open import open_source
 
     survey = open_source(file, **source).survey(lambda _rows: None)
@@ -127,6 +151,7 @@ def _policy(options: dict[str, Any]) -> Any:
 
 
 def _sealing(options: dict[str, Any]) -> Any:
+    from mc2.client.facts import read_domains, read_keys, read_ranges
     from mc2.client.seal import SealOptions
 
     widths: dict[str, int] = {}
@@ -140,4 +165,7 @@ def _sealing(options: dict[str, Any]) -> Any:
         row_bound=options["row_bound"],
         widths=widths,
         compression=options["compression"] or "",
+        unique=read_keys(options["unique"]),
+        ranges=read_ranges(options["ranges"]),
+        domains=read_domains(options["domains"]),
     )

@@ -1,4 +1,4 @@
-"""Writes tables of one's own as CSV, Parquet or Arrow files, exactly.
+"""Writes tables of one's own as CSV, JSON lines, Parquet or Arrow files, exactly.
 
 This is the one place where a party's rows are written in plain text, and only because the party
 asked for that file. It appears whole or not at all, and others cannot read it.
@@ -31,8 +31,9 @@ def export_table(
 ) -> int:
     """Write rows to a file whose ending says its format; how many there were.
 
-    CSV is UTF-8 with a header; NULL is an empty field, an empty string is `""`. Dates beyond the
-    years 1 to 9999 and nested columns need Parquet or Arrow. Raises: UsageError, DatasetError.
+    CSV is UTF-8 with a header; NULL is an empty field, an empty string is `""`. JSON lines hold
+    nested columns too, and no NaN. Dates beyond the years 1 to 9999 need Parquet or Arrow.
+    Raises: UsageError, DatasetError.
     """
     writer = _writer_for(path)
     if path.exists() and not overwrite:
@@ -52,7 +53,7 @@ def _writer_for(path: Path) -> Callable[[IO[bytes], Schema, Path], AbstractConte
             f"the ending of {path.name} does not say what to write",
             hint=f"use one of {', '.join(FILE_FORMATS)}",
         )
-    return {"csv": _csv, "parquet": _parquet, "arrow": _arrow}[kind]
+    return {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet, "arrow": _arrow}[kind]
 
 
 @contextmanager
@@ -87,6 +88,16 @@ def _csv(file: IO[bytes], schema: Schema, path: Path) -> Iterator[_Write]:
             writer.write_batch(pa.record_batch(texts, schema=text))
 
         yield write
+
+
+@contextmanager
+def _json_lines(file: IO[bytes], schema: Schema, path: Path) -> Iterator[_Write]:
+    from mc2.client.json_text import json_lines
+
+    def write(batch: pa.RecordBatch) -> None:
+        file.write(json_lines(path.name, schema, batch).encode())
+
+    yield write
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pyarrow import ipc, parquet
 
 from mc2.client.sources import spool as spool_module
 from mc2.client.sources.columns import column_text, parse_columns
-from mc2.client.sources.csv_file import CsvDialect
+from mc2.client.sources.csv_dialect import CsvDialect
 from mc2.client.sources.open import open_source
 from mc2.client.sources.source import rows_per_step
 from mc2.errors import CryptoError, DatasetError, UsageError

@@ -18,7 +18,7 @@ from mc2.errors import UsageError
 from mc2.formats.schema import Column
 
 _MEMORY_ROWS: Final = 1 << 18  # slices of what is in memory anyway cost nothing
-_KNOWN: Final = "CSV, Parquet and Arrow files, Arrow tables and readers, pandas and polars frames"
+_KNOWN: Final = "files of many formats, Arrow tables and readers, pandas and polars frames"
 
 
 def from_table(

@@ -12,8 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mc2.client.sources.text import GRAMMAR, Place, from_text
-from mc2.errors import DatasetError
+from mc2.client.sources.text import GRAMMAR, read_plain, read_spelled
 from mc2.formats.schema import DECIMAL_DIGITS, DataType, decimal
 
 _WHOLE: Final = r"(?:0|-?[1-9][0-9]*)"  # -0 is none: only a double keeps that sign
@@ -52,6 +51,8 @@ class Inference:
             return
         if not self._name:
             self._name = self._first_guess(texts)
+        if self._holds_plainly(texts):
+            return
         if self._name in self._numbers:
             self._count_digits(texts)
         while self._name != "string" and not self._holds(texts):
@@ -67,6 +68,20 @@ class Inference:
             short = self._before + self._after <= _SHORT_DECIMAL
             return decimal(_SHORT_DECIMAL if short else DECIMAL_DIGITS, self._after)
         return DataType(self._name or "string")
+
+    def _holds_plainly(self, texts: pa.StringArray) -> bool:
+        """Whether all are dates, or whole numbers, in their one spelling: what is quick to see."""
+        if self._name not in {"date", "int64"}:
+            return False
+        values = read_plain(texts, DataType(self._name))
+        if values is None:
+            return False
+        if self._name == "int64":
+            ends = pc.min_max(values).as_py().values()
+            digits = max(len(str(abs(end))) for end in ends)
+            self._before = max(self._before, digits)
+            self._significant = max(self._significant, digits)
+        return True
 
     def _first_guess(self, texts: pa.StringArray) -> str:
         first = texts.drop_null()[:1]
@@ -107,8 +122,4 @@ class Inference:
             return self._before + self._after <= DECIMAL_DIGITS
         if self._name == "double" and self._significant > _DOUBLE_DIGITS:
             return False
-        try:
-            from_text(Place("", "", 1), texts, DataType(self._name))
-        except DatasetError:
-            return False
-        return True
+        return read_spelled(texts, DataType(self._name)) is not None

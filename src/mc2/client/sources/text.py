@@ -41,6 +41,8 @@ GRAMMAR: Final = {
 }
 """What a column that is declared with a type may hold, in RE2's syntax; strings hold anything."""
 
+_ONE_SPELLING: Final = frozenset({"int8", "int16", "int32", "int64", "date"})
+
 _FIRST_DAY: Final = -719162  # 0001-01-01
 _LAST_DAY: Final = 2932896  # 9999-12-31
 _DAY_MICROSECONDS: Final = 86_400_000_000
@@ -64,6 +66,8 @@ def from_text(place: Place, texts: pa.StringArray, kind: DataType) -> pa.Array:
             f"{place.table}: text does not hold a {kind} (column {place.column!r})",
             hint="bring nested columns as Parquet or Arrow",
         )
+    if (values := read_plain(texts, kind)) is not None:
+        return values
     spelled = pc.match_substring_regex(texts, GRAMMAR[kind.name])
     bad = pc.index(spelled, False).as_py()
     if bad < 0:
@@ -75,6 +79,35 @@ def from_text(place: Place, texts: pa.StringArray, kind: DataType) -> pa.Array:
         f" a text that is no {kind}",
         hint=f"correct that row, or declare another type, as in '{place.column}:string'",
     )
+
+
+def read_plain(texts: pa.StringArray, kind: DataType) -> pa.Array | None:
+    """The values of whole numbers and dates, if each is spelled as `to_text` would spell it.
+
+    Writing them again and comparing is several times faster than a regular expression.
+    """
+    if kind.name not in _ONE_SPELLING:
+        return None
+    try:
+        values = texts.cast(arrow_type(kind))
+        if kind.name == "date":
+            ends = pc.min_max(values.cast(pa.int32())).as_py()
+            if (
+                ends["min"] is not None
+                and not _FIRST_DAY <= ends["min"] <= ends["max"] <= _LAST_DAY
+            ):
+                return None
+        return values if values.cast(pa.string()).equals(texts) else None
+    except (pa.ArrowException, ValueError):
+        return None
+
+
+def read_spelled(texts: pa.StringArray, kind: DataType) -> pa.Array | None:
+    """The values of texts that fit the grammar of a type; None if one of them has none."""
+    try:
+        return _cast_all(texts, kind)
+    except (pa.ArrowException, ValueError):
+        return None
 
 
 def _cast(texts: pa.StringArray, kind: DataType) -> tuple[int, pa.Array]:
@@ -104,9 +137,11 @@ def _cast_all(texts: pa.StringArray, kind: DataType) -> pa.Array:
     found = texts.cast(arrow_type(kind))
     if kind.name in {"float", "double"}:
         # Arrow reads 1e999 as infinity, which is not what was written.
-        named = pc.match_substring_regex(texts, _INFINITE)
-        if pc.any(pc.and_not(pc.is_inf(found), named)).as_py():
-            raise ValueError
+        infinite = pc.is_inf(found)
+        if pc.any(infinite).as_py():
+            named = pc.match_substring_regex(texts, _INFINITE)
+            if pc.any(pc.and_not(infinite, named)).as_py():
+                raise ValueError
     return found
 
 
