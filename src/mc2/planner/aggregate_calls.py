@@ -107,16 +107,19 @@ def aggregate_call(rows: Scalars, node: exp.Expr) -> AggregateColumn | None:
         return AggregateColumn("", "count_star", (), where=both)
     if name == "count" and isinstance(arguments[0], (exp.Star, exp.Literal)) and not distinct:
         return AggregateColumn("", "count_star", (), where=condition)
-    value = rows.bind(arguments[0])
-    if value.untyped:
-        raise PlanError("an aggregate of NULL says nothing")
-    if name in _OF_DOUBLES:
-        value = convert(value, DOUBLE, rows.columns)
-    if name in {"bool_and", "bool_or"} and value.type != BOOLEAN:
-        raise PlanError(f"{name} is of booleans, not of {value.type}")
+    value = _argument(rows, name, arguments[0])
     if name in {"min", "max", "bool_and", "bool_or"}:
         distinct = False  # changes nothing
     return AggregateColumn("", name, (value.expression,), distinct, condition)
+
+
+def _argument(rows: Scalars, name: str, node: exp.Expr) -> Typed:
+    value = rows.bind(node)
+    if value.untyped:
+        raise PlanError("an aggregate of NULL says nothing")
+    if name in {"bool_and", "bool_or"} and value.type != BOOLEAN:
+        raise PlanError(f"{name} is of booleans, not of {value.type}")
+    return convert(value, DOUBLE, rows.columns) if name in _OF_DOUBLES else value
 
 
 def _arguments(node: exp.Expr) -> tuple[list[exp.Expr], bool]:

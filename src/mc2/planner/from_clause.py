@@ -87,7 +87,7 @@ class FromClause:
         would be made first. Only where no outer join could be affected. Of several tables that
         could come next, one that a condition joins does.
         """
-        left = list(conditions)
+        left = [part for c in conditions for part in _factored(c)]
         first, *others = self.steps
         node, seen = first.node, first.columns
         movable = all(step.how in {"inner", "cross"} for step in others)
@@ -116,6 +116,32 @@ class FromClause:
             if any(_joins(c, seen, step.columns) for c in conditions):
                 return place
         return 0
+
+
+def _factored(condition: Expression) -> list[Expression]:
+    """`(k = l AND a) OR (k = l AND b)` as `k = l` and `a OR b`: tables may be joined on it.
+
+    Only equations of columns, which cannot fail, come out from behind what guards them.
+    """
+    if not isinstance(condition, Call) or condition.function != "or":
+        return [condition]
+    branches = [
+        b.arguments if isinstance(b, Call) and b.function == "and" else (b,)
+        for b in condition.arguments
+    ]
+    common = [p for p in branches[0] if _is_plain_equation(p) and all(p in b for b in branches[1:])]
+    rest = [[p for p in b if p not in common] for b in branches]
+    if not common or not all(rest):  # a branch with nothing else is true wherever `common` is
+        return common or [condition]
+    return [*common, Call("or", tuple(all_true(b) for b in rest))]
+
+
+def _is_plain_equation(condition: Expression) -> bool:
+    return (
+        isinstance(condition, Call)
+        and condition.function == "eq"
+        and all(isinstance(a, ColumnRef) for a in condition.arguments)
+    )
 
 
 def _joins(condition: Expression, left: frozenset[str], right: frozenset[str]) -> bool:

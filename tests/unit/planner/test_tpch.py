@@ -52,7 +52,7 @@ def test_the_answer_is_duckdbs(number, data, oracle):
     assert rows_of(output.table) == wanted
 
 
-@pytest.mark.parametrize("number", [2, 4, 16, 17, 20, 21, 22])
+@pytest.mark.parametrize("number", tpch.QUERIES)
 def test_subqueries_become_joins_on_keys(number, data):
     """No pairs of all rows, which no exchange could spread and no oblivious engine afford."""
     joins = [n.operation for n in plan_of(number, data).nodes if n.operation.OP == "join"]
