@@ -1,5 +1,11 @@
 """What all tests share."""
 
+import sys
+
+# A worker of pytest-xdist has a main module without a file. PySpark takes that for a run of its own
+# doctests, looks for a whole Spark, and ends the process if there is none.
+vars(sys.modules["__main__"]).setdefault("__file__", __file__)
+
 
 def pytest_make_parametrize_id(config, val, argname):
     """Name cases of bytes or long text by their argument: fresh keys would make fresh names, and
