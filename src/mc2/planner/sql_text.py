@@ -129,6 +129,8 @@ def parse_query(text: str, names: Iterable[str], dialect: str) -> tuple[exp.Quer
     queries = [tree for tree in trees if tree is not None]
     if len(queries) != 1:
         raise where.error(queries[1] if len(queries) > 1 else None, "there must be one query here")
+    if isinstance(queries[0], exp.Values):  # rows alone are a query, too
+        queries[0] = exp.Select(expressions=[exp.Star()], from_=exp.From(this=queries[0]))
     if not isinstance(queries[0], exp.Query):
         raise where.error(
             queries[0],

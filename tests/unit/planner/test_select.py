@@ -212,6 +212,10 @@ def test_a_subquery_with_several_rows_is_no_value(query):
         planned(query, TABLES)
 
 
+def test_values_are_a_query():
+    assert planned("SELECT id FROM p.a UNION ALL VALUES (40), (50)", TABLES)[-1] == (50.0,)
+
+
 def test_limit_without_order_takes_the_rows_that_come_first():
     assert planned("SELECT id FROM p.a LIMIT 2 OFFSET 1", TABLES) == [(2.0,), (3.0,)]
     # Joins have no order of their own: all columns decide.
