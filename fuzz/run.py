@@ -65,6 +65,8 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
 
 def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     """The parsers of vendors' evidence; genuine evidence is not in the repository."""
+    from mc2.attestation.tpm.enrolment import ActivationChallenge, TpmIdentity
+
     from mc2.attestation.azure.evidence import AzureEvidence
     from mc2.attestation.azure.folder import read_azure_case
     from mc2.attestation.azure.hcl import parse_hcl_report
@@ -80,7 +82,6 @@ def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     from mc2.attestation.tokens.confidential_space import read_space_token
     from mc2.attestation.tokens.jwt import parse_token
     from mc2.attestation.tpm.commands import read_response
-    from mc2.attestation.tpm.enrolment import ActivationChallenge, TpmIdentity
     from mc2.attestation.tpm.eventlog import parse_event_log
     from mc2.attestation.tpm.evidence import TpmEvidence
     from mc2.attestation.tpm.structures import parse_attest, parse_public, parse_signature

@@ -13,6 +13,7 @@ from mc2.coordinator.worker_pool import WorkerPool
 from mc2.coordinator.workers import OtherWorkers, Worker
 from mc2.crypto.digest import Digest
 from mc2.formats.worker import JobOutcome, OpenedJob
+from mc2.formats.worker_tasks import Task
 
 ReadChunk = Callable[[Digest], bytes]
 
@@ -108,6 +109,17 @@ class LiedToWorker:
             others,
             timeout_seconds=timeout_seconds,
         )
+
+    def task(
+        self,
+        task: Task,
+        read: Callable[[Digest], bytes],
+        keep: Callable[[Digest, bytes], None],
+        *,
+        timeout_seconds: float,
+    ) -> bytes:
+        """Hand on a leader's order."""
+        return self.worker.task(task, read, keep, timeout_seconds=timeout_seconds)
 
     def kill(self) -> None:
         """End the worker."""
