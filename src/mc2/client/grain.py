@@ -21,6 +21,7 @@ from mc2.plan.relations import (
     Limit,
     Mark,
     Project,
+    RowBound,
     Scan,
     Sort,
     Union,
@@ -86,7 +87,7 @@ def _of_first(operation: Operation, source: Grain) -> Grain:
             return _projected(operation, source)
         case Filter(_, predicate):
             return replace(source, least=max(source.least, _least(predicate, source)))
-        case Sort() | Limit() | Distinct() | Mark() | Window() | Join():
+        case Sort() | Limit() | RowBound() | Distinct() | Mark() | Window() | Join():
             return source
         case Explode():
             # Elements stand beside each other that were one value of one row, or of one group.

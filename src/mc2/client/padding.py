@@ -6,7 +6,7 @@ rows per chunk. Spec: docs/spec/dataset.md, section "Padding".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -16,29 +16,13 @@ import pyarrow.compute as pc
 from mc2.errors import DatasetError, UsageError
 from mc2.formats.arrow import arrow_schema, arrow_type
 from mc2.formats.chunk import pack_rows
-from mc2.formats.schema import DataType, Schema
+from mc2.formats.fixed import fixed_places
+from mc2.formats.schema import DataType, Schema, is_flat, width_paths
 
 _ALIGNMENT: Final = 8  # of every buffer in an Arrow stream
 _ROUND_TO: Final = 4096
 _OFFSET_BYTES: Final = 4
 _FRAMING_SLACK: Final = 256  # an empty batch leaves out a few numbers that a full one has
-
-
-def width_paths(schema: Schema) -> tuple[str, ...]:
-    """What needs a declared width: `name`, a list's elements as `name[]`, a field as `name.f`.
-
-    The width of a string or binary is its most bytes (in UTF-8), that of a list its most elements.
-    """
-    return tuple(p for c in schema.columns for p, _ in _loose_parts(c.name, c.type))
-
-
-def _loose_parts(path: str, kind: DataType) -> Iterator[tuple[str, DataType]]:
-    if kind.name in {"string", "binary", "list"}:
-        yield path, kind
-    if kind.element is not None:
-        yield from _loose_parts(f"{path}[]", kind.element)
-    for name, inner in kind.fields:
-        yield from _loose_parts(f"{path}.{name}", inner)
 
 
 def check_declared(schema: Schema, widths: Mapping[str, int]) -> None:
@@ -60,6 +44,8 @@ def check_declared(schema: Schema, widths: Mapping[str, int]) -> None:
 
 def padded_bytes(schema: Schema, widths: Mapping[str, int], rows: int) -> int:
     """The plaintext size of every chunk of so many rows, whatever they hold."""
+    if is_flat(schema):
+        return fixed_places(schema, widths, rows).size
     empty = pa.RecordBatch.from_pylist([], schema=arrow_schema(schema))
     framing = len(pack_rows(empty)) + _FRAMING_SLACK
     body = sum(_column_bytes(c.name, c.type, widths, rows) for c in schema.columns)

@@ -24,6 +24,7 @@ from mc2.plan.relations import (
     Mark,
     NamedExpression,
     Project,
+    RowBound,
     Scan,
     Sort,
     SortKey,
@@ -48,6 +49,11 @@ _JOINS: Final = {
     "anti": "Keep the rows of step {0} that match no row of step {1}",
     "single": "Look up for each row of step {0} the one row of step {1}, or none",
     "cross": "Pair each row of step {0} with each row of step {1}",
+}
+_LEAKS: Final = {
+    "none": "nobody learns how many there are",
+    "rounded": "the host learns that number, rounded up to a power of two",
+    "sizes": "the host learns how many there are",
 }
 _QUOTED_TYPES: Final = {"date": "date ", "timestamp": "time ", "timestamp_utc": "time "}
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
@@ -161,12 +167,14 @@ def step_words(plan: Plan, index: int) -> str:
     return f"{words}."
 
 
-def _rows(operation: Sort | Limit | Union | Distinct | Explode | Values) -> str:
+def _rows(operation: Sort | Limit | RowBound | Union | Distinct | Explode | Values) -> str:
     match operation:
         case Sort(source, keys):
             return f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
         case Limit():
             return _limit(operation)
+        case RowBound(source, most, leak):
+            return f"Fail if step {source + 1} has more than {most:,} rows; {_LEAKS[leak]}"
         case Union(sources):
             return f"Put the rows of {_steps(sources)} one below the other"
         case Distinct(source):

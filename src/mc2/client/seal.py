@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from mc2.client.blobs import BlobSink
 from mc2.client.data_key import derive_data_key
+from mc2.client.facts import FactsCheck
 from mc2.client.padding import check_declared, padded_bytes
 from mc2.client.progress import Progress, no_progress
 from mc2.client.rows import choose_rows_per_chunk, cut
@@ -29,6 +30,7 @@ from mc2.crypto.signatures import Signer
 from mc2.errors import DatasetError, FormatError, UsageError
 from mc2.formats.arrow import arrow_schema
 from mc2.formats.canonical import encode
+from mc2.formats.facts import Range, TableFacts
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import (
     COMPRESSIONS,
@@ -74,8 +76,9 @@ class SealOptions:
     """How a table is sealed.
 
     With sizes `padded`, `row_bound` is required, and `widths` for all that has no fixed width
-    (`mc2.client.padding.width_paths`); ciphertext sizes then say nothing more than those.
-    `rows_per_chunk` zero and `compression` empty leave the choice to mc2.
+    (`mc2.formats.schema.width_paths`); ciphertext sizes then say nothing more than those.
+    `rows_per_chunk` zero and `compression` empty leave the choice to mc2. `unique`, `ranges` and
+    `domains` are facts for everybody to know (`mc2.formats.facts`), checked here over all rows.
     """
 
     sizes: str = "exact"
@@ -83,6 +86,19 @@ class SealOptions:
     widths: Mapping[str, int] = field(default_factory=dict)
     rows_per_chunk: int = 0
     compression: str = ""
+    unique: tuple[tuple[str, ...], ...] = ()
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> TableFacts:
+        """What the manifest declares, in its one order."""
+        return TableFacts(
+            dict(self.widths),
+            tuple(sorted({tuple(sorted(set(key))) for key in self.unique})),
+            dict(self.ranges),
+            {name: tuple(sorted(set(values))) for name, values in self.domains.items()},
+        )
 
     def __post_init__(self) -> None:
         if self.sizes not in SIZES:
@@ -187,6 +203,7 @@ def _draft(
             key_commitment="",
             policy=version.policy,
             chunks=(_NO_CHUNK,) * count,
+            facts=options.facts,
         ), size
     except FormatError as error:
         raise UsageError(str(error), hint=error.hint) from None
@@ -210,6 +227,7 @@ def _check_draft(draft: Manifest) -> None:
 def _chunks(source: RowSource, survey: Survey, draft: Manifest) -> Iterator[pa.RecordBatch]:
     """The rows cut into chunks, and empty ones up to the number of chunks."""
     expected = arrow_schema(survey.schema)
+    facts = FactsCheck(source.name, draft.facts, survey.schema)
     # Sources check this themselves; what is signed does not rest on that.
     rows = exactly(source.name, survey.rows, source.batches(survey))
     made = 0
@@ -217,7 +235,9 @@ def _chunks(source: RowSource, survey: Survey, draft: Manifest) -> Iterator[pa.R
         if not batch.schema.equals(expected, check_metadata=True):
             raise changed(source.name)
         made += 1
+        facts.see(batch)
         yield batch
+    facts.done()
     empty = pa.RecordBatch.from_pylist([], schema=expected)
     for _ in range(len(draft.chunks) - made):
         yield empty

@@ -26,6 +26,7 @@ from mc2.crypto.chunks import TAG_BYTES, ChunkCipher
 from mc2.crypto.digest import digest
 from mc2.errors import DatasetError, FormatError
 from mc2.formats.chunk import pack_rows_into, room_for
+from mc2.formats.fixed import FixedPlaces, fixed_places, pack_fixed
 from mc2.formats.manifest import ChunkRef, Manifest, dataset_associated_data
 
 THREADS: Final = 2
@@ -51,6 +52,9 @@ class ChunkSealer:
         self._table = table
         self._size = size
         self._widths = widths
+        self._places: FixedPlaces | None = None
+        if draft.fixed:
+            self._places = fixed_places(draft.schema, widths, draft.rows_per_chunk)
         self._spaces: SimpleQueue[_Space] = SimpleQueue()
 
     def seal(self, batches: Iterable[pa.RecordBatch]) -> Iterator[ChunkRef]:
@@ -77,7 +81,10 @@ class ChunkSealer:
         batch = check_widths(self._table, batch, self._draft.schema, self._widths)
         space = self._spaces.get()
         try:
-            plain = space.pack(batch, self._draft.compression, self._size)
+            if self._places is not None:
+                plain = space.pack_fixed(batch, self._places)
+            else:
+                plain = space.pack(batch, self._draft.compression, self._size)
             sealed = space.sealed_view(len(plain) + TAG_BYTES)
             self._cipher.seal_into(index, plain, self._bound_to(index), sealed)
             ref = ChunkRef(digest(sealed), len(sealed))
@@ -120,6 +127,14 @@ class _Space:
         if size > used:
             self._plain[used:size] = bytes(size - used)
         return memoryview(self._plain)[: size or used]
+
+    def pack_fixed(self, batch: pa.RecordBatch, places: FixedPlaces) -> memoryview:
+        """The plaintext of a chunk whose values have places of their own."""
+        if len(self._plain) < places.size:
+            self.wipe()
+            self._plain = bytearray(places.size)
+        pack_fixed(batch, places, self._plain)
+        return memoryview(self._plain)[: places.size]
 
     def sealed_view(self, size: int) -> memoryview:
         """Room for so much ciphertext."""

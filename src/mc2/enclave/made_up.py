@@ -26,6 +26,7 @@ from mc2.plan.relations import (
     Mark,
     NamedExpression,
     Project,
+    RowBound,
     Scan,
     Sort,
     SortKey,
@@ -111,7 +112,8 @@ def _relations(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
         )
     )
     key = SortKey(ColumnRef("loud"), descending=True, nulls_first=False)
-    last = builder.add(Limit(builder.add(Sort(grouped, (key,))), 2, 1))
+    bounded = builder.add(RowBound(grouped, ROWS))
+    last = builder.add(Limit(builder.add(Sort(bounded, (key,))), 2, 1))
     return [
         _output("looked_up", _looked_up(builder, scan), "table"),
         _output("rows", last, "table"),

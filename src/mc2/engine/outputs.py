@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 
+from mc2.formats.fixed import ChunkForm, FixedPlaces
 from mc2.formats.schema import Schema
 
 
@@ -30,6 +31,28 @@ class TableOutput:
     table: pa.Table
 
 
+class ChunkSource(Protocol):
+    """A padded input as an oblivious engine reads it: nothing of a value has been looked at."""
+
+    @property
+    def form(self) -> ChunkForm:
+        """What is public of its chunks."""
+
+    def plains(self) -> Iterator[bytes]:
+        """The plaintexts of all chunks, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedOutput:
+    """A relation that leaves an oblivious engine: chunks of one size that hide how full they are."""
+
+    schema: Schema
+    places: FixedPlaces
+    widths: Mapping[str, int]
+    row_bound: int
+    chunks: tuple[bytearray, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOutput:
     """A model that leaves the engine: XGBoost's JSON, which stock XGBoost loads."""
@@ -37,4 +60,4 @@ class ModelOutput:
     raw: bytes
 
 
-Output: TypeAlias = TableOutput | ModelOutput
+Output: TypeAlias = TableOutput | PaddedOutput | ModelOutput

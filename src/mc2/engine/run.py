@@ -24,7 +24,7 @@ from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import PlanOutput
-from mc2.plan.relations import Scan
+from mc2.plan.relations import RowBound, Scan
 from mc2.plan.shapes import MatrixShape, ModelShape, TableShape
 
 _CHAIN: Final = 40  # nodes nested in one query, so that no plan exhausts DuckDB's stack
@@ -123,15 +123,25 @@ class Run:
                 self._keep(index, trees.history(self._models[operation.model]))
             case Scan():
                 pass
+            case RowBound():
+                self._store(index, operation.OP)
+                if self._database.count(f"t{index}") > operation.rows:
+                    raise EngineError(
+                        f"node {index} has more rows than its declared bound of {operation.rows}",
+                        hint="declare a larger bound in the script",
+                    )
             case _ if self._uses[index] > 1 or self._depths[index] > _CHAIN:
-                self._progress(f"node {index}: {operation.OP}")
-                query, routines = self.query(index, in_order=False)
-                self._database.store(f"t{index}", query, routines)
-                self._stored[index] = f"t{index}"
+                self._store(index, operation.OP)
         for source in operation.sources:
             self._readers_left[source] -= 1
             if not self._readers_left[source]:  # a matrix is as large as its rows: let it go
                 self._matrices.pop(source, None)
+
+    def _store(self, index: int, what: str) -> None:
+        self._progress(f"node {index}: {what}")
+        query, routines = self.query(index, in_order=False)
+        self._database.store(f"t{index}", query, routines)
+        self._stored[index] = f"t{index}"
 
     def _depth(self, sources: Sequence[int]) -> int:
         """How many nodes nest in the query of a node over these sources."""

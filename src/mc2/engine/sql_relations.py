@@ -33,6 +33,7 @@ from mc2.plan.relations import (
     Mark,
     Project,
     RelationalOperation,
+    RowBound,
     Scan,
     Sort,
     SortKey,
@@ -343,7 +344,7 @@ class QueryWriter:
         return selects[0], any(p.drops for p in parts)
 
     def _other(
-        self, operation: Union | Sort | Limit | Distinct, *, below_pusher: bool
+        self, operation: Union | Sort | Limit | RowBound | Distinct, *, below_pusher: bool
     ) -> tuple[str, bool]:
         if isinstance(operation, Union):
             return self._union(operation, below_pusher=below_pusher)
@@ -353,6 +354,8 @@ class QueryWriter:
         match operation:
             case Sort():
                 order = ", ".join([*self._keys(operation, source), order])
+            case RowBound():  # the run counts them
+                return select(columns, source.name), source.drops
             case Limit():
                 order = "" if self._ordered[operation.source] else order
                 count = "ALL" if operation.count is None else str(operation.count)

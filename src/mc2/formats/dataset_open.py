@@ -18,6 +18,7 @@ from mc2.crypto.kdf import derive
 from mc2.crypto.labels import Label
 from mc2.errors import DatasetError, FormatError
 from mc2.formats.chunk import unpack_rows
+from mc2.formats.fixed import FixedPlaces, fixed_places, unpack_fixed
 from mc2.formats.manifest import Manifest
 
 
@@ -37,11 +38,10 @@ def dataset_cipher(manifest: Manifest, data_key: bytes | bytearray) -> ChunkCiph
     return ChunkCipher(data_key)
 
 
-def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> pa.RecordBatch:
-    """Open chunk `index` and validate its rows.
+def open_plain(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> bytes:
+    """Check and decrypt chunk `index`; what it holds has not been looked at.
 
-    In exact mode the number of rows is what the manifest says; in padded mode it is at most
-    that. Raises: DatasetError, CryptoError, FormatError.
+    Raises: DatasetError, CryptoError.
     """
     if not 0 <= index < len(manifest.chunks):
         raise DatasetError(f"{_version(manifest)} has no chunk {index}")
@@ -51,10 +51,27 @@ def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) 
             f"chunk {index} of {_version(manifest)} is not the one that its manifest names",
             hint="the store damaged or swapped it: its owner can upload the dataset again",
         )
+    return cipher.open(index, raw, manifest.associated_data(index))
+
+
+def places_of(manifest: Manifest) -> FixedPlaces:
+    """Where everything stands in each chunk of a table with fixed places."""
+    return fixed_places(manifest.schema, manifest.facts.widths, manifest.rows_per_chunk)
+
+
+def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> pa.RecordBatch:
+    """Open chunk `index` and validate its rows.
+
+    In exact mode the number of rows is what the manifest says; in padded mode it is at most
+    that. Raises: DatasetError, CryptoError, FormatError.
+    """
     padded = manifest.sizes == "padded"
-    plain = cipher.open(index, raw, manifest.associated_data(index))
+    plain = open_plain(cipher, manifest, index, raw)
     try:
-        batch = unpack_rows(plain, manifest.schema, manifest.compression, padded=padded)
+        if manifest.fixed:
+            batch = unpack_fixed(plain, manifest.schema, places_of(manifest))
+        else:
+            batch = unpack_rows(plain, manifest.schema, manifest.compression, padded=padded)
     except FormatError as error:
         raise FormatError(f"chunk {index} of {_version(manifest)}: {error}") from None
     room = rows_in_chunk(manifest, index)

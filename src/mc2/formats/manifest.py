@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final, Self
 
@@ -12,9 +12,10 @@ from mc2.crypto.labels import Label
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json
 from mc2.formats.envelope import PayloadType
+from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item, to_time
 from mc2.formats.limits import LIMITS
-from mc2.formats.schema import Schema
+from mc2.formats.schema import Schema, is_flat, width_paths
 from mc2.formats.statement import Statement
 
 LARGEST_VERSION: Final = 1 << 31
@@ -105,7 +106,8 @@ class Manifest(Statement):
     `key_salt` is random for each sealing run: from it and the owner's master secret the data key
     is derived, and `key_commitment` binds that key, so that no two keys open one dataset.
     With sizes `exact`, `row_bound` is the number of rows; with `padded` it is only their bound,
-    every chunk has the same size, and how many rows are real stands inside the chunks.
+    every chunk has the same size, and how many rows are real stands inside the chunks; `facts`
+    then has the widths of all that has no fixed one.
     """
 
     TYPE: ClassVar[str] = "mc2/manifest/v1"
@@ -126,6 +128,7 @@ class Manifest(Statement):
     key_commitment: str
     policy: UsagePolicy
     chunks: tuple[ChunkRef, ...]
+    facts: TableFacts = field(default_factory=TableFacts)
 
     def __post_init__(self) -> None:
         if self.dataset.partition(".")[0] != self.owner:
@@ -136,6 +139,9 @@ class Manifest(Statement):
             self.compression != "none" or len({c.size for c in self.chunks}) != 1
         ):
             raise FormatError(f"{self.dataset} is padded, but its chunks differ in size")
+        if set(self.facts.widths) != set(width_paths(self.schema) if self.sizes == "padded" else ()):
+            raise FormatError(f"{self.dataset} has not the widths of exactly its columns")
+        self.facts.check(self.schema)
         unknown = set(self.policy.columns or ()) - set(self.schema.names)
         if unknown:
             raise FormatError(f"the policy of {self.dataset} names no column: {min(unknown)!r}")
@@ -162,6 +168,7 @@ class Manifest(Statement):
             "key_salt": self.key_salt,
             "key_commitment": self.key_commitment,
             "policy": self.policy.json(),
+            "facts": self.facts.json(),
             "chunks": [c.json() for c in self.chunks],
         }
 
@@ -182,8 +189,14 @@ class Manifest(Statement):
             key_salt=fields.hex("key_salt", 32),
             key_commitment=fields.hex("key_commitment", 32),
             policy=UsagePolicy.read(fields.fields("policy")),
+            facts=TableFacts.read(fields.value("facts")),
             chunks=fields.items("chunks", LIMITS.chunks, ChunkRef.read),
         )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every value has a place of its own in a chunk: `mc2.formats.fixed`."""
+        return self.sizes == "padded" and is_flat(self.schema)
 
     def associated_data(self, index: int) -> bytes:
         """What chunk `index` is bound to (docs/spec/dataset.md, section "Associated data")."""

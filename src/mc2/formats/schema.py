@@ -8,7 +8,7 @@ A type is text: `boolean`, `int8` to `int64`, `float`, `double`, `decimal(p,s)`,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -176,3 +176,25 @@ class Schema:
     def digest(self) -> Digest:
         """The schema's name, which every chunk of the table is bound to."""
         return digest(Label.SCHEMA.prefix() + encode(self.json()))
+
+
+def is_flat(schema: Schema) -> bool:
+    """Whether no column is a list or struct."""
+    return all(c.type.name not in {"list", "struct"} for c in schema.columns)
+
+
+def width_paths(schema: Schema) -> tuple[str, ...]:
+    """What needs a declared width: `name`, a list's elements as `name[]`, a field as `name.f`.
+
+    The width of a string or binary is its most bytes (in UTF-8), that of a list its most elements.
+    """
+    return tuple(p for c in schema.columns for p, _ in _loose_parts(c.name, c.type))
+
+
+def _loose_parts(path: str, kind: DataType) -> Iterator[tuple[str, DataType]]:
+    if kind.name in {"string", "binary", "list"}:
+        yield path, kind
+    if kind.element is not None:
+        yield from _loose_parts(f"{path}[]", kind.element)
+    for name, inner in kind.fields:
+        yield from _loose_parts(f"{path}.{name}", inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,14 @@ def constant(layout: Layout, value: float | bytes | None, rows: int) -> SecretCo
     if value is not None:
         words[:] = np.array(words_of_value(layout, value), dtype=np.uint64)
     known = np.full(rows, int(value is not None), dtype=np.uint8)
+    return SecretColumn(layout, words, known)
+
+
+def column_of_values(layout: Layout, values: Sequence[float | bytes | None]) -> SecretColumn:
+    """A column of public values, one a row; None is NULL."""
+    rows = [words_of_value(layout, v) if v is not None else [0] * layout.words for v in values]
+    words = np.array(rows, dtype=np.uint64).reshape(len(values), layout.words)
+    known = np.array([v is not None for v in values], dtype=np.uint8)
     return SecretColumn(layout, words, known)
 
 

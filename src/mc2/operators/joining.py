@@ -24,6 +24,7 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
+    flat_words_of,
     known_of,
     marks_of,
     words_of,
@@ -45,7 +46,7 @@ from mc2.operators.planes import (
     sort_planes,
     value_keys,
 )
-from mc2.operators.run import Run
+from mc2.operators.run import Flag, Run
 from mc2.operators.texts import fitted
 
 
@@ -185,6 +186,13 @@ def with_nulls(run: Run, table: SecretTable, missing: SecretTable, present: Mark
     }
     there = conjunction(run, marks_of(table.present), present)
     return SecretTable({**table.columns, **nulls}, SecretMarks(there))
+
+
+def check_one(run: Run, many: SecretColumn, where: Marks) -> None:
+    """Raise a flag where a count is above one."""
+    counted = conjunction(run, where, known_of(many))
+    flag = int(Flag.DUPLICATE_KEY)
+    run.checked(_native.check_range, flat_words_of(many), 0, 1, counted, flag)
 
 
 def _taken(table: SecretTable, places: np.ndarray) -> SecretTable:

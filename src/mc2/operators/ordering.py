@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from mc2.operators.handles import (
     SecretColumn,
     SecretMarks,
     SecretTable,
+    flat_words_of,
     known_of,
     marks_of,
     words_of,
 )
 from mc2.operators.logic import conjunction
 from mc2.operators.planes import (
+    SIGNED,
+    Key,
     absent_key,
     compacted,
     flatten,
@@ -28,6 +32,9 @@ from mc2.operators.planes import (
     sort_planes,
 )
 from mc2.operators.run import Flag, Run
+
+_SIGN_BIT: Final = 63
+_LESS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,10 +52,24 @@ def sort_table(run: Run, table: SecretTable, orders: Sequence[Order]) -> SecretT
     The order of all columns is from left to right, ascending, NULL first: docs/spec/plan.md.
     """
     keys = [absent_key(run, table.present)]
-    for one in [*orders, *(Order(c) for c in table.columns.values())]:
+    for one in orders:
         keys += order_keys(run, one.column, descending=one.descending, nulls_first=one.nulls_first)
+    sorted_by = {id(one.column) for one in orders}
+    for value in table.columns.values():
+        if id(value) not in sorted_by:
+            keys += order_keys(run, value)
+        if value.layout.is_real:
+            keys.append(_sign_key(run, value))
     _, planes = sort_planes(run, keys, flatten(run, table))
     return rebuild(run, layouts_of(table), planes)
+
+
+def _sign_key(run: Run, value: SecretColumn) -> Key:
+    """Puts -0 before +0, which are equal in every other key."""
+    marks, words = np.empty(value.rows, dtype=np.uint8), np.empty(value.rows, dtype=np.uint64)
+    run.call(_native.spread_bit, flat_words_of(value), _SIGN_BIT, marks)
+    run.call(_native.marks_to_words, marks, words)
+    return Key(words, SIGNED).reversed()
 
 
 def limit(run: Run, table: SecretTable, count: int | None, offset: int = 0) -> SecretTable:
@@ -94,6 +115,23 @@ def check_bound(run: Run, keep: Marks, rows: int) -> None:
     everywhere = np.ones(1, dtype=np.uint8)
     last = ranks[-1:].copy()
     run.checked(_native.check_range, last, 0, rows, everywhere, int(Flag.BOUND_EXCEEDED))
+
+
+def declassified_rows(run: Run, table: SecretTable, leak: str) -> int:
+    """How many rows are there, made public as the plan says: `sizes`, or `rounded` up."""
+    ranks = np.zeros(max(1, table.rows), dtype=np.uint64)
+    if table.rows:
+        run.call(_native.ranks, marks_of(table.present), ranks)
+    last = ranks[-1:].copy()
+    if leak == "rounded":
+        # Only the power of two is made public, so it is found by comparisons with public numbers.
+        powers = np.array([1 << i for i in range(table.rows.bit_length())], dtype=np.uint64)
+        above, words = np.empty(len(powers), dtype=np.uint8), np.empty_like(powers)
+        run.call(_native.compare, _LESS, False, powers, np.repeat(last, len(powers)), above)
+        run.call(_native.marks_to_words, above, words)
+        found = sum(run.declassify(words, "rows of a bound, rounded up to a power of two"))
+        return min(1 << found, table.rows)
+    return run.declassify(last, "rows of a bound")[0]
 
 
 def union_all(tables: Sequence[SecretTable], names: Sequence[str]) -> SecretTable:

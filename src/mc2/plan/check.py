@@ -12,8 +12,10 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import Schema
+from mc2.plan.facts import Facts
 from mc2.plan.infer import Inference
 from mc2.plan.lineage import Lineage, trace
+from mc2.plan.oblivious import check_oblivious
 from mc2.plan.plan import Node, Plan, PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.shapes import ModelShape, Shape, TableShape
@@ -25,12 +27,14 @@ _OUTPUT_SHAPE: Final[dict[str, type]] = {"table": TableShape, "model": ModelShap
 class CheckedPlan:
     """A plan that is well typed and whole. Only `check_plan` makes one.
 
-    `shapes` and `lineages` stand at the places of the nodes they describe.
+    `shapes` and `lineages` stand at the places of the nodes they describe, and so do `facts`, which
+    only plans in oblivious mode have.
     """
 
     plan: Plan
     shapes: tuple[Shape, ...]
     lineages: tuple[Lineage, ...]
+    facts: tuple[Facts, ...] = ()
 
     def lineage(self, output: PlanOutput) -> Lineage:
         """Where an output comes from."""
@@ -53,7 +57,9 @@ def check_plan(plan: Plan) -> CheckedPlan:
         _check_output(output, shapes)
     # 4. Nothing is there that no output needs: owners approve what runs, and all of it.
     _check_used(plan)
-    return CheckedPlan(plan, tuple(shapes), trace(plan.inputs, plan.nodes))
+    # 5. An oblivious plan holds nothing that oblivious mode cannot do: there is no other way then.
+    facts = check_oblivious(plan, shapes) if plan.mode == "oblivious" else ()
+    return CheckedPlan(plan, tuple(shapes), trace(plan.inputs, plan.nodes), facts)
 
 
 def _check_nodes(plan: Plan) -> list[Shape]:

@@ -25,6 +25,7 @@ from mc2.plan.relations import (
     Limit,
     Mark,
     Project,
+    RowBound,
     Scan,
     Sort,
     SortKey,
@@ -112,6 +113,7 @@ _Relational = (
     | Window
     | Sort
     | Limit
+    | RowBound
     | Union
     | Distinct
     | Explode
@@ -150,8 +152,12 @@ def _other_columns(
             return _explode(operation, source)
 
 
-def _same_columns(operation: Filter | Sort | Limit | Distinct, source: TableShape) -> TableShape:
+def _same_columns(
+    operation: Filter | Sort | Limit | RowBound | Distinct, source: TableShape
+) -> TableShape:
     match operation:
+        case RowBound():
+            return TableShape(source.schema, min(source.row_bound, operation.rows))
         case Limit():
             return TableShape(source.schema, _limit(operation, source.row_bound))
         case Filter():

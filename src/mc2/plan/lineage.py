@@ -25,6 +25,7 @@ from mc2.plan.relations import (
     Limit,
     Mark,
     Project,
+    RowBound,
     Scan,
     Sort,
     Union,
@@ -39,7 +40,9 @@ Origins: TypeAlias = frozenset[Origin]
 MODEL: Final = ""
 """The key under which the values of a model stand."""
 
-_OfOne: TypeAlias = Project | Filter | Window | Explode | Aggregate | Sort | Limit | Distinct
+_OfOne: TypeAlias = (
+    Project | Filter | Window | Explode | Aggregate | Sort | Limit | RowBound | Distinct
+)
 _Relation: TypeAlias = Values | Mark | Join | Union | _OfOne
 _NONE: Final[Origins] = frozenset()
 _NO_DATASETS: Final[frozenset[str]] = frozenset()
@@ -133,6 +136,8 @@ def _of_one(operation: _OfOne, source: Lineage) -> tuple[Mapping[str, Origins], 
             # Which rows come first says something of the keys, and ties of all other columns;
             # rows without an order of their own are cut in order of all columns.
             return source.values, everything
+        case RowBound():
+            return source.values, _NONE
 
 
 def _looked_up(

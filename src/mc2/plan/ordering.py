@@ -16,6 +16,7 @@ from mc2.plan.relations import (
     Join,
     Mark,
     Project,
+    RowBound,
     Scan,
     Union,
     Values,
@@ -36,7 +37,7 @@ def ordered_nodes(nodes: Sequence[Node], shuffled: Collection[int] = ()) -> list
                 found.append(node.operation.input not in shuffled)
             case Join() | Mark() | Aggregate() | Window() | Distinct() | Explode() | Values():
                 found.append(False)
-            case Project() | Filter() | Union():
+            case Project() | Filter() | Union() | RowBound():
                 found.append(all(found[s] for s in node.operation.sources))
             case _:
                 found.append(True)

@@ -8,14 +8,16 @@ with their recipients. Parsing checks the form; `mc2.plan.check` checks the mean
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
 from mc2.crypto.digest import Digest, digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode, encode
+from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item
 from mc2.formats.limits import LIMITS
+from mc2.formats.manifest import SIZES
 from mc2.formats.schema import Schema
 from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
 from mc2.plan.relations import (
@@ -28,6 +30,7 @@ from mc2.plan.relations import (
     Mark,
     Project,
     RelationalOperation,
+    RowBound,
     Scan,
     Sort,
     Union,
@@ -37,7 +40,7 @@ from mc2.plan.relations import (
 from mc2.plan.windows import Window
 
 TYPE: Final = "mc2/plan/v1"
-MODES: Final = ("encrypted",)
+MODES: Final = ("encrypted", "oblivious")
 OUTPUT_KINDS: Final = ("model", "table")
 _TITLE_LENGTH: Final = 200
 _SCRIPT_NAME_LENGTH: Final = 200
@@ -49,7 +52,7 @@ Operation = RelationalOperation | Window | ModelOperation
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     kind.OP: kind
     for kind in (
-        Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, Union, Distinct,
+        Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, RowBound, Union, Distinct,
         Explode, Values,
         Matrix, Train, Predict, History,
     )
@@ -85,17 +88,23 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanInput:
-    """A dataset that the plan reads: exactly the version whose manifest has this digest."""
+    """A dataset that the plan reads: exactly the version whose manifest has this digest.
+
+    `sizes` and `facts` are those of the manifest: what is public of the rows.
+    """
 
     dataset: str
     owner: str
     manifest: Digest
     schema: Schema
     row_bound: int
+    sizes: str = "exact"
+    facts: TableFacts = field(default_factory=TableFacts)
 
     def __post_init__(self) -> None:
         if self.dataset.partition(".")[0] != self.owner:
             raise FormatError(f"{self.dataset} is not a dataset of {self.owner}")
+        self.facts.check(self.schema)
 
     def json(self) -> Json:
         """The input as canonical JSON has it."""
@@ -105,6 +114,8 @@ class PlanInput:
             "manifest": self.manifest,
             "schema": self.schema.json(),
             "row_bound": self.row_bound,
+            "sizes": self.sizes,
+            "facts": self.facts.json(),
         }
 
     @classmethod
@@ -117,6 +128,8 @@ class PlanInput:
             manifest=fields.digest("manifest"),
             schema=Schema.read(fields.value("schema")),
             row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
+            sizes=fields.choice("sizes", SIZES),
+            facts=TableFacts.read(fields.value("facts")),
         )
         fields.done()
         return found

@@ -16,6 +16,7 @@ from mc2.formats.limits import LIMITS
 from mc2.plan.expressions import EXPRESSION_DEPTH, Expression, Literal, read_expression
 
 JOIN_KINDS: Final = ("inner", "left", "right", "full", "semi", "anti", "cross", "single")
+LEAKS: Final = ("none", "rounded", "sizes")
 ROW_COUNT_LIMIT: Final = 1 << 40
 _FUNCTION_NAME_LENGTH: Final = 63
 SORT_KEYS: Final = 256
@@ -373,6 +374,40 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class RowBound:
+    """The same rows, of which there are at most `rows`: more fail the job.
+
+    An oblivious engine reserves room for exactly so many. `leak` says what the host learns of how
+    many there are: `none`; `rounded`, the number rounded up to a power of two; `sizes`, the number
+    itself. In encrypted mode it learns sizes anyway.
+    """
+
+    OP: ClassVar[str] = "bound"
+
+    source: int
+    rows: int
+    leak: str = "none"
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.source,)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"source": self.source, "rows": self.rows, "leak": self.leak}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(
+            read_node(fields, "source"),
+            fields.integer("rows", 0, LIMITS.row_bound),
+            fields.choice("leak", LEAKS),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Union:
     """All rows of the sources, one source after the other (UNION ALL).
 
@@ -503,6 +538,7 @@ RelationalOperation = (
     | Aggregate
     | Sort
     | Limit
+    | RowBound
     | Union
     | Distinct
     | Explode

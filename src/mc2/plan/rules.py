@@ -71,6 +71,8 @@ def _check_manifest(source: PlanInput, manifest: Manifest) -> None:
             ("owner", source.owner, manifest.owner),
             ("columns", source.schema, manifest.schema),
             ("row bound", source.row_bound, manifest.row_bound),
+            ("sizes", source.sizes, manifest.sizes),
+            ("facts", source.facts, manifest.facts),
         )
         if planned != found
     ]

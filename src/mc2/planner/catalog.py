@@ -7,17 +7,19 @@ the same plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from mc2.crypto.digest import Digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json
 from mc2.formats.contract import ROLES, Contract
+from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_dataset_name, check_name, text_item
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import Manifest
+from mc2.formats.manifest import SIZES, Manifest
 from mc2.formats.schema import Schema
+from mc2.plan.plan import PlanInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,21 @@ class CatalogTable:
     owner: str
     schema: Schema
     row_bound: int
+    sizes: str = "exact"
+    facts: TableFacts = field(default_factory=TableFacts)
     allowed: tuple[str, ...] | None = None
+
+    def as_input(self, dataset: str) -> PlanInput:
+        """The table as a plan names it."""
+        return PlanInput(
+            dataset=dataset,
+            owner=self.owner,
+            manifest=self.manifest,
+            schema=self.schema,
+            row_bound=self.row_bound,
+            sizes=self.sizes,
+            facts=self.facts,
+        )
 
     @property
     def cheapest(self) -> str:
@@ -48,6 +64,8 @@ class CatalogTable:
             "owner": self.owner,
             "schema": self.schema.json(),
             "row_bound": self.row_bound,
+            "sizes": self.sizes,
+            "facts": self.facts.json(),
             "allowed": None if self.allowed is None else list(self.allowed),
         }
 
@@ -60,6 +78,8 @@ class CatalogTable:
             owner=fields.name("owner"),
             schema=Schema.read(fields.value("schema")),
             row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
+            sizes=fields.choice("sizes", SIZES),
+            facts=TableFacts.read(fields.value("facts")),
             allowed=fields.optional("allowed", lambda name: _read_names(fields, name)),
         )
         fields.done()
@@ -94,6 +114,8 @@ class Catalog:
                     owner=manifest.owner,
                     schema=manifest.schema,
                     row_bound=manifest.row_bound,
+                    sizes=manifest.sizes,
+                    facts=manifest.facts,
                     allowed=manifest.policy.columns,
                 )
                 newest[manifest.dataset] = (manifest.version, table)

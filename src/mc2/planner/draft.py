@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from mc2.errors import PlanError
 from mc2.plan.build import PlanBuilder
-from mc2.plan.plan import Operation, Plan, PlanInput, PlanOutput
+from mc2.plan.plan import Operation, Plan, PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.shapes import Shape
 from mc2.planner.catalog import Catalog
@@ -28,13 +28,7 @@ class Draft:
         self._script = script
         self._packages = packages
         self._inputs = tuple(
-            PlanInput(
-                dataset=dataset,
-                owner=table.owner,
-                manifest=table.manifest,
-                schema=table.schema,
-                row_bound=table.row_bound,
-            )
+            table.as_input(dataset)
             for dataset, table in sorted(catalog.datasets.items())
         )
         self._places = {source.dataset: place for place, source in enumerate(self._inputs)}
@@ -87,6 +81,18 @@ class Draft:
     def shape(self, node: int) -> Shape:
         """What is known of a node's result."""
         return self._builder.shape(node)
+
+    def operation(self, node: int) -> Operation:
+        """The operation of a node."""
+        return self._builder.operation(node)
+
+    def column_names(self, node: int) -> tuple[str, ...]:
+        """The columns of a table."""
+        return self._builder.schema(node).names
+
+    def owners(self, node: int) -> list[str]:
+        """Whose datasets a result derives from."""
+        return sorted({self._inputs[i].owner for i in self._builder.inputs_of(node)})
 
     def release(self, output: PlanOutput) -> None:
         """Let a result leave the enclave.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mc2.errors import FormatError, PlanError, UsageError
-from mc2.planner.learning import Booster
+from mc2.planner.boosters import Booster
+from mc2.planner.estimators import XGBModel
 from mc2.planner.tables import Table
 
 if TYPE_CHECKING:  # `import mc2` stays light: these are loaded when a script is compiled
@@ -14,14 +15,15 @@ if TYPE_CHECKING:  # `import mc2` stays light: these are loaded when a script is
     from mc2.planner.draft import Draft
 
 _TITLE_LENGTH: Final = 200
-_MODES: Final = ("encrypted",)
+_MODES: Final = ("encrypted", "oblivious")
 
 
 class Job:
     """One computation that all owners agree on. A script makes exactly one.
 
     `title` is one line that says what it is for; every reviewer reads it. `mode` is how the
-    enclave computes: `encrypted` keeps data from everybody outside it.
+    enclave computes: `encrypted` keeps data from everybody outside it; `oblivious` also hides all
+    that memory accesses, branches and sizes would tell, and takes longer.
     """
 
     __slots__ = ("_draft", "_spark")
@@ -73,7 +75,9 @@ class Job:
         self._draft.view(_name(name, "a view's name"), self._own(name, table))
         return table
 
-    def release(self, name: str, value: Table | DataFrame | Booster, to: Sequence[str]) -> None:
+    def release(
+        self, name: str, value: Table | DataFrame | Booster | XGBModel, to: Sequence[str]
+    ) -> None:
         """Let a table or a model leave the enclave, sealed for some members and nobody else.
 
         Raises: PlanError if a recipient is not one under the contract, or the name is taken.
@@ -87,7 +91,8 @@ class Job:
         value = _table_of(value, self._draft)
         if isinstance(value, Table):
             kind, node = "table", self._own("value", value)
-        elif isinstance(value, Booster):
+        elif isinstance(value, (Booster, XGBModel)):
+            value = value if isinstance(value, Booster) else value.get_booster()
             kind, node = "model", value._node  # noqa: SLF001 - one API in two modules
         else:
             raise PlanError(
@@ -97,6 +102,25 @@ class Job:
             name=_name(name, "a result's name"), node=node, kind=kind, recipients=recipients
         )
         self._draft.release(output)
+
+    def release_to_owners(
+        self, name: str, model: Booster | XGBModel, data: object, **options: Any
+    ) -> None:
+        """Let each owner have the predictions for its own rows, and nobody else's.
+
+        `data` is a table or a list of them; each row must come from one owner's datasets alone.
+        `options` are those of the model's `predict`. Each owner gets one result, called by the
+        name and the owner's: `risk_clinic_a`.
+
+        Raises: PlanError if a table joins rows of several owners.
+        """
+        from mc2.planner.owners import predict_by_owner
+
+        title = _name(name, "a result's name")
+        tables = data if isinstance(data, (list, tuple)) else [data]
+        nodes = [self._own("data", table) for table in tables]
+        for owner, table in predict_by_owner(self._draft, model, nodes, options).items():
+            self.release(f"{title}_{owner}", table, to=[owner])
 
     def _own(self, name: str, table: object) -> int:
         table = _table_of(table, self._draft)

@@ -20,7 +20,7 @@ from mc2.formats.fields import Fields
 from mc2.formats.limits import LIMITS
 from mc2.plan.check import check_plan
 from mc2.plan.packages import package_versions
-from mc2.plan.plan import Plan, PlanInput
+from mc2.plan.plan import Plan
 from mc2.planner.catalog import Catalog
 from mc2.planner.draft import Draft, drafting
 from mc2.planner.sandbox import Namespace, run_script
@@ -72,11 +72,12 @@ def compile_here(
         raise PlanError(f"a script's name has 1 to {_NAME_LENGTH} characters")
     from mc2.planner.dataframe_columns import Window, functions
     from mc2.planner.job import Job
-    from mc2.planner.learning import Booster, DMatrix, train
+    from mc2.planner.numbers import numpy_functions
+    from mc2.planner.offered import callback_names, xgboost_names
     from mc2.planner.tables import Table
 
-    inner = {"Booster": Booster, "DMatrix": DMatrix, "train": train}
-    xgboost = Namespace("mc2.xgboost", inner)
+    callback = Namespace("mc2.xgboost.callback", callback_names())
+    xgboost = Namespace("mc2.xgboost", {**xgboost_names(), "callback": callback})
     outer = Namespace("mc2", {"Job": Job, "Table": Table, "xgboost": xgboost})
     columns = functions()
     f = Namespace("pyspark.sql.functions", columns)
@@ -84,6 +85,7 @@ def compile_here(
     modules = {
         "mc2": outer,
         "mc2.xgboost": xgboost,
+        "numpy": Namespace("numpy", numpy_functions()),
         "pyspark.sql": sql,
         "pyspark.sql.functions": f,
     }
@@ -186,12 +188,6 @@ def _check_answer(plan: Plan, source: str, name: str, catalog: Catalog) -> None:
         raise PlanError("the compiled plan is of another script or contract")
     for found in plan.inputs:
         table = catalog.datasets.get(found.dataset)
-        if table is None or found != PlanInput(
-            dataset=found.dataset,
-            owner=table.owner,
-            manifest=table.manifest,
-            schema=table.schema,
-            row_bound=table.row_bound,
-        ):
+        if table is None or found != table.as_input(found.dataset):
             raise PlanError(f"the compiled plan reads {found.dataset}, which is not in the catalog")
     check_plan(plan)

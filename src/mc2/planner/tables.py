@@ -55,6 +55,25 @@ class Table:
                 )
         return Table(self._draft, self._draft.add(Limit(self._node, count, offset)))
 
+    def bound(self, rows: int, *, leak: str = "none") -> Table:
+        """The same table, of which you know that it has at most so many rows; more fail the job.
+
+        A job in oblivious mode reserves room for exactly so many, whatever there is. With `leak`
+        "sizes" the host learns how many there are, with "rounded" that number rounded up to a
+        power of two, and later steps are faster for it; "none" tells nothing.
+
+        Raises: PlanError if the number or the word is none of these.
+        """
+        from mc2.plan.relations import LEAKS, RowBound
+
+        if type(rows) is not int or not 0 <= rows <= _MOST_ROWS:
+            raise PlanError(
+                f"bound takes a whole number from 0 to {_MOST_ROWS}", hint="table.bound(10_000)"
+            )
+        if leak not in LEAKS:
+            raise PlanError(f"leak is one of {', '.join(LEAKS)}")
+        return Table(self._draft, self._draft.add(RowBound(self._node, rows, leak)))
+
     def _columns(self) -> list[tuple[str, str]]:
         from mc2.plan.shapes import TableShape
 

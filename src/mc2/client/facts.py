@@ -1,0 +1,101 @@
+"""Holds a table to what its owner declares of it, while it is sealed."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mc2.errors import DatasetError, UsageError
+from mc2.formats.facts import TableFacts
+from mc2.formats.schema import Schema
+
+_HINT: Final = "declare what is true of all rows: others rely on it"
+
+
+class FactsCheck:
+    """Sees the batches of one table one after the other, and keeps the columns of its keys."""
+
+    def __init__(self, table: str, facts: TableFacts, schema: Schema) -> None:
+        self._table = table
+        self._facts = facts
+        self._types = {c.name: c.type for c in schema.columns}
+        self._keys: list[list[pa.RecordBatch]] = [[] for _ in facts.unique]
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        """Check a batch. Raises: DatasetError naming the column, never the value."""
+        for name, (low, high) in self._facts.ranges.items():
+            kind = pa.int32() if self._types[name].name == "date" else batch.column(name).type
+            found = pc.min_max(batch.column(name).cast(kind)).as_py()
+            self._refuse_unless(
+                found["min"] is None or low <= found["min"] <= found["max"] <= high,
+                f"column {name!r} has a value outside of its declared range",
+            )
+        for name, values in self._facts.domains.items():
+            column = batch.column(name)
+            known = pc.is_in(column.drop_null(), value_set=pa.array(values, column.type))
+            self._refuse_unless(
+                pc.all(known).as_py() is not False,
+                f"column {name!r} has a value outside of its declared domain",
+            )
+        for key, parts in zip(self._facts.unique, self._keys, strict=True):
+            parts.append(batch.select(list(key)))
+
+    def done(self) -> None:
+        """Check the keys of all rows. Raises: DatasetError."""
+        for key, parts in zip(self._facts.unique, self._keys, strict=True):
+            if not parts:
+                continue
+            rows = pa.Table.from_batches(parts)
+            groups = rows.group_by(list(key)).aggregate([])
+            self._refuse_unless(
+                groups.num_rows == rows.num_rows,
+                f"two rows agree in {', '.join(key)}, which is declared unique",
+            )
+
+    def _refuse_unless(self, holds: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence
+        if not holds:
+            raise DatasetError(f"{self._table}: {what}", hint=_HINT)
+
+
+def read_ranges(texts: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    """Ranges as people write them: `age=0..130` or `day=2020-01-01..2020-12-31`.
+
+    Raises: UsageError.
+    """
+    found = {}
+    for text in texts:
+        name, _, ends = text.rpartition("=")
+        low, dots, high = ends.partition("..")
+        try:
+            if not name or not dots:
+                raise ValueError
+            found[name] = (_end(low), _end(high))
+        except ValueError:
+            raise UsageError(f"{text!r} is no range", hint="write --range age=0..130") from None
+    return found
+
+
+def _end(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return (date.fromisoformat(text) - date(1970, 1, 1)).days
+
+
+def read_domains(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Domains as people write them: `ward=A,B,C`. Raises: UsageError."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        if not name or not values:
+            raise UsageError(f"{text!r} is no domain", hint="write --domain ward=A,B,C")
+        found[name] = tuple(values.split(","))
+    return found
+
+
+def read_keys(texts: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Unique keys as people write them: `patient` or `patient,day`."""
+    return tuple(tuple(part.strip() for part in text.split(",")) for text in texts)

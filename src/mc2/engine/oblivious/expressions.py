@@ -1,0 +1,334 @@
+"""Expressions of a plan over secret columns.
+
+`counts` says where an error counts: rows that are there, and that CASE, AND, OR and COALESCE need.
+Everything is computed for every row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from mc2.errors import EngineError
+from mc2.formats.schema import Column, DataType
+from mc2.operators import arithmetic, comparisons, dates, logic, texts
+from mc2.operators.arithmetic import Operation
+from mc2.operators.constants import constant
+from mc2.operators.conversions import cast
+from mc2.operators.handles import Layout, Marks, SecretColumn, SecretTable, known_of, marks_of
+from mc2.operators.run import Run
+from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
+from mc2.plan.facts import literal_bytes
+from mc2.plan.literals import literal_value
+from mc2.plan.typing import type_of
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = date(1970, 1, 1)
+_ARITHMETIC: Final = {
+    "add": Operation.ADD,
+    "subtract": Operation.SUBTRACT,
+    "multiply": Operation.MULTIPLY,
+    "divide": Operation.DIVIDE,
+    "remainder": Operation.REMAINDER,
+}
+_RUN_STEP: Final = ((2, 0),)
+
+
+def literal_number(value: Literal) -> float | bytes | None:
+    """A literal as words are made of it: unscaled decimals, days, microseconds, bytes."""
+    if value.text is None:
+        return None
+    found = literal_value(value.text, value.type)
+    match found:
+        case str():
+            return found.encode()
+        case Decimal():
+            return int(found.scaleb(value.type.scale))
+        case datetime():
+            moment = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+            delta = moment - _EPOCH
+            return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+        case date():
+            return (found - _DAY).days
+        case _:
+            return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluator:
+    """Computes expressions over the columns of a table."""
+
+    run: Run
+    columns: Mapping[str, SecretColumn]
+    rows: int
+    counts: Marks
+
+    @classmethod
+    def over(cls, run: Run, table: SecretTable) -> Evaluator:
+        """Over a table, whose rows that are there count."""
+        return cls(run, table.columns, table.rows, marks_of(table.present))
+
+    def where(self, counts: Marks) -> Evaluator:
+        """The same, where errors count in fewer rows."""
+        both = logic.conjunction(self.run, self.counts, counts)
+        return Evaluator(self.run, self.columns, self.rows, both)
+
+    def of(self, expression: Expression) -> SecretColumn:
+        """The values of an expression. Raises: EngineError for what no checked plan holds."""
+        match expression:
+            case ColumnRef(name):
+                return self.columns[name]
+            case Literal():
+                return self._literal(expression)
+            case Cast(value, kind, _):
+                return cast(self.run, self.of(value), kind, self.counts)
+            case Case():
+                return self._case(expression)
+            case InList(value, items):
+                return self._in_list(self.of(value), items)
+            case Call(function, arguments):
+                return self._call(function, arguments, self.type(expression))
+
+    def type(self, expression: Expression) -> DataType:
+        """The type of an expression."""
+        columns = {n: Column(n, c.type) for n, c in self.columns.items()}
+        return type_of(expression, columns).type
+
+    def _literal(self, value: Literal) -> SecretColumn:
+        width = literal_bytes(value) if value.type.has_width else 0
+        return constant(Layout(value.type, width), literal_number(value), self.rows)
+
+    def _case(self, case: Case) -> SecretColumn:
+        """All branches, and of them the first whose condition is true."""
+        left = np.ones(self.rows, dtype=np.uint8)  # rows that no branch has taken
+        parts: list[tuple[Marks, SecretColumn]] = []
+        for branch in case.branches:
+            here = self.where(left)
+            holds = logic.value_marks(self.run, here.of(branch.condition))
+            takes = logic.conjunction(self.run, holds, left)
+            parts.append((takes, self.where(takes).of(branch.value)))
+            left = logic.conjunction(self.run, left, logic.complement(self.run, holds))
+        found = self.where(left).of(case.otherwise)
+        for takes, value in parts:
+            found = logic.choose(self.run, takes, *one_layout(value, found))
+        return found
+
+    def _in_list(self, value: SecretColumn, items: Sequence[Literal]) -> SecretColumn:
+        answers = [
+            comparisons.equal(self.run, *one_layout(value, self._literal(item))) for item in items
+        ]
+        return self._folded(logic.either, answers)
+
+    def _folded(
+        self,
+        step: Callable[[Run, SecretColumn, SecretColumn], SecretColumn],
+        parts: Sequence[SecretColumn],
+    ) -> SecretColumn:
+        found = parts[0]
+        for part in parts[1:]:
+            found = step(self.run, *one_layout(found, part))
+        return found
+
+    def _call(self, function: str, arguments: Sequence[Expression], kind: DataType) -> SecretColumn:
+        if function in {"and", "or"}:
+            return self._logic(arguments, stops=function == "or")
+        if function == "coalesce":
+            return self._coalesce(arguments)
+        if function in _WITH_LITERALS:
+            return _WITH_LITERALS[function](self, arguments)
+        values = [self.of(a) for a in arguments]
+        if function in _ARITHMETIC:
+            what = _ARITHMETIC[function]
+            return arithmetic.compute(self.run, what, values[0], values[1], kind, self.counts)
+        if function in _FIELDS:
+            return dates.date_field(self.run, function, values[0])
+        if function in _SIMPLE:
+            return _SIMPLE[function](self, values, kind)
+        raise EngineError(f"oblivious mode has no function {function}")
+
+    def _logic(self, arguments: Sequence[Expression], *, stops: bool) -> SecretColumn:
+        """AND and OR; what follows a part that decides does not count."""
+        found = self.of(arguments[0])
+        for argument in arguments[1:]:
+            truth = logic.value_marks(self.run, found)
+            if stops:
+                open_ = logic.complement(self.run, truth)
+                found = logic.either(self.run, found, self.where(open_).of(argument))
+            else:
+                unknown = logic.complement(self.run, known_of(found))
+                open_ = logic.disjunction(self.run, truth, unknown)
+                found = logic.both(self.run, found, self.where(open_).of(argument))
+        return found
+
+    def _coalesce(self, arguments: Sequence[Expression]) -> SecretColumn:
+        found = self.of(arguments[0])
+        for argument in arguments[1:]:
+            missing = logic.complement(self.run, known_of(found))
+            found = logic.coalesce(self.run, *one_layout(found, self.where(missing).of(argument)))
+        return found
+
+
+def one_layout(a: SecretColumn, b: SecretColumn) -> tuple[SecretColumn, SecretColumn]:
+    """Both in rows of one size: texts may have different greatest lengths."""
+    if not a.layout.is_text:
+        return a, b
+    most = max(a.layout.text_bytes, b.layout.text_bytes)
+    return in_width(a, most), in_width(b, most)
+
+
+def in_width(a: SecretColumn, text_bytes: int) -> SecretColumn:
+    """The column in rows for texts of so many bytes, if it has texts."""
+    if not a.layout.is_text or a.layout.text_bytes == text_bytes:
+        return a
+    return texts.fitted(a, text_bytes)
+
+
+def _text(argument: Expression) -> str:
+    return argument.text or "" if isinstance(argument, Literal) else ""
+
+
+def _like(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    steps = texts.like_steps(_text(arguments[1]))
+    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+
+
+def _contains(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    steps = (*_RUN_STEP, *texts.literal_steps(_text(arguments[1])), *_RUN_STEP)
+    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+
+
+def _starts_with(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    steps = (*texts.literal_steps(_text(arguments[1])), *_RUN_STEP)
+    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+
+
+def _ends_with(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    steps = (*_RUN_STEP, *texts.literal_steps(_text(arguments[1])))
+    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+
+
+def _substring(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    start, count = int(_text(arguments[1])), int(_text(arguments[2]))
+    return texts.substring(of.run, of.of(arguments[0]), start, count, of.counts)
+
+
+def _truncate(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    return dates.truncate(of.run, _text(arguments[0]), of.of(arguments[1]))
+
+
+_WITH_LITERALS: Final = {
+    "like": _like,
+    "contains": _contains,
+    "starts_with": _starts_with,
+    "ends_with": _ends_with,
+    "substring": _substring,
+    "truncate_to": _truncate,
+}
+_FIELDS: Final = frozenset(
+    {"year", "quarter", "month", "day", "day_of_week", "day_of_year", "week", "hour", "minute",
+     "second"}
+)  # fmt: skip
+
+_Values = Sequence[SecretColumn]
+_Simple = Callable[[Evaluator, _Values, DataType], SecretColumn]
+
+
+def _is_nan(of: Evaluator, values: _Values, _: DataType) -> SecretColumn:
+    nan = constant(values[0].layout, math.nan, of.rows)
+    found = comparisons.equal_marks(of.run, values[0], nan)
+    known = np.ones(of.rows, dtype=np.uint8)
+    return logic.truth(of.run, logic.conjunction(of.run, found, known_of(values[0])), known)
+
+
+def _nullif(of: Evaluator, values: _Values, _: DataType) -> SecretColumn:
+    same = logic.value_marks(of.run, comparisons.equal(of.run, *one_layout(values[0], values[1])))
+    nothing = constant(values[0].layout, None, of.rows)
+    return logic.choose(of.run, same, nothing, values[0])
+
+
+def _absolute(of: Evaluator, values: _Values, kind: DataType) -> SecretColumn:
+    value = values[0]
+    zero = constant(value.layout, 0.0 if value.layout.is_real else 0, of.rows)
+    below = logic.conjunction(of.run, comparisons.less_marks(of.run, value, zero), known_of(value))
+    if value.layout.is_real:  # and -0.0 becomes 0.0, which is 0.0 - -0.0
+        below = logic.disjunction(of.run, below, comparisons.equal_marks(of.run, value, zero))
+        turned = arithmetic.compute(
+            of.run, Operation.SUBTRACT, zero, value, kind, np.zeros(of.rows, dtype=np.uint8)
+        )
+        return logic.choose(
+            of.run, logic.conjunction(of.run, below, known_of(value)), turned, value
+        )
+    turned = arithmetic.negative(of.run, value, logic.conjunction(of.run, of.counts, below))
+    return logic.choose(of.run, below, turned, value)
+
+
+def _compare(
+    function: Callable[[Run, SecretColumn, SecretColumn], SecretColumn], *, turned: bool = False
+) -> _Simple:
+    def compute(of: Evaluator, values: _Values, _: DataType) -> SecretColumn:
+        first, second = one_layout(values[0], values[1])
+        return function(of.run, second, first) if turned else function(of.run, first, second)
+
+    return compute
+
+
+def _extreme(step: Callable[[Run, SecretColumn, SecretColumn], SecretColumn]) -> _Simple:
+    def compute(of: Evaluator, values: _Values, _: DataType) -> SecretColumn:
+        found = values[0]
+        for value in values[1:]:
+            found = step(of.run, *one_layout(found, value))
+        return found
+
+    return compute
+
+
+def _concat(of: Evaluator, values: _Values, _: DataType) -> SecretColumn:
+    found = values[0]
+    for value in values[1:]:
+        found = texts.concat(of.run, found, value, of.counts)
+    return found
+
+
+_SIMPLE: Final[Mapping[str, _Simple]] = {
+    "eq": _compare(comparisons.equal),
+    "ne": _compare(comparisons.unequal),
+    "lt": _compare(comparisons.less),
+    "le": _compare(comparisons.at_most),
+    "gt": _compare(comparisons.less, turned=True),
+    "ge": _compare(comparisons.at_most, turned=True),
+    "same": _compare(comparisons.same),
+    "is_null": lambda of, v, _: logic.is_null(of.run, v[0]),
+    "is_not_null": lambda of, v, _: logic.is_null(of.run, v[0], negated=True),
+    "is_nan": _is_nan,
+    "not": lambda of, v, _: logic.negation(of.run, v[0]),
+    "nullif": _nullif,
+    "greatest": _extreme(comparisons.greatest),
+    "least": _extreme(comparisons.least),
+    "negate": lambda of, v, _: arithmetic.negative(of.run, v[0], of.counts),
+    "abs": _absolute,
+    "date_add": lambda of, v, kind: dates.shift(of.run, v[0], v[1], kind, of.counts),
+    "timestamp_add": lambda of, v, kind: dates.shift(of.run, v[0], v[1], kind, of.counts),
+    "date_diff": lambda of, v, kind: dates.difference(of.run, v[0], v[1], kind, of.counts),
+    "timestamp_diff": lambda of, v, kind: dates.difference(of.run, v[0], v[1], kind, of.counts),
+    "add_months": lambda of, v, _: dates.add_months(of.run, v[0], v[1]),
+    "last_day": lambda of, v, _: dates.last_day(of.run, v[0]),
+    "make_date": lambda of, v, _: dates.make_date(of.run, v[0], v[1], v[2], of.counts),
+    "lower": lambda of, v, _: texts.change_case(of.run, v[0], of.counts, lower=True),
+    "upper": lambda of, v, _: texts.change_case(of.run, v[0], of.counts, lower=False),
+    "trim": lambda of, v, _: texts.trim(of.run, v[0], start=True, end=True),
+    "trim_start": lambda of, v, _: texts.trim(of.run, v[0], start=True, end=False),
+    "trim_end": lambda of, v, _: texts.trim(of.run, v[0], start=False, end=True),
+    "length": lambda of, v, _: texts.count_characters(of.run, v[0]),
+    "concat": _concat,
+}
+
+COMPUTED: Final = frozenset(
+    {*_SIMPLE, *_WITH_LITERALS, *_FIELDS, *_ARITHMETIC, "and", "or", "coalesce"}
+)
+"""All functions that are computed here: those that `mc2.plan.oblivious` allows."""

@@ -1,0 +1,250 @@
+"""Runs a checked plan in oblivious mode: each node by operators whose traces are public.
+
+A node's table has as many places as its public bound says, whatever rows there are; which of them
+are there is secret until a recipient opens the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+
+from mc2.engine.oblivious.expressions import Evaluator, in_width, literal_number
+from mc2.engine.oblivious.joins import Joiner
+from mc2.engine.outputs import ChunkSource, PaddedOutput
+from mc2.errors import EngineError, PlanError
+from mc2.formats.fixed import fixed_places
+from mc2.formats.limits import LIMITS
+from mc2.formats.schema import Schema
+from mc2.operators import grouping, logic, ordering
+from mc2.operators.chunks import read_chunks, write_chunks
+from mc2.operators.constants import column_of_values
+from mc2.operators.handles import (
+    Layout,
+    SecretMarks,
+    SecretTable,
+    marks_of,
+)
+from mc2.operators.run import Run as Trace
+from mc2.plan.check import CheckedPlan, uses
+from mc2.plan.facts import Facts
+from mc2.plan.oblivious_joins import join_form
+from mc2.plan.ordering import ordered_nodes
+from mc2.plan.plan import Operation, PlanOutput
+from mc2.plan.relations import (
+    Aggregate,
+    Distinct,
+    Filter,
+    Join,
+    Limit,
+    Mark,
+    Project,
+    RowBound,
+    Scan,
+    Sort,
+    Union,
+    Values,
+)
+
+_CHUNK_ROWS: Final = 1 << 16
+_CHUNK_BYTES: Final = 8 * 1024 * 1024
+
+
+def execute(
+    checked: CheckedPlan,
+    tables: Mapping[str, ChunkSource],
+    progress: Callable[[str], None],
+    trace: Trace | None = None,
+) -> Mapping[str, PaddedOutput]:
+    """Compute a plan's outputs, by name, from its inputs, by dataset.
+
+    `progress` is told in words what is being done, never a value of the data.
+
+    Raises: PlanError if the plan is none for oblivious mode; EngineError if a computation failed,
+    without saying where; what reading an input raises.
+    """
+    if checked.plan.mode != "oblivious":
+        raise PlanError("the plan is for another mode")
+    run = _Run(checked, checked.facts, tables, progress, trace or Trace())
+    for index in range(len(checked.plan.nodes)):
+        run.compute(index)
+    found = {o.name: run.output(o) for o in checked.plan.outputs}
+    run.trace.finish()
+    return found
+
+
+class _Run:
+    """One run: the tables of the nodes that others still read."""
+
+    def __init__(
+        self,
+        checked: CheckedPlan,
+        facts: tuple[Facts, ...],
+        tables: Mapping[str, ChunkSource],
+        progress: Callable[[str], None],
+        trace: Trace,
+    ) -> None:
+        self.trace = trace
+        self._plan = checked.plan
+        self._facts = facts
+        self._sources = tables
+        self._progress = progress
+        self._ordered = ordered_nodes(checked.plan.nodes)
+        self._tables: dict[int, SecretTable] = {}
+        self._readers_left = uses(checked.plan.nodes, checked.plan.outputs)
+
+    def compute(self, index: int) -> None:
+        """Compute a node into a table with no more places than its bound."""
+        node = self._plan.nodes[index]
+        self._progress(f"node {index}: {node.operation.OP}")
+        table = self._node(index, node.operation)
+        names = self._schema(index).names
+        table = SecretTable({n: table.columns[n] for n in names}, table.present)
+        self._tables[index] = ordering.bounded(self.trace, table, self._facts[index].rows)
+        for source in node.operation.sources:
+            self._readers_left[source] -= 1
+            if not self._readers_left[source]:
+                self._tables.pop(source, None)
+
+    def _schema(self, index: int) -> Schema:
+        schema = self._plan.nodes[index].schema
+        if schema is None:
+            raise TypeError("oblivious plans have relations only")
+        return schema
+
+    def _node(self, index: int, operation: Operation) -> SecretTable:
+        match operation:
+            case Scan():
+                return self._scan(operation)
+            case Values():
+                return self._values(index, operation)
+            case Join() | Mark():
+                return self._join(operation)
+            case Union(sources=sources):
+                return self._union(index, sources)
+            case Aggregate():
+                source = self._tables[operation.source]
+                return self._aggregate(operation, source, self._schema(index))
+            case _:
+                return self._of_one(operation, self._tables[operation.sources[0]])
+
+    def _of_one(self, operation: Operation, source: SecretTable) -> SecretTable:
+        match operation:
+            case Project():
+                evaluator = Evaluator.over(self.trace, source)
+                columns = {c.name: evaluator.of(c.expression) for c in operation.columns}
+                return SecretTable(columns, source.present)
+            case Filter(predicate=predicate):
+                value = Evaluator.over(self.trace, source).of(predicate)
+                present = logic.restrict(self.trace, source.present, value)
+                return SecretTable(source.columns, present)
+            case Distinct():
+                return grouping.distinct(self.trace, source)
+            case Sort():
+                return self._sort(operation, source)
+            case Limit():
+                return self._limit(operation, source)
+            case RowBound():
+                return self._bound(operation, source)
+            case _:
+                raise EngineError(f"oblivious mode has no node {operation.OP}")
+
+    def _scan(self, operation: Scan) -> SecretTable:
+        source = self._plan.inputs[operation.input]
+        chunks = self._sources[source.dataset]
+        if chunks.form.schema != source.schema or chunks.form.facts != source.facts:
+            raise EngineError(f"{source.dataset} has other columns than the plan says")
+        return read_chunks(self.trace, chunks.form, list(chunks.plains()), operation.columns)
+
+    def _values(self, index: int, operation: Values) -> SecretTable:
+        columns = {}
+        for place, column in enumerate(self._schema(index).columns):
+            width = self._facts[index].width(column.name) if column.type.has_width else 0
+            values = [literal_number(row[place]) for row in operation.rows]
+            columns[column.name] = column_of_values(Layout(column.type, width), values)
+        present = np.ones(len(operation.rows), dtype=np.uint8)
+        return SecretTable(columns, SecretMarks(present))
+
+    def _join(self, operation: Join | Mark) -> SecretTable:
+        left, right = self._tables[operation.left], self._tables[operation.right]
+        schemas = self._schema(operation.left), self._schema(operation.right)
+        facts = self._facts[operation.left], self._facts[operation.right]
+        joiner = Joiner(self.trace, join_form(operation, *schemas, facts), left, right)
+        if isinstance(operation, Mark):
+            return joiner.mark(operation.name)
+        return joiner.join(operation.how)
+
+    def _union(self, index: int, sources: tuple[int, ...]) -> SecretTable:
+        names = self._schema(index).names
+        tables = []
+        for source in sources:
+            table = self._tables[source]
+            columns = zip(names, table.columns.values(), strict=True)
+            fitted = {n: in_width(c, self._facts[index].width(n)) for n, c in columns}
+            tables.append(SecretTable(fitted, table.present))
+        return ordering.union_all(tables, names)
+
+    def _aggregate(self, operation: Aggregate, source: SecretTable, schema: Schema) -> SecretTable:
+        evaluator = Evaluator.over(self.trace, source)
+        wanted = []
+        for column in operation.aggregates:
+            where, here = None, evaluator
+            if column.where is not None:
+                where = logic.value_marks(self.trace, evaluator.of(column.where))
+                here = evaluator.where(where)
+            argument = here.of(column.arguments[0]) if column.arguments else None
+            kind = schema.by_name()[column.name].type
+            wanted.append(
+                grouping.Aggregate(
+                    column.name, column.function, argument, kind, where, column.distinct
+                )
+            )
+        return grouping.group(self.trace, source, operation.keys, wanted)
+
+    def _sort(self, operation: Sort, source: SecretTable) -> SecretTable:
+        evaluator = Evaluator.over(self.trace, source)
+        orders = [
+            ordering.Order(evaluator.of(k.expression), k.descending, k.nulls_first)
+            for k in operation.keys
+        ]
+        return ordering.sort_table(self.trace, source, orders)
+
+    def _in_front(self, index: int, table: SecretTable) -> SecretTable:
+        """The rows that are there first, in the order of the node or in that of all columns."""
+        if self._ordered[index]:
+            return ordering.rows_to_front(self.trace, table)
+        return ordering.sort_table(self.trace, table, [])
+
+    def _limit(self, operation: Limit, source: SecretTable) -> SecretTable:
+        table = self._in_front(operation.source, source)
+        return ordering.limit(self.trace, table, operation.count, operation.offset)
+
+    def _bound(self, operation: RowBound, source: SecretTable) -> SecretTable:
+        table = ordering.bounded(self.trace, source, operation.rows)
+        if operation.leak == "none":
+            return table
+        ordering.check_bound(self.trace, marks_of(source.present), operation.rows)
+        rows = ordering.declassified_rows(self.trace, table, operation.leak)
+        return ordering.bounded(self.trace, table, rows)
+
+    def output(self, output: PlanOutput) -> PaddedOutput:
+        """The result of an output: its rows first, in chunks of one size."""
+        self._progress(f"computing {output.name}")
+        index = output.node
+        schema, facts = self._schema(index), self._facts[index]
+        table = self._in_front(index, self._tables[index])
+        widths = {c.name: facts.width(c.name) for c in schema.columns if c.type.has_width}
+        columns = {n: in_width(c, max(1, facts.width(n))) for n, c in table.columns.items()}
+        places = fixed_places(schema, widths, _rows_per_chunk(schema, widths, table.rows))
+        chunks = write_chunks(self.trace, SecretTable(columns, table.present), schema, places)
+        return PaddedOutput(schema, places, widths, table.rows, tuple(chunks))
+
+
+def _rows_per_chunk(schema: Schema, widths: Mapping[str, int], rows: int) -> int:
+    """By public facts alone: for chunks of about 8 MiB, and not more places than rows."""
+    wanted = max(1, min(rows, _CHUNK_ROWS, LIMITS.chunk_rows))
+    while wanted > 1 and fixed_places(schema, widths, wanted).size > _CHUNK_BYTES:
+        wanted //= 2
+    return wanted

@@ -1,0 +1,236 @@
+"""Padded chunks to secret tables and back, at public places only (`mc2.formats.fixed`).
+
+Owners could seal anything. What is read here is made sound, or raises a flag: values of NULLs and
+of rows that are not there become zeros, numbers fit their types, texts are UTF-8 within their
+widths, and declared ranges and domains hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mc2 import _native
+from mc2.errors import FormatError
+from mc2.formats.fixed import COUNT_AT, MAGIC, ChunkForm, FixedPlaces, Places
+from mc2.formats.schema import Column, Schema
+from mc2.operators.comparisons import equal_marks
+from mc2.operators.constants import constant
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    SecretMarks,
+    SecretTable,
+    Words,
+    flat_words_of,
+    known_of,
+    marks_of,
+    words_of,
+)
+from mc2.operators.logic import column, complement, conjunction, disjunction
+from mc2.operators.run import Flag, Run
+
+_HEADER: Final = slice(0, COUNT_AT)
+_COUNT: Final = slice(COUNT_AT, COUNT_AT + 4)
+_WORD_BYTES: Final = 8
+Bytes = npt.NDArray[np.uint8]
+T = TypeVar("T", bound=np.generic)
+
+
+def layout_in(form: ChunkForm, name: str) -> Layout:
+    """How a column lies in words."""
+    kind = form.schema.by_name()[name].type
+    return Layout(kind, max(1, form.facts.widths[name]) if kind.has_width else 0)
+
+
+def read_chunks(
+    run: Run, form: ChunkForm, plains: Sequence[bytes], names: Sequence[str]
+) -> SecretTable:
+    """Some columns of a table from the plaintexts of all its chunks, in order.
+
+    Raises: FormatError if one is not as long as its columns say, or no chunk of this kind.
+    """
+    chunks = [np.frombuffer(plain, np.uint8) for plain in plains]
+    for chunk in chunks:
+        if len(chunk) != form.places.size or chunk[_HEADER].tobytes() != MAGIC:
+            raise FormatError("a chunk does not start with MC2F, or is not as long as it must be")
+    counts = np.concatenate([chunk[_COUNT] for chunk in chunks]).view(np.uint32)
+    present = np.empty(form.row_bound, dtype=np.uint8)
+    run.checked(_native.filled, counts, form.places.rows, present)
+    columns = {}
+    for declared, place in zip(form.schema.columns, form.places.columns, strict=True):
+        if declared.name in names:
+            columns[declared.name] = _Reader(run, form, declared, place, present).read(chunks)
+    return SecretTable({name: columns[name] for name in names}, SecretMarks(present))
+
+
+class _Reader:
+    """Reads one column."""
+
+    def __init__(
+        self, run: Run, form: ChunkForm, declared: Column, place: Places, present: Marks
+    ) -> None:
+        self._run, self._form, self._declared, self._place = run, form, declared, place
+        self._present = present
+        self._layout = layout_in(form, declared.name)
+        self._rows = form.places.rows
+
+    def read(self, chunks: Sequence[Bytes]) -> SecretColumn:
+        """The column of all chunks."""
+        bound = self._form.row_bound
+        known = np.concatenate([self._bits(c, self._place.known) for c in chunks])[:bound].copy()
+        run = self._run
+        if not self._declared.nullable:
+            missing = conjunction(run, self._present, complement(run, known))
+            run.raise_where(SecretMarks(missing), Flag.OUT_OF_DOMAIN)
+        known = conjunction(run, known, self._present)
+        words = np.concatenate([self._words(c) for c in chunks])[:bound]
+        found = column(run, self._layout, np.ascontiguousarray(words), known)
+        self._check(found)
+        return found
+
+    def _part(self, chunk: Bytes, at: int, size: int) -> Bytes:
+        return np.ascontiguousarray(chunk[at : at + size])
+
+    def _bits(self, chunk: Bytes, at: int) -> Marks:
+        out = np.empty(self._rows, dtype=np.uint8)
+        self._run.call(_native.bits_to_marks, self._part(chunk, at, -(-self._rows // 8)), out)
+        return out
+
+    def _words(self, chunk: Bytes) -> Words:
+        """The words of one chunk, before anything is made of NULLs."""
+        run, place, rows = self._run, self._place, self._rows
+        if self._layout.is_text:
+            return self._texts(chunk)
+        out = np.empty(rows, dtype=np.uint64)
+        if place.type.name == "boolean":
+            run.call(_native.marks_to_words, self._bits(chunk, place.values), out)
+        elif place.type.name == "float":
+            run.call(_native.widen_floats, self._part(chunk, place.values, 4 * rows), out)
+        elif self._layout.is_wide:
+            return self._part(chunk, place.values, 16 * rows).view(np.uint64).reshape(-1, 2)
+        else:
+            part = self._part(chunk, place.values, place.size * rows)
+            run.call(_native.widen_bytes, part, place.size, out)
+        return out.reshape(-1, 1)
+
+    def _texts(self, chunk: Bytes) -> Words:
+        place, rows = self._place, self._rows
+        out = np.empty((rows, self._layout.words), dtype=np.uint64)
+        lengths = self._part(chunk, place.lengths, 4 * rows).view(np.uint32)
+        data = self._part(chunk, place.values, place.size * rows)
+        # Bytes of NULLs are zeros, and no length: a chunk that has others there is not sound.
+        everywhere = np.ones(rows, dtype=np.uint8)
+        utf8 = place.type.name == "string"
+        most = self._form.facts.widths[self._declared.name]
+        self._run.checked(_native.read_texts, data, lengths, most, utf8, everywhere, out)
+        return out
+
+    def _check(self, found: SecretColumn) -> None:
+        """Raise a flag where a value is none of its type, or not as declared."""
+        run, name, kind = self._run, self._declared.name, self._declared.type
+        known, flag = known_of(found), int(Flag.OUT_OF_DOMAIN)
+        if kind.name == "decimal" and found.layout.is_wide:
+            out, nothing = np.empty_like(words_of(found)), np.zeros_like(words_of(found))
+            pair = (words_of(found), nothing)
+            run.checked(_native.add_wide, *pair, False, kind.precision, known, out)
+        elif kind.name == "decimal":
+            most = 10**kind.precision - 1
+            run.checked(_native.check_range, flat_words_of(found), -most, most, known, flag)
+        if name in self._form.facts.ranges:
+            low, high = self._form.facts.ranges[name]
+            run.checked(_native.check_range, flat_words_of(found), low, high, known, flag)
+        if name in self._form.facts.domains:
+            outside = complement(run, self._listed(found, self._form.facts.domains[name]))
+            run.raise_where(SecretMarks(conjunction(run, outside, known)), Flag.OUT_OF_DOMAIN)
+
+    def _listed(self, found: SecretColumn, values: Sequence[str]) -> Marks:
+        listed = np.zeros(found.rows, dtype=np.uint8)
+        for value in values:
+            if len(value.encode()) <= found.layout.text_bytes:
+                one = constant(found.layout, value.encode(), found.rows)
+                listed = disjunction(run := self._run, listed, equal_marks(run, found, one))
+        return listed
+
+
+# --- and back
+
+
+def write_chunks(
+    run: Run, table: SecretTable, schema: Schema, places: FixedPlaces
+) -> Iterator[bytearray]:
+    """The plaintexts of a table's chunks; rows that are there must stand first.
+
+    How many rows there are stands inside of the chunks, which are all of one size.
+    """
+    rows = places.rows
+    present = marks_of(table.present)
+    for start in range(0, max(1, table.rows), rows):
+        chunk = np.zeros(places.size, dtype=np.uint8)
+        chunk[_HEADER] = np.frombuffer(MAGIC, np.uint8)
+        here = _padded(present[start : start + rows], rows)
+        chunk[_COUNT] = _count(run, here).view(np.uint8)
+        for declared, place in zip(schema.columns, places.columns, strict=True):
+            source = table.columns[declared.name]
+            words = _padded(words_of(source)[start : start + rows], rows)
+            known = _padded(known_of(source)[start : start + rows], rows)
+            cleared = np.empty_like(words)
+            run.call(_native.clear_rows, conjunction(run, known, here), words, cleared)
+            _put(chunk, place.known, _bits(run, conjunction(run, known, here)))
+            _put_values(run, chunk, place, source.layout, cleared)
+        yield bytearray(chunk)
+
+
+def _padded(part: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
+    out = np.zeros((rows, *part.shape[1:]), dtype=part.dtype)
+    out[: len(part)] = part
+    return out
+
+
+def _count(run: Run, marks: Marks) -> npt.NDArray[np.uint32]:
+    """How many rows are there, as four bytes."""
+    ranks = np.empty(len(marks), dtype=np.uint64)
+    run.call(_native.ranks, marks, ranks)
+    out = np.empty(4, dtype=np.uint8)
+    run.call(_native.narrow_bytes, ranks[-1:].copy(), 4, out)
+    return out.view(np.uint32)
+
+
+def _bits(run: Run, marks: Marks) -> Bytes:
+    out = np.empty(-(-len(marks) // 8), dtype=np.uint8)
+    run.call(_native.marks_to_bits, marks, out)
+    return out
+
+
+def _put(chunk: Bytes, at: int, part: Bytes) -> None:
+    chunk[at : at + len(part)] = part
+
+
+def _put_values(run: Run, chunk: Bytes, place: Places, layout: Layout, words: Words) -> None:
+    rows = len(words)
+    if layout.is_text:
+        data = np.empty(_WORD_BYTES * (layout.words - 1) * rows, dtype=np.uint8)
+        lengths = np.empty(rows, dtype=np.uint32)
+        run.call(_native.write_texts, words, data, lengths)
+        _put(chunk, place.lengths, lengths.view(np.uint8))
+        _put(chunk, place.values, data)
+        return
+    if layout.is_wide:
+        _put(chunk, place.values, words.reshape(-1).view(np.uint8))
+        return
+    flat = words.reshape(-1)
+    if place.type.name == "boolean":
+        marks = np.empty(rows, dtype=np.uint8)
+        run.call(_native.words_to_marks, flat, marks)
+        _put(chunk, place.values, _bits(run, marks))
+        return
+    out = np.empty(place.size * rows, dtype=np.uint8)
+    if place.type.name == "float":
+        run.call(_native.narrow_floats, flat, out)
+    else:
+        run.call(_native.narrow_bytes, flat, place.size, out)
+    _put(chunk, place.values, out)

@@ -1,0 +1,289 @@
+"""What a plan in oblivious mode may hold. It is refused when it is compiled, never half-way.
+
+A pure function of the plan: whoever writes a script, whoever approves it and the enclave that runs
+it find the same. Spec: docs/spec/plan.md, section "Oblivious mode".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mc2.errors import PlanError
+from mc2.formats.schema import Column, DataType, Schema, is_flat
+from mc2.plan.expressions import (
+    Call,
+    Case,
+    Cast,
+    Expression,
+    InList,
+    Literal,
+    children,
+)
+from mc2.plan.facts import Facts, trace_facts, width_of
+from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
+from mc2.plan.plan import Node, Operation, Plan, PlanInput
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Explode,
+    Filter,
+    Join,
+    Mark,
+    Project,
+    Sort,
+)
+from mc2.plan.shapes import Shape
+from mc2.plan.types import INTEGER_BITS
+from mc2.plan.typing import type_of
+from mc2.plan.windows import Window
+
+MOST_ROWS: Final = 1 << 28
+MOST_TEXT_BYTES: Final = 1016
+FUNCTIONS: Final = frozenset(
+    {
+        "eq", "ne", "lt", "le", "gt", "ge", "same", "is_null", "is_not_null", "is_nan",
+        "and", "or", "not", "coalesce", "nullif", "greatest", "least",
+        "add", "subtract", "multiply", "divide", "remainder", "negate", "abs",
+        "year", "quarter", "month", "day", "day_of_week", "day_of_year", "week",
+        "hour", "minute", "second", "date_add", "date_diff", "add_months", "last_day",
+        "truncate_to", "timestamp_add", "timestamp_diff", "make_date",
+        "lower", "upper", "trim", "trim_start", "trim_end", "length", "substring", "concat",
+        "like", "contains", "starts_with", "ends_with",
+    }
+)  # fmt: skip
+AGGREGATES: Final = frozenset(
+    {"count_star", "count", "sum", "avg", "min", "max", "bool_and", "bool_or"}
+)
+_TRUNCATED: Final = frozenset(
+    {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
+)
+_PATTERNS: Final = frozenset({"like", "contains", "starts_with", "ends_with"})
+_ARITHMETIC: Final = frozenset({"add", "subtract", "multiply", "divide", "remainder", "negate"})
+_INSTANTS: Final = frozenset({"timestamp", "timestamp_utc"})
+_ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
+
+
+def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
+    """The facts of each node of a plan that oblivious mode can run.
+
+    Raises: PlanError, which names the node, what of it cannot be done, and a next step.
+    """
+    for source in plan.inputs:
+        _check_input(source)
+    _check_kinds(plan.nodes)
+    facts = trace_facts(plan.inputs, plan.nodes, shapes)
+    for index, node in enumerate(plan.nodes):
+        try:
+            _check_node(node, plan.nodes, facts)
+            _check_size(facts[index], node.schema)
+        except PlanError as error:
+            where = f"node {index} ({node.operation.OP})"
+            raise PlanError(f"{where}: {error}", hint=error.hint) from None
+    return facts
+
+
+def _check_input(source: PlanInput) -> None:
+    if source.sizes != "padded":
+        raise PlanError(
+            f"oblivious mode reads padded tables only, and {source.dataset} is not",
+            hint=f"let {source.owner} upload it with --padded, --row-bound and --width",
+        )
+    if not is_flat(source.schema):
+        raise PlanError(
+            f"oblivious mode has no lists and structs, and {source.dataset} has columns of them",
+            hint=f"let {source.owner} upload the table without these columns",
+        )
+
+
+def _check_kinds(nodes: Sequence[Node]) -> None:
+    for index, node in enumerate(nodes):
+        operation = node.operation
+        what = ""
+        match operation:
+            case Matrix() | Train() | Predict() | History():
+                what = "models"
+            case Explode():
+                what = "lists"
+            case Window():
+                what = "window functions"
+        if what:
+            raise PlanError(
+                f"node {index} ({operation.OP}): oblivious mode has no {what} in plans",
+                hint='run the job with mode="encrypted"',
+            )
+
+
+def _check_size(facts: Facts, schema: Schema | None) -> None:
+    _check_rows(facts.rows)
+    for column in () if schema is None else schema.columns:
+        _check_type(column.type)
+        if column.type.has_width and facts.width(column.name) > MOST_TEXT_BYTES:
+            raise PlanError(
+                f"texts of column {column.name!r} could have more than {MOST_TEXT_BYTES} bytes",
+                hint="let the owner upload the table with a smaller --width for it",
+            )
+
+
+def _check_rows(rows: int) -> None:
+    if rows > MOST_ROWS:
+        raise PlanError(
+            f"it could have more than {MOST_ROWS:,} rows, and oblivious mode reserves room for all",
+            hint="let owners declare keys unique (mc2 upload --unique), or bound the rows before: "
+            "table.bound(10_000)",
+        )
+
+
+def _check_single(form: JoinForm) -> None:
+    if form.whole is not None and not form.to_one:
+        raise PlanError(
+            "oblivious mode looks a value up by equalities alone, where there could be several",
+            hint="aggregate in the subquery, for example max(...)",
+        )
+
+
+def _check_type(kind: DataType) -> None:
+    if kind.name in {"list", "struct"}:
+        raise PlanError(f"oblivious mode has no values of type {kind}", hint=_ENCRYPTED)
+
+
+def _check_node(node: Node, nodes: Sequence[Node], facts: Sequence[Facts]) -> None:
+    operation = node.operation
+    sources = [nodes[s].schema for s in operation.sources]
+    schemas = [s for s in sources if s is not None]
+    if isinstance(operation, (Join, Mark)):
+        sides = facts[operation.left], facts[operation.right]
+        form = join_form(operation, schemas[0], schemas[1], sides)
+        if needs_pairs(operation, form):
+            _check_rows(form.pairs)
+        if isinstance(operation, Join) and operation.how == "single":
+            _check_single(form)
+    columns = {c.name: c for s in schemas for c in s.columns}
+    widths = {n: w for s in operation.sources for n, w in (facts[s].widths or {}).items()}
+    for expression in _expressions(operation):
+        check_expression(expression, columns, widths)
+    if isinstance(operation, Aggregate):
+        for aggregate in operation.aggregates:
+            _check_aggregate(aggregate, columns)
+
+
+def _expressions(operation: Operation) -> list[Expression]:
+    match operation:
+        case Project(columns=columns):
+            return [c.expression for c in columns]
+        case Filter(predicate=predicate):
+            return [predicate]
+        case Join(on=on) | Mark(on=on):
+            return [] if on is None else [on]
+        case Sort(keys=keys):
+            return [k.expression for k in keys]
+        case Aggregate(aggregates=aggregates):
+            conditions = [a.where for a in aggregates if a.where is not None]
+            return [*(e for a in aggregates for e in a.arguments), *conditions]
+        case _:
+            return []
+
+
+def _check_aggregate(column: AggregateColumn, columns: Mapping[str, Column]) -> None:
+    if column.function not in AGGREGATES:
+        raise PlanError(f"oblivious mode has no aggregate {column.function}", hint=_ENCRYPTED)
+    if column.distinct and column.where is not None and column.function == "count_star":
+        raise PlanError("oblivious mode counts no distinct rows with a condition", hint=_ENCRYPTED)
+    for argument in column.arguments:
+        kind = type_of(argument, columns).type
+        if kind.name == "float" and column.function in {"sum", "avg"}:
+            raise PlanError("oblivious mode adds no floats", hint="cast them to double")
+
+
+def check_expression(
+    expression: Expression, columns: Mapping[str, Column], widths: Mapping[str, int]
+) -> None:
+    """Check that oblivious mode can compute an expression. Raises: PlanError."""
+    for inner in children(expression):
+        check_expression(inner, columns, widths)
+    kind = type_of(expression, columns).type
+    _check_type(kind)
+    match expression:
+        case Call(function, arguments):
+            _check_call(function, arguments, [type_of(a, columns).type for a in arguments])
+        case Cast(value, target, strict):
+            _check_cast(type_of(value, columns).type, target, strict=strict)
+        case InList() | Case():
+            pass
+    if kind.has_width and width_of(expression, widths) > MOST_TEXT_BYTES:
+        raise PlanError(f"a text could have more than {MOST_TEXT_BYTES} bytes", hint=_ENCRYPTED)
+
+
+def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[DataType]) -> None:
+    if function not in FUNCTIONS:
+        raise PlanError(f"oblivious mode has no function {function}", hint=_ENCRYPTED)
+    if function in _PATTERNS and not _fixed(arguments[1]):
+        raise PlanError(
+            f"the pattern of {function} is a constant in oblivious mode", hint=_ENCRYPTED
+        )
+    if function == "substring" and not (
+        _fixed(arguments[1]) and _fixed(arguments[2]) and _places(arguments)
+    ):
+        raise PlanError("the places of substring are constants in oblivious mode", hint=_ENCRYPTED)
+    if function.startswith("trim") and len(arguments) > 1:
+        raise PlanError("oblivious mode trims spaces only", hint=_ENCRYPTED)
+    if function == "truncate_to" and (
+        not isinstance(arguments[0], Literal) or arguments[0].text not in _TRUNCATED
+    ):
+        raise PlanError("oblivious mode truncates times to seconds at most", hint=_ENCRYPTED)
+    if function in _ARITHMETIC:
+        _check_arithmetic(function, types)
+
+
+def _check_arithmetic(function: str, types: Sequence[DataType]) -> None:
+    if any(t.name == "float" for t in types):
+        raise PlanError("oblivious mode computes with no floats", hint="cast them to double")
+    if function == "remainder" and any(t.name == "double" for t in types):
+        raise PlanError("oblivious mode has no remainder of doubles", hint=_ENCRYPTED)
+    decimals = [t for t in types if t.name == "decimal"]
+    if len(decimals) == 2 and function in {"add", "subtract", "remainder"}:
+        scale = max(t.scale for t in decimals)
+        if any(t.precision - t.scale + scale > 38 for t in decimals):
+            raise PlanError(
+                f"oblivious mode cannot bring {types[0]} and {types[1]} to one scale",
+                hint="cast them to fewer digits first",
+            )
+
+
+def _fixed(expression: Expression) -> bool:
+    return isinstance(expression, Literal) and expression.text is not None
+
+
+def _places(arguments: Sequence[Expression]) -> bool:
+    numbers = [int(a.text or 0) for a in arguments[1:] if isinstance(a, Literal)]
+    return abs(numbers[0]) < MOST_ROWS and 0 <= numbers[1] < MOST_ROWS
+
+
+def _check_cast(source: DataType, kind: DataType, *, strict: bool) -> None:
+    if source == kind:
+        return
+    if not castable_obliviously(source, kind):
+        raise PlanError(f"oblivious mode has no cast from {source} to {kind}", hint=_ENCRYPTED)
+    if not strict and not _always_fits(source, kind):
+        raise PlanError("oblivious mode has no try_cast", hint="cast, and leave out what cannot be")
+
+
+def castable_obliviously(source: DataType, kind: DataType) -> bool:
+    """Whether oblivious mode has a cast: `mc2.operators.conversions.cast`."""
+    exact = {*INTEGER_BITS, "boolean", "decimal"}
+    if kind.name in INTEGER_BITS:
+        return source.name in exact or source.name in {"double", "float"}
+    if kind.name == "decimal":
+        return source.name in exact
+    if kind.name == "double":
+        return source.name in INTEGER_BITS or source.name in {"boolean", "float"}
+    if kind.name in _INSTANTS:
+        return source.name == "date" or source.name in _INSTANTS
+    return kind.name == "date" and source.name in _INSTANTS
+
+
+def _always_fits(source: DataType, kind: DataType) -> bool:
+    if source.name in INTEGER_BITS and kind.name in INTEGER_BITS:
+        return INTEGER_BITS[source.name] <= INTEGER_BITS[kind.name]
+    return kind.name == "double" or kind.name in _INSTANTS
