@@ -24,8 +24,9 @@ from mc2.formats.arrow import arrow_schema
 from mc2.formats.canonical import encode
 from mc2.formats.chunk import pack, pack_rows
 from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.facts import TableFacts
 from mc2.formats.manifest import ChunkRef, Manifest, UsagePolicy
-from mc2.formats.schema import Column, Schema, parse_type
+from mc2.formats.schema import Column, Schema, parse_type, width_paths
 from tools.vectors import world
 
 Case = dict[str, str]
@@ -139,6 +140,7 @@ def _manifest(sizes: str = "exact", compression: str = "none", count: int = 2) -
         key_commitment=DataKey(_KEY).commitment(),
         policy=UsagePolicy(columns=("cost", "id"), recipients=("bo",), not_after=world.LATER),
         chunks=tuple(ChunkRef(digest(bytes([i])), 4112) for i in range(count)),
+        facts=TableFacts(dict.fromkeys(width_paths(_SCHEMA), 16) if sizes == "padded" else {}),
     )
 
 
@@ -149,8 +151,19 @@ def _signed(payload: bytes, signer: str = "ada") -> str:
 def _manifests() -> Iterator[Case]:
     good: Any = _manifest().json()
     yield _case("manifest", "valid", "", "two chunks, exact", text=_signed(encode(good)))
-    padded = _manifest("padded").json()
+    padded: Any = _manifest("padded").json()
     yield _case("manifest", "padded", "", "chunks of one size", text=_signed(encode(padded)))
+    # One segment of version 1 with three rows, so that the version's own chunk has one.
+    segment = {
+        "version": 1,
+        "row_bound": 3,
+        "key_commitment": hashlib.sha256(b"vector commitment").hexdigest(),
+        "sealed_key": hashlib.sha384(b"vector sealed key").hexdigest(),
+    }
+    grown = _signed(encode({**good, "earlier": [segment]}))
+    yield _case(
+        "manifest", "grown", "", "a segment of version 1 and a chunk of its own", text=grown
+    )
     stranger = _signed(encode(good), "stranger")
     yield _case("manifest", "stranger", "SignatureError", "signed by another key", text=stranger)
     chunk, policy = good["chunks"][0], good["policy"]
@@ -165,17 +178,36 @@ def _manifests() -> Iterator[Case]:
         "no_chunk": ({"chunks": [], "row_bound": 0}, "an empty table still has one chunk"),
         "empty_chunk": ({"chunks": [chunk, chunk | {"bytes": 0}]}, "a chunk of no bytes"),
         "huge_chunk": ({"chunks": [chunk, chunk | {"bytes": 1 << 30}]}, "a chunk of a gigabyte"),
-        "padded_compressed": ({"sizes": "padded", "compression": "zstd"}, "padded and compressed"),
+        "padded_compressed": ({**padded, "compression": "zstd"}, "padded and compressed"),
         "padded_unequal": (
-            {"sizes": "padded", "chunks": [chunk, chunk | {"bytes": 4113}]},
+            {**padded, "chunks": [chunk, chunk | {"bytes": 4113}]},
             "padded, and of two sizes",
         ),
+        "no_width": ({**padded, "facts": good["facts"]}, "padded, without widths"),
         "compression": ({"compression": "gzip"}, "a compression that is none of ours"),
         "short_salt": ({"key_salt": "00" * 16}, "a salt of 16 bytes"),
         "upper_id": ({"dataset_id": "AB" * 16}, "upper-case hex"),
         "policy_column": ({"policy": policy | {"columns": ["x"]}}, "a policy on no column"),
         "policy_order": ({"policy": policy | {"columns": ["id", "cost"]}}, "columns out of order"),
         "policy_empty": ({"policy": {}}, "a policy that leaves something unsaid"),
+        "segment_of_now": ({"earlier": [segment | {"version": 2}]}, "a segment of this version"),
+        "segments_twice": (
+            {"earlier": [segment, segment], "row_bound": 7, "chunks": [chunk] * 3},
+            "two segments of one version",
+        ),
+        "segment_too_large": (
+            {"earlier": [segment | {"row_bound": 5}]},
+            "more rows than the table",
+        ),
+        "segment_chunks": (
+            {"earlier": [segment | {"row_bound": 1}], "chunks": [chunk]},
+            "a chunk of a segment is missing",
+        ),
+        "segment_key": (
+            {"earlier": [segment | {"sealed_key": "00" * 32}]},
+            "a segment's key without its tag",
+        ),
+        "no_segments": ({"earlier": None}, "no list of segments"),
         "policy_more": ({"policy": policy | {"purpose": "all"}}, "a rule that nobody knows"),
     }
     for name, (edit, comment) in edits.items():

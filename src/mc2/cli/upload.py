@@ -45,6 +45,7 @@ _FORMATS = ["csv", "parquet", "arrow", "jsonl", "libsvm", "duckdb", "sqlite"]
 @click.option("--range", "ranges", multiple=True, help="Public fact: `age=0..130`; repeatable.")
 @click.option("--domain", "domains", multiple=True, help="Public fact: `ward=A,B`; repeatable.")
 @click.option("--compression", type=click.Choice(["none", "lz4", "zstd"]), default=None)
+@click.option("--append", is_flag=True, help="Keep the rows there are, and add these.")
 @click.option("--dry-run", is_flag=True, help="Show the schema that would be sealed, and stop.")
 @click.option("--resume", is_flag=True, help="Finish uploads that broke off, and do nothing else.")
 @home_option
@@ -143,6 +144,10 @@ def _show(console: Console, file: str, source: dict[str, Any]) -> None:
 def _policy(options: dict[str, Any]) -> Any:
     from mc2.formats.manifest import UsagePolicy
 
+    if options["append"] and not any(
+        options[name] for name in ("allow_column", "recipients", "until")
+    ):
+        return None  # what was allowed stays so
     return UsagePolicy(
         columns=tuple(sorted(set(options["allow_column"]))) or None,
         recipients=tuple(sorted(set(options["recipients"]))) or None,
@@ -163,6 +168,7 @@ def _sealing(options: dict[str, Any]) -> Any:
     return SealOptions(
         sizes="padded" if options["padded"] else "exact",
         row_bound=options["row_bound"],
+        append=options["append"],
         widths=widths,
         compression=options["compression"] or "",
         unique=read_keys(options["unique"]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from mc2.client.contracts import verified_contract
@@ -11,6 +12,7 @@ from mc2.client.home import check_not_older
 from mc2.client.outbox import Outbox
 from mc2.client.progress import Progress, no_progress
 from mc2.client.seal import NewVersion, OwnerKeys, Sealed, SealOptions
+from mc2.client.sources.columns import column_text
 from mc2.client.sources.open import open_source
 from mc2.client.sources.source import RowSource
 from mc2.crypto.digest import Digest
@@ -56,18 +58,30 @@ def upload(
 ) -> Sealed:
     """Seal a table here and publish it as the next version of a dataset.
 
+    With `options.append` the version has the rows of the one before it, and these after them.
+    Columns, sizes and policy are then those of that version, unless another policy is given.
+
     `table` is a file's path, a frame or an Arrow table; `source` goes to `open_source`. If the
     upload breaks off, `resume_uploads` ends it without sealing again.
 
     Raises: UsageError, DatasetError, CoordinatorError.
     """
     dataset = dataset_name(desk.name, name)
+    version = _next_version(desk, dataset, policy)
+    append = options is not None and options.append
+    if append:
+        version = _appending(desk, version, policy)
+        source["columns"] = _same_columns(version, source.get("columns", ()))
     rows: RowSource = open_source(table, **source)
     outbox = Outbox(desk.home.outbox)
     for parcel in outbox.parcels():
         if parcel.manifest.dataset == dataset:
+            if append:  # its rows are not yet among those that these would follow
+                raise DatasetError(
+                    f"an upload of {dataset} broke off",
+                    hint="finish it first: mc2 upload --resume",
+                )
             parcel.discard()  # a newer table takes its place
-    version = _next_version(desk, dataset, policy or UsagePolicy())
     owner = OwnerKeys(secret=desk.identity.master, signer=desk.identity.signing)
     sealed = outbox.seal(rows, version, owner, options, progress)
     outbox.parcel(dataset, version.version).publish(desk.coordinator, progress)
@@ -90,7 +104,31 @@ def _remember(desk: Desk, envelope: bytes) -> None:
     desk.home.see_manifests({manifest.value.dataset: manifest})
 
 
-def _next_version(desk: Desk, dataset: str, policy: UsagePolicy) -> NewVersion:
+def _appending(desk: Desk, version: NewVersion, policy: UsagePolicy | None) -> NewVersion:
+    """The same version, after the newest one, which must be the newest that was ever seen."""
+    newest = _newest_own(desk, version.dataset)
+    seen = desk.home.versions().get(version.dataset)
+    if newest is None:
+        raise UsageError(f"there is no {version.dataset} to append to", hint="leave out --append")
+    if newest.version + 1 != version.version or (
+        seen is not None and seen.version == newest.version and seen.manifest != newest.digest
+    ):
+        raise DatasetError(
+            f"the coordinator does not have the newest version of {version.dataset}",
+            hint=f"finish its upload (mc2 upload --resume); otherwise {_ROLLED_BACK}",
+        )
+    return replace(version, after=newest, policy=policy or newest.policy)
+
+
+def _same_columns(version: NewVersion, declared: Iterable[str]) -> list[str]:
+    if tuple(declared):
+        raise UsageError("the columns of appended rows are those of the table", hint="no --column")
+    if version.after is None:
+        return []
+    return [column_text(column) for column in version.after.schema.columns]
+
+
+def _next_version(desk: Desk, dataset: str, policy: UsagePolicy | None) -> NewVersion:
     """One more than the newest that is known at home or proved by the coordinator."""
     seen = desk.home.versions().get(dataset)
     newest = _newest_own(desk, dataset)
@@ -99,7 +137,7 @@ def _next_version(desk: Desk, dataset: str, policy: UsagePolicy) -> NewVersion:
         dataset=dataset,
         version=max(known) + 1,
         created=desk.clock(),
-        policy=policy,
+        policy=policy or UsagePolicy(),
         dataset_id="" if newest is None else newest.dataset_id,
     )
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from mc2.client.append import check_may_append, joined
 from mc2.client.blobs import BlobSink
 from mc2.client.data_key import derive_data_key
 from mc2.client.facts import FactsCheck
@@ -54,6 +55,7 @@ class NewVersion:
     """What the owner says of a dataset version.
 
     `dataset_id` is that of its earlier versions; empty for a new dataset, which gets a random one.
+    `after` is the version whose rows this one keeps, if it only adds to them.
     """
 
     dataset: str
@@ -61,6 +63,7 @@ class NewVersion:
     created: datetime
     policy: UsagePolicy = field(default_factory=UsagePolicy)
     dataset_id: str = ""
+    after: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,20 @@ class SealOptions:
     unique: tuple[tuple[str, ...], ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict)
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    append: bool = False
+
+    def like(self, after: Manifest) -> SealOptions:
+        """The same, sealed as an earlier version was; only the bound of the new rows is free."""
+        return SealOptions(
+            sizes=after.sizes,
+            row_bound=self.row_bound,
+            widths=after.facts.widths,
+            rows_per_chunk=after.rows_per_chunk,
+            compression=after.compression,
+            unique=after.facts.unique,
+            ranges=after.facts.ranges,
+            domains=after.facts.domains,
+        )
 
     @property
     def facts(self) -> TableFacts:
@@ -140,6 +157,8 @@ def seal_table(
     and what the sink raises.
     """
     options = options or SealOptions()
+    if version.after is not None:
+        options = options.like(version.after)
     survey = source.survey(lambda rows: progress("reading", rows, 0))
     draft, size = _draft(source.name, survey, version, options)
     salt = secrets.token_bytes(_SALT_BYTES)
@@ -147,13 +166,18 @@ def seal_table(
         draft = replace(draft, key_salt=salt.hex(), key_commitment=key.commitment())
         _check_draft(draft)
         cipher = ChunkCipher(key.raw)
+        whole = draft
+        if version.after is not None:
+            check_may_append(version.after, survey.schema)
+            whole = joined(draft, version.after, owner.secret, key)
+            _check_draft(whole)
     sealer = ChunkSealer(cipher, draft, sink, table=source.name, size=size, widths=options.widths)
     count = len(draft.chunks)
     refs: list[ChunkRef] = []
     for ref in sealer.seal(_chunks(source, survey, draft)):
         refs.append(ref)
         progress("sealing", len(refs), count)
-    manifest = replace(draft, chunks=tuple(refs))
+    manifest = replace(whole, chunks=(*whole.chunks[: len(whole.chunks) - count], *refs))
     return Sealed(manifest, manifest.sign(owner.signer), manifest.digest, survey.rows)
 
 

@@ -22,6 +22,7 @@ class Label(bytes, Enum):
     CHUNK_KEY = b"mc2/chunk-key/v1"
     KEY_COMMITMENT = b"mc2/key-commitment/v1"
     DATASET_CHUNK = b"mc2/dataset-chunk/v1"
+    SEGMENT_KEY = b"mc2/segment-key/v1"
     RESULT_CHUNK = b"mc2/result-chunk/v1"
     BLOCK_KEY = b"mc2/block-key/v1"
     BLOCK = b"mc2/block/v1"

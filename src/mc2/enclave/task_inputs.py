@@ -15,7 +15,7 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.errors import DatasetError, FormatError, Mc2Error
 from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
-from mc2.formats.dataset_open import open_chunk, rows_in_chunk
+from mc2.formats.dataset_open import open_chunk, rows_in_chunk, starts_segment
 from mc2.formats.manifest import Manifest
 from mc2.formats.schema import Schema
 
@@ -97,6 +97,7 @@ class ChunkRange(TaskSource):
     def _check_rows(self, rows: list[int]) -> None:
         short = False
         for index, count in zip(self._chunks, rows, strict=True):
+            short = short and not starts_segment(self._manifest, index)
             if short and count:
                 raise FormatError(f"{self._manifest.dataset} has rows after its last chunk of rows")
             short = count < rows_in_chunk(self._manifest, index)

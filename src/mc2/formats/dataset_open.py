@@ -8,7 +8,8 @@ before any engine touches them. Spec: docs/spec/dataset.md, section "Opening".
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -19,7 +20,7 @@ from mc2.crypto.labels import Label
 from mc2.errors import DatasetError, FormatError
 from mc2.formats.chunk import unpack_rows
 from mc2.formats.fixed import FixedPlaces, fixed_places, unpack_fixed
-from mc2.formats.manifest import Manifest
+from mc2.formats.manifest import Manifest, Segment
 
 
 def dataset_cipher(manifest: Manifest, data_key: bytes | bytearray) -> ChunkCipher:
@@ -35,7 +36,56 @@ def dataset_cipher(manifest: Manifest, data_key: bytes | bytearray) -> ChunkCiph
             f"this key is not the key of {_version(manifest)}",
             hint="the owner granted the key of another version: grant again for this manifest",
         )
-    return ChunkCipher(data_key)
+    if not manifest.earlier:
+        return ChunkCipher(data_key)
+    return _SegmentsCipher(manifest, [*segment_keys(manifest, data_key), bytes(data_key)])
+
+
+class _SegmentsCipher(ChunkCipher):
+    """The chunks of all segments, each under its own key and number, as one table."""
+
+    __slots__ = ("_ciphers", "_manifest")
+
+    def __init__(self, manifest: Manifest, keys: list[bytes]) -> None:
+        super().__init__(keys[-1])
+        self._manifest = manifest
+        self._ciphers = [ChunkCipher(key) for key in keys]
+
+    def open(self, number: int, ciphertext: bytes | memoryview, associated: bytes) -> bytes:
+        """Open chunk `number` of the whole table. Raises: CryptoError, FormatError."""
+        place = self._manifest.place(number)
+        return self._ciphers[place.segment].open(place.index, ciphertext, associated)
+
+
+def segment_keys(manifest: Manifest, data_key: bytes | bytearray) -> list[bytes]:
+    """The data keys of the segments that a version keeps, in order.
+
+    Each is one that the manifest commits to, for the same reason as the version's own.
+    Raises: DatasetError, CryptoError.
+    """
+    cipher = ChunkCipher(derive(data_key, Label.SEGMENT_KEY))
+    found = []
+    for number, segment in enumerate(manifest.earlier):
+        bound = manifest.segment_associated_data(number)
+        key = cipher.open(number, bytes.fromhex(segment.sealed_key), bound)
+        if not hmac.compare_digest(derive(key, Label.KEY_COMMITMENT).hex(), segment.key_commitment):
+            raise DatasetError(f"a key of {_version(manifest)} is not that of its segment {number}")
+        found.append(key)
+    return found
+
+
+def seal_segment_keys(
+    manifest: Manifest, data_key: bytes | bytearray, keys: Sequence[bytes]
+) -> tuple[Segment, ...]:
+    """The segments of a manifest with their keys sealed under the version's own."""
+    cipher = ChunkCipher(derive(data_key, Label.SEGMENT_KEY))
+    return tuple(
+        replace(
+            segment,
+            sealed_key=cipher.seal(number, key, manifest.segment_associated_data(number)).hex(),
+        )
+        for number, (segment, key) in enumerate(zip(manifest.earlier, keys, strict=True))
+    )
 
 
 def open_plain(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> bytes:
@@ -91,6 +141,7 @@ def open_rows(
     short = False
     for index, chunk in enumerate(manifest.chunks):
         batch = open_chunk(cipher, manifest, index, read(chunk.digest))
+        short = short and not starts_segment(manifest, index)
         if short and batch.num_rows:
             raise DatasetError(f"{_version(manifest)} has rows after its last chunk of rows")
         short = batch.num_rows < rows_in_chunk(manifest, index)
@@ -99,8 +150,12 @@ def open_rows(
 
 def rows_in_chunk(manifest: Manifest, index: int) -> int:
     """How many rows chunk `index` holds, or in a padded dataset has room for."""
-    before = index * manifest.rows_per_chunk
-    return min(manifest.rows_per_chunk, manifest.row_bound - before)
+    return manifest.place(index).rows
+
+
+def starts_segment(manifest: Manifest, index: int) -> bool:
+    """Whether a chunk is the first of its segment: rows may follow a segment that was not full."""
+    return manifest.place(index).index == 0
 
 
 def _version(manifest: Manifest) -> str:

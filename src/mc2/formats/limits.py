@@ -25,6 +25,7 @@ class Limits:
     bundle_bytes: int = 128 * 1024 * 1024  # all signed objects of a job
     chunk_plain_bytes: int = 64 * 1024 * 1024  # a chunk is opened in one piece of memory
     chunk_rows: int = 1 << 20
+    segments: int = 1024  # of a dataset that grows by appending; then it is sealed anew
     chunks: int = 1 << 18
     row_bound: int = 1 << 40
     columns: int = 4096

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 from mc2.crypto.digest import Digest, digest_bytes
@@ -20,6 +21,7 @@ from mc2.formats.statement import Statement
 
 LARGEST_VERSION: Final = 1 << 31
 _COLUMN_NAME_LENGTH: Final = 255
+_SEALED_KEY_BYTES: Final = 48  # 32 bytes and a tag
 
 ALL_COLUMNS: Final = "all"
 ALL_MEMBERS: Final = "members"
@@ -98,6 +100,52 @@ class ChunkRef:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows that an earlier version brought, and that this one keeps as they were sealed.
+
+    `sealed_key` is their data key under that of the version which keeps them, in hex.
+    """
+
+    version: int
+    row_bound: int
+    key_commitment: str
+    sealed_key: str
+
+    def json(self) -> Json:
+        """The segment as canonical JSON has it."""
+        return {
+            "version": self.version,
+            "row_bound": self.row_bound,
+            "key_commitment": self.key_commitment,
+            "sealed_key": self.sealed_key,
+        }
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read one segment. Raises: FormatError."""
+        fields = Fields(value, "a segment")
+        found = cls(
+            fields.integer("version", 1, LARGEST_VERSION),
+            fields.integer("row_bound", 0, LIMITS.row_bound),
+            fields.hex("key_commitment", 32),
+            fields.hex("sealed_key", _SEALED_KEY_BYTES),
+        )
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlace:
+    """Where a chunk stands: in which segment, sealed with which version, the how many-th of it."""
+
+    segment: int
+    version: int
+    index: int
+    count: int
+    rows: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Statement):
     """One version of one sealed table.
@@ -105,6 +153,8 @@ class Manifest(Statement):
     `dataset` is `owner.table`; `dataset_id` is random and separates two tables of one name.
     `key_salt` is random for each sealing run: from it and the owner's master secret the data key
     is derived, and `key_commitment` binds that key, so that no two keys open one dataset.
+    `earlier` are the segments that the version keeps of versions before it; `row_bound` and
+    `chunks` are of all segments, the version's own being the last.
     With sizes `exact`, `row_bound` is the number of rows; with `padded` it is only their bound,
     every chunk has the same size, and how many rows are real stands inside the chunks; `facts`
     then has the widths of all that has no fixed one.
@@ -129,17 +179,25 @@ class Manifest(Statement):
     policy: UsagePolicy
     chunks: tuple[ChunkRef, ...]
     facts: TableFacts = field(default_factory=TableFacts)
+    earlier: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
+        versions = (*(s.version for s in self.earlier), self.version)
+        if any(a >= b for a, b in pairwise(versions)):
+            raise FormatError(f"the versions of the segments of {self.dataset} do not rise")
+        if self.own_rows < 0:
+            raise FormatError(f"{self.dataset} has fewer rows than its segments")
         if self.dataset.partition(".")[0] != self.owner:
             raise FormatError(f"{self.dataset} is not a dataset of {self.owner}")
-        if len(self.chunks) != chunk_count(self.row_bound, self.rows_per_chunk):
+        if len(self.chunks) != sum(self._counts()):
             raise FormatError(f"{self.dataset} has not as many chunks as its row bound says")
         if self.sizes == "padded" and (
             self.compression != "none" or len({c.size for c in self.chunks}) != 1
         ):
             raise FormatError(f"{self.dataset} is padded, but its chunks differ in size")
-        if set(self.facts.widths) != set(width_paths(self.schema) if self.sizes == "padded" else ()):
+        if set(self.facts.widths) != set(
+            width_paths(self.schema) if self.sizes == "padded" else ()
+        ):
             raise FormatError(f"{self.dataset} has not the widths of exactly its columns")
         self.facts.check(self.schema)
         unknown = set(self.policy.columns or ()) - set(self.schema.names)
@@ -169,6 +227,7 @@ class Manifest(Statement):
             "key_commitment": self.key_commitment,
             "policy": self.policy.json(),
             "facts": self.facts.json(),
+            "earlier": [s.json() for s in self.earlier],
             "chunks": [c.json() for c in self.chunks],
         }
 
@@ -190,8 +249,30 @@ class Manifest(Statement):
             key_commitment=fields.hex("key_commitment", 32),
             policy=UsagePolicy.read(fields.fields("policy")),
             facts=TableFacts.read(fields.value("facts")),
+            earlier=fields.items("earlier", LIMITS.segments, Segment.read),
             chunks=fields.items("chunks", LIMITS.chunks, ChunkRef.read),
         )
+
+    @property
+    def own_rows(self) -> int:
+        """The bound of the rows that came with this version."""
+        return self.row_bound - sum(s.row_bound for s in self.earlier)
+
+    def _counts(self) -> list[int]:
+        rows = [*(s.row_bound for s in self.earlier), self.own_rows]
+        return [chunk_count(bound, self.rows_per_chunk) for bound in rows]
+
+    def place(self, index: int) -> ChunkPlace:
+        """Where chunk `index` of the whole table stands. Raises: FormatError if there is none."""
+        parts = [*((s.version, s.row_bound) for s in self.earlier), (self.version, self.own_rows)]
+        first = 0
+        for segment, ((version, rows), count) in enumerate(zip(parts, self._counts(), strict=True)):
+            if first <= index < first + count:
+                before = (index - first) * self.rows_per_chunk
+                room = min(self.rows_per_chunk, rows - before)
+                return ChunkPlace(segment, version, index - first, count, room)
+            first += count
+        raise FormatError(f"{self.dataset} version {self.version} has no chunk {index}")
 
     @property
     def fixed(self) -> bool:
@@ -200,9 +281,23 @@ class Manifest(Statement):
 
     def associated_data(self, index: int) -> bytes:
         """What chunk `index` is bound to (docs/spec/dataset.md, section "Associated data")."""
-        count = chunk_count(self.row_bound, self.rows_per_chunk)
+        place = self.place(index)
         return dataset_associated_data(
-            self.dataset_id, self.version, self.schema.digest, index, count
+            self.dataset_id, place.version, self.schema.digest, place.index, place.count
+        )
+
+    def segment_associated_data(self, number: int) -> bytes:
+        """What the sealed key of segment `number` is bound to."""
+        segment = self.earlier[number]
+        return (
+            Label.SEGMENT_KEY.prefix()
+            + bytes.fromhex(self.dataset_id)
+            + self.version.to_bytes(8, "big")
+            + digest_bytes(self.schema.digest)
+            + number.to_bytes(8, "big")
+            + segment.version.to_bytes(8, "big")
+            + segment.row_bound.to_bytes(8, "big")
+            + bytes.fromhex(segment.key_commitment)
         )
 
 
