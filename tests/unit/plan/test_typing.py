@@ -125,7 +125,8 @@ def test_columns():
 @pytest.mark.parametrize("kind", KINDS)
 def test_casts(source, kind):
     expression = Cast(col(f"{source}!"), parse_type(kind))
-    allowed = parse_type(kind).name in CASTS.get(parse_type(source).name, ())
+    # Lists are cast element by element, so to lists alone.
+    allowed = kind == source or parse_type(kind).name in CASTS.get(parse_type(source).name, ())
     if not allowed:
         with pytest.raises(PlanError, match="cannot be cast"):
             typed(expression)
