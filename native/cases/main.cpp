@@ -1,15 +1,27 @@
 // Runs kernels on made-up secrets, by name:
 //   mc2-cases list                            each case and its sizes
 //   mc2-cases run CASE ROWS DATA [ISA] [SEED] one run; prints a digest of all outputs
-//   mc2-cases all [ISA]                       every case, size and kind of data; prints valgrind's count
+//   mc2-cases all [ISA] [THREADS]             every case, size and kind of data; prints valgrind's count
+//   mc2-cases trace ISA KIND [MOST_ROWS]      every case once per size, each between two marks that a
+//                                             tracer of addresses can see; a line for each on stdout.
+//                                             KIND is a digit, the place of the data in `all_data`:
+//                                             names of other lengths would move the stack
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include "mc2/cases.hpp"
 #include "mc2/families.hpp"
 #include "mc2/poison.hpp"
+#include "mc2/pool.hpp"
+
+// Written before (1) and after (0) each kernel of `trace`: whoever reads a trace of all addresses
+// finds the kernels' part between these stores. Outside of the namespace, so that `nm` finds it.
+extern "C" {
+[[gnu::used, gnu::visibility("default")]] volatile unsigned long long mc2_trace_mark = 0;
+}
 
 namespace {
 
@@ -36,23 +48,57 @@ int list() {
     return 0;
 }
 
+Data data_named(const char* name) {
+    for (const Data data : all_data) {
+        if (std::strcmp(data_name(data), name) == 0) return data;
+    }
+    std::fprintf(stderr, "no such kind of data\n");
+    std::exit(2);
+}
+
 int run(int count, char** words) {
     if (count > 5) use_isa(words[5]);
+    const Data data = data_named(words[4]);
     for (const Case& one : all_cases()) {
         if (one.name != words[2]) continue;
-        for (const Data data : all_data) {
-            if (std::strcmp(data_name(data), words[4]) != 0) continue;
-            const u64 seed = count > 6 ? std::strtoull(words[6], nullptr, 10) : 1;
-            std::printf("%016llx\n", run_once(one, std::strtoull(words[3], nullptr, 10), data, seed));
-            return 0;
+        const u64 seed = count > 6 ? std::strtoull(words[6], nullptr, 10) : 1;
+        std::printf("%016llx\n", run_once(one, std::strtoull(words[3], nullptr, 10), data, seed));
+        return 0;
+    }
+    std::fprintf(stderr, "no such case\n");
+    return 2;
+}
+
+// Lines are printed when all is done, and digests of outputs are not taken: between two kernels
+// nothing may happen that depends on data, or the next one's memory would lie elsewhere.
+int trace(int count, char** words) {
+    use_isa(words[2]);
+    const std::size_t kind = static_cast<std::size_t>(words[3][0] - '0');
+    if (kind >= std::size(all_data)) return 2;
+    const Data data = all_data[kind];
+    const std::size_t most = count > 4 ? std::strtoull(words[4], nullptr, 10) : ~std::size_t{0};
+    const auto mark = [](unsigned long long state) { mc2_trace_mark = state; };
+    for (const Case& one : all_cases()) {
+        for (const std::size_t rows : one.rows) {
+            if (rows > most) continue;
+            Probe probe(rows, data, 1, [&] { mark(1); }, [&] { mark(0); });
+            one.run(probe);
         }
     }
-    std::fprintf(stderr, "no such case or kind of data\n");
-    return 2;
+    for (const Case& one : all_cases()) {
+        for (const std::size_t rows : one.rows) {
+            if (rows <= most) std::printf("%s %zu\n", one.name.c_str(), rows);
+        }
+    }
+    return 0;
 }
 
 int all(int count, char** words) {
     if (count > 2) use_isa(words[2]);
+    if (count > 3) {
+        set_threads(static_cast<unsigned>(std::strtoul(words[3], nullptr, 10)));
+        set_serial_below(0);
+    }
     unsigned runs = 0;
     int leaks = 0;
     for (const Case& one : all_cases()) {
@@ -80,6 +126,7 @@ int main(int count, char** words) {
     if (verb == "list") return list();
     if (verb == "run" && count > 4) return run(count, words);
     if (verb == "all") return all(count, words);
-    std::fprintf(stderr, "usage: mc2-cases list | run CASE ROWS DATA [ISA] [SEED] | all [ISA]\n");
+    if (verb == "trace" && count > 3) return trace(count, words);
+    std::fprintf(stderr, "usage: mc2-cases list | run CASE ROWS DATA [ISA] [SEED] | all [ISA] [THREADS] | trace ISA KIND [MOST_ROWS]\n");
     return 2;
 }

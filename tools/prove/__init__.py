@@ -1,0 +1,1 @@
+"""Proves on the compiled kernels that they are oblivious: docs/howto/prove-obliviousness.md."""
