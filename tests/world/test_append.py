@@ -5,7 +5,7 @@ import pytest
 from tests.support.world import VISITS_A, VISITS_B
 
 from mc2.client.seal import SealOptions
-from mc2.errors import DatasetError
+from mc2.errors import DatasetError, UsageError
 from mc2.formats.manifest import UsagePolicy
 
 COUNT = """\
@@ -41,6 +41,9 @@ def test_appended_rows_have_the_columns_and_policy_of_the_table(world):
     grown = world.ada.upload(VISITS_B, "visits", options=APPEND)
     assert grown.manifest.policy == allowed
     with pytest.raises(DatasetError, match="other columns"):
+        more = VISITS_A.append_column("more", VISITS_A["ill"])
+        world.ada.upload(more, "visits", options=APPEND)
+    with pytest.raises(UsageError, match="no column"):
         world.ada.upload(VISITS_A.select(["patient"]), "visits", options=APPEND)
 
 

@@ -183,7 +183,7 @@ def _rows(operation: Sort | Limit | RowBound | Union | Distinct | Explode | Valu
             return _explode(operation)
         case Values(columns, listed):
             written = "; ".join(", ".join(_literal(i) for i in row) for row in listed)
-            return f"Take {names(columns)} from the script itself: {written}"
+            return f"Take {names(columns)} from the script itself, PUBLIC rows: {written}"
 
 
 def _join(operation: Join | Mark) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mc2.errors import FormatError, PlanError, UsageError
@@ -48,6 +48,20 @@ class Job:
     def table(self, dataset: str) -> Table:
         """A dataset of the collaboration, `party.table`. Raises: PlanError if there is none."""
         return Table(self._draft, self._draft.dataset(_text(dataset, "a dataset")))
+
+    def public_table(
+        self, name: str, data: object, *, types: Mapping[str, str] | None = None
+    ) -> Table:
+        """A table that the script itself holds: everybody reads it, and the review says so.
+
+        `data` is a dict of columns or a list of rows, each a dict; `types` gives columns a type
+        where Python's does not do: `{"rate": "decimal(9,2)"}`. Queries may use `name` in FROM, and
+        join it with sealed tables. Raises: PlanError.
+        """
+        from mc2.planner.public_rows import public_rows
+
+        table = Table(self._draft, self._draft.add(public_rows(data, types)))
+        return self.view(name, table)
 
     def sql(self, query: str, *, dialect: str = "spark", **tables: Table) -> Table:
         """The result of a query in Spark's SQL.

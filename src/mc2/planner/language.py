@@ -70,7 +70,8 @@ _CONTAINER_METHODS: Final = (
 )  # fmt: skip
 _DICTIONARY_VIEWS: Final = ("items", "keys", "values")
 _API: Final = (
-    "Booster", "DMatrix", "Job", "Table", "column_names", "history", "limit", "predict", "release",
+    "Booster", "DMatrix", "Job", "Table", "column_names", "history", "limit", "predict",
+    "public_table", "release",
     "row_bound", "sql", "table", "train", "view", "xgboost",
 )  # fmt: skip
 _DATAFRAMES: Final = (
