@@ -29,7 +29,7 @@ from mc2.attestation.tpm.evidence import TpmEvidence
 from mc2.attestation.tpm.structures import parse_public
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
-AK_ATTRIBUTES = 0x00050072
+AK_ATTRIBUTES = 0x00050472
 ENDORSEMENT = 0x4000000B
 
 

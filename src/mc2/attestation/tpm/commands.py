@@ -82,7 +82,9 @@ EK_TEMPLATE: Final = (
 AK_TEMPLATE: Final = (
     u16(Alg.ECC)
     + u16(Alg.SHA256)
-    + u32(0x00050072)  # restricted, sign, used by password, made by and fixed to the TPM
+    # restricted, sign, used by (an empty) password, made by and fixed to the TPM; noDA: there is
+    # nothing to guess, and power cuts must not count towards a lockout
+    + u32(0x00050472)
     + sized(b"")
     + u16(Alg.NULL)
     + (u16(Alg.ECDSA) + u16(Alg.SHA256))
