@@ -11,7 +11,19 @@ from mc2.formats.canonical import decode, encode
 from mc2.formats.schema import Column, Schema, parse_type
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import Case, Cast, ColumnRef, InList, When, call, literal
-from mc2.plan.models import Evaluation, History, Matrix, Predict, Train
+from mc2.plan.formulas import Formula, Step
+from mc2.plan.models import (
+    Annotate,
+    CrossValidate,
+    Evaluation,
+    History,
+    Inspect,
+    Matrix,
+    Predict,
+    Slice,
+    Stopping,
+    Train,
+)
 from mc2.plan.parameters import parameters
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import (
@@ -25,6 +37,7 @@ from mc2.plan.relations import (
     Mark,
     NamedExpression,
     Project,
+    RowBound,
     Scan,
     Sort,
     SortKey,
@@ -139,26 +152,46 @@ def whole_plan() -> Plan:
             ),
         )
     )
-    top = add(Limit(add(Sort(summary, (SortKey(ColumnRef("n"), True, False),))), 2, 1))
+    few = add(RowBound(summary, 50, "rounded"))
+    top = add(Limit(add(Sort(few, (SortKey(ColumnRef("n"), True, False),))), 2, 1))
     twice = add(Distinct(add(Union((summary, top)))))
     sure = add(Filter(flat, call("is_not_null", ColumnRef("y"))))
     rows = add(Matrix((sure,), ("site", "cost", "age"), "y", None, ("site",), "-999.0"))
     settings = parameters({"objective": "binary:logistic", "eta": 0.1, "max_depth": 3})
-    model = add(Train(rows, settings, 20, (Evaluation("train", rows),), 5))
+    model = add(Train(rows, settings, 20, (Evaluation("train", rows),), Stopping(5)))
     said = add(Predict(model, rows, ("group",), "risk", "value", "best"))
     history = add(History(model))
+    boosters = _boosters(builder, rows, model)
     ranks = _looked_up(builder, people)
     return _plan(
         inputs,
         builder,
         [
             _table("groups", twice, "ada", "bob"),
+            *boosters,
             _table("history", history),
             _table("ranks", ranks),
             _table("risks", said),
             PlanOutput(name="model", node=model, kind="model", recipients=("bob",)),
         ],
     )
+
+
+def _boosters(builder: PlanBuilder, rows: int, model: int) -> list[PlanOutput]:
+    """What else can be done with models."""
+    margin, label = Step("input", (), "prediction"), Step("input", (), "label")
+    gap = Step("subtract", (0, 1))
+    own = Formula((margin, label, gap, Step("number", (), "1.0")), (2, 3))
+    bias = Formula((margin, label, gap, Step("mean", (2,))), (3,), "bias")
+    more = builder.add(
+        Train(rows, (), 2, objective=own, metric=bias, learning_rates=("0.5", "0.1"))
+    )
+    part = builder.add(Slice(builder.add(Train(rows, (), 3, start=more)), 0, 4, 2))
+    marked = builder.add(Annotate(part, (("purpose", "trial"),)))
+    checked = builder.add(CrossValidate(rows, parameters({"max_depth": 2}), 3, 5, seed=7))
+    scores = builder.add(Inspect(model, kinds=("gain", "weight")))
+    found = [_table("checked", checked, "ada"), _table("scores", scores, "bob")]
+    return [*found, PlanOutput(name="part", node=marked, kind="model", recipients=("ada",))]
 
 
 def _looked_up(builder: PlanBuilder, people: int) -> int:

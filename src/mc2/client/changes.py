@@ -15,7 +15,7 @@ from mc2.plan.plan import Node, Plan, PlanInput, PlanOutput
 from mc2.plan.relations import Scan
 
 _SCRIPT_LINES: Final = 200
-_PLACES: Final = ("evaluations", "left", "matrix", "model", "right", "source", "sources")
+_PLACES: Final = ("evaluations", "left", "matrix", "model", "right", "source", "sources", "start")
 """The fields of nodes that hold places of other nodes."""
 
 
@@ -88,7 +88,8 @@ def _made(plan: Plan) -> list[str]:
         operation = node.operation
         places = operation.sources
         if isinstance(operation, Train):  # one matrix may stand for several
-            places = (operation.matrix, *(e.matrix for e in operation.evaluations))
+            start = () if operation.start is None else (operation.start,)
+            places = (operation.matrix, *(e.matrix for e in operation.evaluations), *start)
         own: Json = {"own": _own(plan, node), "of": [found[p] for p in places]}
         found.append(digest(encode(own)))
     return found

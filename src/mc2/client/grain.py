@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mc2.plan.expressions import Call, ColumnRef, Expression, Literal
-from mc2.plan.models import History
+from mc2.plan.models import CrossValidate, History, Inspect
 from mc2.plan.plan import Node, Operation
 from mc2.plan.relations import (
     Aggregate,
@@ -33,6 +33,7 @@ ROWS = "rows"
 GROUPS = "groups"
 TOTAL = "total"
 HISTORY = "history"
+MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,10 @@ def _grain(operation: Operation, sources: Sequence[Grain]) -> Grain:
             return Grain(ROWS, tables=frozenset({place}), once=True)
         case Values():
             return Grain(TOTAL)
-        case History():
+        case History() | CrossValidate():
             return Grain(HISTORY)
+        case Inspect():
+            return Grain(MODEL)
         case Join(how=how) if how not in {"semi", "anti"}:
             return _joined(operation, sources[0], sources[1])
         case Union():
@@ -128,7 +131,7 @@ def _together(sources: Sequence[Grain]) -> Grain:
     tables = frozenset[int]().union(*(s.tables for s in sources))
     once = all(s.once for s in sources) and len(tables) == sum(len(s.tables) for s in sources)
     kinds = {s.kind for s in sources}
-    if kinds in ({TOTAL}, {HISTORY}):
+    if kinds in ({TOTAL}, {HISTORY}, {MODEL}):
         return replace(sources[0], tables=tables, once=False, counts=frozenset())
     if kinds <= {GROUPS, TOTAL}:
         least = min(s.least for s in sources)

@@ -12,7 +12,7 @@ from typing import Final
 
 from mc2.client.plan_words import aggregate_words, expanded_words, expression_words, window_words
 from mc2.plan.expressions import ColumnRef, Expression, columns_of
-from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
+from mc2.plan.models import Inspect, Matrix, ModelOperation, Predict
 from mc2.plan.plan import Node, Plan
 from mc2.plan.relations import (
     Aggregate,
@@ -49,6 +49,7 @@ Origins = Mapping[str, Origin]
 _STORED: Final = Origin(("as stored",))
 _SAID: Final = Origin(("what the model says",))
 _WRITTEN: Final = Origin(("as the script writes it",))
+_PART: Final = Origin(("as it stands in the model",))
 _METRIC: Final = Origin(("metrics of the training",))
 
 
@@ -58,7 +59,7 @@ def trace_origins(plan: Plan) -> tuple[Origins, ...]:
     for node in plan.nodes:
         operation = node.operation
         sources = [found[s] for s in operation.sources]
-        if isinstance(operation, Matrix | Train | Predict | History):
+        if isinstance(operation, ModelOperation):
             found.append(_model(operation, node, sources))
         else:
             found.append(_relation(operation, node, sources))
@@ -130,4 +131,4 @@ def _model(operation: ModelOperation, node: Node, sources: Sequence[Origins]) ->
     if isinstance(operation, Predict):
         matrix = sources[1]
         return {n: matrix[n] if n in operation.keep else _SAID for n in names}
-    return dict.fromkeys(names, _METRIC)
+    return dict.fromkeys(names, _PART if isinstance(operation, Inspect) else _METRIC)

@@ -6,12 +6,13 @@ or hide text is shown as its code.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
+from mc2.client.model_words import model_words
+from mc2.client.text_words import name_words, names, steps, visible
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
-from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.models import ModelOperation
 from mc2.plan.plan import Plan
 from mc2.plan.relations import (
     Aggregate,
@@ -56,12 +57,19 @@ _LEAKS: Final = {
     "sizes": "the host learns how many there are",
 }
 _QUOTED_TYPES: Final = {"date": "date ", "timestamp": "time ", "timestamp_utc": "time "}
-_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
-def visible(text: str) -> str:
-    r"""The text with every invisible or controlling character as its code: `\u202e`."""
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+__all__ = [
+    "aggregate_words",
+    "expanded_words",
+    "expression_words",
+    "name_words",
+    "names",
+    "rows",
+    "step_words",
+    "visible",
+    "window_words",
+]
 
 
 def rows(bound: int) -> str:
@@ -69,16 +77,6 @@ def rows(bound: int) -> str:
     if bound >= NO_USEFUL_BOUND:
         return "any number of rows"
     return "at most 1 row" if bound == 1 else f"at most {bound:,} rows"
-
-
-def name_words(name: str) -> str:
-    """A column's name, in backquotes if it could be taken for something else."""
-    return name if _PLAIN.match(name) else f"`{visible(name).replace('`', '``')}`"
-
-
-def names(items: Sequence[str]) -> str:
-    """A list of columns' names."""
-    return ", ".join(name_words(i) for i in items)
 
 
 def expression_words(expression: Expression) -> str:
@@ -160,8 +158,8 @@ def step_words(plan: Plan, index: int) -> str:
             words = _aggregate(operation)
         case Window():
             words = _window(operation)
-        case Matrix() | Train() | Predict() | History():
-            words = _model(operation)
+        case _ if isinstance(operation, ModelOperation):
+            words = model_words(operation)
         case _:
             words = _rows(operation)
     return f"{words}."
@@ -176,7 +174,7 @@ def _rows(operation: Sort | Limit | RowBound | Union | Distinct | Explode | Valu
         case RowBound(source, most, leak):
             return f"Fail if step {source + 1} has more than {most:,} rows; {_LEAKS[leak]}"
         case Union(sources):
-            return f"Put the rows of {_steps(sources)} one below the other"
+            return f"Put the rows of {steps(sources)} one below the other"
         case Distinct(source):
             return f"Keep each different row of step {source + 1} once"
         case Explode():
@@ -195,13 +193,6 @@ def _join(operation: Join | Mark) -> str:
     on = operation.on
     condition = "" if on is None else f", where {expression_words(on)}"
     return _JOINS[operation.how].format(operation.left + 1, operation.right + 1) + condition
-
-
-def _steps(sources: Sequence[int]) -> str:
-    listed = [str(s + 1) for s in sources]
-    if len(listed) == 1:
-        return f"step {listed[0]}"
-    return f"steps {', '.join(listed[:-1])} and {listed[-1]}"
 
 
 def _projection(columns: tuple[NamedExpression, ...]) -> str:
@@ -312,57 +303,3 @@ def _limit(operation: Limit) -> str:
     after = f" after the first {operation.offset:,}" if operation.offset else ""
     count = "all rows" if operation.count is None else f"the first {operation.count:,} rows"
     return f"Keep {count} of step {operation.source + 1}{after}"
-
-
-def _model(operation: Matrix | Train | Predict | History) -> str:
-    match operation:
-        case Matrix():
-            return _matrix(operation)
-        case Train():
-            return _train(operation)
-        case Predict():
-            what = {"value": "predictions", "margin": "margins", "leaf": "leaf numbers"}
-            kept = f", keeping {names(operation.keep)}" if operation.keep else ""
-            best = ", up to the best round" if operation.rounds == "best" else ""
-            return (
-                f"Apply the model of step {operation.model + 1} to step {operation.matrix + 1}: "
-                f"{what[operation.what]} as {name_words(operation.name)}{best}{kept}"
-            )
-        case History():
-            return f"List the metrics of the training in step {operation.model + 1}"
-
-
-def _matrix(operation: Matrix) -> str:
-    text = f"Make a matrix of {_steps(operation.sources)}: features {names(operation.features)}"
-    if operation.categorical:
-        text += f" (categories: {names(operation.categorical)})"
-    if operation.label is not None:
-        text += f"; label {name_words(operation.label)}"
-    if operation.weight is not None:
-        text += f"; weight {name_words(operation.weight)}"
-    if operation.missing != "NaN":
-        text += f"; {operation.missing} means no value"
-    return text
-
-
-def _train(operation: Train) -> str:
-    settings = ", ".join(f"{p.name} = {_setting(p.json())}" for p in operation.parameters)
-    text = (
-        f"Train an XGBoost model on step {operation.matrix + 1}: "
-        f"{operation.num_boost_round:,} rounds"
-    )
-    text += f", {settings}" if settings else ""
-    if operation.evaluations:
-        judged = ", ".join(
-            f"{visible(e.name)} (step {e.matrix + 1})" for e in operation.evaluations
-        )
-        text += f"; judged after each round on {judged}"
-    if operation.early_stopping_rounds is not None:
-        text += f"; stop after {operation.early_stopping_rounds:,} rounds without progress"
-    return text
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(visible(str(v)) for v in value) + "]"
-    return visible(str(value).lower() if isinstance(value, bool) else str(value))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from mc2.client.changes import list_changes
-from mc2.client.grain import GROUPS, HISTORY, TOTAL, Grain, trace_grains
+from mc2.client.grain import GROUPS, HISTORY, MODEL, TOTAL, Grain, trace_grains
 from mc2.client.origins import Origins as ColumnOrigins
 from mc2.client.origins import trace_origins
 from mc2.client.plan_words import names, step_words, visible
@@ -150,7 +150,7 @@ def _outgoing(
         recipients=output.recipients,
         row_bound=bound,
         each_row=_each_row(grain, lineage.datasets) if output.kind == "table" else "",
-        warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY},
+        warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY, MODEL},
         columns=columns,
         holds=_model_words(shape) if isinstance(shape, ModelShape) else (),
         derived_from=tuple(sorted(lineage.datasets)),
@@ -165,6 +165,8 @@ def _origins(origins: Origins) -> tuple[str, ...]:
 def _each_row(grain: Grain, datasets: frozenset[str]) -> str:
     if grain.kind == HISTORY:
         return "one metric after one round of training"
+    if grain.kind == MODEL:
+        return "a part of a model: thresholds and leaves tell of the rows that it was trained on"
     if grain.kind not in {GROUPS, TOTAL}:
         return f"data of SINGLE ROWS of {', '.join(sorted(datasets))}"
     what = "a total over the rows that the steps before keep"

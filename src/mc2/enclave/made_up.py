@@ -11,7 +11,20 @@ from mc2.crypto.digest import Digest
 from mc2.formats.manifest import Manifest
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef, call, literal
-from mc2.plan.models import Evaluation, History, Matrix, Predict, Train
+from mc2.plan.formulas import Formula, Step
+from mc2.plan.models import (
+    Annotate,
+    Controls,
+    CrossValidate,
+    Evaluation,
+    History,
+    Inspect,
+    Matrix,
+    Predict,
+    Slice,
+    Stopping,
+    Train,
+)
 from mc2.plan.packages import package_versions
 from mc2.plan.parameters import read_parameters
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
@@ -150,8 +163,9 @@ def _models(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
     parameters = read_parameters(
         {"objective": "binary:logistic", "max_depth": 2, "eval_metric": ["auc", "logloss"]}
     )
+    seen = (Evaluation("seen", matrix),)
     model = builder.add(
-        Train(matrix, parameters, 3, (Evaluation("seen", matrix),), early_stopping_rounds=2)
+        Train(matrix, parameters, 3, seen, Stopping(2), controls=Controls(1, 0, True))
     )
     said = builder.add(Predict(model, matrix, keep=("n",)))
     history = builder.add(History(model))
@@ -159,7 +173,32 @@ def _models(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
         _output("history", history, "table"),
         _output("model", model, "model"),
         _output("said", said, "table"),
+        *_boosters(builder, scan, seen[0].matrix),
     ]
+
+
+def _boosters(builder: PlanBuilder, scan: int, matrix: int) -> list[PlanOutput]:
+    """What else can be done with models."""
+    margin, label = Step("input", (), "prediction"), Step("input", (), "label")
+    own = Formula((margin, label, Step("subtract", (0, 1)), Step("number", (), "1.0")), (2, 3))
+    error = Formula((margin, label, Step("subtract", (0, 1)), Step("mean", (2,))), (3,), "bias")
+    plain = builder.add(Matrix((scan,), ("x",), label="label", group="name"))
+    first = builder.add(
+        Train(matrix, (), 2, objective=own, metric=error, learning_rates=("0.5", "0.1"))
+    )
+    second = builder.add(Train(matrix, (), 2, start=first))
+    part = builder.add(Annotate(builder.add(Slice(second, 0, 4, 2)), (("made", "up"),)))
+    linear = read_parameters({"booster": "gblinear"})
+    ranked = builder.add(Train(plain, read_parameters({"objective": "rank:ndcg"}), 1))
+    tables = {
+        "checked": CrossValidate(matrix, (), 2, 3, stratified=True),
+        "contributions": Predict(second, matrix, what="contribs"),
+        "coefficients": Inspect(builder.add(Train(plain, linear, 1)), kinds=("weight",)),
+        "nodes": Inspect(part, "trees"),
+        "ranks": Predict(ranked, plain),
+    }
+    found = [_output(name, builder.add(node), "table") for name, node in tables.items()]
+    return [*found, _output("part", part, "model")]
 
 
 def _output(name: str, node: int, kind: str) -> PlanOutput:

@@ -15,6 +15,7 @@ import xgboost
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema
 from mc2.plan.literals import parse_float
+from mc2.plan.models import Edges, Matrix
 from mc2.plan.shapes import Feature, MatrixShape
 from mc2.plan.types import STRING
 
@@ -27,12 +28,15 @@ Floats = npt.NDArray[np.float32]
 class MatrixData:
     """A matrix: what XGBoost reads, and the rows it was made of, one after the other.
 
-    `categories` are the names that occur in each feature whose categories have names.
+    `categories` are the names that occur in each feature whose categories have names. `origins`
+    says of each row from which source it came. `edges` are those that its numbers were cut to.
     """
 
     rows: pa.Table
     data: Any
     categories: Mapping[str, frozenset[str]]
+    origins: npt.NDArray[np.int32]
+    edges: tuple[Edges, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -44,25 +48,91 @@ def build(shape: MatrixShape, sources: Sequence[pa.Table], threads: int) -> Matr
     """A matrix over the rows of relations. Raises: EngineError."""
     target = arrow_schema(shape.schema)  # one source's column may hold NULL, another's not
     rows = pa.concat_tables([pa.table(s.select(target.names).columns, target) for s in sources])
+    counts = [s.num_rows for s in sources]
+    origins = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     if rows.num_rows == 0:
-        return MatrixData(rows, None, {})
+        return MatrixData(rows, None, {}, origins)
+    groups = None
+    if shape.operation.group is not None:
+        order, groups = _grouped(rows.column(shape.operation.group), shape.operation.group)
+        rows, origins = rows.take(pa.array(order)), origins[order]
     missing = parse_float(shape.operation.missing)
     named = {
         f.name: _names(rows.column(f.name))
         for f in shape.features
         if f.categorical and f.type == STRING
     }
-    columns = [_feature(rows.column(f.name), f, missing, named) for f in shape.features]
+    edges = {e.feature: np.array(e.numbers, dtype=np.float32) for e in shape.operation.edges}
+    columns = [_feature(rows.column(f.name), f, missing, named, edges) for f in shape.features]
     data = xgboost.DMatrix(
         pa.table(columns, names=[f.name for f in shape.features]),
-        label=_amounts(rows, shape.operation.label, "label"),
-        weight=_amounts(rows, shape.operation.weight, "weight"),
         feature_names=[f.name for f in shape.features],
         feature_types=[f.kind for f in shape.features],
         enable_categorical=True,
         nthread=threads,
+        qid=groups,
+        **_information(shape.operation, rows, groups),
     )
-    return MatrixData(rows, data, {name: frozenset(found) for name, found in named.items()})
+    known = {name: frozenset(found) for name, found in named.items()}
+    return MatrixData(rows, data, known, origins, shape.operation.edges)
+
+
+def _information(
+    operation: Matrix, rows: pa.Table, groups: npt.NDArray[np.int64] | None
+) -> dict[str, Any]:
+    """Labels, weights and the like, by the names that XGBoost has for them."""
+    weight = _amounts(rows, operation.weight, "weight")
+    if weight is not None and groups is not None:
+        weight = _group_weights(weight, groups)
+    margins = [_amounts(rows, name, "base margin") for name in operation.base_margin]
+    found = {
+        "label": _amounts(rows, operation.label, "label"),
+        "weight": weight,
+        "label_lower_bound": _amounts(rows, operation.lower_bound, "lower bound"),
+        "label_upper_bound": _bounds(rows, operation.upper_bound),
+        "base_margin": None if not margins else np.stack(margins, axis=1),
+        "feature_weights": None,
+    }
+    if len(margins) == 1:
+        found["base_margin"] = margins[0]
+    if operation.feature_weights:
+        weights = [parse_float(w) for w in operation.feature_weights]
+        found["feature_weights"] = np.array(weights, dtype=np.float32)
+    return found
+
+
+def _grouped(
+    column: pa.ChunkedArray, name: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The rows in order of their groups, equal ones as they stood, and the number of each's."""
+    if column.null_count:
+        raise EngineError(f"the group {name!r} is NULL in some row", hint="leave out such rows")
+    names = pc.unique(column)
+    ranks = np.empty(len(names), dtype=np.int64)
+    ranks[np.asarray(pc.array_sort_indices(names))] = np.arange(len(names))
+    codes = ranks[np.asarray(pc.index_in(column.combine_chunks(), value_set=names))]
+    order = np.argsort(codes, kind="stable")
+    return order, codes[order]
+
+
+def _group_weights(weight: Floats, groups: npt.NDArray[np.int64]) -> Floats:
+    """A weight for each group, as XGBoost ranks with. Raises: EngineError if rows differ in it."""
+    firsts = np.flatnonzero(np.diff(groups, prepend=-1))
+    found = weight[firsts]
+    if not np.array_equal(found[groups], weight):
+        raise EngineError(
+            "the rows of a group have different weights", hint="a ranking weighs whole groups"
+        )
+    return found
+
+
+def _bounds(rows: pa.Table, name: str | None) -> Floats | None:
+    """A bound of survival times. An upper one that is NULL says that nobody knows: infinite."""
+    if name is None:
+        return None
+    found = _numbers(rows.column(name))
+    found[np.asarray(rows.column(name).is_null(), dtype=bool)] = np.inf
+    return found
 
 
 def check_categories(data: MatrixData, known: Mapping[str, frozenset[str]]) -> None:
@@ -81,12 +151,19 @@ def check_categories(data: MatrixData, known: Mapping[str, frozenset[str]]) -> N
 
 
 def _feature(
-    column: pa.ChunkedArray, feature: Feature, missing: float, named: Mapping[str, Sequence[str]]
+    column: pa.ChunkedArray,
+    feature: Feature,
+    missing: float,
+    named: Mapping[str, Sequence[str]],
+    edges: Mapping[str, Floats],
 ) -> pa.Array:
     # XGBoost reads Arrow buffers from their start whatever the array's offset, so each column is
     # made anew.
     if not feature.categorical:
-        return pa.array(_numbers(column, missing), pa.float32())
+        numbers = _numbers(column, missing)
+        if feature.name in edges:
+            numbers = _snapped(numbers, edges[feature.name])
+        return pa.array(numbers, pa.float32())
     if feature.name in named:
         return _named_categories(column, named[feature.name])
     return pa.array(_codes(column, feature.name), pa.float32())
@@ -105,6 +182,13 @@ def _numbers(column: pa.ChunkedArray, missing: float = float("nan")) -> Floats:
     with np.errstate(over="ignore"):
         numbers[absent | (numbers == np.float32(missing))] = np.nan
     return numbers
+
+
+def _snapped(numbers: Floats, edges: Floats) -> Floats:
+    """Each number as the greatest edge not above it; below all edges, something just less."""
+    steps = np.concatenate(([np.nextafter(edges[0], np.float32(-np.inf))], edges))
+    found = steps[np.searchsorted(edges, numbers, side="right")]
+    return np.where(np.isnan(numbers), np.float32(np.nan), found).astype(np.float32)
 
 
 def _names(column: pa.ChunkedArray) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from mc2.engine import trees
 from mc2.engine.database import Database
+from mc2.engine.inputs import inputs_to_store, read_inputs
 from mc2.engine.limits import EngineLimits
 from mc2.engine.matrices import MatrixData
 from mc2.engine.outputs import ModelOutput, Output, TableOutput, TableSource
@@ -21,7 +22,17 @@ from mc2.engine.sql_relations import QueryWriter
 from mc2.engine.sql_terms import Scribe
 from mc2.errors import EngineError
 from mc2.plan.check import CheckedPlan, uses
-from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.models import (
+    Annotate,
+    CrossValidate,
+    History,
+    Inspect,
+    Matrix,
+    ModelOperation,
+    Predict,
+    Slice,
+    Train,
+)
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import PlanOutput
 from mc2.plan.relations import RowBound, Scan
@@ -67,8 +78,10 @@ class Run:
     ) -> None:
         self._plan = checked.plan
         self._shapes = checked.shapes
+        self._lineages = checked.lineages
         self._database = database
         self._threads = limits.threads
+        self._memory_bytes = limits.memory_bytes
         self._progress = progress
         self._ordered = ordered_nodes(self._plan.nodes, shuffled)
         self._stored: dict[int, str] = {}
@@ -80,21 +93,17 @@ class Run:
         self._depths: list[int] = []
 
     def read_inputs(self, tables: Mapping[str, TableSource]) -> None:
-        """Attach each input; one that is read more than once is stored, to be opened once."""
+        """Attach each input; some are stored, to be opened once or to be joined well."""
+        reads = read_inputs(self._plan, self._uses)
+        stored = inputs_to_store(self._plan, reads, self._memory_bytes)
         for place, source in enumerate(self._plan.inputs):
             table = tables[source.dataset]
             if table.schema != source.schema:
                 raise EngineError(f"{source.dataset} has other columns than the plan says")
-            wanted: set[str] = set()
-            reads = 0
-            for node, count in zip(self._plan.nodes, self._uses, strict=True):
-                if isinstance(node.operation, Scan) and node.operation.input == place:
-                    wanted.update(node.operation.columns)
-                    reads += count
-            names = tuple(n for n in source.schema.names if n in wanted)
+            names = reads[place].names
             self._attach(place, table, names)
             self._inputs[place] = (f"s{place}", {n: i for i, n in enumerate(names)})
-            if reads > 1:
+            if place in stored:
                 self._progress(f"reading {source.dataset}")
                 columns = ", ".join(f"c{i}" for i in range(len(names)))
                 self._database.store(f"i{place}", f"SELECT {columns} FROM s{place}", ())  # noqa: S608  # our own names
@@ -109,18 +118,11 @@ class Run:
         operation, shape = self._plan.nodes[index].operation, self._shapes[index]
         self._depths.append(self._depth(operation.sources))
         match operation:
-            case Matrix() if isinstance(shape, MatrixShape):
-                rows = [self._rows(s) for s in operation.sources]
-                self._matrices[index] = trees.matrix(shape, rows, self._threads)
-            case Train() if isinstance(shape, ModelShape):
-                self._train(index, shape)
-            case Predict():
-                model, data = self._models[operation.model], self._matrices[operation.matrix]
-                self._progress(f"node {index}: predicting")
-                schema = self._table(index).schema
-                self._keep(index, trees.predict(model, operation, data, schema))
-            case History():
-                self._keep(index, trees.history(self._models[operation.model]))
+            case _ if isinstance(operation, ModelOperation):
+                if isinstance(shape, TableShape):
+                    self._keep(index, self._said(index, operation))
+                else:
+                    self._learn(index, operation, shape)
             case Scan():
                 pass
             case RowBound():
@@ -147,13 +149,58 @@ class Run:
         """How many nodes nest in the query of a node over these sources."""
         return 1 + max((self._depths[s] for s in sources if s not in self._stored), default=0)
 
-    def _train(self, index: int, shape: ModelShape) -> None:
-        rounds = shape.operation.num_boost_round
+    def _learn(
+        self, index: int, operation: ModelOperation, shape: MatrixShape | ModelShape
+    ) -> None:
+        """Compute a matrix or a model."""
+        match operation, shape:
+            case Matrix(), MatrixShape():
+                rows = [self._rows(s) for s in operation.sources]
+                self._matrices[index] = trees.matrix(shape, rows, self._threads)
+            case Train(), ModelShape():
+                self._models[index] = self._trained(index, operation, shape)
+            case Slice(), ModelShape():
+                self._models[index] = trees.part(self._models[operation.model], operation, shape)
+            case Annotate(), ModelShape():
+                model = self._models[operation.model]
+                self._models[index] = trees.annotated(model, operation, shape)
 
-        def tell(number: int) -> None:
-            self._progress(f"node {index}: trained round {number} of {rounds}")
+    def _said(self, index: int, operation: ModelOperation) -> pa.Table:
+        """What a model says: of rows, of its training, of itself."""
+        match operation:
+            case Predict():
+                model, data = self._models[operation.model], self._matrices[operation.matrix]
+                self._progress(f"node {index}: predicting")
+                return trees.predict(model, operation, data, self._table(index).schema)
+            case CrossValidate():
+                data = self._matrices[operation.matrix]
+                tell = self._teller(index, operation.num_boost_round)
+                return trees.validate(operation, data, self._threads, tell)
+            case Inspect():
+                return trees.inspected(self._models[operation.model], operation)
+            case History():
+                return trees.history(self._models[operation.model])
+            case _:
+                raise TypeError("a checked plan has tables where it says so")
 
-        self._models[index] = trees.train(shape, self._matrices, self._threads, tell)
+    def _teller(self, index: int, rounds: int) -> Callable[[int], None]:
+        return lambda n: self._progress(f"node {index}: trained round {n} of {rounds}")
+
+    def _trained(self, index: int, operation: Train, shape: ModelShape) -> trees.Model:
+        start = None if operation.start is None else self._models[operation.start]
+        tell = self._teller(index, operation.num_boost_round)
+        owners = self._owners(operation.matrix) if operation.controls.leaf_owners > 1 else ()
+        return trees.train(shape, self._matrices, start, owners, self._threads, tell)
+
+    def _owners(self, matrix: int) -> list[str]:
+        """The one owner of each source of a matrix. Raises: EngineError if one has several."""
+        found = []
+        for source in self._plan.nodes[matrix].operation.sources:
+            owners = {d.partition(".")[0] for d in self._lineages[source].datasets}
+            if len(owners) != 1:
+                raise EngineError("a source of the matrix has rows of several owners")
+            found.append(owners.pop())
+        return found
 
     def _keep(self, index: int, table: pa.Table) -> None:
         self._database.put(f"t{index}", table, self._table(index).schema)

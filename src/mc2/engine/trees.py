@@ -11,17 +11,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import xgboost
 from xgboost.core import XGBoostError
 
+from mc2.engine import formulas
+from mc2.engine.folds import divide
+from mc2.engine.inspections import inspect
 from mc2.engine.matrices import MatrixData, build, check_categories
+from mc2.engine.release_rules import controlled
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema
 from mc2.formats.schema import Schema
-from mc2.plan.infer_models import HISTORY, prediction_names
-from mc2.plan.models import Predict, Train
+from mc2.plan.infer_boosters import VALIDATION
+from mc2.plan.infer_models import HISTORY, named_value, prediction_names
+from mc2.plan.literals import parse_float
+from mc2.plan.models import Annotate, CrossValidate, Inspect, Predict, Slice, Train
 from mc2.plan.shapes import MatrixShape, ModelShape
+from mc2.plan.training import Boosting
 
 _QUIET: Final = 0
 
@@ -112,36 +120,111 @@ def matrix(shape: MatrixShape, sources: Sequence[pa.Table], threads: int) -> Mat
 def train(
     shape: ModelShape,
     matrices: Mapping[int, MatrixData],
+    start: Model | None,
+    owners: Sequence[str],
     threads: int,
     tell: Callable[[int], None],
 ) -> Model:
     """Train a model; `matrices` by their places in the plan, `tell` after each round.
 
+    `start` is the model to go on from. `owners` are those of the matrix's sources, each its own.
+
     Raises: EngineError.
     """
     operation = shape.operation
-    known = matrices[operation.matrix].categories
-    for place in operation.sources:
+    own = matrices[operation.matrix]
+    for place in operation.matrices:
         if matrices[place].is_empty:
             raise EngineError("a matrix to train on, or to evaluate with, has no rows")
-        check_categories(matrices[place], known)
+        check_categories(matrices[place], own.categories)
+    if start is not None and start.categories != own.categories:
+        raise EngineError(  # codes of categories would mean others
+            "the rows have other categories than those that the first model was trained on",
+            hint="train both on rows in which the same categories occur",
+        )
     metrics: dict[str, dict[str, list[float]]] = {}
     progress = _Progress(tell)
     with _translating("to train", progress):
         booster = xgboost.train(
-            _arguments(operation, threads),
-            matrices[operation.matrix].data,
+            arguments(operation, threads),
+            own.data,
             num_boost_round=operation.num_boost_round,
             evals=[(matrices[e.matrix].data, e.name) for e in operation.evaluations],
             evals_result=metrics,
-            early_stopping_rounds=operation.early_stopping_rounds,
             verbose_eval=False,
-            callbacks=[progress],
+            callbacks=[progress, *callbacks(operation)],
+            xgb_model=None if start is None else start.booster,
+            **_formulas(operation),
         )
-    return Model(shape, booster, metrics, known)
+        booster = controlled(booster, operation, own, owners, threads)
+    return Model(shape, booster, metrics, own.categories)
 
 
-def _arguments(operation: Train, threads: int) -> dict[str, Any]:
+def validate(
+    operation: CrossValidate, data: MatrixData, threads: int, tell: Callable[[int], None]
+) -> pa.Table:
+    """The metrics of cross-validation. Raises: EngineError."""
+    if data.is_empty:
+        raise EngineError("the matrix to train on has no rows")
+    parts = divide(operation, data)
+    progress = _Progress(tell)
+    with _translating("to train", progress):
+        found = xgboost.cv(
+            arguments(operation, threads),
+            data.data,
+            num_boost_round=operation.num_boost_round,
+            nfold=max(operation.parts, 2),
+            folds=parts,
+            seed=operation.seed,
+            shuffle=operation.shuffle,
+            as_pandas=False,
+            callbacks=[progress, *callbacks(operation)],
+            **_formulas(operation),
+        )
+    rows = []
+    titles = [key.removesuffix("-mean") for key in found if key.endswith("-mean")]
+    for number in range(len(found[f"{titles[0]}-mean"])):
+        for title in titles:
+            evaluation, _, metric = title.partition("-")
+            mean, std = found[f"{title}-mean"][number], found[f"{title}-std"][number]
+            rows.append((number, evaluation, metric, float(mean), float(std)))
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return pa.table(columns, schema=arrow_schema(VALIDATION))
+
+
+def _formulas(operation: Boosting) -> dict[str, Any]:
+    """The functions of the script's own, by XGBoost's names for them."""
+    found: dict[str, Any] = {}
+    if operation.objective is not None:
+        found["obj"] = formulas.objective(operation.objective)
+    if operation.metric is not None:
+        found["custom_metric"] = formulas.metric(operation.metric)
+    return found
+
+
+def callbacks(operation: Boosting) -> list[Any]:
+    """XGBoost's own callbacks that a training asks for."""
+    found: list[Any] = []
+    if operation.learning_rates:
+        rates = [parse_float(r) for r in operation.learning_rates]
+        found.append(xgboost.callback.LearningRateScheduler(rates))
+    if operation.stopping is not None:
+        said = operation.stopping
+        found.append(
+            xgboost.callback.EarlyStopping(
+                rounds=said.rounds,
+                metric_name=said.metric,
+                data_name=said.evaluation,
+                maximize=said.maximize,
+                save_best=said.save_best,
+                min_delta=parse_float(said.min_delta),
+            )
+        )
+    return found
+
+
+def arguments(operation: Boosting, threads: int) -> dict[str, Any]:
+    """The parameters as XGBoost takes them."""
     given: dict[str, Any] = {p.name: p.argument for p in operation.parameters}
     return {**given, "nthread": str(threads), "verbosity": str(_QUIET), "device": "cpu"}
 
@@ -154,23 +237,85 @@ def predict(model: Model, operation: Predict, data: MatrixData, schema: Schema) 
     if data.is_empty:
         return target.empty_table()
     check_categories(data, model.categories)
+    _check_range(model, operation.last)
+    rounds = (operation.first, operation.last)
+    if operation.rounds == "best":
+        rounds = (0, model.booster.best_iteration + 1)
     with _translating("to predict"):
-        rounds = (0, model.booster.best_iteration + 1) if operation.rounds == "best" else (0, 0)
-        found = model.booster.predict(
-            data.data,
-            output_margin=operation.what == "margin",
-            pred_leaf=operation.what == "leaf",
-            iteration_range=rounds,
-        )
-    table = np.asarray(found).reshape(data.rows.num_rows, -1)
-    if operation.what == "leaf":
-        leaves = table.astype(np.int32)
-        said = [pa.array(list(leaves), target.field(len(kept)).type)]
+        found = model.booster.predict(data.data, iteration_range=rounds, **_ASKED[operation.what])
+    count = data.rows.num_rows
+    if operation.what == "class":
+        said = [pa.array(_classes(np.asarray(found), model.shape.operation), pa.int32())]
+    elif operation.what in _LISTS:
+        table = np.asarray(found).reshape(count, len(names), -1)
+        kinds = [target.field(len(kept) + i).type for i in range(len(names))]
+        said = [_lists(table[:, i], kind) for i, kind in enumerate(kinds)]
     else:
+        table = np.asarray(found).reshape(count, -1)
         if table.shape[1] != len(names):
             raise EngineError("XGBoost predicts another number of columns than the plan says")
         said = [pa.array(np.ascontiguousarray(table[:, i])) for i in range(len(names))]
     return pa.table([*kept, *said], schema=target)
+
+
+_ASKED: Final[Mapping[str, Mapping[str, bool]]] = {
+    "value": {},
+    "class": {},
+    "margin": {"output_margin": True},
+    "leaf": {"pred_leaf": True},
+    "contribs": {"pred_contribs": True},
+    "approx_contribs": {"pred_contribs": True, "approx_contribs": True},
+    "interactions": {"pred_interactions": True},
+    "approx_interactions": {"pred_interactions": True, "approx_contribs": True},
+}
+_LISTS: Final = frozenset(_ASKED) - {"class", "margin", "value"}
+
+
+def _lists(table: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """A list for each row."""
+    width = table.shape[1]
+    values = pa.array(np.ascontiguousarray(table).reshape(-1), kind.value_type, safe=False)
+    offsets = pa.array(np.arange(len(table) + 1, dtype=np.int32) * np.int32(width))
+    return pa.ListArray.from_arrays(offsets, values, type=kind)
+
+
+def _classes(values: npt.NDArray[Any], operation: Train) -> npt.NDArray[np.int32]:
+    """The most likely class of each row, as stock XGBoost's classifier says it."""
+    if values.ndim > 1 and values.shape[1] > 1:
+        return np.argmax(values, axis=1).astype(np.int32)
+    if named_value(operation, "objective") == "multi:softmax":
+        return values.reshape(-1).astype(np.int32)
+    return (values.reshape(-1) > 0.5).astype(np.int32)
+
+
+def _check_range(model: Model, last: int) -> None:
+    if last and last > model.booster.num_boosted_rounds():
+        raise EngineError(
+            "the model has fewer rounds than the plan asks for",
+            hint="early stopping ended the training before: ask for fewer rounds",
+        )
+
+
+def part(model: Model, operation: Slice, shape: ModelShape) -> Model:
+    """A model of some rounds of another. Raises: EngineError."""
+    _check_range(model, operation.last)
+    with _translating("to take a part of a model"):
+        found = model.booster[operation.first : operation.last : operation.step]
+    return Model(shape, found, {}, model.categories)
+
+
+def annotated(model: Model, operation: Annotate, shape: ModelShape) -> Model:
+    """A copy of a model with other attributes."""
+    with _translating("to copy a model"):
+        found = model.booster.copy()
+        found.set_attr(**dict(operation.attributes))
+    return Model(shape, found, {}, model.categories)
+
+
+def inspected(model: Model, operation: Inspect) -> pa.Table:
+    """What stands in a model. Raises: EngineError."""
+    with _translating("to look into a model"):
+        return inspect(model.booster, operation)
 
 
 def history(model: Model) -> pa.Table:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mc2.formats.schema import Schema
 from mc2.plan.infer import Inference
-from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
+from mc2.plan.models import ModelOperation
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import Join, Mark, Scan, Union, Values
 from mc2.plan.shapes import Shape, TableShape
@@ -46,6 +46,15 @@ class PlanBuilder:
         """What is known of a node that was added."""
         return self._inference.shapes[index]
 
+    def operation(self, index: int) -> Operation:
+        """The operation of a node that was added."""
+        return self._nodes[index].operation
+
+    def inputs_of(self, index: int) -> set[int]:
+        """The places of the inputs that a node reads, itself or through others."""
+        operations = (self._nodes[i].operation for i in needed(self._nodes, [index]))
+        return {o.input for o in operations if isinstance(o, Scan)}
+
     def is_table(self, index: int) -> bool:
         """Whether a node that was added is a relation."""
         return isinstance(self.shape(index), TableShape)
@@ -75,9 +84,9 @@ def needed(nodes: Sequence[Node], wanted: Sequence[int]) -> list[int]:
 
 def renumbered(operation: Operation, places: Mapping[int, int]) -> Operation:
     """The operation with other places for the nodes that it reads."""
+    if isinstance(operation, ModelOperation):
+        return operation.moved(places)
     match operation:
-        case Matrix() | Train() | Predict() | History():
-            return _renumbered_model(operation, places)
         case Scan() | Values():
             return operation
         case Join() | Mark():
@@ -86,18 +95,3 @@ def renumbered(operation: Operation, places: Mapping[int, int]) -> Operation:
             return replace(operation, sources=tuple(places[s] for s in operation.sources))
         case _:
             return replace(operation, source=places[operation.source])
-
-
-def _renumbered_model(operation: ModelOperation, places: Mapping[int, int]) -> Operation:
-    match operation:
-        case Matrix():
-            return replace(operation, sources=tuple(places[s] for s in operation.sources))
-        case Train():
-            moved = tuple(replace(e, matrix=places[e.matrix]) for e in operation.evaluations)
-            return replace(operation, matrix=places[operation.matrix], evaluations=moved)
-        case Predict():
-            return replace(
-                operation, model=places[operation.model], matrix=places[operation.matrix]
-            )
-        case History():
-            return replace(operation, model=places[operation.model])

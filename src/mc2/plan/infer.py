@@ -12,8 +12,24 @@ from mc2.errors import FormatError, PlanError
 from mc2.formats.schema import Column, Schema
 from mc2.plan.aggregates import aggregate
 from mc2.plan.expressions import Expression, columns_of
+from mc2.plan.infer_boosters import (
+    infer_annotate,
+    infer_cross_validate,
+    infer_inspect,
+    infer_slice,
+)
 from mc2.plan.infer_models import infer_history, infer_matrix, infer_predict, infer_train
-from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.models import (
+    Annotate,
+    CrossValidate,
+    History,
+    Inspect,
+    Matrix,
+    ModelOperation,
+    Predict,
+    Slice,
+    Train,
+)
 from mc2.plan.plan import Operation, PlanInput
 from mc2.plan.relations import (
     Aggregate,
@@ -63,17 +79,31 @@ class Inference:
         return shape
 
     def _infer(self, operation: Operation) -> Shape:
+        if isinstance(operation, Scan):
+            return self._scan(operation)
+        if isinstance(operation, ModelOperation):
+            return self._infer_model(operation)
+        return infer_relation(operation, [self.table(s) for s in operation.sources])
+
+    def _infer_model(self, operation: ModelOperation) -> Shape:
         match operation:
-            case Scan():
-                return self._scan(operation)
             case Matrix():
                 return infer_matrix(operation, [self.table(s) for s in operation.sources])
-            case Train():
+            case Train(start=start):
                 return infer_train(
                     operation,
                     self._at(operation.matrix, MatrixShape),
                     [self._at(e.matrix, MatrixShape) for e in operation.evaluations],
+                    None if start is None else self._at(start, ModelShape),
                 )
+            case CrossValidate():
+                return infer_cross_validate(operation, self._at(operation.matrix, MatrixShape))
+            case Slice():
+                return infer_slice(operation, self._at(operation.model, ModelShape))
+            case Annotate():
+                return infer_annotate(operation, self._at(operation.model, ModelShape))
+            case Inspect():
+                return infer_inspect(operation, self._at(operation.model, ModelShape))
             case Predict():
                 return infer_predict(
                     operation,
@@ -82,8 +112,6 @@ class Inference:
                 )
             case History():
                 return infer_history(self._at(operation.model, ModelShape))
-            case _:
-                return infer_relation(operation, [self.table(s) for s in operation.sources])
 
     def table(self, index: int) -> TableShape:
         """The shape of an earlier relation. Raises: PlanError."""

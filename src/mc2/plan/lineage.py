@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mc2.plan.expressions import Expression, columns_of
-from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
+from mc2.plan.models import (
+    Annotate,
+    CrossValidate,
+    History,
+    Inspect,
+    Matrix,
+    ModelOperation,
+    Predict,
+    Slice,
+    Train,
+)
 from mc2.plan.plan import Node, PlanInput
 from mc2.plan.relations import (
     Aggregate,
@@ -71,13 +81,12 @@ def trace(inputs: Sequence[PlanInput], nodes: Sequence[Node]) -> tuple[Lineage, 
     found: list[Lineage] = []
     for node in nodes:
         operation = node.operation
-        match operation:
-            case Scan():
-                found.append(_scan(inputs[operation.input], operation))
-            case Matrix() | Train() | Predict() | History():
-                found.append(_model(operation, node, nodes, found))
-            case _:
-                found.append(_relation(operation, [found[s] for s in operation.sources], node))
+        if isinstance(operation, Scan):
+            found.append(_scan(inputs[operation.input], operation))
+        elif isinstance(operation, ModelOperation):
+            found.append(_model(operation, node, nodes, found))
+        else:
+            found.append(_relation(operation, [found[s] for s in operation.sources], node))
     return tuple(found)
 
 
@@ -185,20 +194,29 @@ def _model(
             values = {n: _NONE.union(*(s.values[n] for s in sources)) for n in names}
         case Train():
             # Evaluation sets decide when to stop, so they are part of the model as well.
-            values = {MODEL: _NONE.union(*(_read(nodes, found, s) for s in operation.sources))}
+            read = _NONE.union(*(_read(nodes, found, s) for s in operation.matrices))
+            if operation.start is not None:
+                read |= found[operation.start].values[MODEL]
+            values = {MODEL: read}
+        case Slice() | Annotate():
+            values = {MODEL: found[operation.model].values[MODEL]}
+        case CrossValidate():
+            read = _read(nodes, found, operation.matrix)
+            if operation.folds is not None:
+                read |= found[operation.matrix].values[operation.folds]
+            values = dict.fromkeys(names, read)
         case Predict():
             matrix = found[operation.matrix]
             said = found[operation.model].values[MODEL] | _read(nodes, found, operation.matrix)
             values = {n: matrix.values[n] if n in operation.keep else said for n in names}
-        case History():
+        case History() | Inspect():
             values = dict.fromkeys(names, found[operation.model].values[MODEL])
     return Lineage(values, rows, datasets)
 
 
 def _read(nodes: Sequence[Node], found: Sequence[Lineage], matrix: int) -> Origins:
-    """What XGBoost reads of a matrix: features, label and weight."""
+    """What XGBoost reads of a matrix: features, labels, weights, groups."""
     operation = nodes[matrix].operation
     if not isinstance(operation, Matrix):  # typing has made sure of it
         return _NONE
-    used = (*operation.features, *filter(None, (operation.label, operation.weight)))
-    return _NONE.union(*(found[matrix].values[n] for n in used))
+    return _NONE.union(*(found[matrix].values[n] for n in operation.columns))

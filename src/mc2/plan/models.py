@@ -1,4 +1,4 @@
-"""Machine-learning operations: a matrix of rows, training, prediction, training history.
+"""Machine-learning operations: matrices, training, prediction, and what is known of a model.
 
 Spec: docs/spec/plan.md.
 """
@@ -6,131 +6,52 @@ Spec: docs/spec/plan.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
+from mc2.errors import PlanError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
-from mc2.plan.parameters import Parameter, read_parameters
-from mc2.plan.relations import read_names, read_node, read_nodes
+from mc2.plan.matrices import Edges, Matrix
+from mc2.plan.relations import read_names, read_node
+from mc2.plan.training import (
+    BOOST_ROUNDS,
+    Controls,
+    CrossValidate,
+    Evaluation,
+    Stopping,
+    Train,
+)
 
-PREDICTIONS: Final = ("leaf", "margin", "value")
+__all__ = [
+    "BOOST_ROUNDS",
+    "IMPORTANCES",
+    "INSPECTIONS",
+    "PREDICTIONS",
+    "ROUNDS",
+    "Annotate",
+    "Controls",
+    "CrossValidate",
+    "Edges",
+    "Evaluation",
+    "History",
+    "Inspect",
+    "Matrix",
+    "ModelOperation",
+    "Predict",
+    "Slice",
+    "Stopping",
+    "Train",
+]
+
+PREDICTIONS: Final = (
+    "approx_contribs", "approx_interactions", "class", "contribs", "interactions", "leaf",
+    "margin", "value",
+)  # fmt: skip
 ROUNDS: Final = ("all", "best")
-BOOST_ROUNDS: Final = 100_000
-_EVALUATIONS: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """Rows to train on or to predict: those of all sources, one after the other.
-
-    Every source has all columns named here, with the same types. `features` are in the model's
-    order. `categorical` are those features whose values are names, not amounts. `missing` is the
-    number, in the plan's spelling of a double, that stands for an absent value beside NULL; it is
-    `NaN` if there is none other.
-    """
-
-    OP: ClassVar[str] = "matrix"
-
-    sources: tuple[int, ...]
-    features: tuple[str, ...]
-    label: str | None = None
-    weight: str | None = None
-    categorical: tuple[str, ...] = ()
-    missing: str = "NaN"
-
-    def json(self) -> dict[str, Json]:
-        """The operation as canonical JSON has it."""
-        return {
-            "sources": list(self.sources),
-            "features": list(self.features),
-            "label": self.label,
-            "weight": self.weight,
-            "categorical": list(self.categorical),
-            "missing": self.missing,
-        }
-
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Take the operation's fields. Raises: FormatError."""
-        return cls(
-            sources=read_nodes(fields, "sources"),
-            features=read_names(fields, "features"),
-            label=fields.optional("label", lambda name: fields.text(name, 255)),
-            weight=fields.optional("weight", lambda name: fields.text(name, 255)),
-            categorical=read_names(fields, "categorical"),
-            missing=fields.text("missing", 64),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A matrix whose metrics are computed after each round, under a name."""
-
-    name: str
-    matrix: int
-
-    def json(self) -> Json:
-        """The evaluation as canonical JSON has it."""
-        return {"name": self.name, "matrix": self.matrix}
-
-    @classmethod
-    def read(cls, value: Json) -> Self:
-        """Read one evaluation. Raises: FormatError."""
-        fields = Fields(value, "an evaluation set")
-        found = cls(fields.text("name", 63), read_node(fields, "matrix"))
-        fields.done()
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Train:
-    """An XGBoost model, trained as `xgboost.train` does with the same arguments.
-
-    `parameters` are those of `mc2.plan.parameters`, sorted by name. With `early_stopping_rounds`
-    the last metric of the last evaluation decides, as in stock XGBoost.
-    """
-
-    OP: ClassVar[str] = "train"
-
-    matrix: int
-    parameters: tuple[Parameter, ...]
-    num_boost_round: int
-    evaluations: tuple[Evaluation, ...] = ()
-    early_stopping_rounds: int | None = None
-
-    @property
-    def sources(self) -> tuple[int, ...]:
-        """The nodes it reads, each once."""
-        return tuple(dict.fromkeys((self.matrix, *(e.matrix for e in self.evaluations))))
-
-    @property
-    def named_parameters(self) -> Mapping[str, Parameter]:
-        """The parameters by name."""
-        return {p.name: p for p in self.parameters}
-
-    def json(self) -> dict[str, Json]:
-        """The operation as canonical JSON has it."""
-        return {
-            "matrix": self.matrix,
-            "parameters": {p.name: p.json() for p in self.parameters},
-            "num_boost_round": self.num_boost_round,
-            "evaluations": [e.json() for e in self.evaluations],
-            "early_stopping_rounds": self.early_stopping_rounds,
-        }
-
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Take the operation's fields. Raises: FormatError, PlanError."""
-        return cls(
-            matrix=read_node(fields, "matrix"),
-            parameters=read_parameters(fields.value("parameters")),
-            num_boost_round=fields.integer("num_boost_round", 1, BOOST_ROUNDS),
-            evaluations=fields.items("evaluations", _EVALUATIONS, Evaluation.read),
-            early_stopping_rounds=fields.optional(
-                "early_stopping_rounds", lambda name: fields.integer(name, 1, BOOST_ROUNDS)
-            ),
-        )
+IMPORTANCES: Final = ("cover", "gain", "total_cover", "total_gain", "weight")
+INSPECTIONS: Final = ("attributes", "dump", "importance", "rounds", "splits", "trees")
+_ATTRIBUTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +60,10 @@ class Predict:
 
     Its columns are those of `keep`, taken from the matrix's sources, then the prediction under
     `name` (for several classes `name_0`, `name_1`, …). `what` is the value, the margin before the
-    objective's last step, or the list of leaf numbers, one for each tree. `rounds` takes all
-    trees, or those up to the best round of early stopping.
+    objective's last step, the most likely class, the list of leaf numbers, one for each tree, or
+    what each feature, or each pair of them, contributes to the margin, the bias last. `rounds`
+    takes all trees, or those up to the best round of early stopping; `first` and `last` take
+    those of some rounds only, `last` not included.
     """
 
     OP: ClassVar[str] = "predict"
@@ -151,11 +74,17 @@ class Predict:
     name: str = "prediction"
     what: str = "value"
     rounds: str = "all"
+    first: int = 0
+    last: int = 0
 
     @property
     def sources(self) -> tuple[int, ...]:
         """The nodes it reads."""
         return (self.model, self.matrix)
+
+    def moved(self, places: Mapping[int, int]) -> Self:
+        """The same over nodes with other places."""
+        return replace(self, model=places[self.model], matrix=places[self.matrix])
 
     def json(self) -> dict[str, Json]:
         """The operation as canonical JSON has it."""
@@ -166,6 +95,8 @@ class Predict:
             "name": self.name,
             "what": self.what,
             "rounds": self.rounds,
+            "first": self.first,
+            "last": self.last,
         }
 
     @classmethod
@@ -178,17 +109,14 @@ class Predict:
             name=fields.text("name", 255),
             what=fields.choice("what", PREDICTIONS),
             rounds=fields.choice("rounds", ROUNDS),
+            first=fields.integer("first", 0, BOOST_ROUNDS),
+            last=fields.integer("last", 0, BOOST_ROUNDS),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """The metrics of a training: a relation (round, evaluation, metric, value).
-
-    One row for each round, evaluation set and metric, in that order. Rounds count from 0.
-    """
-
-    OP: ClassVar[str] = "history"
+class _OfModel:
+    """An operation over one model."""
 
     model: int
 
@@ -196,6 +124,20 @@ class History:
     def sources(self) -> tuple[int, ...]:
         """The nodes it reads."""
         return (self.model,)
+
+    def moved(self, places: Mapping[int, int]) -> Self:
+        """The same over a node with another place."""
+        return replace(self, model=places[self.model])
+
+
+@dataclass(frozen=True, slots=True)
+class History(_OfModel):
+    """The metrics of a training: a relation (round, evaluation, metric, value).
+
+    One row for each round, evaluation set and metric, in that order. Rounds count from 0.
+    """
+
+    OP: ClassVar[str] = "history"
 
     def json(self) -> dict[str, Json]:
         """The operation as canonical JSON has it."""
@@ -207,4 +149,92 @@ class History:
         return cls(read_node(fields, "model"))
 
 
-ModelOperation = Matrix | Train | Predict | History
+@dataclass(frozen=True, slots=True)
+class Slice(_OfModel):
+    """A model of some rounds of another: from `first` up to `last`, each `step`-th."""
+
+    OP: ClassVar[str] = "slice"
+
+    first: int = 0
+    last: int = 1
+    step: int = 1
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"model": self.model, "first": self.first, "last": self.last, "step": self.step}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(
+            model=read_node(fields, "model"),
+            first=fields.integer("first", 0, BOOST_ROUNDS),
+            last=fields.integer("last", 0, BOOST_ROUNDS),
+            step=fields.integer("step", 1, BOOST_ROUNDS),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate(_OfModel):
+    """The same model with some more attributes: texts by name, in the model's file."""
+
+    OP: ClassVar[str] = "annotate"
+
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"model": self.model, "attributes": dict(self.attributes)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError, PlanError."""
+        value = fields.value("attributes")
+        if not isinstance(value, Mapping) or len(value) > _ATTRIBUTES:
+            raise PlanError("the attributes of a model are not an object")
+        inner = Fields(value, "the attributes of a model")
+        found = tuple((name, inner.text(name, 1024)) for name in sorted(value))
+        return cls(read_node(fields, "model"), found)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect(_OfModel):
+    """What stands in a model, as a relation. `what` says which one:
+
+    `importance`: importance, feature, output, score, for each of `kinds`; `trees`: the nodes of
+    all trees; `dump`: tree and text, in `form` (`json` or `text`), with `stats`; `rounds`: one row
+    with the numbers of rounds and features, and the best round; `attributes`: name and value;
+    `splits`: feature, split and count, how often trees split there.
+    """
+
+    OP: ClassVar[str] = "inspect"
+
+    what: str = "importance"
+    kinds: tuple[str, ...] = ()
+    form: str = "json"
+    stats: bool = False
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {
+            "model": self.model,
+            "what": self.what,
+            "kinds": list(self.kinds),
+            "form": self.form,
+            "stats": self.stats,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(
+            model=read_node(fields, "model"),
+            what=fields.choice("what", INSPECTIONS),
+            kinds=read_names(fields, "kinds"),
+            form=fields.choice("form", ("json", "text")),
+            stats=fields.boolean("stats"),
+        )
+
+
+ModelOperation = Matrix | Train | CrossValidate | Predict | History | Slice | Annotate | Inspect
+"""The operations of this page."""

@@ -21,7 +21,7 @@ from mc2.plan.expressions import (
     children,
 )
 from mc2.plan.facts import Facts, trace_facts, width_of
-from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
 from mc2.plan.relations import (
@@ -60,7 +60,9 @@ _TRUNCATED: Final = frozenset(
     {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
 )
 _PATTERNS: Final = frozenset({"like", "contains", "starts_with", "ends_with"})
-_ARITHMETIC: Final = frozenset({"add", "subtract", "multiply", "divide", "remainder", "negate"})
+_ARITHMETIC: Final = frozenset(
+    {"add", "subtract", "multiply", "divide", "remainder", "negate", "abs"}
+)
 _INSTANTS: Final = frozenset({"timestamp", "timestamp_utc"})
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
 
@@ -102,7 +104,7 @@ def _check_kinds(nodes: Sequence[Node]) -> None:
         operation = node.operation
         what = ""
         match operation:
-            case Matrix() | Train() | Predict() | History():
+            case _ if isinstance(operation, ModelOperation):
                 what = "models"
             case Explode():
                 what = "lists"

@@ -19,7 +19,17 @@ from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_ite
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import SIZES
 from mc2.formats.schema import Schema
-from mc2.plan.models import History, Matrix, ModelOperation, Predict, Train
+from mc2.plan.models import (
+    Annotate,
+    CrossValidate,
+    History,
+    Inspect,
+    Matrix,
+    ModelOperation,
+    Predict,
+    Slice,
+    Train,
+)
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
@@ -54,7 +64,7 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     for kind in (
         Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, RowBound, Union, Distinct,
         Explode, Values,
-        Matrix, Train, Predict, History,
+        Matrix, Train, CrossValidate, Predict, History, Slice, Annotate, Inspect,
     )
 }  # fmt: skip
 """All operations by the word that names them."""

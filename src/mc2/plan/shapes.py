@@ -55,12 +55,26 @@ class MatrixShape:
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """A model: how it is trained, on which features, and how many numbers it gives for a row."""
+    """A model: how it is trained, on which features, and how many numbers it gives for a row.
+
+    `rounds` are as many as it has at most. A `derived` model is a part of another one, or has
+    other attributes; only the one that was trained has a history. `has_best` says that early
+    stopping has told which round is best.
+    """
 
     operation: Train
     features: tuple[Feature, ...]
     margins: int
     values: int
+    rounds: int
+    has_best: bool
+    derived: bool = False
+
+    @property
+    def booster(self) -> str:
+        """The word for the sort of booster."""
+        found = self.operation.named_parameters.get("booster")
+        return "gbtree" if found is None else str(found.value)
 
 
 Shape = TableShape | MatrixShape | ModelShape

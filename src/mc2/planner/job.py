@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mc2.errors import FormatError, PlanError, UsageError
+from mc2.formats.secret_value import is_secret_value
 from mc2.planner.boosters import Booster
 from mc2.planner.estimators import XGBModel
 from mc2.planner.tables import Table
@@ -48,6 +49,19 @@ class Job:
     def table(self, dataset: str) -> Table:
         """A dataset of the collaboration, `party.table`. Raises: PlanError if there is none."""
         return Table(self._draft, self._draft.dataset(_text(dataset, "a dataset")))
+
+    def secret(self, name: str) -> Table:
+        """A secret value, `party.name`, as a table of one cell: its owner sealed it (`mc2 secret`).
+
+        A query compares with it as `(SELECT secret_value FROM {limit})`. Nobody sees it but its
+        owner and the enclave; everybody sees that it is used. Raises: PlanError.
+        """
+        table = self.table(name)
+        if not is_secret_value(table.column_names, table.row_bound):
+            raise PlanError(
+                f"{name} is a table and no secret value", hint="seal it with: mc2 secret NAME"
+            )
+        return table
 
     def public_table(
         self, name: str, data: object, *, types: Mapping[str, str] | None = None

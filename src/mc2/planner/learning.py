@@ -1,4 +1,4 @@
-"""XGBoost as scripts see it: `DMatrix`, `train`, `Booster`. Public as `mc2.xgboost`.
+"""XGBoost as scripts see it: `train` and `cv`. Public as `mc2.xgboost`.
 
 Arguments have stock XGBoost's names and defaults wherever they mean the same. Columns are given by
 name, because a script never holds data.
@@ -6,249 +6,247 @@ name, because a script never holds data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mc2.errors import PlanError
+from mc2.planner.boosters import Booster
+from mc2.planner.callbacks import EarlyStopping, LearningRateScheduler, check_count, read_callbacks
+from mc2.planner.formulas import metric, objective
+from mc2.planner.matrices import DMatrix, kinds_of
 from mc2.planner.tables import Table
 
 if TYPE_CHECKING:  # `import mc2` stays light
-    from mc2.formats.schema import DataType
-    from mc2.planner.draft import Draft
+    from mc2.plan.models import Controls, Evaluation, Stopping
 
+__all__ = ["Booster", "DMatrix", "EarlyStopping", "LearningRateScheduler", "cv", "train"]
+
+_ROUNDS: Final = 100_000
 _TRAIN_HINTS: Final = {
-    "obj": "name the objective in params: functions of a script do not run in the enclave",
-    "feval": "name the metric in params: eval_metric",
-    "custom_metric": "name the metric in params: eval_metric",
-    "maximize": "XGBoost knows for each of its metrics which way is better",
-    "callbacks": "functions of a script do not run in the enclave",
+    "feval": "custom_metric= is its name today",
     "evals_result": "release model.history(): it is a table",
-    "verbose_eval": "nothing is printed inside an enclave; release model.history()",
-    "xgb_model": "a plan trains new models only",
-    "nfold": "train one model for each fold, with a query for each",
+    "nfold": "cv takes it",
+    "fpreproc": "prepare the rows in SQL",
 }
 
 
-class DMatrix:
-    """The rows of one or several tables, to train on or to predict.
-
-    Several tables with the same columns stand one below the other. `features` are all columns but
-    those named by `label`, `weight` and `exclude`, unless they are listed. `categorical` names
-    the features whose values are names and not amounts; `enable_categorical` makes all features
-    of text categorical. `missing` is a number that means "no value", beside NULL.
-
-    Raises: PlanError if a column is not there, or cannot be used so.
-    """
-
-    __slots__ = ("_draft", "_node")
-
-    def __init__(  # noqa: PLR0913 - as many as stock XGBoost's class has, and fewer
-        self,
-        *tables: Table,
-        label: str | None = None,
-        weight: str | None = None,
-        features: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
-        categorical: Sequence[str] = (),
-        enable_categorical: bool = False,
-        missing: float | None = None,
-    ) -> None:
-        from mc2.plan.literals import float_text
-        from mc2.plan.models import Matrix
-
-        if not tables or not all(isinstance(t, Table) for t in tables):
-            raise PlanError("a DMatrix is made of tables", hint='DMatrix(job.table("party.table"))')
-        columns = _columns_of_all(tables)
-        for name, what in ((label, "label"), (weight, "weight")):
-            _check_column(name, what, columns)
-        left_out = {label, weight, *_names(exclude, "exclude", columns)}
-        if features is None:
-            used = tuple(n for n in columns if n not in left_out)
-        else:
-            used = _names(features, "features", columns)
-        text = enable_categorical is True
-        named = set(_names(categorical, "categorical", columns))
-        categories = tuple(n for n in used if n in named or (text and _is_text(columns[n])))
-        if named - set(categories):
-            raise PlanError(f"the categorical column {min(named - set(used))!r} is no feature")
-        if missing is not None and (isinstance(missing, bool) or not _is_number(missing)):
-            raise PlanError("missing= is a number")
-        self._draft: Draft = tables[0]._draft  # noqa: SLF001 - one API in two modules
-        operation = Matrix(
-            sources=tuple(t._node for t in tables),  # noqa: SLF001
-            features=used,
-            label=label,
-            weight=weight,
-            categorical=categories,
-            missing=float_text(float("nan") if missing is None else float(missing)),
-        )
-        self._node = self._draft.add(operation)
-
-    def __repr__(self) -> str:
-        return "DMatrix()"
-
-
-class Booster:
-    """A model that the enclave will train: standard XGBoost, once it is released."""
-
-    __slots__ = ("_draft", "_node")
-
-    def __init__(self, draft: Draft, node: int) -> None:
-        from mc2.planner.draft import Draft
-
-        if not isinstance(draft, Draft):  # a script cannot have one
-            raise PlanError("models come from xgboost.train")
-        self._draft = draft
-        self._node = node
-
-    def predict(
-        self,
-        data: DMatrix,
-        *,
-        output_margin: bool = False,
-        pred_leaf: bool = False,
-        rounds: str = "all",
-        keep: Sequence[str] = (),
-        name: str = "prediction",
-    ) -> Table:
-        """What the model says of each row, as a table.
-
-        Its columns are those of `keep`, then the prediction under `name`. `rounds="best"` uses
-        the trees up to the best round of early stopping. Raises: PlanError.
-        """
-        from mc2.plan.models import PREDICTIONS, ROUNDS, Predict
-        from mc2.plan.shapes import MatrixShape
-
-        if not isinstance(data, DMatrix):
-            raise PlanError("predict takes a DMatrix", hint="DMatrix(table)")
-        if output_margin and pred_leaf:
-            raise PlanError("output_margin and pred_leaf exclude one another")
-        if rounds not in ROUNDS:
-            raise PlanError(f"rounds= is none of {', '.join(ROUNDS)}")
-        shape = self._draft.shape(data._node)  # noqa: SLF001 - one API
-        columns = {}
-        if isinstance(shape, MatrixShape):
-            columns = {c.name: c.type for c in shape.schema.columns}
-        leaf, margin, value = PREDICTIONS
-        what = leaf if pred_leaf else margin if output_margin else value
-        operation = Predict(
-            model=self._node,
-            matrix=data._node,  # noqa: SLF001 - one API
-            keep=_names(keep, "keep", columns),
-            name=_text(name, "name"),
-            what=what,
-            rounds=rounds,
-        )
-        return Table(self._draft, self._draft.add(operation))
-
-    def history(self) -> Table:
-        """The metrics of each round: a table of round, evaluation, metric and value.
-
-        Raises: PlanError if the training had no `evals`.
-        """
-        from mc2.plan.models import History
-
-        return Table(self._draft, self._draft.add(History(self._node)))
-
-    def __repr__(self) -> str:
-        return "Booster()"
-
-
-def train(
+def train(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
     params: Mapping[str, Any],
     dtrain: DMatrix,
     num_boost_round: int = 10,
     *,
     evals: Sequence[tuple[DMatrix, str]] = (),
+    obj: Callable[..., object] | None = None,
+    custom_metric: Callable[..., object] | None = None,
+    maximize: bool | None = None,
     early_stopping_rounds: int | None = None,
+    verbose_eval: bool | int | None = True,
+    xgb_model: Booster | None = None,
+    callbacks: Sequence[EarlyStopping | LearningRateScheduler] = (),
+    min_leaf_rows: int = 0,
+    min_leaf_owners: int = 0,
+    strip_statistics: bool = False,
+    public_thresholds: bool = False,
     **others: object,
 ) -> Booster:
     """Train a model, as `xgboost.train` does with the same arguments.
 
+    `obj` and `custom_metric` are functions of the script, over numpy's functions: what they
+    compute becomes a part of the plan. `verbose_eval` changes nothing: whoever runs the job sees
+    which round is done, and nobody sees metrics but those who get `history()`.
+
+    Four more arguments say what the model must not tell of single rows. `min_leaf_rows` and
+    `min_leaf_owners`: the job fails if a leaf has fewer rows, or rows of fewer owners.
+    `strip_statistics` takes covers and gains out of the model. `public_thresholds`: the job
+    fails if the model splits at anything but the `bin_edges` of the matrix.
+
     Raises: PlanError if a parameter is not known, is refused, or has no such value.
     """
-    from mc2.plan.models import BOOST_ROUNDS, Evaluation, Train
-    from mc2.plan.parameters import parameters
+    from mc2.plan.models import Controls, Train
 
-    for name in others:
-        raise PlanError(f"train takes no {name}= here", hint=_TRAIN_HINTS.get(name, ""))
-    if not isinstance(params, dict) or not all(isinstance(n, str) for n in params):
-        raise PlanError("params is a dictionary", hint='{"objective": "binary:logistic"}')
-    if not isinstance(dtrain, DMatrix):
-        raise PlanError("train takes a DMatrix", hint="DMatrix(table, label=...)")
-    _check_count(num_boost_round, "num_boost_round", BOOST_ROUNDS)
-    if early_stopping_rounds is not None:
-        _check_count(early_stopping_rounds, "early_stopping_rounds", BOOST_ROUNDS)
-    evaluations = []
-    for pair in evals:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not _is_named(pair):
-            raise PlanError("evals is a list of pairs", hint='evals=[(dtest, "test")]')
-        evaluations.append(Evaluation(pair[1], pair[0]._node))  # noqa: SLF001 - one API
+    _refuse_others(others, "train")
+    del verbose_eval
+    _check_matrix(dtrain, "train")
+    check_count(num_boost_round, "num_boost_round", _ROUNDS)
+    if xgb_model is not None and not isinstance(xgb_model, Booster):
+        raise PlanError("xgb_model= is a model of this script")
+    stopping, rates = _callbacks(callbacks, num_boost_round, early_stopping_rounds, maximize)
     operation = Train(
         matrix=dtrain._node,  # noqa: SLF001 - one API
-        parameters=parameters(params),
+        parameters=read_params(params, dtrain),
         num_boost_round=num_boost_round,
-        evaluations=tuple(evaluations),
-        early_stopping_rounds=early_stopping_rounds,
+        evaluations=_evaluations(evals),
+        stopping=stopping,
+        learning_rates=rates,
+        start=None if xgb_model is None else xgb_model._node,  # noqa: SLF001 - one API
+        objective=None if obj is None else objective(obj),
+        metric=None if custom_metric is None else metric(custom_metric),
+        controls=_checked(
+            Controls(min_leaf_rows, min_leaf_owners, strip_statistics, public_thresholds)
+        ),
     )
     draft = dtrain._draft  # noqa: SLF001 - one API
     return Booster(draft, draft.add(operation))
 
 
-def _columns_of_all(tables: Sequence[Table]) -> dict[str, DataType]:
-    """The columns of the tables, which must be the same in each. Raises: PlanError."""
-    from mc2.plan.shapes import TableShape
+def cv(  # noqa: PLR0913 - stock XGBoost's arguments
+    params: Mapping[str, Any],
+    dtrain: DMatrix,
+    num_boost_round: int = 10,
+    *,
+    nfold: int = 3,
+    stratified: bool = False,
+    folds: str | None = None,
+    metrics: str | Sequence[str] = (),
+    obj: Callable[..., object] | None = None,
+    custom_metric: Callable[..., object] | None = None,
+    maximize: bool | None = None,
+    early_stopping_rounds: int | None = None,
+    as_pandas: bool = True,
+    verbose_eval: bool | int | None = None,
+    show_stdv: bool = True,
+    seed: int = 0,
+    callbacks: Sequence[EarlyStopping | LearningRateScheduler] = (),
+    shuffle: bool = True,
+    **others: object,
+) -> Table:
+    """Cross-validate, as `xgboost.cv` does with the same arguments.
 
-    found: list[dict[str, DataType]] = []
-    for table in tables:
-        shape = table._draft.shape(table._node)  # noqa: SLF001 - one API in two modules
-        columns = shape.schema.columns if isinstance(shape, TableShape) else ()
-        found.append({c.name: c.type for c in columns})
-    for place, other in enumerate(found[1:], 2):
-        for name in dict.fromkeys((*found[0], *other)):
-            if found[0].get(name) != other.get(name):
-                raise PlanError(
-                    f"tables 1 and {place} of the DMatrix differ in the column {name!r}",
-                    hint="choose the same columns of each with job.sql",
-                )
-    return found[0]
+    The result is a table of round, evaluation (`train`, `test`), metric, mean and std. `folds`
+    names a column that says of each row in which fold it is; it must be no feature.
+
+    Raises: PlanError.
+    """
+    from mc2.plan.models import CrossValidate
+
+    _refuse_others(others, "cv")
+    del as_pandas, verbose_eval, show_stdv
+    _check_matrix(dtrain, "cv")
+    check_count(num_boost_round, "num_boost_round", _ROUNDS)
+    check_count(nfold, "nfold", 1000)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise PlanError("seed= is a whole number from 0")
+    if folds is not None and folds not in kinds_of(dtrain):
+        raise PlanError(
+            "folds= is a column of the matrix's tables",
+            hint='DMatrix(t, exclude=["site"]), folds="site"',
+        )
+    chosen = [metrics] if isinstance(metrics, str) else list(metrics)
+    stopping, rates = _callbacks(callbacks, num_boost_round, early_stopping_rounds, maximize)
+    settings = {**params, "eval_metric": chosen} if chosen else params
+    operation = CrossValidate(
+        matrix=dtrain._node,  # noqa: SLF001 - one API
+        parameters=read_params(settings, dtrain),
+        num_boost_round=num_boost_round,
+        parts=0 if folds is not None else nfold,
+        stratified=stratified is True,
+        shuffle=shuffle is True,
+        seed=seed,
+        folds=folds,
+        stopping=stopping,
+        learning_rates=rates,
+        objective=None if obj is None else objective(obj),
+        metric=None if custom_metric is None else metric(custom_metric),
+    )
+    draft = dtrain._draft  # noqa: SLF001 - one API
+    return Table(draft, draft.add(operation))
 
 
-def _check_column(name: object, what: str, columns: Mapping[str, object]) -> None:
-    if name is not None and name not in columns:
-        raise PlanError(f"there is no column {name!r} for {what}=", hint=_listed(columns))
+def _refuse_others(others: Mapping[str, object], what: str) -> None:
+    for name in others:
+        raise PlanError(f"{what} takes no {name}= here", hint=_TRAIN_HINTS.get(name, ""))
 
 
-def _names(values: object, what: str, columns: Mapping[str, object]) -> tuple[str, ...]:
-    if isinstance(values, str) or not isinstance(values, (list, tuple)):
-        raise PlanError(f"{what}= is a list of column names", hint=f'{what}=["column"]')
-    for value in values:
-        _check_column(_text(value, f"a name in {what}="), what, columns)
-    return tuple(values)
+def _check_matrix(value: object, what: str) -> None:
+    if not isinstance(value, DMatrix):
+        raise PlanError(f"{what} takes a DMatrix", hint="DMatrix(table, label=...)")
 
 
-def _listed(columns: Mapping[str, object]) -> str:
-    return f"there are: {', '.join(columns)}"
+def read_params(params: object, dtrain: DMatrix) -> tuple[Any, ...]:
+    """Training parameters as the plan has them: features by their places. Raises: PlanError."""
+    from mc2.plan.parameters import parameters
+
+    if not isinstance(params, dict) or not all(isinstance(n, str) for n in params):
+        raise PlanError("params is a dictionary", hint='{"objective": "binary:logistic"}')
+    features = dtrain.feature_names
+    found = dict(params)
+    signs = found.get("monotone_constraints")
+    if isinstance(signs, dict):
+        _check_features(list(signs), features)
+        found["monotone_constraints"] = [signs.get(name, 0) for name in features]
+    elif isinstance(signs, str):
+        found["monotone_constraints"] = _signs(signs)
+    groups = found.get("interaction_constraints")
+    if isinstance(groups, (list, tuple)):
+        found["interaction_constraints"] = [_places(group, features) for group in groups]
+    return parameters(found)
 
 
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise PlanError(f"{what} is a text, not a {type(value).__name__}")
-    return value
+def _signs(text: str) -> list[int]:
+    items = text.strip().removeprefix("(").removesuffix(")").split(",")
+    known = {"-1": -1, "0": 0, "1": 1}
+    if not all(i.strip() in known for i in items):
+        raise PlanError("monotone_constraints is text like (1,0,-1), or a dictionary by feature")
+    return [known[i.strip()] for i in items]
 
 
-def _is_text(kind: DataType) -> bool:
-    return kind.name == "string"
+def _places(group: object, features: Sequence[str]) -> object:
+    if not isinstance(group, (list, tuple)):
+        return group
+    _check_features([n for n in group if isinstance(n, str)], features)
+    return [features.index(n) if isinstance(n, str) else n for n in group]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float))
+def _check_features(names: Sequence[object], features: Sequence[str]) -> None:
+    for name in names:
+        if name not in features:
+            raise PlanError(
+                f"a constraint names {str(name)[:60]!r}, which is no feature",
+                hint=f"features are: {', '.join(features)}",
+            )
 
 
-def _is_named(pair: Sequence[object]) -> bool:
-    return isinstance(pair[0], DMatrix) and isinstance(pair[1], str)
+def _callbacks(
+    callbacks: object, rounds: int, early_stopping_rounds: int | None, maximize: bool | None
+) -> tuple[Stopping | None, tuple[str, ...]]:
+    stopping = None
+    if early_stopping_rounds is not None:
+        plain = EarlyStopping(rounds=early_stopping_rounds, maximize=maximize)
+        stopping = plain.stopping
+    stopping, rates = read_callbacks(callbacks, rounds, stopping)
+    if maximize is not None:
+        if stopping is None:
+            raise PlanError("maximize= goes with early stopping")
+        stopping = replace(stopping, maximize=bool(maximize))
+    return stopping, rates
 
 
-def _check_count(value: object, what: str, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise PlanError(f"{what} is a whole number from 1 to {most}")
+def _evaluations(evals: object) -> tuple[Evaluation, ...]:
+    from mc2.plan.models import Evaluation
+
+    if not isinstance(evals, (list, tuple)):
+        raise PlanError("evals is a list of pairs", hint='evals=[(dtest, "test")]')
+    found = []
+    for pair in evals:
+        if (
+            not isinstance(pair, (tuple, list))
+            or len(pair) != 2
+            or not isinstance(pair[0], DMatrix)
+            or not isinstance(pair[1], str)
+        ):
+            raise PlanError("evals is a list of pairs", hint='evals=[(dtest, "test")]')
+        found.append(Evaluation(pair[1], pair[0]._node))  # noqa: SLF001 - one API
+    return tuple(found)
+
+
+def _checked(controls: Controls) -> Controls:
+    for name, value, most in (
+        ("min_leaf_rows", controls.leaf_rows, 10_000_000),
+        ("min_leaf_owners", controls.leaf_owners, 64),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            raise PlanError(f"{name}= is a whole number from 0 to {most}")
+    if controls.bare not in {True, False} or controls.public_thresholds not in {True, False}:
+        raise PlanError("strip_statistics= and public_thresholds= are True or False")
+    return controls

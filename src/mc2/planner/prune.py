@@ -19,7 +19,7 @@ from mc2.plan.expressions import (
     When,
     columns_of,
 )
-from mc2.plan.models import Matrix, Predict
+from mc2.plan.models import CrossValidate, Matrix, Predict
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import (
     Aggregate,
@@ -163,6 +163,8 @@ def _pass_down(node: Node, needed: set[str], nodes: Sequence[Node], needs: Needs
         needs[source].update(read & set(_names(nodes[source])))
     if isinstance(operation, Predict):
         needs[operation.matrix].update(set(operation.keep) & needed)
+    if isinstance(operation, CrossValidate) and operation.folds is not None:
+        needs[operation.matrix].add(operation.folds)
 
 
 def _read(operation: Operation, node: Node, needed: set[str], source: Node) -> set[str]:
@@ -185,8 +187,7 @@ def _read(operation: Operation, node: Node, needed: set[str], source: Node) -> s
         case Join(on=on):
             found = needed if on is None else needed | columns_of(on)
         case Matrix():
-            named = (*operation.features, operation.label, operation.weight)
-            found = needed | {n for n in named if n is not None}
+            found = needed.union(operation.columns)
         case _:
             found = needed
     return found

@@ -13,7 +13,7 @@ from tests.support.plans import LIMITS, Job, Source, schema, table_rows
 from mc2.engine.limits import EngineLimits
 from mc2.errors import EngineError, GrantError
 from mc2.plan.expressions import ColumnRef, call, literal
-from mc2.plan.models import Evaluation, History, Matrix, Predict, Train
+from mc2.plan.models import Evaluation, History, Matrix, Predict, Stopping, Train
 from mc2.plan.parameters import parameters
 from mc2.plan.relations import Filter, Join, NamedExpression, Project, Union
 from mc2.plan.types import INT64
@@ -117,7 +117,7 @@ class Training(Job):
 
     def train(self, settings, rounds, matrix, evaluations=(), stopping=None):
         found = tuple(Evaluation(n, m) for n, m in evaluations)
-        return self.add(Train(matrix, parameters(settings), rounds, found, stopping))
+        return self.add(Train(matrix, parameters(settings), rounds, found, stopping if stopping is None else Stopping(stopping)))
 
 
 @pytest.fixture

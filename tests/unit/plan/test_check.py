@@ -80,7 +80,7 @@ def test_uses_count_every_reader():
     counts = uses(plan.nodes, plan.outputs)
     assert min(counts) >= 1
     matrix = next(i for i, n in enumerate(plan.nodes) if isinstance(n.operation, Matrix))
-    assert counts[matrix] == 2  # the training, which also evaluates on it, and the prediction
+    assert counts[matrix] == 5  # three trainings, a cross-validation and the prediction
 
 
 def test_the_builder_drops_what_nobody_needs():

@@ -7,7 +7,7 @@ from mc2.errors import PlanError
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.infer_models import prediction_names
-from mc2.plan.models import Evaluation, History, Matrix, Predict, Train
+from mc2.plan.models import Evaluation, History, Matrix, Predict, Stopping, Train
 from mc2.plan.parameters import parameters
 from mc2.plan.relations import (
     Aggregate,
@@ -273,7 +273,7 @@ def test_train_refuses(job):
     other = job.add(Matrix((job.right,), ("d",), "c"))
     own = job.add(matrix(job))
     refused(job, train(job, matrix=unlabelled), "no label")
-    refused(job, train(job, early_stopping_rounds=3), "needs an evaluation set")
+    refused(job, train(job, stopping=Stopping(3)), "needs an evaluation set")
     refused(job, train(job, evaluations=(Evaluation("e", other),)), "not the features")
     refused(job, train(job, evaluations=(Evaluation("e", unlabelled),)), "has no label")
     refused(job, train(job, evaluations=(Evaluation("e", own),) * 2), "distinct names")

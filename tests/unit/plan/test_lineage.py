@@ -3,7 +3,7 @@ from tests.support.plans import Job, Source, schema
 
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.lineage import MODEL
-from mc2.plan.models import Evaluation, History, Matrix, Predict, Train
+from mc2.plan.models import Evaluation, History, Matrix, Predict, Stopping, Train
 from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
@@ -156,7 +156,7 @@ def test_a_model_derives_from_all_it_was_trained_on(job):
 
 
 def test_evaluation_sets_influence_a_model(job):
-    model, _ = learned(job, evaluate=True, early_stopping_rounds=1)
+    model, _ = learned(job, evaluate=True, stopping=Stopping(1))
     found = lineage(job, model)
     assert found.influences == origins("t.a", "t.b", "t.c", "u.x", "u.y")
     assert found.datasets == {"a.t", "a.u"}

@@ -39,9 +39,9 @@ def test_what_xgboost_is_given(name, value, argument):
     [
         ("eta", -0.1), ("eta", 1.5), ("eta", True), ("eta", "fast"), ("eta", None), ("eta", "0.30"),
         ("eta", float("nan")), ("eta", [0.1]), ("max_depth", -1), ("max_depth", 6.0), ("max_depth", True),
-        ("max_depth", "6"), ("max_depth", 65), ("subsample", 0), ("objective", "rank:pairwise"),
-        ("objective", 5), ("booster", "gblinear"), ("tree_method", "gpu_hist"), ("one_drop", "yes"),
-        ("eval_metric", "ndcg"), ("eval_metric", []), ("eval_metric", ["auc", "auc"]),
+        ("max_depth", "6"), ("max_depth", 65), ("subsample", 0), ("objective", "rank:map@3"),
+        ("objective", 5), ("booster", "gbforest"), ("tree_method", "gpu_hist"), ("one_drop", "yes"),
+        ("eval_metric", "ndcg@0"), ("eval_metric", []), ("eval_metric", ["auc", "auc"]),
         ("eval_metric", "error@"), ("monotone_constraints", [2]), ("monotone_constraints", "(1,0)"),
         ("num_class", 1), ("seed", -1), ("quantile_alpha", [1.5]), ("quantile_alpha", []),
     ],

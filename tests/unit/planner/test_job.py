@@ -255,7 +255,9 @@ def test_training_takes_what_stock_xgboost_takes():
         ("r = xgboost.DMatrix(v, features=['age'], missing=True)", "missing= is a number", ""),
         ("r = xgboost.DMatrix(v, features=[])", "at least one source and one feature", ""),
         ("r = xgboost.DMatrix(v, job.table('clinic_b.labs'))", "differ in the column", "job.sql"),
-        ("r = xgboost.DMatrix(v, base_margin='age')", "TypeError", ""),
+        ("r = xgboost.DMatrix(v, base_margin='nope')", "no column 'nope' for base_margin=", ""),
+        ("r = xgboost.DMatrix(v, group=[3])", "takes no group=", "qid"),
+        ("r = xgboost.DMatrix(v, bin_edges={'age': [1, 'x']})", "bin_edges are numbers", ""),
         (D + "r = xgboost.train([], d)", "params is a dictionary", ""),
         (D + "r = xgboost.train({3: 4}, d)", "params is a dictionary", ""),
         ("r = xgboost.train({}, v)", "train takes a DMatrix", ""),
@@ -269,9 +271,21 @@ def test_training_takes_what_stock_xgboost_takes():
         (D + "r = xgboost.train({}, d, evals=[(v, 'x')])", "evals is a list of pairs", ""),
         (D + "r = xgboost.train({}, d, early_stopping_rounds=5)", "needs an evaluation set", ""),
         (D + "r = xgboost.train({}, d, early_stopping_rounds=0)", "early_stopping_rounds is", ""),
-        (D + "r = xgboost.train({}, d, obj=len)", "takes no obj=", "objective"),
+        (D + "r = xgboost.train({}, d, obj=len)", "TypeError", ""),
         (D + "r = xgboost.train({}, d, evals_result={})", "takes no evals_result=", "history"),
-        (D + "r = xgboost.train({}, d, verbose_eval=1)", "takes no verbose_eval=", "history"),
+        (D + "r = xgboost.train({}, d, feval=3)", "takes no feval=", "custom_metric"),
+        (D + "r = xgboost.train({}, d, callbacks=[3])", "is no callback", "EarlyStopping"),
+        (D + "r = xgboost.train({}, d, xgb_model='m.json')", "a model of this script", ""),
+        (D + "r = xgboost.train({}, d, maximize=True)", "goes with early stopping", ""),
+        (D + "r = xgboost.train({}, d, min_leaf_rows=-1)", "min_leaf_rows= is a whole", ""),
+        (D + "r = xgboost.train({'max_dept': 3}, d)", "no training parameter 'max_dept'", "max_depth"),
+        (D + "r = xgboost.train({'interaction_constraints': [['nope']]}, d)", "no feature", "age"),
+        (D + "r = xgboost.cv({}, d, fpreproc=len)", "cv takes no fpreproc=", "SQL"),
+        (D + "r = xgboost.cv({}, d, folds='nope')", "folds= is a column", "exclude"),
+        (D + "r = xgboost.train({}, d)[3:1]", "a part of a model", ""),
+        (D + "r = xgboost.train({}, d).save_model('m.json')", "writes no files", "release"),
+        (D + "r = xgboost.train({}, d).best_iteration", "only the enclave knows", "summary"),
+        (D + "r = d.num_row()", "only the enclave knows", "count"),
         (D + "r = xgboost.train({}, xgboost.DMatrix(v, features=['age']))", "no label", ""),
         (D + "r = xgboost.train({}, d).history()", "without evaluation sets", ""),
         (D + "r = xgboost.train({}, d).predict(v)", "predict takes a DMatrix", ""),
@@ -297,7 +311,7 @@ def test_public_names():
     assert set(mc2.__all__) <= set(dir(mc2))
     assert len(mc2.__all__) <= 40
     assert (mc2.Job, mc2.Table) == (Job, Table)
-    assert mc2.xgboost.__all__ == ["Booster", "DMatrix", "train"]
+    assert {"Booster", "DMatrix", "XGBClassifier", "cv", "train"} <= set(mc2.xgboost.__all__)
     assert (mc2.xgboost.Booster, mc2.xgboost.DMatrix) == (Booster, DMatrix)
     with pytest.raises(AttributeError, match="no attribute 'nope'"):
         mc2.nope  # noqa: B018 - the access is the test

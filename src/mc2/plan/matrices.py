@@ -1,0 +1,134 @@
+"""The matrix of a plan: rows for a model, and what each of their columns is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import ClassVar, Final, Self
+
+from mc2.errors import PlanError
+from mc2.formats.canonical import Json
+from mc2.formats.fields import Fields, text_item
+from mc2.formats.limits import LIMITS
+from mc2.plan.literals import parse_float
+from mc2.plan.relations import read_names, read_nodes
+
+_EDGES: Final = 65_536
+_NAME: Final = 255
+_NUMBER: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Public cuts of a feature: a value counts as the greatest edge that is not above it.
+
+    Thresholds of a model can then lie at these edges only, and say nothing of the data between.
+    """
+
+    feature: str
+    edges: tuple[str, ...]
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The edges. Raises: PlanError if they are no rising numbers."""
+        found = tuple(parse_float(e) for e in self.edges)
+        if not found or any(not abs(e) < float("inf") for e in found):
+            raise PlanError(f"the edges of {self.feature!r} are not numbers")
+        if any(not a < b for a, b in pairwise(found)):
+            raise PlanError(f"the edges of {self.feature!r} do not rise")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows to train on or to predict: those of all sources, one after the other.
+
+    Every source has all columns named here, with the same types. `features` are in the model's
+    order. `categorical` are those features whose values are names, not amounts. `missing` is the
+    number, in the plan's spelling of a double, that stands for an absent value beside NULL; it is
+    `NaN` if there is none other. With a `group`, rows are put in its order first, equal ones as
+    they stood. `lower_bound` and `upper_bound` hold the interval in which a survival time lies.
+    """
+
+    OP: ClassVar[str] = "matrix"
+
+    sources: tuple[int, ...]
+    features: tuple[str, ...]
+    label: str | None = None
+    weight: str | None = None
+    categorical: tuple[str, ...] = ()
+    missing: str = "NaN"
+    base_margin: tuple[str, ...] = ()
+    group: str | None = None
+    lower_bound: str | None = None
+    upper_bound: str | None = None
+    feature_weights: tuple[str, ...] = ()
+    edges: tuple[Edges, ...] = ()
+
+    @property
+    def amounts(self) -> tuple[str, ...]:
+        """The columns that hold numbers for the training, beside the features."""
+        bounds = (self.lower_bound, self.upper_bound)
+        return tuple(n for n in (self.label, self.weight, *bounds) if n) + self.base_margin
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that a model reads of the rows."""
+        return (*self.features, *self.amounts, *filter(None, (self.group,)))
+
+    def moved(self, places: Mapping[int, int]) -> Self:
+        """The same over nodes with other places."""
+        return replace(self, sources=tuple(places[s] for s in self.sources))
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {
+            "sources": list(self.sources),
+            "features": list(self.features),
+            "label": self.label,
+            "weight": self.weight,
+            "categorical": list(self.categorical),
+            "missing": self.missing,
+            "base_margin": list(self.base_margin),
+            "group": self.group,
+            "lower_bound": self.lower_bound,
+            "upper_bound": self.upper_bound,
+            "feature_weights": list(self.feature_weights),
+            "edges": {e.feature: list(e.edges) for e in self.edges},
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError, PlanError."""
+
+        def name(key: str) -> str | None:
+            return fields.optional(key, lambda inner: fields.text(inner, _NAME))
+
+        return cls(
+            sources=read_nodes(fields, "sources"),
+            features=read_names(fields, "features"),
+            label=name("label"),
+            weight=name("weight"),
+            categorical=read_names(fields, "categorical"),
+            missing=fields.text("missing", _NUMBER),
+            base_margin=read_names(fields, "base_margin"),
+            group=name("group"),
+            lower_bound=name("lower_bound"),
+            upper_bound=name("upper_bound"),
+            feature_weights=read_texts(fields, "feature_weights"),
+            edges=_read_edges(fields),
+        )
+
+
+def read_texts(fields: Fields, name: str, most: int = LIMITS.columns) -> tuple[str, ...]:
+    """A list of short texts. Raises: FormatError."""
+    return fields.items(name, most, text_item(f"an item of {name}", lambda text, _: text[:_NUMBER]))
+
+
+def _read_edges(fields: Fields) -> tuple[Edges, ...]:
+    value = fields.value("edges")
+    if not isinstance(value, Mapping) or len(value) > LIMITS.columns:
+        raise PlanError("the edges of a matrix are not an object")
+    inner = Fields(value, "the edges of a matrix")
+    return tuple(Edges(n, read_texts(inner, n, _EDGES)) for n in sorted(value))

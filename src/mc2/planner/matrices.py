@@ -1,0 +1,210 @@
+"""`DMatrix` as scripts see it: rows of tables, and what each of their columns is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mc2.errors import PlanError
+from mc2.planner.columns import check_column, columns_of_all, names_of
+from mc2.planner.tables import Table
+
+if TYPE_CHECKING:  # `import mc2` stays light
+    from mc2.formats.schema import DataType
+    from mc2.plan.models import Edges
+    from mc2.planner.draft import Draft
+
+_REFUSED = {
+    "group": ("qid", 'qid="column" says which rows belong together'),
+    "nthread": ("nthread", "the number of threads is the engine's, and changes no result"),
+    "silent": ("silent", "nothing is printed inside an enclave"),
+    "data_split_mode": ("data_split_mode", "join the columns of several owners in SQL"),
+}
+_TYPES = ("c", "float", "i", "int", "q")
+
+
+class DMatrix:
+    """The rows of one or several tables, to train on or to predict.
+
+    Several tables with the same columns stand one below the other. Columns are given by name:
+    `label`, `weight`, `base_margin` (one, or one for each class), `qid` (rows with the same one
+    are ranked among one another; rows are put in its order), `label_lower_bound` and
+    `label_upper_bound` (survival times; an upper bound that is NULL says that nobody knows).
+    `features` are all columns but those, and those of `exclude`, unless they are listed;
+    `feature_names` is another word for it. `categorical` names the features whose values are
+    names and not amounts; so does "c" in `feature_types`, and `enable_categorical` makes all
+    features of text categorical. `missing` is a number that means "no value", beside NULL.
+    `feature_weights` maps features to the weights with which `colsample_*` draws them.
+    `bin_edges` maps features to public numbers: a value counts as the greatest of them that is
+    not above it, so that thresholds of a model lie there only.
+
+    Raises: PlanError if a column is not there, or cannot be used so.
+    """
+
+    __slots__ = ("_draft", "_node")
+
+    def __init__(  # noqa: PLR0913 - as many as stock XGBoost's class has
+        self,
+        *tables: Table | Sequence[Table],
+        label: str | None = None,
+        weight: str | None = None,
+        base_margin: str | Sequence[str] | None = None,
+        missing: float | None = None,
+        feature_names: Sequence[str] | None = None,
+        feature_types: Sequence[str] | None = None,
+        qid: str | None = None,
+        label_lower_bound: str | None = None,
+        label_upper_bound: str | None = None,
+        feature_weights: Mapping[str, float] | None = None,
+        enable_categorical: bool = False,
+        features: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        categorical: Sequence[str] = (),
+        bin_edges: Mapping[str, Sequence[float]] | None = None,
+        **others: object,
+    ) -> None:
+        from mc2.plan.literals import float_text
+        from mc2.plan.models import Matrix
+
+        for name in others:
+            raise PlanError(f"DMatrix takes no {name}= here", hint=_REFUSED.get(name, ("", ""))[1])
+        given = _tables(tables)
+        columns = columns_of_all(given)
+        margins = () if base_margin is None else base_margin
+        margins = (margins,) if isinstance(margins, str) else margins
+        margins = names_of(margins, "base_margin", columns)
+        single = {
+            "label": label,
+            "weight": weight,
+            "qid": qid,
+            "label_lower_bound": label_lower_bound,
+            "label_upper_bound": label_upper_bound,
+        }
+        for what, name in single.items():
+            check_column(name, what, columns)
+        if features is not None and feature_names is not None:
+            raise PlanError("features= and feature_names= are two words for one thing")
+        left_out = {*single.values(), *margins, *names_of(exclude, "exclude", columns)}
+        chosen = feature_names if features is None else features
+        used = tuple(n for n in columns if n not in left_out)
+        if chosen is not None:
+            used = names_of(chosen, "features", columns)
+        named = {
+            *names_of(categorical, "categorical", columns),
+            *_typed(feature_types, used),
+            *(n for n in used if enable_categorical is True and columns[n].name == "string"),
+        }
+        if named - set(used):
+            raise PlanError(f"the categorical column {min(named - set(used))!r} is no feature")
+        if missing is not None and (
+            isinstance(missing, bool) or not isinstance(missing, (int, float))
+        ):
+            raise PlanError("missing= is a number")
+        self._draft: Draft = given[0]._draft  # noqa: SLF001 - one API in two modules
+        operation = Matrix(
+            sources=tuple(t._node for t in given),  # noqa: SLF001
+            features=used,
+            label=label,
+            weight=weight,
+            categorical=tuple(n for n in used if n in named),
+            missing=float_text(float("nan") if missing is None else float(missing)),
+            base_margin=margins,
+            group=qid,
+            lower_bound=label_lower_bound,
+            upper_bound=label_upper_bound,
+            feature_weights=_weights(feature_weights, used),
+            edges=_edges(bin_edges, used),
+        )
+        self._node = self._draft.add(operation)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The names of the features, in the model's order."""
+        from mc2.plan.shapes import MatrixShape
+
+        shape = self._draft.shape(self._node)
+        return [f.name for f in shape.features] if isinstance(shape, MatrixShape) else []
+
+    def num_col(self) -> int:
+        """How many features it has."""
+        return len(self.feature_names)
+
+    def num_row(self) -> int:
+        """No script knows how many rows there are. Raises: PlanError."""
+        raise PlanError(
+            "only the enclave knows how many rows there are",
+            hint='job.sql("SELECT count(*) AS n FROM {t}", t=table) can be released',
+        )
+
+    def __repr__(self) -> str:
+        return "DMatrix()"
+
+
+def _tables(values: Sequence[object]) -> tuple[Table, ...]:
+    flat: list[object] = []
+    for value in values:
+        flat.extend(value if isinstance(value, (list, tuple)) else [value])
+    from mc2.planner.dataframes import DataFrame
+    from mc2.planner.draft import current_draft
+
+    draft = current_draft()
+    if draft is not None:
+        flat = [Table(draft, v.node()) if isinstance(v, DataFrame) else v for v in flat]
+    found = tuple(v for v in flat if isinstance(v, Table))
+    if not found or len(found) != len(flat):
+        raise PlanError("a DMatrix is made of tables", hint='DMatrix(job.table("party.table"))')
+    return found
+
+
+def _typed(types: object, features: Sequence[str]) -> set[str]:
+    """The features that `feature_types` makes categorical; the other types follow from columns."""
+    if types is None:
+        return set()
+    if not isinstance(types, (list, tuple)) or len(types) != len(features):
+        raise PlanError("feature_types= is a list with one type for each feature")
+    for kind in types:
+        if kind not in _TYPES:
+            raise PlanError(f"a feature's type is one of {', '.join(_TYPES)}")
+    return {name for name, kind in zip(features, types, strict=True) if kind == "c"}
+
+
+def _numbers(values: object, what: str) -> list[float]:
+    items = values if isinstance(values, (list, tuple)) else [None]
+    found = [float(i) for i in items if isinstance(i, (int, float)) and not isinstance(i, bool)]
+    if len(found) != len(items):
+        raise PlanError(f"{what} are numbers")
+    return found
+
+
+def _weights(values: object, features: Sequence[str]) -> tuple[str, ...]:
+    from mc2.plan.literals import float_text
+
+    if values is None:
+        return ()
+    if not isinstance(values, dict) or set(values) != set(features):
+        raise PlanError("feature_weights= maps each feature to a number")
+    return tuple(float_text(n) for n in _numbers([values[f] for f in features], "feature_weights"))
+
+
+def _edges(values: object, features: Sequence[str]) -> tuple[Edges, ...]:
+    from mc2.plan.literals import float_text
+    from mc2.plan.models import Edges
+
+    if values is None:
+        return ()
+    if not isinstance(values, dict) or not all(n in features for n in values):
+        raise PlanError("bin_edges= maps features to lists of rising numbers")
+    return tuple(
+        Edges(n, tuple(float_text(e) for e in _numbers(values[n], "bin_edges")))
+        for n in sorted(values)
+    )
+
+
+def kinds_of(matrix: DMatrix) -> dict[str, DataType]:
+    """The columns of the sources of a matrix, with their types."""
+    from mc2.plan.shapes import MatrixShape
+
+    shape = matrix._draft.shape(matrix._node)  # noqa: SLF001 - one API
+    if not isinstance(shape, MatrixShape):
+        return {}
+    return {c.name: c.type for c in shape.schema.columns}
