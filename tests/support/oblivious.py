@@ -51,7 +51,7 @@ def padded(table: pa.Table, facts: TableFacts, bound: int = 0, rows_per_chunk: i
     """A source of so many places."""
     schema = schema_of(table.schema)
     places = fixed_places(schema, facts.widths, rows_per_chunk)
-    return PaddedTable(ChunkForm(schema, facts, places, bound or table.num_rows), table)
+    return PaddedTable(ChunkForm(schema, facts, places, (bound or table.num_rows,)), table)
 
 
 def opened(output: PaddedOutput) -> pa.Table:

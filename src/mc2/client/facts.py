@@ -69,13 +69,18 @@ def read_ranges(texts: tuple[str, ...]) -> dict[str, tuple[int, int]]:
     for text in texts:
         name, _, ends = text.rpartition("=")
         low, dots, high = ends.partition("..")
-        try:
-            if not name or not dots:
-                raise ValueError
-            found[name] = (_end(low), _end(high))
-        except ValueError:
-            raise UsageError(f"{text!r} is no range", hint="write --range age=0..130") from None
+        ends_read = _ends(low, high) if name and dots else None
+        if ends_read is None:
+            raise UsageError(f"{text!r} is no range", hint="write --range age=0..130")
+        found[name] = ends_read
     return found
+
+
+def _ends(low: str, high: str) -> tuple[int, int] | None:
+    try:
+        return _end(low), _end(high)
+    except ValueError:
+        return None
 
 
 def _end(text: str) -> int:

@@ -26,7 +26,7 @@ from mc2.plan.check import CheckedPlan
 from mc2.plan.lineage import Origins
 from mc2.plan.models import Train
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
-from mc2.plan.relations import Scan
+from mc2.plan.relations import RowBound, Scan
 from mc2.plan.rules import check_against
 from mc2.plan.shapes import ModelShape, TableShape
 
@@ -201,6 +201,10 @@ def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]
         else:
             found.append(f"the padded size of {source.dataset}, not its number of rows")
     found.extend(f"how large the encrypted result {o.name} is" for o in plan.outputs)
+    for index, node in enumerate(plan.nodes):
+        if isinstance(node.operation, RowBound) and node.operation.leak != "none":
+            rounded = ", rounded up to a power of two" if node.operation.leak == "rounded" else ""
+            found.append(f"HOW MANY ROWS step {index + 1} has{rounded}, as the script says")
     if plan.mode == "encrypted":
         found.append(
             "which parts of its memory the enclave uses when, which can tell sizes of groups and "

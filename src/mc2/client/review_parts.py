@@ -25,6 +25,9 @@ _TIERS: Final = {
 _MODES: Final = {
     "encrypted": "encrypted: data is in the clear inside the enclave only; sizes, timing and "
     "memory access patterns can be watched from outside",
+    "oblivious": "OBLIVIOUS: data is in the clear inside the enclave only, and what can be watched "
+    "from outside (memory accesses, branches, sizes) depends on the bounds shown here alone, not on "
+    "the data",
 }
 
 

@@ -12,6 +12,7 @@ from mc2.enclave.outputs import Unsealed, seal_output
 from mc2.enclave.release import Lease
 from mc2.enclave.tables import SealedTable
 from mc2.engine.limits import EngineLimits
+from mc2.engine.oblivious import run as oblivious
 from mc2.engine.outputs import Output
 from mc2.engine.run import execute
 from mc2.errors import DatasetError, EngineError, Mc2Error
@@ -49,7 +50,7 @@ class Computation:
         Raises: EngineError; what reading a table raised, whatever the engine made of that.
         """
         try:
-            outputs = execute(self._job.checked, self._tables, limits, self._tell)
+            outputs = self._outputs(limits)
             for table in self._tables.values():
                 table.read_rest()
         except Exception as error:  # noqa: BLE001  whatever it is, it is told without its text
@@ -64,6 +65,13 @@ class Computation:
         """Forget the keys of the inputs."""
         for table in self._tables.values():
             table.close()
+
+    def _outputs(self, limits: EngineLimits) -> Mapping[str, Output]:
+        """By the engine of the plan's mode, and never by the other one."""
+        checked = self._job.checked
+        if checked.plan.mode == "oblivious":
+            return oblivious.execute(checked, self._tables, self._tell, threads=limits.threads)
+        return execute(checked, self._tables, limits, self._tell)
 
     def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:
         """E19. Seal one output for exactly the recipients in the plan."""

@@ -12,14 +12,14 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.hpke import ReceivingPublicKey
 from mc2.crypto.secret import DataKey
-from mc2.engine.outputs import ModelOutput, Output, TableOutput
+from mc2.engine.outputs import ModelOutput, Output, PaddedOutput, TableOutput
 from mc2.errors import EngineError, FormatError
 from mc2.formats.arrow import arrow_schema
 from mc2.formats.chunk import pack, pack_rows, room_for
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import ChunkRef
 from mc2.formats.release import JobContext
-from mc2.formats.result import Result, result_associated_data, result_key_info
+from mc2.formats.result import Padding, Result, result_associated_data, result_key_info
 from mc2.formats.schema import Schema
 from mc2.plan.plan import PlanOutput
 
@@ -39,9 +39,22 @@ class Unsealed:
         """What goes into its chunks. Raises: EngineError if it is not as declared."""
         if isinstance(self.output, TableOutput) and self.declared.kind == "table":
             return [_row_part(self.declared.name, b) for b in self._batches(self.output)]
+        if isinstance(self.output, PaddedOutput) and self.declared.kind == "table":
+            if self.output.schema != self.schema:
+                raise EngineError(
+                    f"the engine gave the output {self.declared.name} with other columns"
+                )
+            return [_padded_part(c) for c in self.output.chunks]
         if isinstance(self.output, ModelOutput) and self.declared.kind == "model":
             return [_model_part(p) for p in _cut(self.output)]
         raise EngineError(f"the engine gave the output {self.declared.name} in another kind")
+
+    @property
+    def padding(self) -> Padding | None:
+        """How a padded output is laid out; None if it is none."""
+        if not isinstance(self.output, PaddedOutput):
+            return None
+        return Padding(self.output.row_bound, self.output.places.rows, self.output.widths)
 
     def _batches(self, output: TableOutput) -> list[pa.RecordBatch]:
         name = self.declared.name
@@ -90,6 +103,7 @@ def seal_output(
                 for who, public in sorted(recipients.items())
             },
             chunks=tuple(chunks),
+            padding=unsealed.padding,
         )
 
 
@@ -108,6 +122,10 @@ def _row_part(name: str, batch: pa.RecordBatch) -> _Part:
             ) from None
 
     return make
+
+
+def _padded_part(chunk: bytearray) -> _Part:
+    return lambda: bytes(chunk)
 
 
 def _model_part(piece: memoryview) -> _Part:

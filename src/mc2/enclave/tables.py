@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
-from mc2.errors import Mc2Error
-from mc2.formats.dataset_open import open_rows
+from mc2.errors import DatasetError, Mc2Error
+from mc2.formats.dataset_open import open_plain, open_rows, places_of, segment_bounds
+from mc2.formats.fixed import ChunkForm
 from mc2.formats.manifest import Manifest
 from mc2.formats.schema import Schema
 
@@ -47,6 +48,35 @@ class SealedTable:
             raise RuntimeError("the table was closed")
         try:
             yield from open_rows(self._cipher, self._manifest, self._read_chunk)
+            self.whole = True
+        except Mc2Error as error:
+            self.failure = error
+            raise
+
+    @property
+    def form(self) -> ChunkForm:
+        """What is public of the chunks of a padded table without lists and structs."""
+        manifest = self._manifest
+        return ChunkForm(
+            manifest.schema, manifest.facts, places_of(manifest), segment_bounds(manifest)
+        )
+
+    def plains(self) -> Iterator[bytes]:
+        """The plaintexts of all chunks, in order: nobody has looked at a value of them.
+
+        Raises: DatasetError, CryptoError, GrantError.
+        """
+        if self._cipher is None:
+            raise RuntimeError("the table was closed")
+        if not self._manifest.fixed:
+            raise DatasetError(
+                f"{self._manifest.dataset} has no fixed places",
+                hint="let its owner upload it with --padded, without lists and structs",
+            )
+        try:
+            for index, chunk in enumerate(self._manifest.chunks):
+                raw = self._read_chunk(chunk.digest)
+                yield open_plain(self._cipher, self._manifest, index, raw)
             self.whole = True
         except Mc2Error as error:
             self.failure = error

@@ -109,6 +109,11 @@ def places_of(manifest: Manifest) -> FixedPlaces:
     return fixed_places(manifest.schema, manifest.facts.widths, manifest.rows_per_chunk)
 
 
+def segment_bounds(manifest: Manifest) -> tuple[int, ...]:
+    """The bounds of the runs of rows that were sealed at once, in order."""
+    return (*(s.row_bound for s in manifest.earlier), manifest.own_rows)
+
+
 def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> pa.RecordBatch:
     """Open chunk `index` and validate its rows.
 

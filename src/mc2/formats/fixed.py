@@ -71,12 +71,21 @@ class FixedPlaces:
 
 @dataclass(frozen=True, slots=True)
 class ChunkForm:
-    """What is public of a table's chunks: its columns, where they stand, how many rows at most."""
+    """What is public of a table's chunks: its columns, where they stand, how many rows at most.
+
+    `segments` are the bounds of the runs of rows that were sealed at once, each with chunks of its
+    own.
+    """
 
     schema: Schema
     facts: TableFacts
     places: FixedPlaces
-    row_bound: int
+    segments: tuple[int, ...]
+
+    @property
+    def row_bound(self) -> int:
+        """No more rows than these."""
+        return sum(self.segments)
 
 
 def value_bytes(kind: DataType, width: int = 0) -> int:
@@ -193,7 +202,7 @@ def unpack_fixed(plain: bytes | memoryview, schema: Schema, places: FixedPlaces)
     # One table, one encoding: bytes of NULLs, of rows that are not there and behind texts are 0.
     again = bytearray(places.size)
     pack_fixed(batch, places, again)
-    if again != plain:
+    if bytes(again) != bytes(plain):
         raise FormatError("a chunk has something else than zeros where nothing is")
     return batch
 

@@ -14,14 +14,51 @@ from mc2.crypto.digest import Digest, digest
 from mc2.crypto.labels import Label
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode, encode
+from mc2.formats.facts import MOST_WIDTH
 from mc2.formats.fields import Fields, check_name, to_base64
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import ChunkRef
+from mc2.formats.manifest import ChunkRef, chunk_count
 from mc2.formats.release import JobContext
-from mc2.formats.schema import Schema
+from mc2.formats.schema import Schema, is_flat, width_paths
 
 KINDS: Final = ("model", "table")
 _SEALED_KEY_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """How a padded result is laid out: at most so many rows, so many in a chunk, texts so wide."""
+
+    row_bound: int
+    rows_per_chunk: int
+    widths: Mapping[str, int]
+
+    def json(self) -> Json:
+        """The padding as canonical JSON has it."""
+        return {
+            "row_bound": self.row_bound,
+            "rows_per_chunk": self.rows_per_chunk,
+            "widths": dict(self.widths),
+        }
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read the padding. Raises: FormatError."""
+        fields = Fields(value, "the padding of a result")
+        widths = Fields(fields.value("widths"), "the widths of a result")
+        names = sorted(_names(value))
+        found = cls(
+            fields.integer("row_bound", 0, LIMITS.row_bound),
+            fields.integer("rows_per_chunk", 1, LIMITS.chunk_rows),
+            {name: widths.integer(name, 0, MOST_WIDTH) for name in names},
+        )
+        fields.done()
+        return found
+
+
+def _names(value: Json) -> list[str]:
+    widths = value.get("widths") if isinstance(value, Mapping) else None
+    return list(widths) if isinstance(widths, Mapping) else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +67,8 @@ class Result:
 
     `kind` is `table` (chunks of Arrow rows in `schema`) or `model` (the bytes of an XGBoost JSON
     model; `schema` is None). `keys` holds, for each recipient, the result's key sealed to it.
+    `padding` is that of oblivious mode: chunks in fixed places, all of one size, of which only
+    recipients learn how full they are; otherwise None.
     """
 
     TYPE: ClassVar[str] = "mc2/result/v1"
@@ -41,8 +80,17 @@ class Result:
     key_commitment: str
     keys: Mapping[str, bytes]
     chunks: tuple[ChunkRef, ...]
+    padding: Padding | None = None
 
     def __post_init__(self) -> None:
+        if self.padding is not None and (
+            self.schema is None
+            or not is_flat(self.schema)
+            or set(self.padding.widths) != set(width_paths(self.schema))
+            or len({c.size for c in self.chunks}) != 1
+            or len(self.chunks) != chunk_count(self.padding.row_bound, self.padding.rows_per_chunk)
+        ):
+            raise FormatError("the padding of a result is not that of its chunks")
         if (self.kind == "table") != (self.schema is not None):
             raise FormatError("a table result has a schema, and no other result has one")
         if not self.chunks:
@@ -56,6 +104,7 @@ class Result:
             "output": self.output,
             "kind": self.kind,
             "schema": None if self.schema is None else self.schema.json(),
+            "padding": None if self.padding is None else self.padding.json(),
             "key_commitment": self.key_commitment,
             "keys": {name: to_base64(sealed) for name, sealed in self.keys.items()},
             "chunks": [c.json() for c in self.chunks],
@@ -81,6 +130,7 @@ class Result:
         fields = Fields(value, "a result")
         fields.type(cls.TYPE)
         schema = fields.value("schema")
+        padding = fields.value("padding")
         keys = fields.value("keys")
         if not isinstance(keys, Mapping) or not 1 <= len(keys) <= LIMITS.members:
             raise FormatError("the keys of a result are not an object with its recipients")
@@ -96,6 +146,7 @@ class Result:
                 for name in keys
             },
             chunks=fields.items("chunks", LIMITS.chunks, ChunkRef.read),
+            padding=None if padding is None else Padding.read(padding),
         )
         fields.done()
         return found

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mc2 import _native
 from mc2.errors import FormatError
 from mc2.formats.fixed import COUNT_AT, MAGIC, ChunkForm, FixedPlaces, Places
+from mc2.formats.manifest import chunk_count
 from mc2.formats.schema import Column, Schema
 from mc2.operators.comparisons import equal_marks
 from mc2.operators.constants import constant
@@ -32,6 +33,7 @@ from mc2.operators.handles import (
     words_of,
 )
 from mc2.operators.logic import column, complement, conjunction, disjunction
+from mc2.operators.ordering import union_all
 from mc2.operators.run import Flag, Run
 
 _HEADER: Final = slice(0, COUNT_AT)
@@ -58,8 +60,23 @@ def read_chunks(
     for chunk in chunks:
         if len(chunk) != form.places.size or chunk[_HEADER].tobytes() != MAGIC:
             raise FormatError("a chunk does not start with MC2F, or is not as long as it must be")
+    parts = []
+    start = 0
+    for bound in form.segments:
+        end = start + chunk_count(bound, form.places.rows)
+        parts.append(_segment(run, form, chunks[start:end], bound, names))
+        start = end
+    if start != len(chunks):
+        raise FormatError("a table has not as many chunks as its row bound says")
+    return parts[0] if len(parts) == 1 else union_all(parts, names)
+
+
+def _segment(
+    run: Run, form: ChunkForm, chunks: Sequence[Bytes], bound: int, names: Sequence[str]
+) -> SecretTable:
+    """Rows that were sealed at once."""
     counts = np.concatenate([chunk[_COUNT] for chunk in chunks]).view(np.uint32)
-    present = np.empty(form.row_bound, dtype=np.uint8)
+    present = np.empty(bound, dtype=np.uint8)
     run.checked(_native.filled, counts, form.places.rows, present)
     columns = {}
     for declared, place in zip(form.schema.columns, form.places.columns, strict=True):
@@ -81,7 +98,7 @@ class _Reader:
 
     def read(self, chunks: Sequence[Bytes]) -> SecretColumn:
         """The column of all chunks."""
-        bound = self._form.row_bound
+        bound = len(self._present)
         known = np.concatenate([self._bits(c, self._place.known) for c in chunks])[:bound].copy()
         run = self._run
         if not self._declared.nullable:

@@ -20,6 +20,9 @@ Call = tuple[str, tuple[Any, ...]]
 """A kernel's name, and what was public of its arguments: shapes of arrays, and values of others."""
 
 
+_MOST_THREADS: Final = 64
+
+
 class Flag(IntFlag):
     """What can go wrong: `mc2::oblivious::Flag` in native/include/mc2/secret.hpp."""
 
@@ -39,6 +42,11 @@ _MEANINGS: Final = {
     Flag.BAD_CAST: "a value cannot be converted",
     Flag.OUT_OF_DOMAIN: "a value outside of its declared domain, or text beyond ASCII",
 }
+
+
+def use_threads(count: int) -> None:
+    """How many threads kernels of this process use, at most 64."""
+    _native.set_threads(max(1, min(count, _MOST_THREADS)))
 
 
 class Run:

@@ -1,5 +1,6 @@
-"""What everybody can know of a node's rows beforehand: how many at most, which columns are unique,
-how long texts are, how many values a column has.
+"""What everybody can know of a node's rows beforehand.
+
+How many there are at most, which columns are unique, how long texts are, how many values there are.
 
 All of it follows from what owners declared of their tables and from the plan. An oblivious engine
 reserves room by it, and each fact that it rests on is checked inside.

@@ -42,7 +42,7 @@ class JoinForm:
 
     `to_one`: a row of the left side has one partner at most, `of_one`: one of the right side has.
     `left_only` and `right_only` read one side and never fail; `rest` is all others, and `compared`
-    what that is if it is one comparison. `unsure` is the one equality, of a mark, whose NULL counts.
+    what that is if it is one comparison. `unsure`: the one equality, of a mark, whose NULL counts.
     `pairs` is how many pairs there are at most.
     """
 

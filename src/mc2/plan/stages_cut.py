@@ -51,6 +51,11 @@ _ONE_SOURCE = (Project, Filter, Explode, Sort, Limit, Distinct, Aggregate, Windo
 
 def cut(checked: CheckedPlan, layout: Layout) -> StagePlan:
     """The stages of a plan. Raises: PlanError if the layout is not one for this plan."""
+    if checked.plan.mode != "encrypted":
+        raise PlanError(
+            f"a plan in mode {checked.plan.mode} runs in one enclave and has no stages",
+            hint="run the job without a cluster",
+        )
     if len(layout.split) != len(checked.plan.inputs):
         raise PlanError("the layout is for a plan with other inputs")
     cutter = _Cutter(checked, layout)

@@ -11,7 +11,14 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import digest
 from mc2.errors import CryptoError, DatasetError, FormatError
 from mc2.formats.chunk import pack_rows
-from mc2.formats.dataset_open import dataset_cipher, open_chunk, open_rows, rows_in_chunk
+from mc2.formats.dataset_open import (
+    dataset_cipher,
+    open_chunk,
+    open_rows,
+    places_of,
+    rows_in_chunk,
+)
+from mc2.formats.fixed import header, pack_fixed
 from mc2.formats.manifest import ChunkRef
 from mc2.formats.schema import Column, DataType, Schema
 
@@ -151,13 +158,27 @@ def test_an_exact_table_has_exactly_its_rows(sealed, sizes):
 
 def test_a_padded_table_has_no_more_rows_than_room_and_no_gaps(padded):
     signed = padded[0].manifest
-    size = signed.chunks[0].size - 16
-    good, read = resealed(signed, *batches_of(4, 3, 0, 0), size=size)
+    places = places_of(signed)
+
+    def packed(*sizes):
+        found = []
+        for batch in batches_of(*sizes):
+            chunk = bytearray(places.size)
+            pack_fixed(batch, places, chunk)
+            found.append(bytes(chunk))
+        return found
+
+    good, read = resealed(signed, *packed(4, 3, 0, 0))
     assert open_all(good, read).num_rows == 7
-    wide, read = resealed(signed, *batches_of(5, 0, 0, 0), size=size)
-    with pytest.raises(DatasetError, match="number of rows"):
+    lying = [header(5) + chunk[8:] for chunk in packed(4, 0, 0, 0)[:1]] + packed(0, 0, 0)
+    wide, read = resealed(signed, *lying)
+    with pytest.raises(FormatError, match="more rows than places"):
         open_all(wide, read)
-    gap, read = resealed(signed, *batches_of(4, 3, 1, 0), size=size)
+    small = replace(signed, row_bound=14)  # its last chunk has room for two
+    many, read = resealed(small, *packed(2, 0, 0, 0)[1:], packed(3)[0])
+    with pytest.raises(DatasetError, match="number of rows"):
+        open_chunk(cipher_of(many), many, 3, read(many.chunks[3].digest))
+    gap, read = resealed(signed, *packed(4, 3, 1, 0))
     with pytest.raises(DatasetError, match="after its last"):
         open_all(gap, read)
 

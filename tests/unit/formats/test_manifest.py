@@ -11,6 +11,7 @@ from mc2.crypto.digest import digest
 from mc2.crypto.secret import SigningKey
 from mc2.errors import ContractError, FormatError, SignatureError
 from mc2.formats.canonical import encode
+from mc2.formats.facts import TableFacts
 from mc2.formats.job import Approval
 from mc2.formats.manifest import (
     ChunkRef,
@@ -19,7 +20,7 @@ from mc2.formats.manifest import (
     chunk_count,
     dataset_associated_data,
 )
-from mc2.formats.schema import Column, DataType, Schema
+from mc2.formats.schema import Column, DataType, Schema, width_paths
 
 SCHEMA = Schema(
     (Column("id", DataType("int64"), nullable=False), Column("name", DataType("string")))
@@ -153,8 +154,11 @@ def test_a_policy_that_allows_no_column_and_no_recipient_is_one():
 
 def test_padded_chunks_have_one_size():
     same = tuple(replace(c, size=4096) for c in MANIFEST.chunks)
-    padded = replace(MANIFEST, sizes="padded", compression="none", chunks=same)
+    facts = TableFacts(dict.fromkeys(width_paths(MANIFEST.schema), 8))
+    padded = replace(MANIFEST, sizes="padded", compression="none", chunks=same, facts=facts)
     assert Manifest.parse(encode(padded.json())) == padded
+    with pytest.raises(FormatError):
+        replace(padded, facts=TableFacts())
     with pytest.raises(FormatError):
         replace(padded, compression="lz4")
     with pytest.raises(FormatError):

@@ -1,1 +1,1 @@
-"""Runs plans whose traces depend on public shapes alone: the plan's nodes on oblivious operators."""
+"""Runs plans so that traces depend on public shapes alone: their nodes on oblivious operators."""

@@ -41,14 +41,14 @@ class Joiner:
         self._right = right
 
     def join(self, how: str) -> SecretTable:
-        """The join of a kind; rows that are there stand anywhere, columns of the left side first."""
+        """The join of a kind; rows that are there stand anywhere."""
         match how:
             case "inner" | "cross":
                 return self._pairs(self._left, self._right)
             case "left":
                 return self._outer()
             case "right":
-                return self._turned()._outer()
+                return self._turned().join("left")
             case "full":
                 return self._full()
             case "single":

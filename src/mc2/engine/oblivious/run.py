@@ -28,6 +28,7 @@ from mc2.operators.handles import (
     marks_of,
 )
 from mc2.operators.run import Run as Trace
+from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.facts import Facts
 from mc2.plan.oblivious_joins import join_form
@@ -57,16 +58,20 @@ def execute(
     tables: Mapping[str, ChunkSource],
     progress: Callable[[str], None],
     trace: Trace | None = None,
+    *,
+    threads: int = 1,
 ) -> Mapping[str, PaddedOutput]:
     """Compute a plan's outputs, by name, from its inputs, by dataset.
 
-    `progress` is told in words what is being done, never a value of the data.
+    `progress` is told in words what is being done, never a value of the data. Kernels use so many
+    `threads`, by a fixed partition.
 
     Raises: PlanError if the plan is none for oblivious mode; EngineError if a computation failed,
     without saying where; what reading an input raises.
     """
     if checked.plan.mode != "oblivious":
         raise PlanError("the plan is for another mode")
+    use_threads(threads)
     run = _Run(checked, checked.facts, tables, progress, trace or Trace())
     for index in range(len(checked.plan.nodes)):
         run.compute(index)
