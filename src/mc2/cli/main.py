@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "leave": ("Your party", "Leave a collaboration: release nothing more under its contract."),
     "log": ("Your party", "Show your ledger: what you approved and granted."),
     "upload": ("Data", "Encrypt a table here and upload the ciphertext."),
+    "secret": ("Data", "Seal a value that scripts may use and nobody else may know."),
     "datasets": ("Data", "List the sealed tables of a collaboration."),
     "explain": ("Jobs", "Show the plan that a script becomes; asks nobody."),
     "propose": ("Jobs", "Compile a script to a plan and ask the owners."),

@@ -209,6 +209,12 @@ class Party:
         """Seal a table here and publish it: see `mc2.client.datasets.upload` for the options."""
         return datasets.upload(self.desk, table, name, progress=progress, **options)
 
+    def secret(self, value: Any, name: str, kind: str, **options: Any) -> Sealed:
+        """Seal a value that scripts may use and nobody else may know, as a dataset of its own."""
+        from mc2.client.secret_values import upload_secret
+
+        return upload_secret(self.desk, value, name, kind, **options)
+
     def resume_uploads(self, progress: Progress = no_progress) -> list[Manifest]:
         """End uploads that broke off, without sealing again."""
         return datasets.resume_uploads(self.desk, progress)
