@@ -71,8 +71,24 @@ _CONTAINER_METHODS: Final = (
 _DICTIONARY_VIEWS: Final = ("items", "keys", "values")
 _API: Final = (
     "Booster", "DMatrix", "Job", "Table", "column_names", "history", "limit", "predict",
-    "public_table", "release", "row_bound", "secret", "sql",
-    "table", "train", "view", "xgboost",
+    "public_table", "release", "release_to_owners", "row_bound", "secret", "sql", "table",
+    "train", "view", "xgboost",
+)  # fmt: skip
+_XGBOOST: Final = (
+    "EarlyStopping", "LearningRateScheduler", "XGBClassifier", "XGBRFClassifier", "XGBRFRegressor",
+    "XGBRanker", "XGBRegressor", "apply", "attributes", "best_iteration", "callback", "clone",
+    "cv", "evals_result", "feature_importances_", "feature_names", "fit", "get_base_margin",
+    "get_booster", "get_dump", "get_fscore", "get_label", "get_params", "get_score",
+    "get_split_value_histogram", "get_weight", "get_xgb_params", "num_boosted_rounds", "num_col",
+    "num_features", "num_row", "predict_class", "predict_proba", "save_model", "score", "set_attr",
+    "set_params", "summary", "trees_to_dataframe",
+)  # fmt: skip
+_NUMPY: Final = (
+    "abs", "absolute", "add", "ceil", "clip", "divide", "equal", "exp", "expm1", "floor",
+    "greater", "greater_equal", "less", "less_equal", "log", "log1p", "logical_and",
+    "logical_not", "logical_or", "max", "maximum", "mean", "min", "minimum", "multiply",
+    "negative", "not_equal", "ones_like", "power", "sign", "sqrt", "square", "subtract", "sum",
+    "tanh", "where", "zeros_like",
 )  # fmt: skip
 _DATAFRAMES: Final = (
     "Window", "agg", "alias", "asc", "asc_nulls_last", "avg", "between", "cast", "columns",
@@ -85,15 +101,24 @@ _DATAFRAMES: Final = (
     "where", "withColumn", "withColumnRenamed", *FUNCTION_NAMES,
 )  # fmt: skip
 ATTRIBUTES: Final = frozenset(
-    {*_TEXT_METHODS, *_CONTAINER_METHODS, *_DICTIONARY_VIEWS, *_API, *_DATAFRAMES}
+    {
+        *_TEXT_METHODS,
+        *_CONTAINER_METHODS,
+        *_DICTIONARY_VIEWS,
+        *_API,
+        *_XGBOOST,
+        *_NUMPY,
+        *_DATAFRAMES,
+    }
 )
 """All that may stand after a dot. `format` is not among them: its text can reach attributes."""
 
 _MANUAL: Final = "docs/howto/write-a-script.md lists what may"
-_IMPORTS: Final = {"mc2", "mc2.xgboost"}
+_IMPORTS: Final = {"mc2", "mc2.xgboost", "numpy"}
 _FROM: Final = {
     "mc2": _API,
-    "mc2.xgboost": _API,
+    "mc2.xgboost": (*_API, *_XGBOOST),
+    "numpy": _NUMPY,
     "pyspark.sql": ("Window", "functions"),
     "pyspark.sql.functions": FUNCTION_NAMES,
 }
@@ -284,7 +309,7 @@ class _Checker(ast.NodeTransformer):
 
 
 def _import_refused(name: str) -> tuple[str, str]:
-    hint = "a script imports mc2 and mc2.xgboost; data and files stay outside"
+    hint = "a script imports mc2, mc2.xgboost and numpy; data and files stay outside"
     if name.partition(".")[0] == "pyspark":
         hint = "write `from pyspark.sql import functions as F, Window`, and begin with job.spark"
     if name.partition(".")[0] == "xgboost":
