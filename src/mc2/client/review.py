@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from mc2.client.changes import list_changes
-from mc2.client.grain import GROUPS, HISTORY, TOTAL, Grain, trace_grains
+from mc2.client.grain import GROUPS, HISTORY, MODEL, TOTAL, Grain, trace_grains
 from mc2.client.origins import Origins as ColumnOrigins
 from mc2.client.origins import trace_origins
 from mc2.client.plan_words import names, step_words, visible
@@ -27,7 +27,7 @@ from mc2.plan.check import CheckedPlan
 from mc2.plan.lineage import Origins
 from mc2.plan.models import Train
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
-from mc2.plan.relations import Scan
+from mc2.plan.relations import RowBound, Scan
 from mc2.plan.rules import check_against
 from mc2.plan.shapes import ModelShape, TableShape
 
@@ -163,7 +163,7 @@ def _outgoing(
         recipients=output.recipients,
         row_bound=bound,
         each_row=_each_row(grain, lineage.datasets) if output.kind == "table" else "",
-        warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY},
+        warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY, MODEL},
         columns=columns,
         holds=_model_words(shape) if isinstance(shape, ModelShape) else (),
         derived_from=tuple(sorted(lineage.datasets)),
@@ -178,6 +178,8 @@ def _origins(origins: Origins) -> tuple[str, ...]:
 def _each_row(grain: Grain, datasets: frozenset[str]) -> str:
     if grain.kind == HISTORY:
         return "one metric after one round of training"
+    if grain.kind == MODEL:
+        return "a part of a model: thresholds and leaves tell of the rows that it was trained on"
     if grain.kind not in {GROUPS, TOTAL}:
         return f"data of SINGLE ROWS of {', '.join(sorted(datasets))}"
     what = "a total over the rows that the steps before keep"
@@ -212,6 +214,10 @@ def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]
         else:
             found.append(f"the padded size of {source.dataset}, not its number of rows")
     found.extend(f"how large the encrypted result {o.name} is" for o in plan.outputs)
+    for index, node in enumerate(plan.nodes):
+        if isinstance(node.operation, RowBound) and node.operation.leak != "none":
+            rounded = ", rounded up to a power of two" if node.operation.leak == "rounded" else ""
+            found.append(f"HOW MANY ROWS step {index + 1} has{rounded}, as the script says")
     if plan.mode == "encrypted":
         found.append(
             "which parts of its memory the enclave uses when, which can tell sizes of groups and "
