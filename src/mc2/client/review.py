@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from mc2.client.changes import list_changes
+from mc2.client.fact_words import fact_words
 from mc2.client.grain import GROUPS, HISTORY, MODEL, TOTAL, Grain, trace_grains
 from mc2.client.origins import Origins as ColumnOrigins
 from mc2.client.origins import trace_origins
@@ -75,13 +76,20 @@ def review_plan(
         mode=plan.mode,
         approvers=_approvers(plan, contract),
         readings=tuple(_reading(plan, i, manifests.get(i.dataset)) for i in plan.inputs),
-        steps=tuple(step_words(plan, index) for index in range(len(plan.nodes))),
+        steps=tuple(_step(checked, index) for index in range(len(plan.nodes))),
         outputs=tuple(_outgoing(checked, o, grains[o.node], origins[o.node]) for o in plan.outputs),
         host_sees=_host_sees(plan, manifests),
         packages=tuple(sorted(plan.packages.items())),
         objections=_objections(checked, contract, manifests, at),
         changes=None if earlier is None else list_changes(earlier, plan),
     )
+
+
+def _step(checked: CheckedPlan, index: int) -> str:
+    words = step_words(checked.plan, index)
+    if not checked.facts:
+        return words
+    return f"{words} It has room for {checked.facts[index].rows:,} rows, whatever there are."
 
 
 def _approvers(plan: Plan, contract: Contract) -> tuple[str, ...]:
@@ -145,7 +153,7 @@ def _outgoing(
     columns: tuple[OutgoingColumn, ...] = ()
     bound: int | None = None
     if isinstance(shape, TableShape):
-        bound = shape.row_bound
+        bound = checked.facts[output.node].rows if checked.facts else shape.row_bound
         columns = tuple(
             OutgoingColumn(
                 name=c.name,
@@ -213,6 +221,7 @@ def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]
             found.append(f"the exact number of rows of {source.dataset}, and the size of its parts")
         else:
             found.append(f"the padded size of {source.dataset}, not its number of rows")
+        found.extend(f"of {source.dataset}, as declared: {w}" for w in fact_words(source))
     found.extend(f"how large the encrypted result {o.name} is" for o in plan.outputs)
     for index, node in enumerate(plan.nodes):
         if isinstance(node.operation, RowBound) and node.operation.leak != "none":

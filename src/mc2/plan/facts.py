@@ -15,7 +15,7 @@ from typing import Final
 
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, Literal
 from mc2.plan.matching import Matching, match
-from mc2.plan.plan import Node, PlanInput
+from mc2.plan.plan import Node, Operation, PlanInput
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
@@ -90,11 +90,18 @@ def _node(
     inputs: Sequence[PlanInput], node: Node, sources: Sequence[Facts], nodes: Sequence[Node]
 ) -> Facts:
     operation = node.operation
+    if isinstance(operation, Scan):
+        return _scan(inputs[operation.input], operation)
+    if isinstance(operation, Values):
+        return _values(operation)
+    return _over(operation, node, sources, nodes)
+
+
+def _over(
+    operation: Operation, node: Node, sources: Sequence[Facts], nodes: Sequence[Node]
+) -> Facts:
+    """The facts of an operation that reads others."""
     match operation:
-        case Scan():
-            return _scan(inputs[operation.input], operation)
-        case Values():
-            return _values(operation)
         case Project():
             return _project(operation, sources[0])
         case Join() | Mark():

@@ -141,12 +141,10 @@ def _of_one(operation: _OfOne, source: Lineage) -> tuple[Mapping[str, Origins], 
         case Aggregate():
             keys = _NONE.union(*(source.values[k] for k in operation.keys))
             return _aggregated(operation, source), keys
-        case Sort() | Limit() | Distinct():
+        case Sort() | Limit() | RowBound() | Distinct():
             # Which rows come first says something of the keys, and ties of all other columns;
             # rows without an order of their own are cut in order of all columns.
-            return source.values, everything
-        case RowBound():
-            return source.values, _NONE
+            return source.values, _NONE if isinstance(operation, RowBound) else everything
 
 
 def _looked_up(

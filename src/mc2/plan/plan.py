@@ -62,8 +62,8 @@ Operation = RelationalOperation | Window | ModelOperation
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     kind.OP: kind
     for kind in (
-        Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, RowBound, Union, Distinct,
-        Explode, Values,
+        Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, RowBound, Union,
+        Distinct, Explode, Values,
         Matrix, Train, CrossValidate, Predict, History, Slice, Annotate, Inspect,
     )
 }  # fmt: skip

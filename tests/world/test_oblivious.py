@@ -1,0 +1,91 @@
+"""A whole job in oblivious mode: padded tables in, padded results out, and what people are told."""
+
+import pyarrow as pa
+import pytest
+from tests.support.world import VISITS_A, VISITS_B, world
+
+from mc2.client.review_text import review_text
+from mc2.client.seal import SealOptions
+from mc2.errors import DatasetError, EngineError, PlanError
+
+SITES = pa.table({"site": ["north", "south", "west"], "beds": pa.array([10, 20, 30], pa.int32())})
+SCRIPT = """\
+import mc2
+
+job = mc2.Job("Visits", mode="oblivious")
+visits = job.sql('''
+    SELECT v.site, s.beds, count(*) AS n, sum(v.ill) AS ill, avg(v.glucose) AS glucose
+    FROM (SELECT site, glucose, ill FROM ada.visits
+          UNION ALL SELECT site, glucose, ill FROM bo.visits) AS v
+    JOIN ada.sites AS s ON v.site = s.site
+    WHERE v.glucose > 5 OR v.glucose IS NULL
+    GROUP BY v.site, s.beds ORDER BY v.site
+''')
+few = job.table("bo.visits").bound(BOUND, leak="sizes")
+job.release("visits", visits, to=["ada", "cy"])
+job.release("few", few, to=["bo"])
+"""
+
+
+def options(**changes):
+    return SealOptions(sizes="padded", row_bound=8, widths={"site": 6}, **changes)
+
+
+@pytest.fixture
+def padded(tmp_path):
+    with world(tmp_path) as found:
+        found.agree()
+        found.ada.upload(VISITS_A, "visits", options=options())
+        found.bo.upload(VISITS_B, "visits", options=options())
+        found.ada.upload(SITES, "sites", options=options(unique=(("site",),)))
+        yield found
+
+
+def test_a_job_from_upload_to_result(padded):
+    job_id = padded.job(SCRIPT.replace("BOUND", "5"))
+    table = padded.cy.results(job_id)["visits"].table
+    assert table.to_pydict() == {
+        "site": ["north", "south", "west"],
+        "beds": [10, 20, 30],
+        "n": [2, 2, 2],
+        "ill": [1, 1, 2],
+        "glucose": [6.375, 9.0, 9.75],
+    }
+    assert padded.bo.results(job_id)["few"].table.equals(VISITS_B)
+
+
+def test_the_review_says_what_the_host_learns(padded):
+    job_id = padded.propose(SCRIPT.replace("BOUND", "5"))
+    review = padded.ada.review(job_id)
+    text = " ".join(review_text(review.review).split())
+    assert "OBLIVIOUS" in text
+    assert "HOW MANY ROWS step" in text
+    assert "the host learns how many there are" in text
+    assert "of ada.sites, as declared: no two rows agree in site" in text
+    assert "has room for 8 rows" in text
+    assert "memory the enclave uses when" not in text
+
+
+def test_more_rows_than_a_declared_bound_fail_the_job_at_its_end(padded):
+    job_id = padded.propose(SCRIPT.replace("BOUND", "2"))
+    padded.approve(job_id)
+    with pytest.raises(EngineError, match="more rows"):
+        padded.run(job_id)
+
+
+def test_tables_that_are_not_padded_are_refused_when_the_script_is_compiled(padded):
+    padded.bo.upload(VISITS_B, "visits")
+    with pytest.raises(PlanError, match=r"bo\.visits is not"):
+        padded.propose(SCRIPT.replace("BOUND", "5"))
+
+
+def test_what_oblivious_mode_lacks_is_refused_when_the_script_is_compiled(padded):
+    lacking = SCRIPT.replace("BOUND", "5").replace("avg(v.glucose)", "stddev(v.glucose)")
+    with pytest.raises(PlanError, match="oblivious mode has no aggregate"):
+        padded.propose(lacking)
+
+
+def test_owners_declare_only_what_is_true(padded):
+    twice = pa.concat_tables([SITES, SITES])
+    with pytest.raises(DatasetError, match="declared unique"):
+        padded.ada.upload(twice, "sites", options=options(unique=(("site",),)))
