@@ -35,7 +35,7 @@ inline void require_flags(const OutWords& flags) { require(flags.shape(0) == 1, 
 inline void require_counts(const Numbers& counts) {
     require(counts.shape(0) <= most_features, "too many features");
     for (std::size_t f = 0; f < counts.shape(0); ++f) {
-        require(counts(f) >= 1 && counts(f) <= most_bins, "a feature has 1 to 255 bins");
+        require(counts(f) >= 1 && counts(f) <= 256, "a feature has 1 to 256 bins");
     }
 }
 

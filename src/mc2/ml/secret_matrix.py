@@ -1,0 +1,241 @@
+"""Rows to learn from or to predict: features in bins, labels, weights; and cuts between bins.
+
+All of it is secret but the shape: rows (padded to whole steps), names, numbers of bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.ml.boosting_parameters import MOST_BINS
+from mc2.operators.handles import (
+    Marks,
+    Opaque,
+    SecretColumn,
+    SecretMarks,
+    Words,
+    flat_words_of,
+    known_of,
+    marks_of,
+)
+from mc2.operators.run import Run
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+STEP: Final = 64
+_PAGE: Final = 4096
+_UNSIGNED: Final = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature as the plan declares it. A one-hot feature has category numbers below `categories`.
+
+    `nullable` says whether values may be missing: if not, a missing one is treated as the highest.
+    """
+
+    name: str
+    categories: int = 0
+    nullable: bool = True
+
+
+class SecretCuts(Opaque):
+    """Where bins begin, for every feature: secret floats, as many for each; unused are infinite."""
+
+    __slots__ = ("__cuts", "features")
+
+    def __init__(self, features: tuple[Feature, ...], cuts: Floats) -> None:
+        self.features = features
+        self.__cuts = cuts
+
+    @property
+    def bins(self) -> int:
+        """How many bins a feature has that is no category: public."""
+        return int(self.__cuts.shape[1]) + 1
+
+    @property
+    def counts(self) -> npt.NDArray[np.uint32]:
+        """How many bins each feature has: public."""
+        return np.array([f.categories or self.bins for f in self.features], dtype=np.uint32)
+
+    @staticmethod
+    def _open(handle: SecretCuts) -> Floats:
+        return handle.__cuts
+
+
+def cuts_of(cuts: SecretCuts) -> Floats:
+    """The cuts themselves, a row for each feature: for kernels."""
+    return SecretCuts._open(cuts)  # noqa: SLF001 - the one place that opens handles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SecretMatrix:
+    """Rows over binned features: so many places, some of them empty; `rows` in whole steps."""
+
+    cuts: SecretCuts
+    places: int
+    rows: int
+    _bins: Bytes = field(repr=False)
+    _present: Marks = field(repr=False)
+    _identity: Words = field(repr=False)
+    _labels: Floats | None = field(repr=False, default=None)
+    _weights: Floats | None = field(repr=False, default=None)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features, in order: public."""
+        return self.cuts.features
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """The arrays of a matrix: for kernels."""
+
+    bins: Bytes
+    present: Marks
+    identity: Words
+    labels: Floats
+    weights: Floats
+
+
+def parts_of(matrix: SecretMatrix) -> Parts:
+    """Open a matrix for kernels. Raises: EngineError if it has no label."""
+    m = matrix
+    labels, weights = m._labels, m._weights  # noqa: SLF001 - the place that opens it
+    if labels is None or weights is None:
+        raise EngineError("the matrix has no label")
+    return Parts(m._bins, m._present, m._identity, labels, weights)  # noqa: SLF001 - the same
+
+
+def bins_of(matrix: SecretMatrix) -> Bytes:
+    """The bins of a matrix, a row for each feature: for kernels."""
+    return matrix._bins  # noqa: SLF001 - the place that opens it
+
+
+def padded(rows: int) -> int:
+    """Rows in whole steps."""
+    return -(-rows // STEP) * STEP
+
+
+def doubles_of(run: Run, column: SecretColumn) -> npt.NDArray[np.float64]:
+    """The values of a column as doubles. Raises: EngineError for a column without numbers."""
+    name = column.type.name
+    if column.layout.is_text or column.layout.is_wide or name in {"decimal", "date", "timestamp"}:
+        raise EngineError(
+            f"oblivious mode cannot learn from a feature of type {column.type}",
+            hint="cast it to double, or give names of categories numbers, in the script",
+        )
+    words = flat_words_of(column)
+    if not column.layout.is_real:
+        out = np.empty_like(words)
+        run.call(_native.integer_to_double, words, out)
+        words = out
+    return words.view(np.float64)
+
+
+def choose_cuts(
+    run: Run,
+    features: Sequence[Feature],
+    columns: Mapping[str, Sequence[SecretColumn]],
+    max_bin: int,
+    missing: float = float("nan"),
+) -> SecretCuts:
+    """Cuts at quantiles of the rows of all partitions together; at every value if there are few.
+
+    They do not depend on the order of rows or partitions. NULLs of absent rows do not count.
+    """
+    bins = min(max_bin, MOST_BINS)
+    cuts = np.full((len(features), bins - 1), np.inf, dtype=np.float32)
+    for place, feature in enumerate(features):
+        if not feature.categories:
+            words = [_sortable(run, c, missing) for c in columns[feature.name]]
+            both = np.concatenate(words) if words else np.empty(0, np.uint64)
+            run.call(_native.sort, [both], [_UNSIGNED])
+            run.call(_native.choose_cuts, both, cuts[place])
+    return SecretCuts(tuple(features), cuts)
+
+
+def _sortable(run: Run, column: SecretColumn, missing: float) -> Words:
+    out = np.empty(column.rows, dtype=np.uint64)
+    values = doubles_of(run, column)
+    run.call(_native.sortable_floats, values, known_of(column), missing, out)
+    return out
+
+
+def public_cuts(features: Sequence[Feature], cuts: Mapping[str, Sequence[float]]) -> SecretCuts:
+    """Cuts that everybody knows, as those of a dataset's declared ranges. Raises: EngineError."""
+    width = max((len(cuts[f.name]) for f in features if not f.categories), default=1)
+    if width >= MOST_BINS:
+        raise EngineError(f"there are at most {MOST_BINS - 1} cuts for a feature")
+    table = np.full((len(features), max(width, 1)), np.inf, dtype=np.float32)
+    for place, feature in enumerate(features):
+        if not feature.categories:
+            given = np.asarray(cuts[feature.name], dtype=np.float32)
+            if not np.isfinite(given).all() or (np.diff(given) <= 0).any():
+                raise EngineError("cuts must be finite and ascend")
+            table[place, : len(given)] = given
+    return SecretCuts(tuple(features), table)
+
+
+def bin_rows(  # noqa: PLR0913 - what a row has
+    run: Run,
+    cuts: SecretCuts,
+    columns: Mapping[str, SecretColumn],
+    present: SecretMarks,
+    *,
+    label: SecretColumn | None = None,
+    weight: SecretColumn | None = None,
+    identity: Words | None = None,
+    missing: float = float("nan"),
+) -> SecretMatrix:
+    """A matrix of the rows of a table.
+
+    `identity` are words that name rows, the same in every run and partition: random rounding and
+    sampling follow them. Without, rows are named by their places. Raises: EngineError.
+    """
+    rows = padded(present.rows)
+    bins = np.zeros((len(cuts.features), _stride(rows)), dtype=np.uint8)
+    for place, feature in enumerate(cuts.features):
+        column = columns[feature.name]
+        here = (doubles_of(run, column), known_of(column))
+        out = bins[place, : present.rows]
+        if feature.categories:
+            run.checked(_native.encode_categories, *here, feature.categories, missing, out)
+        else:
+            run.checked(_native.encode_bins, *here, cuts_of(cuts)[place], missing, out)
+    marks = _longer(marks_of(present), rows)
+    names = np.arange(present.rows, dtype=np.uint64) if identity is None else identity
+    labels = None if label is None else _numbers(run, label, present, rows)
+    if weight is None:
+        weights = np.ones(rows, dtype=np.float32)
+    else:
+        weights = _numbers(run, weight, present, rows)
+    return SecretMatrix(
+        cuts, present.rows, rows, bins, marks, _longer(names, rows), labels, weights
+    )
+
+
+def _stride(rows: int) -> int:
+    """Columns of a length that is no multiple of a page do not share lines of the cache."""
+    return rows + STEP if rows % _PAGE == 0 else rows
+
+
+def _longer(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
+    out = np.zeros(rows, dtype=array.dtype)
+    out[: len(array)] = array
+    return out
+
+
+def _numbers(run: Run, column: SecretColumn, present: SecretMarks, rows: int) -> Floats:
+    out = np.zeros(rows, dtype=np.float32)
+    values, known, there = doubles_of(run, column), known_of(column), marks_of(present)
+    run.checked(_native.floats, values, known, there, True, out[: column.rows])
+    return out
