@@ -40,8 +40,8 @@ def test_appended_rows_have_the_columns_and_policy_of_the_table(world):
     world.ada.upload(VISITS_A, "visits", policy=allowed)
     grown = world.ada.upload(VISITS_B, "visits", options=APPEND)
     assert grown.manifest.policy == allowed
+    more = VISITS_A.append_column("more", VISITS_A["ill"])
     with pytest.raises(DatasetError, match="other columns"):
-        more = VISITS_A.append_column("more", VISITS_A["ill"])
         world.ada.upload(more, "visits", options=APPEND)
     with pytest.raises(UsageError, match="no column"):
         world.ada.upload(VISITS_A.select(["patient"]), "visits", options=APPEND)
@@ -61,5 +61,5 @@ def test_an_older_version_in_the_place_of_a_grown_one_is_refused(world):
     count(world)
     lies = world.mailboxes["cy"].lies
     lies["datasets"] = lambda real, *a: [e for e in real(*a) if e.version == 1]
-    with pytest.raises(DatasetError, match="older|held back|rolled back|version"):
+    with pytest.raises(DatasetError, match="older than version 2"):
         world.propose(COUNT)

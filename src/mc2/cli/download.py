@@ -24,7 +24,7 @@ from mc2.cli.verify import job_facts, warn
 @click.option(
     "--format",
     "ending",
-    type=click.Choice(["parquet", "csv", "arrow"]),
+    type=click.Choice(["parquet", "csv", "arrow", "jsonl"]),
     default="parquet",
     show_default=True,
     help="How tables are written; models are XGBoost JSON.",

@@ -20,7 +20,7 @@ from mc2.formats.contract import Contract
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
 
-TABLE_ENDINGS: Final = (".parquet", ".csv", ".arrow")
+TABLE_ENDINGS: Final = (".parquet", ".csv", ".arrow", ".jsonl")
 PROOF_FILE: Final = "proof.json"
 
 

@@ -97,8 +97,10 @@ class Inference:
         return self._numbers[self._numbers.index(self._name) + 1]
 
     def _count_digits(self, texts: pa.StringArray) -> None:
-        if any(pc.any(pc.match_substring(texts, mark)).as_py() for mark in ("e", "E")):
-            texts = pc.replace_substring_regex(texts, r"[eE].*$", "")
+        exponent = pc.or_(pc.match_substring(texts, "e"), pc.match_substring(texts, "E"))
+        if pc.any(exponent).as_py():  # mostly a few: cut off the exponent of those alone
+            cut = pc.replace_substring_regex(texts.filter(exponent), r"[eE].*$", "")
+            texts = pa.concat_arrays([texts.filter(pc.invert(exponent)), cut])
         sign = pc.starts_with(texts, "-").cast(pa.int32())
         length = pc.subtract(pc.binary_length(texts), sign)
         point = pc.find_substring(texts, ".")
@@ -108,8 +110,9 @@ class Inference:
         most_before, most_after = pc.max(before).as_py(), pc.max(after).as_py()
         significant = most_before + most_after
         if significant > _DOUBLE_DIGITS:  # perhaps less without leading zeros
-            digits = pc.utf8_ltrim(pc.replace_substring_regex(texts, r"[.-]", ""), "0")
-            significant = pc.max(pc.binary_length(digits)).as_py()
+            digits = pc.ascii_ltrim(texts, "-0.")
+            point = pc.not_equal(pc.find_substring(digits, "."), -1).cast(pa.int32())
+            significant = pc.max(pc.subtract(pc.binary_length(digits), point)).as_py()
         self._before = max(self._before, most_before)
         self._after = max(self._after, most_after)
         self._significant = max(self._significant, significant)

@@ -71,7 +71,10 @@ def from_postgres(url: str, query: str, declared: Mapping[str, Column]) -> TextT
 
 
 def connection_options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """What to connect with, beside the address. A server elsewhere must prove its name. Raises: UsageError."""
+    """What to connect with, beside the address; a server elsewhere must prove its name.
+
+    Raises: UsageError.
+    """
     parts = urlsplit(url)
     named = {p.partition("=")[0] for p in parts.query.split("&")}
     if parts.password is not None or named & _SECRETS:
