@@ -34,13 +34,15 @@ class Computation:
         lease: Lease,
         read_chunk: ReadChunk,
         progress: Callable[[str], None],
+        *,
+        threads: int = 1,
     ) -> None:
         self._job = job
         self._lease = lease
         self._read_chunk = read_chunk
         self._progress = progress
         self._tables = {
-            name: SealedTable(job.manifests[name].value, cipher, self._read)
+            name: SealedTable(job.manifests[name].value, cipher, self._read, threads=threads)
             for name, cipher in ciphers.items()
         }
 

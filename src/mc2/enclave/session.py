@@ -165,7 +165,14 @@ class JobSession:
             )
             lease = Lease(keys.lease_seconds, self._clock)
             cluster = self._cluster(attempt, keys, lease, workers or NoWorkers(), progress)
-            work = Computation(attempt.fresh.job, keys.ciphers, lease, read_chunk, progress)
+            work = Computation(
+                attempt.fresh.job,
+                keys.ciphers,
+                lease,
+                read_chunk,
+                progress,
+                threads=self._limits.threads,
+            )
             tasks: Digest | None = None
             try:
                 epoch = cluster.form()

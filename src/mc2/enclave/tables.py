@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -20,15 +20,21 @@ class SealedTable:
 
     `failure` keeps what went wrong while reading. Engines pass rows through foreign code, which
     may turn our errors into its own; with it the session still reports the true one.
-    `whole` says whether all chunks have been seen at least once.
+    `whole` says whether all chunks have been seen at least once. Chunks are opened in `threads`.
     """
 
     def __init__(
-        self, manifest: Manifest, cipher: ChunkCipher, read_chunk: Callable[[Digest], bytes]
+        self,
+        manifest: Manifest,
+        cipher: ChunkCipher,
+        read_chunk: Callable[[Digest], bytes],
+        *,
+        threads: int = 1,
     ) -> None:
         self._manifest = manifest
         self._cipher: ChunkCipher | None = cipher
         self._read_chunk = read_chunk
+        self._threads = threads
         self.failure: Mc2Error | None = None
         self.whole = False
 
@@ -44,10 +50,19 @@ class SealedTable:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, in order. Raises: DatasetError, CryptoError, FormatError, GrantError."""
+        return self.columns(())
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of all rows, in the schema's order; all columns if none is named.
+
+        Raises: as `batches`.
+        """
         if self._cipher is None:
             raise RuntimeError("the table was closed")
         try:
-            yield from open_rows(self._cipher, self._manifest, self._read_chunk)
+            yield from open_rows(
+                self._cipher, self._manifest, self._read_chunk, names, threads=self._threads
+            )
             self.whole = True
         except Mc2Error as error:
             self.failure = error

@@ -6,7 +6,7 @@ was there and whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -61,16 +61,16 @@ class TaskSource:
         """How many rows there are, once all was read."""
         return sum(self._rows.values())
 
-    def _piece(self, number: int) -> pa.RecordBatch:
+    def _piece(self, number: int, names: Sequence[str] = ()) -> pa.RecordBatch:
         try:
-            batch = self._open(number)
+            batch = self._open(number, names)
         except Mc2Error as error:
             self.failure = error
             raise
         self._rows[number] = batch.num_rows
         return batch
 
-    def _open(self, number: int) -> pa.RecordBatch:
+    def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
         raise NotImplementedError
 
     def _check_rows(self, rows: list[int]) -> None:
@@ -89,10 +89,18 @@ class ChunkRange(TaskSource):
         self._chunks = chunks
         self._read = read
 
-    def _open(self, number: int) -> pa.RecordBatch:
+    def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of all rows, in the schema's order; all columns if none is named.
+
+        Raises: as `batches`.
+        """
+        for number in range(self._pieces):
+            yield self._piece(number, names)
+
+    def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
         index = self._chunks[number]
         raw = fetched(self._read, self._manifest.chunks[index].digest)
-        return open_chunk(self._cipher, self._manifest, index, raw)
+        return open_chunk(self._cipher, self._manifest, index, raw, names)
 
     def _check_rows(self, rows: list[int]) -> None:
         short = False
@@ -120,7 +128,9 @@ class BlockSequence(TaskSource):
         self._blocks = blocks
         self._read = read
 
-    def _open(self, number: int) -> pa.RecordBatch:
+    def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
+        if names:
+            raise ValueError("a block holds what its reader wants, and no more")
         block = self._blocks[number]
         raw = fetched(self._read, block.named.digest)
         return block.cipher.open(block.place, block.named, self.schema, raw)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from mc2.engine.limits import EngineLimits
-from mc2.engine.outputs import TableSource
+from mc2.engine.outputs import ColumnSource, TableSource
 from mc2.engine.routines import PARSE, RANGE, TEXT, ZERO, Routine
 from mc2.engine.sql_types import engine_arrow_type
 from mc2.errors import EngineError
@@ -50,7 +50,11 @@ class Stream:
         columns = source.schema.by_name()
         self._source = source
         self._names = names
-        self._expected = arrow_schema(source.schema)
+        self._narrow = isinstance(source, ColumnSource) and bool(names)
+        expected = arrow_schema(source.schema)
+        if self._narrow:
+            expected = pa.schema([expected.field(name) for name in names])
+        self._expected = expected
         self._types = [columns[name].type for name in names]
         self._schema = _place_schema(self._types)
         self.failure: Exception | None = None
@@ -61,11 +65,16 @@ class Stream:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in self._source.batches():
+            for batch in self._read():
                 yield self._narrowed(batch)
         except Exception as error:
             self.failure = error
             raise
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
+        if self._narrow and isinstance(self._source, ColumnSource):
+            return self._source.columns(self._names)
+        return self._source.batches()
 
     def _narrowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if not batch.schema.equals(self._expected):

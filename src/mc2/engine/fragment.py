@@ -6,7 +6,7 @@ and zeros of both signs hash alike everywhere. Which part is no secret: its size
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mc2.engine.database import Database
 from mc2.engine.limits import EngineLimits
-from mc2.engine.outputs import Output, TableSource
+from mc2.engine.outputs import ColumnSource, Output, TableSource
 from mc2.engine.run import Run
 from mc2.engine.sql_expressions import ExpressionWriter
 from mc2.engine.sql_partial import finish_query, partial_query
@@ -136,6 +136,13 @@ class _Shown:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as they come."""
         return self.source.rows.batches()
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of the rows, in the schema's order; all columns if none is named."""
+        if isinstance(self.source.rows, ColumnSource):
+            return self.source.rows.columns(names)
+        batches = self.source.rows.batches()
+        return (b.select([n for n in b.schema.names if not names or n in names]) for b in batches)
 
 
 def _with_part(scribe: Scribe, exchange: Exchange, query: str) -> str:

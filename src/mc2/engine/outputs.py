@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
 
@@ -21,6 +21,14 @@ class TableSource(Protocol):
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, in order, as `mc2.formats.arrow` maps the schema."""
+
+
+@runtime_checkable
+class ColumnSource(TableSource, Protocol):
+    """An input that can leave columns sealed which the plan does not read."""
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of all rows, in the schema's order; all columns if none is named."""
 
 
 @dataclass(frozen=True, slots=True)

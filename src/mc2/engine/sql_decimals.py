@@ -21,6 +21,18 @@ def combine(scribe: Scribe, function: str, a: Term, b: Term, result: DataType) -
     return scribe.call(decimal_routine(function, a.type, b.type, result), a.sql, b.sql)
 
 
+def holds_all(function: str, a: DataType, b: DataType, result: DataType) -> bool:
+    """Whether `add`, `subtract` or `multiply` of such decimals always fits, without rounding."""
+    if any(kind.name != "decimal" for kind in (a, b, result)):
+        return False
+    if function == "multiply":
+        digits, scale = a.precision + b.precision, a.scale + b.scale
+    else:
+        scale = max(a.scale, b.scale)
+        digits = max(a.precision - a.scale, b.precision - b.scale) + 1 + scale
+    return result.scale == scale and result.precision >= digits
+
+
 def _sum(sign: str, a: Term, b: Term, result: DataType) -> str | None:
     # DuckDB widens both as Spark does and checks for 38 digits; it must lose no digit before.
     scale = max(a.type.scale, b.type.scale)
@@ -76,6 +88,11 @@ def unscaled(term: Term) -> str:
     """The digits of a decimal as a HUGEINT: 12.50 gives 1250."""
     if term.type.scale == 0:
         return f"CAST({term.sql} AS HUGEINT)"
+    unit = decimal_of(term.type.scale + 1, 0)
+    if term.type.precision + unit.precision <= DECIMAL_DIGITS:
+        wide = cast_to(term.sql, decimal_of(max(term.type.precision, _SHORT + 1), term.type.scale))
+        factor = cast_to(f"'{10**term.type.scale}'", unit)
+        return f"CAST(({wide} * {factor}) AS HUGEINT)"
     return f"CAST(replace(CAST({term.sql} AS VARCHAR), '.', '') AS HUGEINT)"
 
 

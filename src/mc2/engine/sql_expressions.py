@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mc2.engine.sql_calls import call, may_fail
 from mc2.engine.sql_casts import cast, never_fails
 from mc2.engine.sql_terms import Scribe, Term, unfolded
 from mc2.engine.sql_types import sql_literal
 from mc2.formats.schema import Column, DataType
-from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
+from mc2.plan.expressions import (
+    Call,
+    Case,
+    Cast,
+    ColumnRef,
+    Expression,
+    InList,
+    Literal,
+    columns_of,
+)
 from mc2.plan.functions import Argument, function
 from mc2.plan.types import BOOLEAN
 
@@ -50,7 +59,7 @@ class ExpressionWriter:
             for t, e in zip(arguments, expressions, strict=True)
         )
         kind, nullable = function(name).type(typed)
-        fails = may_fail(name, arguments)
+        fails = may_fail(name, arguments, kind)
         constant = all(a.constant for a in arguments)
         if fails and constant:
             arguments = [unfolded(arguments[0]), *arguments[1:]]
@@ -96,7 +105,8 @@ class ExpressionWriter:
         parts that may fail stand inside CASE, behind those that cannot, and behind `guard`, which
         is always true and ties them to rows of both sides of a join.
         """
-        parts = (q for p in _conjuncts(expression) for q in self._factored(p))
+        parts = [q for p in _conjuncts(expression) for q in self._factored(p)]
+        parts += [q for p in parts for q in self._implied(p)]
         terms = [self.term(p) for p in parts]
         safe = [t.sql for t in terms if not t.fails]
         failing = [t.sql for t in terms if t.fails]
@@ -127,6 +137,23 @@ class ExpressionWriter:
         if not common or not all(rest):  # a branch with nothing else is true wherever `common` is
             return common or (expression,)
         return (*common, Call("or", tuple(_all(b) for b in rest)))
+
+    def _implied(self, expression: Expression) -> Iterator[Expression]:
+        """`a = 1 OR a = 2` beside `(a = 1 AND b = 1) OR (a = 2 AND b = 2)`, and so for b.
+
+        It is true wherever the whole is, so it leaves no other row out; but DuckDB can ask it of
+        one table, before that is joined. Only what cannot fail is asked twice.
+        """
+        if not isinstance(expression, Call) or expression.function != "or":
+            return
+        branches = [_conjuncts(a) for a in expression.arguments]
+        if all(len(b) == 1 for b in branches):
+            return
+        asked = [{p: columns_of(p) for p in b} for b in branches]
+        for name in sorted({n for names in asked[0].values() if len(names) == 1 for n in names}):
+            found = [tuple(p for p, names in b.items() if names == {name}) for b in asked]
+            if all(found) and not any(self.term(p).fails for b in found for p in b):
+                yield Call("or", tuple(_all(b) for b in found))
 
 
 def _all(parts: tuple[Expression, ...]) -> Expression:

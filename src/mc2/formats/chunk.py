@@ -14,6 +14,7 @@ Spec: docs/spec/dataset.md, section "Chunk".
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,14 +101,20 @@ def pack_rows_into(
 
 
 def unpack_rows(
-    plain: bytes | memoryview, schema: Schema, compression: str = "none", *, padded: bool = False
+    plain: bytes | memoryview,
+    schema: Schema,
+    compression: str = "none",
+    *,
+    padded: bool = False,
+    names: Sequence[str] = (),
 ) -> pa.RecordBatch:
     """Read and fully validate a chunk of rows, which may come from anybody.
 
-    The batch shares the chunk's memory. Raises: FormatError.
+    With `names` only these columns, in the schema's order. The batch shares the chunk's memory.
+    Raises: FormatError.
     """
     chunk = unpack(plain, padded=padded)
-    batch = read_rows(pa.py_buffer(chunk.payload), schema, compression)
+    batch = read_rows(pa.py_buffer(chunk.payload), schema, compression, names)
     if batch.num_rows != chunk.rows:
         raise FormatError("a chunk has not as many rows as its header says")
     return batch

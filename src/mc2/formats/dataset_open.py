@@ -8,7 +8,9 @@ before any engine touches them. Spec: docs/spec/dataset.md, section "Opening".
 from __future__ import annotations
 
 import hmac
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pyarrow as pa
@@ -114,8 +116,10 @@ def segment_bounds(manifest: Manifest) -> tuple[int, ...]:
     return (*(s.row_bound for s in manifest.earlier), manifest.own_rows)
 
 
-def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> pa.RecordBatch:
-    """Open chunk `index` and validate its rows.
+def open_chunk(
+    cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes, names: Sequence[str] = ()
+) -> pa.RecordBatch:
+    """Open chunk `index` and validate its rows; with `names`, those columns of them.
 
     In exact mode the number of rows is what the manifest says; in padded mode it is at most
     that. Raises: DatasetError, CryptoError, FormatError.
@@ -125,8 +129,12 @@ def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) 
     try:
         if manifest.fixed:
             batch = unpack_fixed(plain, manifest.schema, places_of(manifest))
+            if names:
+                batch = batch.select([n for n in manifest.schema.names if n in names])
         else:
-            batch = unpack_rows(plain, manifest.schema, manifest.compression, padded=padded)
+            batch = unpack_rows(
+                plain, manifest.schema, manifest.compression, padded=padded, names=names
+            )
     except FormatError as error:
         raise FormatError(f"chunk {index} of {_version(manifest)}: {error}") from None
     room = rows_in_chunk(manifest, index)
@@ -136,21 +144,53 @@ def open_chunk(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) 
 
 
 def open_rows(
-    cipher: ChunkCipher, manifest: Manifest, read: Callable[[Digest], bytes]
+    cipher: ChunkCipher,
+    manifest: Manifest,
+    read: Callable[[Digest], bytes],
+    names: Sequence[str] = (),
+    *,
+    threads: int = 1,
 ) -> Iterator[pa.RecordBatch]:
-    """Open all chunks in order, one at a time; `read` fetches a chunk by its digest.
+    """Open all chunks in order, or with `names` those columns; `read` fetches one by its digest.
 
-    Only when it is exhausted have all rows been seen. Raises: DatasetError, CryptoError,
+    Only when it is exhausted have all rows been seen. With several `threads` as many chunks are
+    opened ahead; `read` is called in the caller's thread alone. Raises: DatasetError, CryptoError,
     FormatError, and what `read` raises.
     """
     short = False
-    for index, chunk in enumerate(manifest.chunks):
-        batch = open_chunk(cipher, manifest, index, read(chunk.digest))
+    for index, batch in enumerate(_opened(cipher, manifest, read, names, threads)):
         short = short and not starts_segment(manifest, index)
         if short and batch.num_rows:
             raise DatasetError(f"{_version(manifest)} has rows after its last chunk of rows")
         short = batch.num_rows < rows_in_chunk(manifest, index)
         yield batch
+
+
+def _opened(
+    cipher: ChunkCipher,
+    manifest: Manifest,
+    read: Callable[[Digest], bytes],
+    names: Sequence[str],
+    threads: int,
+) -> Iterator[pa.RecordBatch]:
+    chunks = enumerate(manifest.chunks)
+    if threads == 1 or len(manifest.chunks) == 1:
+        for index, chunk in chunks:
+            yield open_chunk(cipher, manifest, index, read(chunk.digest), names)
+        return
+    ahead: deque[Future[pa.RecordBatch]] = deque()
+    with ThreadPoolExecutor(threads, "open") as pool:
+        try:
+            for index, chunk in chunks:
+                raw = read(chunk.digest)
+                ahead.append(pool.submit(open_chunk, cipher, manifest, index, raw, names))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for waiting in ahead:
+                waiting.cancel()
 
 
 def rows_in_chunk(manifest: Manifest, index: int) -> int:

@@ -9,7 +9,7 @@ Spec: docs/spec/dataset.md, section "Rows".
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -39,17 +39,24 @@ def write_rows(batch: pa.RecordBatch, compression: str, out: pa.NativeFile) -> N
         writer.write_batch(batch)
 
 
-def read_rows(payload: pa.Buffer, schema: Schema, compression: str) -> pa.RecordBatch:
+def read_rows(
+    payload: pa.Buffer, schema: Schema, compression: str, names: Sequence[str] = ()
+) -> pa.RecordBatch:
     """Read such a stream, which may come from anybody, into a batch of exactly this schema.
 
     The batch is fully validated (offsets, UTF-8, decimal digits, NULLs only where allowed) and
-    shares the payload's memory. Raises: FormatError.
+    shares the payload's memory. With `names` it has these columns alone, in the schema's order;
+    the others are neither inflated nor looked at. Raises: FormatError.
     """
     expected = arrow_schema(schema)
     try:
         body = _batch_message(payload, expected)
         _check_batch_message(body, compression)
-        batch = ipc.read_record_batch(body, expected)
+        if names:
+            batch = _some_columns(payload, expected, names)
+            expected = batch.schema
+        else:
+            batch = ipc.read_record_batch(body, expected)
         for column in batch.columns:
             _check_offsets(column.type, iter(column.buffers()))
         batch.validate(full=True)
@@ -58,6 +65,17 @@ def read_rows(payload: pa.Buffer, schema: Schema, compression: str) -> pa.Record
     for field, column in zip(expected, batch.columns, strict=True):
         if column.null_count and not field.nullable:
             raise FormatError(f"column {field.name!r} holds NULL, which its schema excludes")
+    return batch
+
+
+def _some_columns(payload: pa.Buffer, expected: pa.Schema, names: Sequence[str]) -> pa.RecordBatch:
+    """Some columns of the one batch of a stream whose messages have been checked."""
+    places = sorted(expected.get_field_index(name) for name in names)
+    options = ipc.IpcReadOptions(included_fields=places, use_threads=False)
+    with ipc.open_stream(payload, options=options) as reader:
+        batch = reader.read_next_batch()
+    if not batch.schema.equals(pa.schema([expected.field(i) for i in places])):
+        raise FormatError("the rows of a chunk are not in the table's schema")
     return batch
 
 

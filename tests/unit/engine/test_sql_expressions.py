@@ -12,6 +12,7 @@ from mc2.plan.types import BOOLEAN, INT64
 COLUMNS = schema(a="int64", b="int64", c="boolean", d="boolean").by_name()
 A, B, C, D = (ColumnRef(n) for n in COLUMNS)
 EQUAL = call("eq", A, B)
+IS_1, IS_2 = (call("eq", A, literal(n, INT64)) for n in (1, 2))
 FAILS = call("eq", call("integer_divide", A, B), literal(1, INT64))
 
 
@@ -36,6 +37,43 @@ def condition(expression, guard=""):
 )
 def test_what_all_branches_share_stands_first(expression, sql):
     assert condition(expression) == sql
+
+
+@pytest.mark.parametrize(
+    ("expression", "sql"),
+    [
+        (  # a condition on each table alone, besides that on both
+            call("or", call("and", C, IS_1), call("and", D, call("not", C), IS_2)),
+            "((c AND (a = CAST('1' AS BIGINT))) OR (d AND (NOT c) AND (a = CAST('2' AS BIGINT))))"
+            " AND ((a = CAST('1' AS BIGINT)) OR (a = CAST('2' AS BIGINT))) AND (c OR (NOT c))",
+        ),
+        (call("or", call("and", C, D), EQUAL), "((c AND d) OR (a = b))"),
+    ],
+)
+def test_what_follows_for_one_column_is_asked_too(expression, sql):
+    assert condition(expression) == sql
+
+
+def test_what_may_fail_is_not_asked_twice():
+    fails = call("eq", call("integer_divide", A, literal(2, INT64)), literal(1, INT64))
+    expression = call("or", call("and", C, fails), call("and", D, IS_1))
+    assert condition(expression).count("CAST('2' AS BIGINT)") == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "a", "b", "fails"),
+    [
+        ("multiply", "decimal(12,2)", "decimal(13,2)", False),
+        ("add", "decimal(37,2)", "decimal(12,2)", False),
+        ("add", "decimal(38,2)", "decimal(12,2)", True),
+        ("subtract", "decimal(18,0)", "decimal(18,18)", False),
+        ("multiply", "decimal(20,2)", "decimal(20,2)", True),
+    ],
+)
+def test_decimals_fail_only_where_their_type_has_too_few_digits(function, a, b, fails):
+    columns = schema(a=a, b=b).by_name()
+    writer = ExpressionWriter(Scribe(), columns, {n: n for n in columns})
+    assert writer.term(call(function, A, B)).fails is fails
 
 
 def test_what_may_fail_is_not_moved():

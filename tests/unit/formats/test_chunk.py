@@ -46,8 +46,12 @@ def stream(*batches, schema=ARROW, **options):
 
 
 def refuse(payload, match=None, *, schema=SCHEMA, compression="none", rows=3):
-    with pytest.raises(FormatError, match=match):
-        unpack_rows(pack(payload, rows=rows), schema, compression)
+    for names in ((), schema.names):
+        with pytest.raises(FormatError, match=match):
+            unpack_rows(pack(payload, rows=rows), schema, compression, names=names)
+
+
+TEXT = pa.array(["ab", "cd"])
 
 
 # --- the header
@@ -124,6 +128,42 @@ def test_any_rows_come_back_and_fit_their_room(drawn, compression, skip):
         plain = pack_rows(batch, compression)
         assert len(plain) <= room_for(batch)
         assert pack_rows(unpack_rows(plain, schema, compression), compression) == plain
+
+
+@given(tables(), st.sampled_from(CODECS), st.data())
+@settings(deadline=None, max_examples=50)
+def test_some_columns_are_those_of_all(drawn, compression, data):
+    schema, table = drawn
+    chosen = data.draw(st.sets(st.sampled_from(schema.names), min_size=1))
+    names = [n for n in schema.names if n in chosen]
+    for batch in table.to_batches():
+        plain = pack_rows(batch, compression)
+        found = unpack_rows(plain, schema, compression, names=names)
+        whole = unpack_rows(plain, schema, compression)
+        assert found.schema == whole.select(names).schema
+        # by bytes, since NaN is not equal to itself
+        assert pack_rows(found) == pack_rows(whole.select(names))
+
+
+def test_columns_that_are_not_read_are_not_looked_at():
+    schema = Schema((Column("x", parse_type("string")), Column("y", parse_type("string"))))
+    batch = pa.record_batch([pa.array(["ab", "cd"]), TEXT], arrow_schema(schema))
+    raw = stream(batch, schema=batch.schema)
+    at = raw.rindex(b"abcd")
+    wrong = pack(raw[:at] + b"ab\xff\xfe" + raw[at + 4 :], rows=2)
+    assert unpack_rows(wrong, schema, names=["x"]).to_pydict() == {"x": ["ab", "cd"]}
+    for names in ((), ("y",), ("x", "y")):
+        with pytest.raises(FormatError):
+            unpack_rows(wrong, schema, names=names)
+
+
+def test_a_bomb_in_a_column_that_is_not_read_is_refused_too():
+    schema = Schema((Column("x", parse_type("int64")), Column("y", parse_type("string"))))
+    texts = pa.array(["x" * (1 << 20)] * 65)
+    batch = pa.record_batch([pa.array(range(65), pa.int64()), texts], arrow_schema(schema))
+    raw = stream(batch, schema=batch.schema, compression="zstd")
+    with pytest.raises(FormatError, match="inflate"):
+        unpack_rows(pack(raw, rows=65), schema, "zstd", names=["x"])
 
 
 def test_packing_in_place_gives_the_same_bytes():
@@ -214,9 +254,6 @@ def forged(array, old, new):
 
 def ints(*values):
     return struct.pack(f"<{len(values)}i", *values)
-
-
-TEXT = pa.array(["ab", "cd"])
 
 
 @pytest.mark.parametrize(

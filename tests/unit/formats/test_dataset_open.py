@@ -1,5 +1,6 @@
 """Sealed tables as a hostile store, coordinator or owner would deliver them."""
 
+import threading
 from dataclasses import replace
 
 import pyarrow as pa
@@ -63,6 +64,36 @@ def test_opens_padded_tables_without_their_padding(padded):
     manifest = padded[0].manifest
     assert len(manifest.chunks) == 4
     assert open_all(manifest, padded[1].get).equals(TABLE)
+
+
+def test_opens_some_columns(sealed, padded):
+    for one, blobs in (sealed, padded):
+        batches = open_rows(cipher_of(one.manifest), one.manifest, blobs.get, ["s"])
+        assert pa.Table.from_batches(batches).equals(TABLE.select(["s"]))
+
+
+@pytest.mark.parametrize("threads", [2, 7])
+def test_opening_ahead_changes_nothing(sealed, threads):
+    manifest, blobs = sealed[0].manifest, sealed[1]
+    cipher = cipher_of(manifest)
+    opened = open_rows(cipher, manifest, blobs.get, threads=threads)
+    assert pa.Table.from_batches(opened).equals(TABLE)
+
+    def second_is_wrong(name):
+        return b"lost" if name == manifest.chunks[1].digest else blobs.get(name)
+
+    opened = open_rows(cipher, manifest, second_is_wrong, threads=threads)
+    assert next(opened).num_rows == 4
+    with pytest.raises(DatasetError, match="chunk 1"):
+        next(opened)
+
+
+def test_who_stops_early_leaves_no_thread_behind(sealed):
+    manifest, blobs = sealed[0].manifest, sealed[1]
+    opened = open_rows(cipher_of(manifest), manifest, blobs.get, threads=2)
+    next(opened)
+    opened.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("open_")]
 
 
 def test_room_in_chunks(sealed, padded):

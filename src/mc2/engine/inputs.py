@@ -1,0 +1,74 @@
+"""Which inputs of a plan are stored before its queries run, and which are read as they stream.
+
+A stored table is opened once however often it is read, and DuckDB knows how many rows it has, which
+values its columns span, and so in which order to join. A stream takes no memory. The choice follows
+from public sizes, and changes no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mc2.formats.schema import DataType
+from mc2.plan.plan import Plan, PlanInput
+from mc2.plan.relations import Join, Mark, Scan
+
+_SHARE: Final = 4
+"""Inputs that are stored for their joins take at most this part of the engine's memory."""
+_TEXT_BYTES: Final = 32
+_NESTED_BYTES: Final = 64
+_SHORT_DIGITS: Final = 18
+_BYTES: Final = {
+    "boolean": 1, "int8": 1, "int16": 2, "int32": 4, "date": 4, "float": 4,
+    "int64": 8, "double": 8, "timestamp": 8, "timestamp_utc": 8,
+    "string": _TEXT_BYTES, "binary": _TEXT_BYTES, "list": _NESTED_BYTES, "struct": _NESTED_BYTES,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class InputRead:
+    """What a plan reads of an input: some columns, in the schema's order, so many times."""
+
+    names: tuple[str, ...]
+    times: int
+
+
+def read_inputs(plan: Plan, uses: Sequence[int]) -> list[InputRead]:
+    """What is read of each input, by how often each node is."""
+    found = []
+    for place, source in enumerate(plan.inputs):
+        wanted: set[str] = set()
+        times = 0
+        for node, count in zip(plan.nodes, uses, strict=True):
+            if isinstance(node.operation, Scan) and node.operation.input == place:
+                wanted.update(node.operation.columns)
+                times += count
+        found.append(InputRead(tuple(n for n in source.schema.names if n in wanted), times))
+    return found
+
+
+def inputs_to_store(plan: Plan, reads: Sequence[InputRead], memory_bytes: int) -> frozenset[int]:
+    """The inputs to store: those read several times, and all where the order of joins matters.
+
+    Of two tables DuckDB finds the better order as they stream.
+    """
+    stored = {place for place, read in enumerate(reads) if read.times > 1}
+    if sum(isinstance(node.operation, Join | Mark) for node in plan.nodes) > 1:
+        sizes = {p: stored_bytes(plan.inputs[p], reads[p].names) for p in range(len(reads))}
+        if sum(sizes.values()) <= memory_bytes // _SHARE:
+            stored |= {place for place, read in enumerate(reads) if read.times}
+    return frozenset(stored)
+
+
+def stored_bytes(source: PlanInput, names: Sequence[str]) -> int:
+    """About how many bytes columns of an input take in DuckDB, at its bound of rows."""
+    columns = source.schema.by_name()
+    return source.row_bound * sum(_width(columns[name].type) for name in names)
+
+
+def _width(kind: DataType) -> int:
+    if kind.name == "decimal":
+        return 8 if kind.precision <= _SHORT_DIGITS else 16
+    return _BYTES[kind.name]

@@ -1,0 +1,64 @@
+"""Which inputs are stored follows from the plan and public sizes."""
+
+import pytest
+from tests.support.plans import Job, Source, schema
+
+from mc2.engine.inputs import inputs_to_store, read_inputs, stored_bytes
+from mc2.plan.check import uses
+from mc2.plan.expressions import ColumnRef, call
+from mc2.plan.relations import Join, Union
+
+PLENTY = 1 << 30
+
+
+def job(**tables):
+    return Job(**{n: Source(schema(**{n: "int64", f"{n}2": "string"}), []) for n in tables})
+
+
+def stored(made, root, memory=PLENTY):
+    plan = made.plan(o=root)
+    reads = read_inputs(plan, uses(plan.nodes, plan.outputs))
+    return inputs_to_store(plan, reads, memory), plan, reads
+
+
+def joined(made, *names):
+    root = made.scan(names[0])
+    for before, name in zip(names, names[1:], strict=False):
+        on = call("eq", ColumnRef(before), ColumnRef(name))
+        root = made.add(Join(root, made.scan(name), "inner", on))
+    return root
+
+
+def test_what_is_read_once_and_not_joined_streams():
+    made = job(a=1)
+    assert stored(made, made.scan("a"))[0] == frozenset()
+
+
+def test_what_is_read_twice_is_stored():
+    made = job(a=1)
+    assert stored(made, made.add(Union((made.scan("a"), made.scan("a")))))[0] == {0}
+
+
+def test_of_two_tables_none_is_stored_and_of_three_all():
+    made = job(a=1, b=1, c=1)
+    assert stored(made, joined(made, "a", "b"))[0] == frozenset()
+    made = job(a=1, b=1, c=1)
+    assert stored(made, joined(made, "a", "b", "c"))[0] == {0, 1, 2}
+
+
+def test_tables_that_would_fill_the_memory_stream():
+    made = job(a=1, b=1, c=1)
+    _, plan, reads = stored(made, joined(made, "a", "b", "c"))
+    needed = sum(stored_bytes(plan.inputs[i], reads[i].names) for i in range(3))
+    assert inputs_to_store(plan, reads, 4 * needed) == {0, 1, 2}
+    assert inputs_to_store(plan, reads, 4 * needed - 1) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kind", "width"),
+    [("decimal(18,2)", 8), ("decimal(19,2)", 16), ("date", 4), ("list<int8>", 64)],
+)
+def test_sizes_follow_from_types(kind, width):
+    made = Job(a=Source(schema(x=kind), []))
+    plan = made.plan(o=made.scan("a"))
+    assert stored_bytes(plan.inputs[0], ["x"]) == width * plan.inputs[0].row_bound
