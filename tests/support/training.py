@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import xgboost
-from tests.support.plans import Job, Source, schema
 
+import xgboost
 from mc2.plan.models import Evaluation, Matrix, Train
 from mc2.plan.parameters import parameters
+from tests.support.plans import Job, Source, schema
 
 FEATURES = ("x", "y", "z")
 KINDS = schema(
@@ -47,7 +47,10 @@ def source(seed: int, rows: int = 300, order: Any = None) -> Source:
     found = columns(seed, rows)
     order = np.arange(rows) if order is None else order
     taken = [found[c.name][order].tolist() for c in KINDS.columns]
-    cleaned = [[None if v != v or v == np.inf else v for v in values] for values in taken]
+    cleaned = [
+        [None if isinstance(v, float) and not np.isfinite(v) else v for v in values]
+        for values in taken
+    ]
     return Source(KINDS, list(zip(*cleaned, strict=True)), batch=97)
 
 

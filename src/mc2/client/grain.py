@@ -63,7 +63,7 @@ def trace_grains(nodes: Sequence[Node]) -> tuple[Grain, ...]:
     return tuple(found)
 
 
-def _grain(operation: Operation, sources: Sequence[Grain]) -> Grain:
+def _grain(operation: Operation, sources: Sequence[Grain]) -> Grain:  # noqa: PLR0911 - one a case
     match operation:
         case Scan(place):
             return Grain(ROWS, tables=frozenset({place}), once=True)

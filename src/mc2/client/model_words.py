@@ -38,7 +38,7 @@ _INSPECTED: Final = {
 }
 
 
-def model_words(operation: ModelOperation) -> str:
+def model_words(operation: ModelOperation) -> str:  # noqa: PLR0911 - one a case
     """What one operation does, without the full stop."""
     match operation:
         case Matrix():

@@ -182,7 +182,7 @@ def _boosters(builder: PlanBuilder, scan: int, matrix: int) -> list[PlanOutput]:
     margin, label = Step("input", (), "prediction"), Step("input", (), "label")
     own = Formula((margin, label, Step("subtract", (0, 1)), Step("number", (), "1.0")), (2, 3))
     error = Formula((margin, label, Step("subtract", (0, 1)), Step("mean", (2,))), (3,), "bias")
-    plain = builder.add(Matrix((scan,), ("x",), label="label", group="name"))
+    plain = builder.add(Matrix((scan,), ("x",), label="label", group="n"))
     first = builder.add(
         Train(matrix, (), 2, objective=own, metric=error, learning_rates=("0.5", "0.1"))
     )

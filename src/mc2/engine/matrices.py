@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import xgboost
 
+import xgboost
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema
 from mc2.plan.literals import parse_float
@@ -84,8 +84,8 @@ def _information(
     weight = _amounts(rows, operation.weight, "weight")
     if weight is not None and groups is not None:
         weight = _group_weights(weight, groups)
-    margins = [_amounts(rows, name, "base margin") for name in operation.base_margin]
-    found = {
+    margins = [_numbers_of(rows, name, "base margin") for name in operation.base_margin]
+    found: dict[str, Any] = {
         "label": _amounts(rows, operation.label, "label"),
         "weight": weight,
         "label_lower_bound": _amounts(rows, operation.lower_bound, "lower bound"),
@@ -218,8 +218,10 @@ def _codes(column: pa.ChunkedArray, name: str) -> Floats:
 
 
 def _amounts(rows: pa.Table, name: str | None, what: str) -> Floats | None:
-    if name is None:
-        return None
+    return None if name is None else _numbers_of(rows, name, what)
+
+
+def _numbers_of(rows: pa.Table, name: str, what: str) -> Floats:
     column = rows.column(name)
     if column.null_count:
         raise EngineError(

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import xgboost
 from xgboost.core import XGBoostError
 
+import xgboost
 from mc2.engine import formulas
 from mc2.engine.folds import divide
 from mc2.engine.inspections import inspect
@@ -169,7 +169,7 @@ def validate(
     parts = divide(operation, data)
     progress = _Progress(tell)
     with _translating("to train", progress):
-        found = xgboost.cv(
+        found: Any = xgboost.cv(
             arguments(operation, threads),
             data.data,
             num_boost_round=operation.num_boost_round,
@@ -247,9 +247,9 @@ def predict(model: Model, operation: Predict, data: MatrixData, schema: Schema) 
     if operation.what == "class":
         said = [pa.array(_classes(np.asarray(found), model.shape.operation), pa.int32())]
     elif operation.what in _LISTS:
-        table = np.asarray(found).reshape(count, len(names), -1)
+        lists = np.asarray(found).reshape(count, len(names), -1)
         kinds = [target.field(len(kept) + i).type for i in range(len(names))]
-        said = [_lists(table[:, i], kind) for i, kind in enumerate(kinds)]
+        said = [_lists(lists[:, i], kind) for i, kind in enumerate(kinds)]
     else:
         table = np.asarray(found).reshape(count, -1)
         if table.shape[1] != len(names):
@@ -282,10 +282,12 @@ def _lists(table: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
 def _classes(values: npt.NDArray[Any], operation: Train) -> npt.NDArray[np.int32]:
     """The most likely class of each row, as stock XGBoost's classifier says it."""
     if values.ndim > 1 and values.shape[1] > 1:
-        return np.argmax(values, axis=1).astype(np.int32)
-    if named_value(operation, "objective") == "multi:softmax":
-        return values.reshape(-1).astype(np.int32)
-    return (values.reshape(-1) > 0.5).astype(np.int32)
+        found = np.argmax(values, axis=1)
+    elif named_value(operation, "objective") == "multi:softmax":
+        found = values.reshape(-1)
+    else:
+        found = values.reshape(-1) > 0.5
+    return np.asarray(found, dtype=np.int32)
 
 
 def _check_range(model: Model, last: int) -> None:

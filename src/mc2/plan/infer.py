@@ -85,7 +85,7 @@ class Inference:
             return self._infer_model(operation)
         return infer_relation(operation, [self.table(s) for s in operation.sources])
 
-    def _infer_model(self, operation: ModelOperation) -> Shape:
+    def _infer_model(self, operation: ModelOperation) -> Shape:  # noqa: PLR0911 - one a case
         match operation:
             case Matrix():
                 return infer_matrix(operation, [self.table(s) for s in operation.sources])

@@ -199,7 +199,7 @@ class Annotate(_OfModel):
 
 @dataclass(frozen=True, slots=True)
 class Inspect(_OfModel):
-    """What stands in a model, as a relation. `what` says which one:
+    """What stands in a model, as a relation; `what` says which one.
 
     `importance`: importance, feature, output, score, for each of `kinds`; `trees`: the nodes of
     all trees; `dump`: tree and text, in `form` (`json` or `text`), with `stats`; `rounds`: one row

@@ -216,7 +216,7 @@ def _updaters(value: Json) -> ParameterValue:
 def _scores(value: Json | float) -> ParameterValue:
     check = _number(-3.4e38, 3.4e38)
     if not isinstance(value, (list, tuple)):
-        return check(value)
+        return check(value)  # type: ignore[arg-type]  # floats from users
     if not 1 <= len(value) <= _CLASSES:
         raise PlanError("is not a number, or a list of them")
     return tuple(str(check(i)) for i in value)

@@ -119,7 +119,7 @@ class XGBModel:
 
     def _matrix(self, tables: object, label: str | None, roles: Mapping[str, Any]) -> DMatrix:
         given = tables if isinstance(tables, (list, tuple)) else [tables]
-        options = {
+        options: dict[str, Any] = {
             n: self._given[n]
             for n in ("enable_categorical", "feature_types", "feature_weights", "missing")
             if self._given.get(n) is not None
@@ -195,7 +195,7 @@ class XGBModel:
         )
 
     def _rows(self, tables: object) -> DMatrix:
-        given = tables if isinstance(tables, (list, tuple)) else [tables]
+        given: list[Any] = list(tables) if isinstance(tables, (list, tuple)) else [tables]
         return self.get_booster().rows(given)
 
     def _which(self, span: object) -> str:
@@ -281,8 +281,10 @@ class XGBRanker(XGBModel):
 
     _objective: ClassVar[str] = "rank:ndcg"
 
-    def fit(self, X: Any, y: str, *, qid: str, **options: Any) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: str, *, qid: str = "", **options: Any) -> Self:  # noqa: N803
         """Describe the training. Raises: PlanError."""
+        if not qid:
+            raise PlanError("a ranking ranks the rows of each group", hint='qid="column"')
         return super().fit(X, y, qid=qid, **options)
 
 

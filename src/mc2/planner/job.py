@@ -132,7 +132,7 @@ class Job:
         self._draft.release(output)
 
     def release_to_owners(
-        self, name: str, model: Booster | XGBModel, data: object, **options: Any
+        self, name: str, model: Booster | XGBModel, data: object, /, **options: Any
     ) -> None:
         """Let each owner have the predictions for its own rows, and nobody else's.
 

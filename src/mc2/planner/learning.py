@@ -125,13 +125,7 @@ def cv(  # noqa: PLR0913 - stock XGBoost's arguments
     _check_matrix(dtrain, "cv")
     check_count(num_boost_round, "num_boost_round", _ROUNDS)
     check_count(nfold, "nfold", 1000)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise PlanError("seed= is a whole number from 0")
-    if folds is not None and folds not in kinds_of(dtrain):
-        raise PlanError(
-            "folds= is a column of the matrix's tables",
-            hint='DMatrix(t, exclude=["site"]), folds="site"',
-        )
+    _check_folds(seed, folds, dtrain)
     chosen = [metrics] if isinstance(metrics, str) else list(metrics)
     stopping, rates = _callbacks(callbacks, num_boost_round, early_stopping_rounds, maximize)
     settings = {**params, "eval_metric": chosen} if chosen else params
@@ -151,6 +145,16 @@ def cv(  # noqa: PLR0913 - stock XGBoost's arguments
     )
     draft = dtrain._draft  # noqa: SLF001 - one API
     return Table(draft, draft.add(operation))
+
+
+def _check_folds(seed: object, folds: object, dtrain: DMatrix) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise PlanError("seed= is a whole number from 0")
+    if folds is not None and folds not in kinds_of(dtrain):
+        raise PlanError(
+            "folds= is a column of the matrix's tables",
+            hint='DMatrix(t, exclude=["site"]), folds="site"',
+        )
 
 
 def _refuse_others(others: Mapping[str, object], what: str) -> None:
@@ -208,7 +212,10 @@ def _check_features(names: Sequence[object], features: Sequence[str]) -> None:
 
 
 def _callbacks(
-    callbacks: object, rounds: int, early_stopping_rounds: int | None, maximize: bool | None
+    callbacks: object,
+    rounds: int,
+    early_stopping_rounds: int | None,
+    maximize: bool | None,  # noqa: FBT001 - stock XGBoost's argument
 ) -> tuple[Stopping | None, tuple[str, ...]]:
     stopping = None
     if early_stopping_rounds is not None:

@@ -15,11 +15,12 @@ if TYPE_CHECKING:  # `import mc2` stays light
     from mc2.planner.draft import Draft
 
 _REFUSED = {
-    "group": ("qid", 'qid="column" says which rows belong together'),
-    "nthread": ("nthread", "the number of threads is the engine's, and changes no result"),
-    "silent": ("silent", "nothing is printed inside an enclave"),
-    "data_split_mode": ("data_split_mode", "join the columns of several owners in SQL"),
+    "group": 'qid="column" says which rows belong together',
+    "nthread": "the number of threads is the engine's, and changes no result",
+    "silent": "nothing is printed inside an enclave",
+    "data_split_mode": "join the columns of several owners in SQL",
 }
+_ROLES = ("label", "weight", "qid", "label_lower_bound", "label_upper_bound")
 _TYPES = ("c", "float", "i", "int", "q")
 
 
@@ -63,43 +64,30 @@ class DMatrix:
         bin_edges: Mapping[str, Sequence[float]] | None = None,
         **others: object,
     ) -> None:
-        from mc2.plan.literals import float_text
         from mc2.plan.models import Matrix
 
-        for name in others:
-            raise PlanError(f"DMatrix takes no {name}= here", hint=_REFUSED.get(name, ("", ""))[1])
+        _refuse(others)
         given = _tables(tables)
         columns = columns_of_all(given)
-        margins = () if base_margin is None else base_margin
-        margins = (margins,) if isinstance(margins, str) else margins
+        single = (label, weight, qid, label_lower_bound, label_upper_bound)
+        for what, column in zip(_ROLES, single, strict=True):
+            check_column(column, what, columns)
+        margins = (base_margin,) if isinstance(base_margin, str) else base_margin or ()
         margins = names_of(margins, "base_margin", columns)
-        single = {
-            "label": label,
-            "weight": weight,
-            "qid": qid,
-            "label_lower_bound": label_lower_bound,
-            "label_upper_bound": label_upper_bound,
-        }
-        for what, name in single.items():
-            check_column(name, what, columns)
         if features is not None and feature_names is not None:
             raise PlanError("features= and feature_names= are two words for one thing")
-        left_out = {*single.values(), *margins, *names_of(exclude, "exclude", columns)}
+        left_out = {*single, *margins, *names_of(exclude, "exclude", columns)}
         chosen = feature_names if features is None else features
         used = tuple(n for n in columns if n not in left_out)
-        if chosen is not None:
-            used = names_of(chosen, "features", columns)
+        used = used if chosen is None else names_of(chosen, "features", columns)
+        words = {n for n in used if enable_categorical is True and columns[n].name == "string"}
         named = {
             *names_of(categorical, "categorical", columns),
             *_typed(feature_types, used),
-            *(n for n in used if enable_categorical is True and columns[n].name == "string"),
+            *words,
         }
         if named - set(used):
             raise PlanError(f"the categorical column {min(named - set(used))!r} is no feature")
-        if missing is not None and (
-            isinstance(missing, bool) or not isinstance(missing, (int, float))
-        ):
-            raise PlanError("missing= is a number")
         self._draft: Draft = given[0]._draft  # noqa: SLF001 - one API in two modules
         operation = Matrix(
             sources=tuple(t._node for t in given),  # noqa: SLF001
@@ -107,7 +95,7 @@ class DMatrix:
             label=label,
             weight=weight,
             categorical=tuple(n for n in used if n in named),
-            missing=float_text(float("nan") if missing is None else float(missing)),
+            missing=_missing(missing),
             base_margin=margins,
             group=qid,
             lower_bound=label_lower_bound,
@@ -154,6 +142,21 @@ def _tables(values: Sequence[object]) -> tuple[Table, ...]:
     if not found or len(found) != len(flat):
         raise PlanError("a DMatrix is made of tables", hint='DMatrix(job.table("party.table"))')
     return found
+
+
+def _refuse(others: Mapping[str, object]) -> None:
+    for name in others:
+        raise PlanError(f"DMatrix takes no {name}= here", hint=_REFUSED.get(name, ""))
+
+
+def _missing(value: object) -> str:
+    from mc2.plan.literals import float_text
+
+    if value is None:
+        return float_text(float("nan"))
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise PlanError("missing= is a number")
+    return float_text(float(value))
 
 
 def _typed(types: object, features: Sequence[str]) -> set[str]:
