@@ -17,7 +17,7 @@ from mc2.errors import Mc2Error
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; the exit code of the error that ended it, or 0."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.openapi:
         sys.stdout.write(openapi_document())
         return 0
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        serve(_config(options))
+        serve(read_options(options))
     except Mc2Error as error:
         sys.stderr.write(f"mc2 coordinator: {error}\n")
         if error.hint:
@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _config(options: argparse.Namespace) -> ServerConfig:
+def read_options(options: argparse.Namespace) -> ServerConfig:
+    """What the options of `parser` ask for."""
     quotas, timeouts = Quotas(), Timeouts()
     return ServerConfig(
         folder=options.folder,
@@ -63,34 +64,35 @@ def _config(options: argparse.Namespace) -> ServerConfig:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser(program: str = "python -m mc2.coordinator") -> argparse.ArgumentParser:
+    """The options of a coordinator's process."""
     quotas, timeouts = Quotas(), Timeouts()
-    parser = argparse.ArgumentParser(
-        prog="python -m mc2.coordinator",
+    found = argparse.ArgumentParser(
+        prog=program,
         description="Run a coordinator: it stores sealed objects, relays them and schedules jobs.",
-        epilog="example: python -m mc2.coordinator --folder /srv/mc2 --host 0.0.0.0 "
+        epilog=f"example: {program} --folder /srv/mc2 --host 0.0.0.0 "
         "--name coordinator.example.org --workers 2",
     )
-    parser.add_argument("--folder", type=Path, default=Path("coordinator"), help="where it keeps")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 for a free one")
-    parser.add_argument(
+    found.add_argument("--folder", type=Path, default=Path("coordinator"), help="where it keeps")
+    found.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    found.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 for a free one")
+    found.add_argument(
         "--name", action="append", default=[], help="a name that clients use; repeat for more"
     )
-    parser.add_argument("--workers", type=int, default=0, help="enclave workers to start here")
-    parser.add_argument("--worker-command", default="mc2-enclave", help="how to start one")
-    parser.add_argument(
+    found.add_argument("--workers", type=int, default=0, help="enclave workers to start here")
+    found.add_argument("--worker-command", default="mc2-enclave", help="how to start one")
+    found.add_argument(
         "--worker-address", action="append", default=[], help="a worker that runs elsewhere"
     )
-    parser.add_argument(
+    found.add_argument(
         "--workers-per-job", type=int, default=0, help="how many may share a job; 0 for all"
     )
-    parser.add_argument("--party-gib", type=int, default=quotas.party_bytes >> 30)
-    parser.add_argument("--total-gib", type=int, default=quotas.total_bytes >> 30)
-    parser.add_argument("--challenge-seconds", type=float, default=timeouts.challenge)
-    parser.add_argument("--compute-seconds", type=float, default=timeouts.compute)
-    parser.add_argument("--openapi", action="store_true", help="print the OpenAPI document")
-    return parser
+    found.add_argument("--party-gib", type=int, default=quotas.party_bytes >> 30)
+    found.add_argument("--total-gib", type=int, default=quotas.total_bytes >> 30)
+    found.add_argument("--challenge-seconds", type=float, default=timeouts.challenge)
+    found.add_argument("--compute-seconds", type=float, default=timeouts.compute)
+    found.add_argument("--openapi", action="store_true", help="print the OpenAPI document")
+    return found
 
 
 if __name__ == "__main__":

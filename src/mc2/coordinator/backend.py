@@ -1,7 +1,8 @@
-"""The local backend: carries the tasks of one attempt to its workers, and their blocks between.
+"""Backends carry the tasks of one attempt to its workers, and their blocks between.
 
-Blocks are ciphertext that only the attempt's enclaves open; they stand in a folder of their own
-and go with the attempt. Nothing here can make a task count that its worker did not sign.
+`TaskBackend` is what a job asks of any; `LocalBackend` uses threads of this process. Blocks are
+ciphertext that only the attempt's enclaves open; they stand in a folder of their own and go with
+the attempt. Nothing here can make a task count that its worker did not sign.
 Spec: docs/spec/task.md, section "Who runs what".
 """
 
@@ -12,9 +13,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from mc2.crypto.digest import Digest, digest, parse_digest
 from mc2.errors import DatasetError, JobError, Mc2Error, WorkerError
@@ -37,6 +39,49 @@ class TaskWorker(Protocol):
         timeout_seconds: float,
     ) -> bytes:
         """Have a task run; its receipt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskNeeds:
+    """What the tasks of one attempt need: the job's bundle, and the chunks of its inputs.
+
+    `chunk_file` is where a chunk stands on this host. A leader waits for a task no longer than
+    `timeout_seconds`.
+    """
+
+    bundle: bytes
+    read_chunk: Callable[[Digest], bytes]
+    chunk_file: Callable[[Digest], Path]
+    timeout_seconds: float
+
+
+class TaskBackend(Protocol):
+    """Carries the tasks of one attempt. One thread assigns and waits."""
+
+    def read(self, name: Digest) -> bytes:
+        """A block, a receipt, or a chunk of an input."""
+        ...
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        """Keep a block or a receipt. Raises: JobError if it has another digest."""
+        ...
+
+    def assign(self, name: str, task: Task, workers: Mapping[str, Any]) -> None:
+        """Have the epoch's workers run a task, in the background, under the name of one."""
+        ...
+
+    def ended(self, *, wait: bool) -> Ended:
+        """Which task has ended; an empty name if none has. Raises: JobError."""
+        ...
+
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """The workers that are at a task, and must be ended before `close`."""
+        ...
+
+    def close(self) -> None:
+        """Wait until no worker is at a task, and remove all blocks."""
         ...
 
 

@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from mc2.coordinator.backend import LocalBackend
+from mc2.coordinator.backend import TaskBackend, TaskNeeds
 from mc2.crypto.digest import Digest
 from mc2.errors import JobError, Mc2Error, WorkerError
 from mc2.formats.limits import LIMITS
@@ -83,6 +83,22 @@ class Pool(Protocol[W]):
         ...
 
 
+class Backend(Protocol):
+    """Where the tasks of jobs run. Thread-safe.
+
+    Without one a coordinator has them run by workers of the pool that its leaders come from.
+    """
+
+    @property
+    def members(self) -> Pool[Any]:
+        """Lends out the workers that may join a leader's cluster."""
+        ...
+
+    def tasks(self, needs: TaskNeeds) -> TaskBackend:
+        """What carries the tasks of one attempt."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introduction:
     """What a worker is shown of a job before it joins: the job, and what proves the leader."""
@@ -108,7 +124,7 @@ class Cluster(Generic[W]):
         may_borrow: Callable[[], bool],
         keep: Callable[[Iterable[bytes]], None],
         timeout_seconds: float,
-        backend: LocalBackend | None = None,
+        backend: TaskBackend | None = None,
     ) -> None:
         self._pool = pool
         self._introduction = introduction
@@ -165,7 +181,7 @@ class Cluster(Generic[W]):
         self._tasks.keep(name, raw)
 
     @property
-    def _tasks(self) -> LocalBackend:
+    def _tasks(self) -> TaskBackend:
         if self._backend is None:
             raise JobError("this host runs no tasks")
         return self._backend

@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from mc2.coordinator.backend import LocalBackend
-from mc2.coordinator.cluster import Cluster, ClusterWorker, Introduction, Pool
+from mc2.coordinator.backend import LocalBackend, TaskBackend, TaskNeeds
+from mc2.coordinator.cluster import Backend, Cluster, ClusterWorker, Introduction, Pool
 from mc2.coordinator.jobs import AttemptRecord
 from mc2.coordinator.running import LateError
 from mc2.coordinator.service import Service
@@ -83,7 +83,8 @@ class Timeouts:
 class Scheduler(Generic[W]):
     """Runs the attempts of a service on some workers, from `start` to `stop`.
 
-    Each attempt has one worker, which leads, and up to `workers_per_job` in all.
+    Each attempt has one worker, which leads, and up to `workers_per_job` in all. The others come
+    from the same pool, or from `backend` if there is one.
     """
 
     def __init__(
@@ -93,9 +94,11 @@ class Scheduler(Generic[W]):
         timeouts: Timeouts | None = None,
         *,
         workers_per_job: int = 1,
+        backend: Backend | None = None,
     ) -> None:
         self._service = service
         self._workers = workers
+        self._backend = backend
         self._timeouts = timeouts or Timeouts()
         self._most_others = workers_per_job - 1
         self._stopping = threading.Event()
@@ -167,12 +170,25 @@ class Scheduler(Generic[W]):
         waiting = [a for a in self._service.jobs.table.open_attempts() if a.phase == "waiting"]
         return [a for a in waiting if (a.job_id, a.attempt) not in self._under_way]
 
+    def _tasks(self, bundle: bytes) -> TaskBackend:
+        """What carries an attempt's tasks."""
+        store, seconds = self._service.store, self._timeouts.compute
+        if self._backend is None:
+            return LocalBackend(store.read_blob, timeout_seconds=seconds)
+        needs = TaskNeeds(
+            bundle=bundle,
+            read_chunk=store.read_blob,
+            chunk_file=store.blobs.path,
+            timeout_seconds=seconds,
+        )
+        return self._backend.tasks(needs)
+
     def _others(
-        self, record: AttemptRecord, shown: Introduction, backend: LocalBackend
-    ) -> Cluster[W]:
+        self, record: AttemptRecord, shown: Introduction, backend: TaskBackend
+    ) -> Cluster[Any]:
         """Who may help an attempt: free workers that no other attempt waits for."""
         return Cluster(
-            self._workers,
+            self._workers if self._backend is None else self._backend.members,
             shown,
             most=self._most_others,
             may_borrow=lambda: not self._stopping.is_set() and not self._waiting(),
@@ -181,9 +197,13 @@ class Scheduler(Generic[W]):
             backend=backend,
         )
 
+    def _help(self, record: AttemptRecord, shown: Introduction) -> tuple[TaskBackend, Cluster[Any]]:
+        backend = self._tasks(shown.bundle)
+        return backend, self._others(record, shown, backend)
+
     def _begin(self, record: AttemptRecord, worker: W) -> None:
         attempt = _Attempt(
-            self._service, record, worker, self._timeouts, self._stopping, self._others
+            self._service, record, worker, self._timeouts, self._stopping, self._help
         )
         attempt.thread = threading.Thread(
             target=self._run, args=(attempt,), name=f"job {record.job_id[:8]}", daemon=True
@@ -214,7 +234,7 @@ class _Attempt(Generic[W]):
         worker: W,
         timeouts: Timeouts,
         stopping: threading.Event,
-        others: Callable[[AttemptRecord, Introduction, LocalBackend], Cluster[W]],
+        help_for: Callable[[AttemptRecord, Introduction], tuple[TaskBackend, Cluster[Any]]],
     ) -> None:
         self._service = service
         self._rules = service.running
@@ -222,7 +242,7 @@ class _Attempt(Generic[W]):
         self.worker = worker
         self._timeouts = timeouts
         self._stopping = stopping
-        self._others = others
+        self._help_for = help_for
         self._said = 0.0
         self.calling = False
         """Whether the worker is at it, so that only its end would end the wait."""
@@ -266,10 +286,7 @@ class _Attempt(Generic[W]):
         self._rules.put_evidence(self.record, evidence)
         grants = self._await(lambda: self._rules.collect_grants(self.record), self._timeouts.grant)
         shown = Introduction(bundle=bundle, challenges=challenges, evidence=evidence)
-        backend = LocalBackend(
-            self._service.store.read_blob, timeout_seconds=self._timeouts.compute
-        )
-        others = self._others(self.record, shown, backend)
+        backend, others = self._help_for(self.record, shown)
         try:
             with self._call():
                 outcome = self.worker.run(

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 import uvicorn
 
 from mc2.coordinator.app import create_app
+from mc2.coordinator.cluster import Backend
 from mc2.coordinator.cluster import Pool as Workers
 from mc2.coordinator.folder import CoordinatorFolder, FolderLock, write_file
 from mc2.coordinator.requests import Context, Rates
@@ -99,11 +100,15 @@ class Pool(Workers[Any], AbstractContextManager[Any], Protocol):
 class Coordinator:
     """A coordinator in this process: `serve` blocks, `in_background` is for tests and the demo.
 
-    Each is for one run. `pool` stands in for the workers of the configuration.
+    Each is for one run. `pool` stands in for the workers of the configuration; `backend` is where
+    their tasks run, if not in workers of the pool.
     """
 
-    def __init__(self, config: ServerConfig, pool: Pool | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig, pool: Pool | None = None, backend: Backend | None = None
+    ) -> None:
         self._config = config
+        self._backend = backend
         self._folder = CoordinatorFolder(config.folder)
         self._pool = pool or WorkerPool(
             config.worker_sources(self._folder.logs), events=lambda text: _log.info("%s", text)
@@ -133,6 +138,7 @@ class Coordinator:
             self._pool,
             self._config.timeouts,
             workers_per_job=self._config.workers_per_job,
+            backend=self._backend,
         )
         app = create_app(service, authorities, self._config.rates)
         self._server = _Server(self._uvicorn(app), app.state.context, self._announce)

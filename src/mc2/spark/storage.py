@@ -1,0 +1,137 @@
+"""Where sealed blocks and chunks stand while an attempt runs, for all hosts of a Spark application.
+
+One folder for each attempt, one file for each blob, named by its digest. A folder is on a file
+system that all hosts share, or in object storage (any that fsspec knows). What is read is believed
+nothing: the enclave compares digests.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from mc2.crypto.digest import Digest, parse_digest
+from mc2.errors import UsageError
+
+
+class BlobStorage(Protocol):
+    """Blobs by folder and digest. Thread-safe."""
+
+    def put(self, folder: str, name: Digest, raw: bytes) -> None:
+        """Keep a blob; it is there whole or not at all. Raises: OSError."""
+        ...
+
+    def link(self, folder: str, name: Digest, source: Path, read: Callable[[], bytes]) -> None:
+        """Keep a blob that stands in a file of this host; `read` gives it. Raises: OSError."""
+        ...
+
+    def find(self, folder: str, name: Digest) -> bytes | None:
+        """A blob, if it is there. Raises: OSError."""
+        ...
+
+    def clear(self, folder: str) -> None:
+        """Remove a folder; again is no error."""
+        ...
+
+
+def open_storage(place: str) -> BlobStorage:
+    """Storage at an absolute path or at a URL of fsspec's. Raises: UsageError."""
+    if "://" not in place or place.startswith("file://"):
+        path = Path(place.removeprefix("file://"))
+        if not path.is_absolute():
+            raise UsageError(
+                f"{place} is no absolute path", hint="hosts do not share a working folder"
+            )
+        return FolderStorage(path)
+    try:
+        import fsspec
+
+        system, root = fsspec.core.url_to_fs(place)
+    except (ImportError, ValueError) as error:
+        raise UsageError(
+            f"there is no storage at {place}: {error}",
+            hint="install fsspec and the package for this kind of storage",
+        ) from None
+    return ObjectStorage(system, root)
+
+
+def _file_name(name: Digest) -> str:
+    return parse_digest(name).removeprefix("sha256:")
+
+
+class FolderStorage:
+    """A folder that all hosts mount at the same path."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, folder: str, name: Digest, raw: bytes) -> None:
+        """Keep a blob."""
+        final = self._final(folder, name)
+        part = final.with_suffix(f".{secrets.token_hex(8)}")
+        part.write_bytes(raw)
+        part.replace(final)
+
+    def link(self, folder: str, name: Digest, source: Path, read: Callable[[], bytes]) -> None:
+        """Keep a blob; a second name of the file where the file system allows one."""
+        final = self._final(folder, name)
+        try:
+            os.link(source, final)
+        except FileExistsError:
+            return
+        except OSError:
+            self.put(folder, name, read())
+
+    def find(self, folder: str, name: Digest) -> bytes | None:
+        """A blob, if it is there."""
+        try:
+            return (self._root / folder / _file_name(name)).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def clear(self, folder: str) -> None:
+        """Remove a folder."""
+        shutil.rmtree(self._root / folder, ignore_errors=True)
+
+    def _final(self, folder: str, name: Digest) -> Path:
+        path = self._root / folder / _file_name(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+
+class ObjectStorage:
+    """A bucket, or whatever else fsspec reaches: each object appears whole."""
+
+    def __init__(self, system: Any, root: str) -> None:
+        self._system = system
+        self._root = root.rstrip("/")
+
+    def put(self, folder: str, name: Digest, raw: bytes) -> None:
+        """Keep a blob."""
+        self._system.pipe_file(self._path(folder, name), raw)
+
+    def link(self, folder: str, name: Digest, source: Path, read: Callable[[], bytes]) -> None:
+        """Keep a blob: a copy, since the file is on this host alone."""
+        del source
+        self.put(folder, name, read())
+
+    def find(self, folder: str, name: Digest) -> bytes | None:
+        """A blob, if it is there."""
+        try:
+            return bytes(self._system.cat_file(self._path(folder, name)))
+        except FileNotFoundError:
+            return None
+
+    def clear(self, folder: str) -> None:
+        """Remove a folder."""
+        try:
+            self._system.rm(f"{self._root}/{folder}", recursive=True)
+        except FileNotFoundError:
+            return
+
+    def _path(self, folder: str, name: Digest) -> str:
+        return f"{self._root}/{folder}/{_file_name(name)}"

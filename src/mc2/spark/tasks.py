@@ -1,0 +1,188 @@
+"""The tasks of one attempt as Spark jobs: each is one Spark task, which Spark may run again.
+
+Running one twice is harmless: an order names its task and the receipts that it reads, every run
+salts its keys, and the leader takes one receipt. Which attempt Spark hands back is therefore its
+own choice. What the enclave refuses is told at once and not tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from mc2.coordinator.backend import TaskNeeds
+from mc2.crypto.digest import Digest, digest
+from mc2.errors import DatasetError, JobError, Mc2Error, WorkerError
+from mc2.formats.bundle import JobBundle
+from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.limits import LIMITS
+from mc2.formats.manifest import Manifest
+from mc2.formats.task import TaskOrder
+from mc2.formats.worker_tasks import Ended, Task
+from mc2.spark.fleet import Member
+from mc2.spark.jobs import SparkJobs
+from mc2.spark.on_executor import Errand, run_task
+from mc2.spark.settings import KeeperSettings
+from mc2.spark.storage import BlobStorage
+from mc2.spark.wire import AskTask
+
+_log = logging.getLogger(__name__)
+
+_NO_END: Final = Ended()
+
+
+class SparkTasks:
+    """Carries the tasks of one attempt; what `mc2.coordinator.cluster` asks of a backend.
+
+    One thread, which serves the leader, assigns and waits. `task_seconds`: how long one run of a
+    task may take before its enclave is taken for dead.
+    """
+
+    def __init__(
+        self,
+        jobs: SparkJobs,
+        storage: BlobStorage,
+        settings: KeeperSettings,
+        needs: TaskNeeds,
+        *,
+        task_seconds: int,
+    ) -> None:
+        self._jobs = jobs
+        self._storage = storage
+        self._settings = settings
+        self._needs = needs
+        self._task_seconds = task_seconds
+        self._folder = f"attempt-{secrets.token_hex(16)}"
+        self._ended: SimpleQueue[Ended] = SimpleQueue()
+        self._under_way: dict[str, threading.Thread] = {}
+        self._published = False
+
+    def read(self, name: Digest) -> bytes:
+        """A block, a receipt, or a chunk of an input. Raises: what the coordinator's store does."""
+        found = self._storage.find(self._folder, name)
+        return self._needs.read_chunk(name) if found is None else found
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        """Keep a block or a receipt of the leader's. Raises: JobError, OSError."""
+        if digest(raw) != name:
+            raise JobError("an enclave named a block by another digest than it has")
+        self._storage.put(self._folder, name, raw)
+
+    def assign(self, name: str, task: Task, workers: Mapping[str, Any]) -> None:
+        """Have some enclave of the epoch run a task: whose name it is, matters to nobody.
+
+        Raises: JobError; OSError if the inputs cannot be laid out.
+        """
+        if name in self._under_way:
+            raise JobError(f"{name} has a task already")
+        members = [m for m in workers.values() if isinstance(m, Member) and m.epoch is not None]
+        epochs = {m.epoch for m in members if m.epoch is not None}
+        if len(epochs) != 1:
+            self._ended.put(_lost(name, "no enclave has joined"))
+            return
+        self._publish()
+        ask = AskTask(
+            token=self._settings.token,
+            epoch=epochs.pop(),
+            folder=self._folder,
+            seconds=self._task_seconds,
+            partitions=task.partitions,
+            order=task.order,
+        )
+        errand = Errand(
+            settings=self._settings, ask=ask, members=tuple(sorted(m.address for m in members))
+        )
+        self._under_way[name] = self._jobs.run_in_thread(
+            f"task at {name}", lambda: self._run(name, errand)
+        )
+
+    def ended(self, *, wait: bool) -> Ended:
+        """Which task has ended; an empty name if none has. Raises: JobError."""
+        if wait and not self._under_way and self._ended.empty():
+            raise JobError("the leader waits for a task that nobody was given")
+        try:
+            found = self._ended.get(
+                block=wait, timeout=self._needs.timeout_seconds if wait else None
+            )
+        except Empty:
+            return _NO_END
+        thread = self._under_way.pop(found.worker, None)
+        if thread is not None:
+            thread.join()
+        return found
+
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """Names do not tell which enclave is at a task; keepers end those that still are."""
+        return ()
+
+    def close(self) -> None:
+        """Cancel what still runs, and remove all blocks."""
+        if self._under_way:
+            self._jobs.cancel(self._folder)
+        for thread in self._under_way.values():
+            thread.join()
+        self._under_way.clear()
+        while not self._ended.empty():
+            self._ended.get()
+        self._storage.clear(self._folder)
+        self._published = False
+
+    # --- one task
+
+    def _run(self, name: str, errand: Errand) -> None:
+        title = _title(errand.ask.order)
+        try:
+            (answer,) = self._jobs.run(run_task, [errand], group=self._folder, name=title)
+        except WorkerError as error:
+            self._ended.put(_lost(name, str(error)))
+        except Exception:  # noqa: BLE001  the leader must hear of it, or it waits for ever
+            _log.exception("%s failed unexpectedly", title)
+            code = DatasetError.code
+            self._ended.put(Ended(worker=name, code=code, message="the host cannot serve a task"))
+        else:
+            self._ended.put(
+                Ended(
+                    worker=name,
+                    receipt=answer.receipt,
+                    code=answer.code,
+                    message=answer.message,
+                    hint=answer.hint,
+                )
+            )
+
+    def _publish(self) -> None:
+        """Lay out the sealed inputs where all hosts read, once."""
+        if self._published:
+            return
+        for name in _chunks(self._needs.bundle):
+            source = self._needs.chunk_file(name)
+            self._storage.link(self._folder, name, source, partial(self._needs.read_chunk, name))
+        self._published = True
+
+
+def _chunks(bundle: bytes) -> Iterator[Digest]:
+    """The chunks that a job's manifests list. Raises: FormatError."""
+    for raw in JobBundle.parse(bundle).manifests.values():
+        envelope = Envelope.parse(raw, PayloadType.MANIFEST, LIMITS.manifest_bytes)
+        for chunk in Manifest.parse(envelope.payload).chunks:
+            yield chunk.digest
+
+
+def _title(order: bytes) -> str:
+    """What Spark's pages and its event log say of a task: no more than the host knows anyway."""
+    try:
+        task = TaskOrder.parse(order).task
+    except Mc2Error:
+        return "mc2: a task"
+    job = f"{task.context.job_id[:8]}/{task.context.attempt}"
+    return f"mc2 {job}: stage {task.stage}, task {task.partition}, attempt {task.attempt}"
+
+
+def _lost(name: str, why: str) -> Ended:
+    return Ended(worker=name, code=WorkerError.code, message=f"{name} was lost: {why}")

@@ -1,0 +1,115 @@
+"""Keepers in this process, each with a real enclave, and a pretended Spark over them."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support.spark_jobs import (
+    Attempt,
+    ThreadJobs,
+    enclave_command,
+    make_large_job,
+    make_root,
+    start_leader,
+)
+
+from mc2.coordinator.worker_pool import WorkerCommand
+from mc2.coordinator.workers import Worker
+from mc2.spark.backend import SparkBackend
+from mc2.spark.keeper import Keeper
+from mc2.spark.settings import KeeperSettings
+from mc2.spark.storage import open_storage
+
+
+@dataclass
+class Fleet:
+    """Some keepers, the leader's enclave, and the backend over them."""
+
+    folder: Path
+    root: Path
+    settings: KeeperSettings
+    leader: Worker
+    keepers: list[Keeper]
+    jobs: ThreadJobs
+    backend: SparkBackend
+
+    def attempt(self, **more: object) -> Attempt:
+        job = make_large_job(self.root, self.leader.ready.code)
+        return Attempt(job, self.leader, self.backend, self.folder, **more)  # type: ignore[arg-type]  # a test's own
+
+    @property
+    def blocks(self) -> list[Path]:
+        return [p for p in (self.folder / "blocks").rglob("*") if p.is_file()]
+
+
+def serve(keeper: Keeper, stack: ExitStack) -> str:
+    """Have a keeper listen; its address."""
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    stopping = threading.Event()
+
+    def accept() -> None:
+        while not stopping.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=keeper.serve, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stopping.set()
+        socket.create_connection(listener.getsockname()).close()
+        thread.join()
+        keeper.end()
+
+    stack.callback(end)
+    host, port = listener.getsockname()
+    return f"tcp:{host}:{port}"
+
+
+def make_settings(folder: Path, root: Path) -> KeeperSettings:
+    return KeeperSettings(
+        enclave=enclave_command(root),
+        token=secrets.token_hex(32),
+        storage=str(folder / "blocks"),
+        driver="",
+        application=f"test-{secrets.token_hex(4)}",
+        start_seconds=120,
+    )
+
+
+@pytest.fixture
+def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """`make_fleet(2)`: a leader and so many keepers."""
+    with ExitStack() as stack:
+
+        def make(count: int, other: int = -1) -> Fleet:
+            root = make_root(tmp_path)
+            settings = make_settings(tmp_path, root)
+            keepers, addresses = [], []
+            for i in range(count):
+                own = root
+                if i == other:  # an enclave of another deployment
+                    (tmp_path / "other").mkdir()
+                    own = make_root(tmp_path / "other")
+                source = WorkerCommand(enclave_command(own), tmp_path / f"enclave-{i}.log", {})
+                keeper = Keeper(source, open_storage(settings.storage), settings.token)
+                keeper.start()
+                keepers.append(keeper)
+                addresses.append(serve(keeper, stack))
+            leader = start_leader(root, tmp_path)
+            stack.callback(leader.kill)
+            jobs = ThreadJobs(addresses)
+            backend = stack.enter_context(SparkBackend(jobs, settings))
+            return Fleet(tmp_path, root, settings, leader, keepers, jobs, backend)
+
+        yield make
