@@ -37,6 +37,22 @@ _FORMATS = ["csv", "parquet", "arrow", "jsonl", "libsvm", "duckdb", "sqlite"]
     "--allow-column", multiple=True, help="Policy: plans may read only these; repeatable."
 )
 @click.option("--recipient", "recipients", multiple=True, help="Policy: only these may receive.")
+@click.option(
+    "--model-leaf-rows", type=click.IntRange(0, 10_000_000), default=0,
+    help="Policy: models have at least so many rows in each leaf.",
+)  # fmt: skip
+@click.option(
+    "--model-leaf-owners", type=click.IntRange(0, 64), default=0,
+    help="Policy: models have rows of at least so many owners in each leaf.",
+)  # fmt: skip
+@click.option(
+    "--model-strip-statistics", is_flag=True,
+    help="Policy: models tell not how many rows reach their nodes.",
+)  # fmt: skip
+@click.option(
+    "--model-public-thresholds", is_flag=True,
+    help="Policy: models split only at numbers that the plan names.",
+)  # fmt: skip
 @click.option("--until", help="Policy: no job starts after this date.")
 @click.option("--padded", is_flag=True, help="Hide row count and value sizes; needs --row-bound.")
 @click.option("--row-bound", type=click.IntRange(min=1), help="Padded: at most so many rows.")
@@ -145,14 +161,36 @@ def _policy(options: dict[str, Any]) -> Any:
     from mc2.formats.manifest import UsagePolicy
 
     if options["append"] and not any(
-        options[name] for name in ("allow_column", "recipients", "until")
+        options[name]
+        for name in (
+            "allow_column",
+            "recipients",
+            "until",
+            "model_leaf_rows",
+            "model_leaf_owners",
+            "model_strip_statistics",
+            "model_public_thresholds",
+        )
     ):
         return None  # what was allowed stays so
     return UsagePolicy(
         columns=tuple(sorted(set(options["allow_column"]))) or None,
         recipients=tuple(sorted(set(options["recipients"]))) or None,
         not_after=when(options["until"]) if options["until"] else None,
+        models=_model_policy(options),
     )
+
+
+def _model_policy(options: dict[str, Any]) -> Any:
+    from mc2.formats.manifest import ModelPolicy
+
+    found = ModelPolicy(
+        options["model_leaf_rows"],
+        options["model_leaf_owners"],
+        options["model_strip_statistics"],
+        options["model_public_thresholds"],
+    )
+    return None if found == ModelPolicy() else found
 
 
 def _sealing(options: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from typing import Final
 from mc2.client.changes import list_changes
 from mc2.client.fact_words import fact_words
 from mc2.client.grain import GROUPS, HISTORY, MODEL, TOTAL, Grain, trace_grains
+from mc2.client.model_review import model_holds, model_rules
 from mc2.client.origins import Origins as ColumnOrigins
 from mc2.client.origins import trace_origins
 from mc2.client.plan_words import names, step_words, visible
@@ -26,7 +27,6 @@ from mc2.formats.manifest import Manifest
 from mc2.formats.secret_value import is_secret_value
 from mc2.plan.check import CheckedPlan
 from mc2.plan.lineage import Origins
-from mc2.plan.models import Train
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import RowBound, Scan
 from mc2.plan.rules import check_against
@@ -36,15 +36,6 @@ _HOST_ALWAYS: Final = (
     "this plan: the script, all names, constants and bounds in it, and who receives what",
     "the columns and types of the datasets, and their row bounds",
     "when the job runs, how long each part takes, and how much memory it uses",
-)
-_MODEL_HOLDS: Final = (
-    "the names of the features, and for each split of each tree its feature and its threshold",
-    "thresholds are values that occur in the data or lie between such values",
-    "for each node of each tree how much of the training data reaches it, and what it predicts",
-)
-_MODEL_CATEGORIES: Final = "the different values of the categorical columns"
-_MODEL_RISK: Final = (
-    "whoever has the model can test whether a given row is likely to have been in the training data"
 )
 
 
@@ -130,6 +121,8 @@ def _policy_words(manifest: Manifest) -> tuple[str, ...]:
         found.append(f"{owner} lets only these receive what derives from it: {allowed}")
     if policy.not_after is not None:
         found.append(f"{owner} lets no job start after {to_time(policy.not_after)}")
+    if policy.models is not None:
+        found.append(f"{owner} wants of models: {model_rules(policy.models)}")
     return tuple(found)
 
 
@@ -173,7 +166,7 @@ def _outgoing(
         each_row=_each_row(grain, lineage.datasets) if output.kind == "table" else "",
         warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY, MODEL},
         columns=columns,
-        holds=_model_words(shape) if isinstance(shape, ModelShape) else (),
+        holds=model_holds(shape) if isinstance(shape, ModelShape) else (),
         derived_from=tuple(sorted(lineage.datasets)),
         influenced_by=_origins(lineage.influences - values),
     )
@@ -197,20 +190,6 @@ def _each_row(grain: Grain, datasets: frozenset[str]) -> str:
         out = f"those of fewer than {grain.least:,} rows are left out"
         return f"{what}; {out} (one person can have several)"
     return f"{what}; it can be of a single row, for the plan sets no least number"
-
-
-def _model_words(shape: ModelShape) -> tuple[str, ...]:
-    operation: Train = shape.operation
-    depth = operation.named_parameters.get("max_depth")
-    levels = 6 if depth is None else depth.value
-    trees = operation.num_boost_round * shape.margins
-    size = f"at most {trees:,} trees"
-    if isinstance(levels, int) and levels > 0:
-        size += f", {levels} levels deep"
-    found = [f"an XGBoost model of {size}, which stock XGBoost loads", *_MODEL_HOLDS]
-    if any(f.categorical for f in shape.features):
-        found.append(_MODEL_CATEGORIES)
-    return (*found, _MODEL_RISK)
 
 
 def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]:

@@ -23,10 +23,49 @@ LARGEST_VERSION: Final = 1 << 31
 _COLUMN_NAME_LENGTH: Final = 255
 _SEALED_KEY_BYTES: Final = 48  # 32 bytes and a tag
 
+_LEAF_ROWS: Final = 10_000_000
+_LEAF_OWNERS: Final = 64
 ALL_COLUMNS: Final = "all"
 ALL_MEMBERS: Final = "members"
 SIZES: Final = ("exact", "padded")
 COMPRESSIONS: Final = ("lz4", "none", "zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPolicy:
+    """What models trained on a dataset must not tell of its rows.
+
+    Each leaf holds at least `leaf_rows` rows, of at least `leaf_owners` owners. `bare` takes out
+    how many rows reach each node. `public_thresholds` lets models split at numbers that the plan
+    names only.
+    """
+
+    leaf_rows: int = 0
+    leaf_owners: int = 0
+    bare: bool = False
+    public_thresholds: bool = False
+
+    def json(self) -> Json:
+        """The rules as canonical JSON has them."""
+        return {
+            "leaf_rows": self.leaf_rows,
+            "leaf_owners": self.leaf_owners,
+            "bare": self.bare,
+            "public_thresholds": self.public_thresholds,
+        }
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read the rules. Raises: FormatError."""
+        fields = Fields(value, "the rules for models")
+        found = cls(
+            fields.integer("leaf_rows", 0, _LEAF_ROWS),
+            fields.integer("leaf_owners", 0, _LEAF_OWNERS),
+            fields.boolean("bare"),
+            fields.boolean("public_thresholds"),
+        )
+        fields.done()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +74,14 @@ class UsagePolicy:
 
     `columns`: those a plan may read, or None for all. `recipients`: the members that may receive
     anything derived from it, or None for every recipient of the contract. `not_after`: no job
-    starts later, or None while the contract lasts.
+    starts later, or None while the contract lasts. `models`: what models trained on it must not
+    tell, or None for no rule.
     """
 
     columns: tuple[str, ...] | None = None
     recipients: tuple[str, ...] | None = None
     not_after: datetime | None = None
+    models: ModelPolicy | None = None
 
     def json(self) -> Json:
         """The policy as canonical JSON has it: nothing is left out, so nothing is unsaid."""
@@ -48,6 +89,7 @@ class UsagePolicy:
             "columns": ALL_COLUMNS if self.columns is None else list(self.columns),
             "recipients": ALL_MEMBERS if self.recipients is None else list(self.recipients),
             "not_after": None if self.not_after is None else to_time(self.not_after),
+            "models": None if self.models is None else self.models.json(),
         }
 
     @classmethod
@@ -57,6 +99,7 @@ class UsagePolicy:
             _names_or_word(fields, "columns", ALL_COLUMNS, _column_name),
             _names_or_word(fields, "recipients", ALL_MEMBERS, check_name),
             fields.optional("not_after", fields.time),
+            fields.optional("models", lambda name: ModelPolicy.read(fields.value(name))),
         )
         fields.done()
         return policy

@@ -13,8 +13,9 @@ from mc2.crypto.digest import same_digest
 from mc2.errors import ContractError, DatasetError, PolicyError
 from mc2.formats.contract import Contract
 from mc2.formats.fields import to_time
-from mc2.formats.manifest import Manifest
+from mc2.formats.manifest import Manifest, ModelPolicy
 from mc2.plan.check import CheckedPlan
+from mc2.plan.models import Controls, Train
 from mc2.plan.plan import PlanInput, PlanOutput
 from mc2.plan.relations import Scan
 
@@ -46,11 +47,12 @@ def check_against(
         raise DatasetError("the manifests are not exactly those of the plan's inputs")
     for source in plan.inputs:
         _check_manifest(source, manifests[source.dataset])
-    # 4. Each owner's usage policy allows the columns, the recipients and the time.
+    # 4. Each owner's usage policy allows the columns, the recipients, the time and the models.
     for place, source in enumerate(plan.inputs):
         manifest = manifests[source.dataset]
         _check_columns(checked, place, manifest)
         _check_time(manifest, at)
+        _check_models(checked, manifest)
     for output in plan.outputs:
         _check_recipients(checked, output, manifests)
 
@@ -102,6 +104,36 @@ def _check_columns(checked: CheckedPlan, place: int, manifest: Manifest) -> None
                         hint=f"use the allowed columns ({', '.join(allowed) or 'none'}), or ask "
                         f"{manifest.owner} to seal the table anew with another policy",
                     )
+
+
+def _check_models(checked: CheckedPlan, manifest: Manifest) -> None:
+    rules = manifest.policy.models
+    if rules is None:
+        return
+    # What is trained is checked, not only what is released: the strictest reading.
+    for node, lineage in zip(checked.plan.nodes, checked.lineages, strict=True):
+        if isinstance(node.operation, Train) and manifest.dataset in lineage.datasets:
+            lacking = _lacking(rules, node.operation.controls)
+            if lacking:
+                raise PolicyError(
+                    f"{manifest.owner} wants of models trained on {manifest.dataset}: "
+                    f"{', '.join(lacking)}",
+                    hint=f"xgboost.train(..., {', '.join(lacking)})",
+                )
+
+
+def _lacking(rules: ModelPolicy, controls: Controls) -> list[str]:
+    """What a training lacks of an owner's rules, as its script would write it."""
+    found = []
+    if controls.leaf_rows < rules.leaf_rows:
+        found.append(f"min_leaf_rows={rules.leaf_rows}")
+    if controls.leaf_owners < rules.leaf_owners:
+        found.append(f"min_leaf_owners={rules.leaf_owners}")
+    if rules.bare and not controls.bare:
+        found.append("strip_statistics=True")
+    if rules.public_thresholds and not controls.public_thresholds:
+        found.append("public_thresholds=True")
+    return found
 
 
 def _check_time(manifest: Manifest, at: datetime) -> None:

@@ -8,14 +8,15 @@ from tools.vectors import world
 from mc2.crypto.digest import digest
 from mc2.errors import ContractError, DatasetError, PolicyError
 from mc2.formats.contract import Member
-from mc2.formats.manifest import ChunkRef, Manifest, UsagePolicy
+from mc2.formats.manifest import ChunkRef, Manifest, ModelPolicy, UsagePolicy
 from mc2.plan.build import PlanBuilder
 from mc2.plan.check import check_plan
 from mc2.plan.expressions import ColumnRef, call
-from mc2.plan.models import Matrix, Train
+from mc2.plan.models import Controls, Edges, Matrix, Train
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import Aggregate, AggregateColumn, Join, NamedExpression, Project, Scan
 from mc2.plan.rules import check_against
+from mc2.plan.training import NO_CONTROLS
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CONTRACT = world.contract("ada", "bo", "cy")
@@ -43,7 +44,10 @@ def manifest(dataset, policy=None, **columns):
 class World:
     """Two owners' tables, a join of them for cy, a count of ada's for bo, a model for ada."""
 
-    def __init__(self, *, ada=None, bo=None, contract=CONTRACT, recipient="cy"):
+    def __init__(
+        self, *, ada=None, bo=None, contract=CONTRACT, recipient="cy", controls=NO_CONTROLS
+    ):
+        self.controls = controls
         self.contract = contract
         self.manifests = {
             "ada.t": manifest("ada.t", ada, a="int64", b="int64", secret="string"),
@@ -66,7 +70,8 @@ class World:
         both = builder.add(Join(t, u, "inner", call("eq", ColumnRef("a"), ColumnRef("x"))))
         only_b = builder.add(Project(both, (NamedExpression("b", ColumnRef("b")),)))
         count = builder.add(Aggregate(t, (), (AggregateColumn("n", "count_star", ()),)))
-        model = builder.add(Train(builder.add(Matrix((u,), ("x",), "y")), (), 1))
+        matrix = builder.add(Matrix((u,), ("x",), "y", edges=(Edges("x", ("1.0",)),)))
+        model = builder.add(Train(matrix, (), 1, controls=self.controls))
         outputs = [
             PlanOutput(name="count", node=count, kind="table", recipients=("bo",)),
             PlanOutput(name="joined", node=only_b, kind="table", recipients=(self.recipient,)),
@@ -210,3 +215,22 @@ def test_rejects_after_the_last_day():
     World(bo=UsagePolicy(not_after=last)).check(at=last)
     with pytest.raises(PolicyError, match=r"bo allowed the use of bo.u until 2026-03-02T00:00:00Z"):
         World(bo=UsagePolicy(not_after=last)).check(at=last + timedelta(seconds=1))
+
+
+MODELS = ModelPolicy(leaf_rows=10, leaf_owners=2, bare=True, public_thresholds=True)
+
+
+def test_models_keep_to_the_rules_of_each_owner():
+    allowed = UsagePolicy(models=MODELS)
+    World(bo=allowed, controls=Controls(10, 2, True, True)).check()
+    World(ada=allowed).check()  # no model is trained on ada's rows
+    for controls, words in (
+        (NO_CONTROLS, "min_leaf_rows=10, min_leaf_owners=2, strip_statistics=True"),
+        (Controls(9, 2, True, True), "min_leaf_rows=10"),
+        (Controls(10, 1, True, True), "min_leaf_owners=2"),
+        (Controls(10, 2, False, True), "strip_statistics=True"),
+        (Controls(10, 2, True, False), "public_thresholds=True"),
+    ):
+        with pytest.raises(PolicyError, match=r"bo wants of models trained on bo\.u") as refused:
+            World(bo=allowed, controls=controls).check()
+        assert words in str(refused.value)
