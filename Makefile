@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := CMakeLists.txt $(shell find native -type f)
 
-.PHONY: help setup demo test slow check format lint type layers tcb vectors openapi fuzz bench clean
+.PHONY: help setup demo test slow check format lint type layers tcb vectors openapi prove fuzz bench clean
 
 help:  ## list the tasks
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ vectors: setup
 
 openapi: setup
 	@$(BIN)/python -m mc2.coordinator --openapi | cmp - docs/openapi.json || { echo "run: $(BIN)/python -m mc2.coordinator --openapi > docs/openapi.json" >&2; exit 1; }
+
+prove: setup  ## every gate on the compiled kernels; writes obliviousness-report.json
+	@$(BIN)/python -m tools.prove
 
 fuzz: setup  ## coverage-guided fuzzing of every parser (FUZZ_SECONDS each, default 30)
 	@$(BIN)/python fuzz/run.py --seconds $${FUZZ_SECONDS:-30}

@@ -8,12 +8,16 @@ set -euo pipefail
 needs=(
   "g++:g++:building the native kernels"
   "libseccomp.so.2:libseccomp2:confining the enclave worker and the script compiler"
+  "valgrind:valgrind:proving that kernels are oblivious (optional)"
+  "objdump:binutils:the same (comes with the compiler)"
   "swtpm:swtpm:tests of measured boot (optional)"
   "swtpm_setup:swtpm-tools:tests of measured boot (optional)"
   "/usr/lib/postgresql/*/bin/initdb:postgresql:tests of reading from PostgreSQL (optional)"
 )
 if [[ ${1:-} == slow ]]; then
   needs+=(
+    "aarch64-linux-gnu-g++:g++-aarch64-linux-gnu:kernels of another processor (optional)"
+    "qemu-aarch64:qemu-user:running them (optional)"
     "qemu-system-x86_64:qemu-system-x86:booting a machine in the slow tests (optional)"
     "/usr/share/OVMF/OVMF_CODE_4M.fd:ovmf:its firmware (optional)"
     "/usr/lib/systemd/boot/efi/linuxx64.efi.stub:systemd-boot-efi:its boot stub (optional)"

@@ -27,13 +27,12 @@ _KINDS = [
     ("verdict of vectors", r"v?ptest|vtestp[sd]|v?u?comis[sd]"),
     ("lanes to a register", r"v?p?movmsk\w+"),
     ("bit deposit", r"pext|pdep"),
-    ("string", r"rep(n?z|ne|e)?"),
     ("real arithmetic", r"v?(add|sub|mul|min|max|hadd|round)[sp][sd]|v?cvt\w+|vfn?m(add|sub)\w+"),
     ("steady", r"""
         (add|sub|adc|sbb|and|or|xor|not|neg|inc|dec|i?mul|cmp|test|xchg|shl|shr|sar|rol|ror)[bwlq]?
         |andn|mulx|adcx|adox|sh[lr]d|(sa|sh|ro)[lr]x|bswap|bt[src]?[wlq]?|[tl]zcnt|popcnt|bls(i|r|msk)
         |mov([bwlq]|abs|[sz][bwl][wlq])?|lea|push|pop|leave|ret[q]?|nop[wl]?|endbr64|cs|data16
-        |cqto|cltq|cltd|cwtl|set\w+|cmov\w+
+        |lock|cqto|cltq|cltd|cwtl|set\w+|cmov\w+
         |v?mov(a|u|h|l|hl|lh|dq[au]|nt|d|q|s|dd|shd|sld|[ahlu]p)*[sdq]*
         |v?p(add|sub|and|andn|or|xor|cmpeq|cmpgt|max|min|mul|madd|s[lr]l|sra|shuf|unpck|ack|blend
              |broadcast|insr|extr|align|sign|abs|avg|hadd|sad|mov[sz]x|erm)\w*
@@ -46,11 +45,16 @@ _FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$")
 _INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t(\S+)\s*(.*)$")
 _RELOCATION = re.compile(r"^\s+[0-9a-f]+: (R_\S+)\s+(.*?)([-+]0x[0-9a-f]+)?$")
 _JUMP = re.compile(r"j(?!mp)\w+$")
+_SETS_FLAGS = re.compile(
+    r"(add|sub|adc|sbb|and|or|xor|neg|inc|dec|cmp|test|shl|shr|sar|bt)[bwlq]?$|v?ptest|v?u?comis"
+)
 
-# Their arguments are addresses and sizes, which are public; none looks at what lies there.
+# Their arguments are addresses and sizes, which are public; none looks at what lies there. That
+# sizes are public is for memcheck to see.
 _CALLS = re.compile(
     r"memset|memcpy|memmove"
-    r"|mc2::oblivious::(Scratch::~?Scratch|run_parts|parts_for|threads|kernels::\w+)\b.*"
+    r"|mc2::oblivious::(Scratch::~?Scratch|run_parts|parts_for|share_of|threads|serial_below)\b.*"
+    r"|mc2::oblivious::kernels::\w+\(\)"
     r"|_Unwind_Resume|__stack_chk_fail"
 )
 
@@ -87,7 +91,10 @@ def disassemble(path: Path) -> list[Function]:
             found.append(Function(name[1], [], []))
         elif one := _INSTRUCTION.match(line):
             found[-1].instructions.append((int(one[1], 16), one[2], one[3]))
-        elif (moved := _RELOCATION.match(line)) and found[-1].instructions[-1][1] in {"call", "jmp"}:
+        elif (moved := _RELOCATION.match(line)) and found[-1].instructions[-1][1] in {
+            "call",
+            "jmp",
+        }:
             found[-1].targets.append(moved[2])
     return found
 
@@ -98,10 +105,9 @@ def kind_of(mnemonic: str, operands: str) -> str:
         return "indirect jump" if operands.lstrip("jmp cal").startswith("*") else "steady"
     if _JUMP.match(mnemonic):
         return "steady"  # judged by whether it was executed
-    if mnemonic in {"repz", "rep"} and operands.startswith("ret"):
-        return "steady"
-    if "%es:(%rdi)" in operands:
-        return "string"
+    if mnemonic.startswith("rep") or "%es:(%rdi)" in operands:
+        # Fills and copies: memcheck sees their length. Comparisons stop where bytes differ.
+        return "steady" if re.search(r"\b(ret|stos|movs)", f"{mnemonic} {operands}") else "string"
     return next((kind for kind, rule in _RULES if rule.match(mnemonic)), "unknown")
 
 
@@ -109,14 +115,26 @@ def findings(isa: str, family: str, path: Path) -> list[Finding]:
     """What in an object file is not of a steady kind, and which calls leave it."""
     seen: Counter[tuple[str, str, str]] = Counter()
     for function in disassemble(path):
-        for _, mnemonic, operands in function.instructions:
+        for place, (_, mnemonic, operands) in enumerate(function.instructions):
             kind = kind_of(mnemonic, operands)
+            if kind == "verdict of vectors" and not _decides(function, place):
+                continue  # the verdict becomes a number
             if kind != "steady":
                 seen[short(function.name), kind, mnemonic] += 1
         for target in function.targets:
             if not _own(target) and not _CALLS.fullmatch(target):
                 seen[short(function.name), "call", target] += 1
     return sorted(Finding(isa, family, *what, count) for what, count in seen.items())
+
+
+def _decides(function: Function, place: int) -> bool:
+    """Whether a conditional jump may read the flags that an instruction sets."""
+    for _, mnemonic, _ in function.instructions[place + 1 :]:
+        if _JUMP.match(mnemonic):
+            return True
+        if _SETS_FLAGS.match(mnemonic) or mnemonic in {"jmp", "ret", "call"}:
+            return False
+    return False
 
 
 def _own(target: str) -> bool:
@@ -162,7 +180,10 @@ def unseen_jumps(program: Path, isa: str, seen: set[int]) -> list[Finding]:
                 _JUMP.match(mnemonic) is not None and address not in seen
                 for address, mnemonic, _ in function.instructions
             )
-    return sorted(Finding(isa, "", name, "unseen jump", "", n) for name, n in count.items() if n)
+    family = "leaky" if program.name == "mc2-leaky-cases" else ""
+    return sorted(
+        Finding(isa, family, name, "unseen jump", "", n) for name, n in count.items() if n
+    )
 
 
 def jumps(program: Path, isa: str) -> int:

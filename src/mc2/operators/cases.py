@@ -1,0 +1,349 @@
+"""The register of operators with made-up secrets: what verification runs, on every kind of data.
+
+A case makes secret columns of public shape and calls operators on them; no operator without a case
+(tests hold that). The same cases are run under valgrind with their secrets poisoned (`watched`),
+and recorded on other data: all records must be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.formats.schema import DataType, decimal
+from mc2.operators import (
+    arithmetic,
+    comparisons,
+    conversions,
+    dates,
+    grouping,
+    joining,
+    logic,
+    ordering,
+    planes,
+    texts,
+)
+from mc2.operators.grouping import Aggregate
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    SecretMarks,
+    SecretTable,
+)
+from mc2.operators.joining import On
+from mc2.operators.ordering import Order
+from mc2.operators.run import Run
+from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
+
+DATA: Final = ("random", "equal", "sorted", "skewed", "few", "absent")
+"""What stands in the secrets. Random data never has equal keys, so it finds the least."""
+
+_ROWS: Final = 19
+_BOUND: Final = 23
+
+
+@dataclass
+class Made:
+    """Secrets of one kind of data. `poison` marks them for valgrind."""
+
+    data: str
+    rows: int = _ROWS
+    poison: bool = False
+    random: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.random = np.random.default_rng(DATA.index(self.data))
+
+    def numbers(self, below: int, rows: int | None = None) -> list[int]:
+        """So many numbers from 0 up to a bound."""
+        rows = self.rows if rows is None else rows
+        ramp = [below * place // rows for place in range(rows)]
+        found = {
+            "random": [int(n) for n in self.random.integers(0, below, rows)],
+            "equal": [below // 2] * rows,
+            "sorted": ramp,
+            "skewed": [below - 1 if place % 8 else 0 for place in range(rows)],
+            "few": [int(n) for n in self.random.integers(0, min(below, 3), rows)],
+            "absent": [0] * rows,
+        }
+        return found[self.data]
+
+    def marks(self, rows: int | None = None) -> Marks:
+        """Secret marks."""
+        marks = np.array(self.numbers(2, rows), dtype=np.uint8)
+        if self.data == "equal":
+            marks[:] = 1
+        return self._secret(marks)
+
+    def present(self, rows: int | None = None) -> SecretMarks:
+        """Which rows are there."""
+        return SecretMarks(self.marks(rows))
+
+    def column(
+        self, kind: DataType, below: int = 100, text_bytes: int = 0, rows: int | None = None
+    ) -> SecretColumn:
+        """A column of numbers below a bound, or of texts of a width; some are NULL."""
+        layout, known = Layout(kind, text_bytes), self.marks(rows)
+        words = np.zeros((len(known), layout.words), dtype=np.uint64)
+        drawn = np.array(self.numbers(below, rows), dtype=np.uint64)
+        if layout.is_text:
+            words[:, 0] = drawn << np.uint64(56)
+            words[:, -1] = drawn % np.uint64(2)
+            words[:, 0] *= words[:, -1]
+        elif layout.is_real:
+            words[:, 0] = (drawn.astype(np.float64) / 8).view(np.uint64)
+        else:
+            words[:, 0] = drawn
+        plain = known.copy()
+        if self.poison:
+            _native.unpoison(plain)
+        words *= plain[:, None]
+        return SecretColumn(layout, self._secret(words), known)
+
+    def table(self, *kinds: tuple[str, DataType, int], rows: int | None = None) -> SecretTable:
+        """A table of columns: name, type, and greatest number of bytes of texts."""
+        columns = {n: self.column(k, text_bytes=w, rows=rows) for n, k, w in kinds}
+        return SecretTable(columns, self.present(rows))
+
+    def _secret(self, array: Any) -> Any:
+        if self.poison:
+            _native.poison(array)
+        return array
+
+
+Case = Callable[[Run, Made], object]
+CASES: dict[str, Case] = {}
+TEXT: Final = DataType("string")
+BINARY: Final = DataType("binary")
+INSTANT: Final = DataType("timestamp")
+NARROW: Final = decimal(12, 2)
+WIDE: Final = decimal(30, 4)
+_KINDS: Final = (
+    ("i", INT64, 0),
+    ("t", TEXT, 9),
+    ("r", DOUBLE, 0),
+    ("w", WIDE, 0),
+    ("n", NARROW, 0),
+)
+_ALL_KINDS: Final = {
+    "integer": (INT64, 0), "double": (DOUBLE, 0), "text": (TEXT, 9), "wide": (WIDE, 0),
+    "narrow": (NARROW, 0), "truth": (BOOLEAN, 0),
+}  # fmt: skip
+
+
+def case(name: str) -> Callable[[Case], Case]:
+    """Put a case into the register."""
+
+    def put(function: Case) -> Case:
+        CASES[name] = function
+        return function
+
+    return put
+
+
+def everywhere(made: Made) -> Marks:
+    """Errors of every row count: public."""
+    return np.ones(made.rows, dtype=np.uint8)
+
+
+# --- expressions
+
+
+for _what in arithmetic.Operation:
+    for _name, _kind in (
+        ("integer", INT64),
+        ("double", DOUBLE),
+        ("wide", WIDE),
+        ("narrow", NARROW),
+    ):
+        if (_what, _kind) == (arithmetic.Operation.REMAINDER, DOUBLE):
+            continue
+
+        @case(f"arithmetic.compute/{_what.name.lower()}_{_name}")
+        def _compute(run: Run, made: Made, what: Any = _what, kind: Any = _kind) -> object:
+            a, b = made.column(kind), made.column(kind)
+            return arithmetic.compute(run, what, a, b, kind, everywhere(made))
+
+
+for _name, (_kind, _width) in _ALL_KINDS.items():
+
+    @case(f"comparisons/{_name}")
+    def _compare(run: Run, made: Made, kind: Any = _kind, width: Any = _width) -> object:
+        a, b = made.column(kind, 2, width), made.column(kind, 2, width)
+        return [
+            function(run, a, b)
+            for function in (
+                comparisons.equal, comparisons.unequal, comparisons.less, comparisons.at_most,
+                comparisons.same, comparisons.greatest, comparisons.least,
+            )
+        ]  # fmt: skip
+
+
+@case("arithmetic.negative")
+def _negative(run: Run, made: Made) -> object:
+    return [
+        arithmetic.negative(run, made.column(kind), everywhere(made))
+        for kind in (INT64, DOUBLE, WIDE, INT32)
+    ]
+
+
+@case("conversions.cast")
+def _cast(run: Run, made: Made) -> object:
+    pairs = [
+        (INT64, INT32), (DOUBLE, INT64), (NARROW, INT64), (WIDE, INT64), (INT64, NARROW),
+        (NARROW, WIDE), (WIDE, NARROW), (INT64, DOUBLE), (BOOLEAN, INT64), (BOOLEAN, DOUBLE),
+        (DATE, INSTANT), (INSTANT, DATE), (DataType("float"), DOUBLE),
+    ]  # fmt: skip
+    return [
+        conversions.cast(run, made.column(a, 2), b, everywhere(made))
+        for a, b in pairs
+    ]  # fmt: skip
+
+
+@case("dates")
+def _dates(run: Run, made: Made) -> object:
+    found: list[object] = []
+    for kind in (DATE, INSTANT):
+        days = made.column(kind, 2**30 if kind is INSTANT else 20_000)
+        found += [dates.date_field(run, what, days) for what in dates.DATE_FIELDS]
+        found += [dates.truncate(run, unit, days) for unit in dates.DATE_UNITS]
+        found.append(dates.last_day(run, days))
+    instants = made.column(INSTANT, 2**50)
+    found += [dates.date_field(run, what, instants) for what in ("hour", "minute", "second")]
+    found += [dates.truncate(run, unit, instants) for unit in dates.TIME_UNITS]
+    day = made.column(DATE, 20_000)
+    found.append(dates.add_months(run, day, made.column(INT32, 30)))
+    parts = [made.column(INT32, most) for most in (3000, 14, 32)]
+    return [*found, dates.make_date(run, *parts, everywhere(made))]
+
+
+@case("dates.shift")
+def _shift(run: Run, made: Made) -> object:
+    a, b = made.column(DATE, 20_000), made.column(DATE, 20_000)
+    moved = dates.shift(run, a, made.column(INT32, 100), DATE, everywhere(made))
+    return [moved, dates.difference(run, a, b, INT32, everywhere(made))]
+
+
+@case("logic")
+def _logic(run: Run, made: Made) -> object:
+    a, b = made.column(BOOLEAN, 2), made.column(BOOLEAN, 2)
+    value = made.column(INT64)
+    return [
+        logic.both(run, a, b), logic.either(run, a, b), logic.negation(run, a),
+        logic.is_null(run, a), logic.is_null(run, a, negated=True), logic.is_true(run, a),
+        logic.restrict(run, made.present(), a), logic.coalesce(run, value, made.column(INT64)),
+        logic.choose(run, made.marks(), *(made.column(TEXT, text_bytes=9) for _ in range(2))),
+    ]  # fmt: skip
+
+
+@case("texts")
+def _texts(run: Run, made: Made) -> object:
+    a, b = (made.column(TEXT, 127, 17) for _ in range(2))
+    counts = everywhere(made)
+    patterns = ("%", "a%", "%b%", "_c", "", "a_%c%")
+    return [
+        *(texts.matches(run, a, texts.like_steps(p), counts) for p in patterns),
+        texts.matches(run, a, texts.literal_steps("abc"), counts),
+        texts.count_characters(run, a), texts.count_characters(run, made.column(BINARY, 99, 8)),
+        texts.change_case(run, a, counts, lower=True),
+        texts.change_case(run, a, counts, lower=False),
+        texts.substring(run, a, 2, 3, counts), texts.substring(run, a, -2, 1, counts),
+        texts.trim(run, a, start=True, end=True), texts.concat(run, a, b, counts),
+        texts.fitted(a, 30),
+    ]  # fmt: skip
+
+
+# --- relations
+
+
+@case("ordering")
+def _ordering(run: Run, made: Made) -> object:
+    table = made.table(*_KINDS)
+    orders = [Order(table.columns["r"], True, False), Order(table.columns["t"])]
+    ordered = ordering.sort_table(run, table, orders)
+    return [
+        ordering.limit(run, ordered, 5, 2), ordering.rows_to_front(run, table),
+        ordering.bounded(run, table, 7), ordering.union_all([table, ordered], list("itrwn")),
+        ordering.present_marks(run, table, made.marks()),
+    ]  # fmt: skip
+
+
+_NUMBERS: Final = (("i", INT64), ("r", DOUBLE), ("w", WIDE), ("n", NARROW))
+
+
+def _aggregates(made: Made, table: SecretTable, *, distinct: bool) -> list[Aggregate]:
+    found = [Aggregate("c", "count_star", None, INT64)] if not distinct else []
+    for name, kind in _NUMBERS:
+        column = table.columns[name]
+        summed = decimal(38, kind.scale) if kind.name == "decimal" else kind
+        mean = decimal(38, kind.scale + 4) if kind.name == "decimal" else DOUBLE
+        for function, result in (("sum", summed), ("avg", mean), ("min", kind), ("max", kind)):
+            where = made.marks() if function == "sum" else None
+            found.append(Aggregate(function + name, function, column, result, where, distinct))
+    found.append(Aggregate("kt", "count", table.columns["t"], INT64, None, distinct))
+    found.append(Aggregate("mt", "max", table.columns["t"], TEXT, None, distinct))
+    truth = made.column(BOOLEAN, 2)
+    found += [Aggregate(f, f, truth, BOOLEAN) for f in ("bool_and", "bool_or") if not distinct]
+    return found
+
+
+for _keys in ((), ("i",), ("t", "r", "w")):
+
+    @case(f"grouping.group/{len(_keys)}")
+    def _group(run: Run, made: Made, keys: Any = _keys) -> object:
+        table = made.table(*_KINDS)
+        return grouping.group(run, table, keys, _aggregates(made, table, distinct=False), 12)
+
+
+@case("grouping.group/distinct")
+def _group_distinct(run: Run, made: Made) -> object:
+    table = made.table(*_KINDS)
+    some = _aggregates(made, table, distinct=True)[::5]
+    return [grouping.group(run, table, ["i"], some), grouping.group(run, table, [], some)]
+
+
+@case("grouping.distinct")
+def _distinct(run: Run, made: Made) -> object:
+    return grouping.distinct(run, made.table(*_KINDS), 11)
+
+
+def _sides(made: Made) -> tuple[SecretTable, SecretTable, list[On]]:
+    left = made.table(*_KINDS)
+    right = made.table(*((n.upper(), k, w) for n, k, w in _KINDS), rows=13)
+    pairs = [On(left.columns["i"], right.columns["I"])]
+    return left, right, [*pairs, On(left.columns["t"], right.columns["T"], nulls=True)]
+
+
+@case("joining")
+def _joining(run: Run, made: Made) -> object:
+    left, right, on = _sides(made)
+    return [
+        joining.join_unique(run, left, right, on, outer=True),
+        joining.join_unique(run, left, right, on[:1], outer=False),
+        joining.partnered(run, left, right, on), joining.match(run, left, right, on, _BOUND),
+        joining.cross(run, left, right), joining.numbered(left, "number"),
+        joining.with_nulls(run, left, right, made.marks()),
+        joining.look_up(run, left, right, on, unique=False),
+    ]  # fmt: skip
+
+
+@case("joining.check_one")
+def _check_one(run: Run, made: Made) -> object:
+    return joining.check_one(run, made.column(INT64, 2), made.marks())
+
+
+@case("ordering.declassified_rows")
+def _declassified_rows(run: Run, made: Made) -> object:
+    table = made.table(("i", INT64, 0))
+    return [ordering.declassified_rows(run, table, leak) for leak in ("sizes", "rounded")]
+
+
+@case("planes.canonical")
+def _canonical(run: Run, made: Made) -> object:
+    table = made.table(*_KINDS)
+    return [planes.canonical(run, c) for c in table.columns.values()]

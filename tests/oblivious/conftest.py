@@ -1,0 +1,14 @@
+"""What the gates share: one build of the programs that run the kernels."""
+
+import shutil
+
+import pytest
+from tools.prove import binaries
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The verification programs, of the same objects as the Python module."""
+    if not shutil.which("valgrind"):
+        pytest.skip("valgrind is not installed and could not be: tools/system-packages.sh")
+    return binaries.build()

@@ -1,0 +1,208 @@
+"""All gates over one build, as one machine-readable report: docs/spec/obliviousness-report.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mc2.operators.cases import CASES
+from mc2.operators.cases import DATA as OPERATOR_DATA
+from mc2.version import VERSION
+from tools.prove import lint, memcheck, mutants, operators, shipped, traces
+from tools.prove.allowed import MOST_UNSEEN, reason_for
+from tools.prove.binaries import DATA, ROOT, Binaries, families, here
+
+SCHEMA = "https://mc2.dev/obliviousness-report/v1"
+PLACE = ROOT / "src" / "mc2" / "_native" / "obliviousness-report.json"
+
+Say = Callable[[str], None]
+
+
+def prove(binaries: Binaries, say: Say, most_rows: int | None = None) -> dict[str, Any]:
+    """Run every gate on every instruction set of this machine, on every kind of data."""
+    isas = [isa for isa in binaries.isas if here(isa)]
+    report: dict[str, Any] = {
+        "schema": SCHEMA,
+        "mc2": VERSION,
+        "build": build_of(binaries),
+        "tools": {
+            "valgrind": _first_line("valgrind", "--version"),
+            "objdump": _first_line("objdump", "--version"),
+        },
+        "isas": isas,
+        "data": list(DATA),
+        "most_rows": most_rows,
+        "kernels": {},
+        "code": {},
+        "mutants": {},
+    }
+    for isa in isas:
+        say(f"{isa}: memcheck")
+        watched = [memcheck.watch(binaries.cases, isa, threads) for threads in (1, 2)]
+        say(f"{isa}: traces")
+        of_data = {
+            data: traces.trace(binaries.cases, binaries.trace_hash, isa, data, most_rows)
+            for data in DATA
+        }
+        for name, found in _kernels(watched, of_data).items():
+            report["kernels"].setdefault(name, {})[isa] = found
+        say(f"{isa}: lint")
+        report["code"][isa] = _code(binaries, isa)
+        say(f"{isa}: planted leaks")
+        report["mutants"][isa] = {
+            name: {
+                "must_catch": sorted(mutants.must_catch(isa, name))
+                if name in mutants.MUST_CATCH
+                else [],
+                "caught": sorted(gates),
+            }
+            for name, gates in mutants.caught(binaries, isa).items()
+        }
+    say("operators")
+    report["operators"] = _operators()
+    report["passed"] = not failures(report)
+    return report
+
+
+def failures(report: dict[str, Any]) -> list[str]:
+    """What did not hold, in words."""
+    wrong = [f"code is not in the Python module: {code}" for code in report["build"]["missing"]]
+    for name, found in report["kernels"].items():
+        for isa, one in found.items():
+            if one["memcheck"] != "clean":
+                wrong.append(f"{name} ({isa}): memcheck reports uses of secrets")
+            if one["trace"] != "equal":
+                wrong.append(f"{name} ({isa}): the trace depends on data")
+    for isa, found in report["code"].items():
+        wrong += [
+            f"{one['function']} ({isa}): {one['kind']} {one['detail']}" for one in found["findings"]
+        ]
+        if found["unseen_jumps"] > MOST_UNSEEN * found["conditional_jumps"]:
+            wrong.append(f"{isa}: memcheck has not seen {found['unseen_jumps']} jumps")
+    wrong += _missed(report)
+    for name, one in report["operators"]["cases"].items():
+        if one["memcheck"] != "clean" or one["record"] != "equal":
+            wrong.append(f"operator {name}: memcheck {one['memcheck']}, record {one['record']}")
+    return wrong
+
+
+def _missed(report: dict[str, Any]) -> list[str]:
+    wrong = []
+    for isa, planted in report["mutants"].items():
+        for name, one in planted.items():
+            if missed := set(one["must_catch"]) - set(one["caught"]):
+                wrong.append(f"planted leak {name} ({isa}) was not caught by {sorted(missed)}")
+        if planted[mutants.CONTROL]["caught"]:
+            wrong.append(f"the control ({isa}), which does not leak, was caught")
+    return wrong
+
+
+def build_of(binaries: Binaries) -> dict[str, Any]:
+    """Which build this is, and that the module that Python loads is made of it."""
+    module = module_path()
+    objects = [p for isa in binaries.isas for p in binaries.objects(isa).values()]
+    cache = next(p for p in _caches(binaries.folder) if p.exists()).read_text()
+    compiler = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", cache, re.MULTILINE)
+    return {
+        "compiler": _first_line(compiler[1] if compiler else "c++", "--version"),
+        "machine": platform.machine(),
+        "module_sha256": hashlib.sha256(module.read_bytes()).hexdigest(),
+        "build_id": shipped.build_id(module),
+        "objects": {
+            isa: {name: shipped.digest_of(path) for name, path in binaries.objects(isa).items()}
+            for isa in binaries.isas
+        },
+        "missing": shipped.missing_code(objects, module),
+    }
+
+
+def module_path() -> Path:
+    """The compiled module that Python loads."""
+    script = "import mc2.operators.run, mc2._native.kernels as k; print(k.__file__)"
+    return Path(_first_line(sys.executable, "-c", script))
+
+
+def _caches(folder: Path) -> list[Path]:
+    return [folder / "CMakeCache.txt", folder.parent / "CMakeCache.txt"]
+
+
+def _kernels(
+    watched: Sequence[memcheck.Watched], of_data: dict[str, traces.Traces]
+) -> dict[str, dict[str, Any]]:
+    leaking = {name for one in watched for name in one.leaking}
+    differing = set(traces.differing(of_data))
+    found: dict[str, dict[str, Any]] = {}
+    for name, rows in of_data[DATA[0]]:
+        one = found.setdefault(
+            name,
+            {
+                "memcheck": "leaks" if name in leaking else "clean",
+                "threads": [w.threads for w in watched],
+                "trace": "differs" if name in differing else "equal",
+                "traces": {},
+            },
+        )
+        digest, lines = of_data[DATA[0]][name, rows]
+        one["traces"][str(rows)] = {"hash": digest, "accesses": lines}
+    return found
+
+
+def _code(binaries: Binaries, isa: str) -> dict[str, Any]:
+    found = [
+        finding
+        for family, path in binaries.objects(isa).items()
+        for finding in lint.findings(isa, family, path)
+    ]
+    seen = lint.executed(binaries.cases, isa) | lint.executed(binaries.cases, isa, threads=2)
+    unseen = lint.unseen_jumps(binaries.cases, isa, seen)
+    allowed, wrong = [], []
+    for finding in [*found, *unseen]:
+        reason = reason_for(finding)
+        entry = {
+            "family": finding.family, "function": finding.function, "kind": finding.kind,
+            "detail": finding.detail, "count": finding.count,
+        }  # fmt: skip
+        if reason is None:
+            wrong.append(entry)
+        else:
+            allowed.append({**entry, "reason": reason})
+    return {
+        "families": families(),
+        "conditional_jumps": lint.jumps(binaries.cases, isa),
+        "unseen_jumps": sum(finding.count for finding in unseen),
+        "findings": wrong,
+        "allowed": allowed,
+    }
+
+
+def _operators() -> dict[str, Any]:
+    differing, watched = set(operators.differing(CASES)), operators.watch()
+    return {
+        "isa": watched["isa"],
+        "data": list(OPERATOR_DATA),
+        "cases": {
+            name: {
+                "memcheck": "leaks" if name in watched["leaking"] else "clean",
+                "record": "differs" if name in differing else "equal",
+                "calls": len(operators.record(case, OPERATOR_DATA[0]).calls),
+            }
+            for name, case in CASES.items()
+        },
+    }
+
+
+def write(report: dict[str, Any], path: Path = PLACE) -> None:
+    """Write the report where the wheel takes it from."""
+    path.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+
+
+def _first_line(*words: str) -> str:
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return done.stdout.strip().splitlines()[0]
