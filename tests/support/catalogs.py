@@ -13,8 +13,9 @@ from mc2.crypto.hpke import RECEIVING_PUBLIC_BYTES, ReceivingPublicKey
 from mc2.crypto.signatures import VerifyKey
 from mc2.formats.card import Card
 from mc2.formats.contract import Contract, Member
+from mc2.formats.facts import TableFacts
 from mc2.formats.manifest import ChunkRef, Manifest, UsagePolicy
-from mc2.formats.schema import Column, Schema, parse_type
+from mc2.formats.schema import Column, Schema, parse_type, width_paths
 from mc2.planner.catalog import Catalog, CatalogTable
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -136,7 +137,9 @@ def manifests(
             policy=(policies or {}).get(name, UsagePolicy()),
             chunks=(ChunkRef(digest(name.encode()), 4096),),
         )
-        found[name] = replace(manifest, **changes)
+        widths = width_paths(manifest.schema) if changes.get("sizes") == "padded" else ()
+        facts = TableFacts(dict.fromkeys(widths, 40))
+        found[name] = replace(manifest, **{"facts": facts, **changes})
     return found
 
 

@@ -16,7 +16,7 @@ from mc2.plan.plan import Plan
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
-WHOLE = "sha256:028e3c50b4ba6f3041b38e082a774e59d338fb5b8acb87dcaa26bfcec515ccff"
+WHOLE = "sha256:119d994af1b68d7ec40b254fd6e0106c7a7c2405508132a22d161079eade2064"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

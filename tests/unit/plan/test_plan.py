@@ -41,7 +41,7 @@ def test_everything_is_under_the_digest(changes):
         {"script_name": "x" * 201},
         {"packages": {f"p{i}": "1" for i in range(65)}},
         {"packages": {"duckdb": "1" * 65}},
-        {"mode": "oblivious"},
+        {"mode": "fast"},
     ],
 )
 def test_limits(changes):

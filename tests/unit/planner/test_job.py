@@ -139,7 +139,6 @@ def test_says_what_is_wrong(body, words):
         ("'a\\nb'", "one line of 1 to 200"),
         ("3", "one line of 1 to 200"),
         ("'t', mode='fast'", "no mode 'fast'"),
-        ("'t', mode='oblivious'", "no mode 'oblivious'"),
     ],
 )
 def test_jobs_have_a_title_and_a_mode(argument, words):
