@@ -28,6 +28,7 @@ COARSE_FROM: Final = 1 << 17
 _FINE_WORTH: Final = np.array([16384, 128, 1], dtype=np.int64)
 _COARSE_WORTH: Final = np.array([16384], dtype=np.int64)
 _GROUP_FROM: Final = 1 << 14
+_TILE: Final = 1 << 17
 _BLOCK: Final = 1024
 _SHUFFLE: Final = "shuffle"
 
@@ -235,7 +236,7 @@ class TrainingRows:
         return out
 
     def _grouped(self, slots: int, out: Sums) -> None:
-        tile = min(self.matrix.rows, max(_GROUP_FROM, 8192 * slots))
+        tile = min(self.matrix.rows, max(_TILE, 8192 * slots))
         # After a shuffle, a tile has more than half + 6 sqrt(tile) rows of smaller children with a
         # probability below e^-72 (Hoeffding, for sampling without replacement).
         capacity = tile if self._fixed_order else min(tile, tile // 2 + 6 * int(tile**0.5) + 6)
