@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 import xgboost
+
 from mc2.plan.models import Evaluation, Matrix, Train
 from mc2.plan.parameters import parameters
 from tests.support.plans import Job, Source, schema

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
 import xgboost
+
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema
 from mc2.plan.literals import parse_float

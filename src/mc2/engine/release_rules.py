@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-
 import xgboost
+
 from mc2.engine.matrices import MatrixData
 from mc2.errors import EngineError
 from mc2.plan.models import Controls, Train

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import xgboost
 from xgboost.core import XGBoostError
 
-import xgboost
 from mc2.engine import formulas
 from mc2.engine.folds import divide
 from mc2.engine.inspections import inspect

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xgboost
 from tests.support.plans import Job, Source, schema, table_rows
 from tests.support.training import (
     FEATURES,
@@ -15,7 +16,6 @@ from tests.support.training import (
     stock_matrix,
 )
 
-import xgboost
 from mc2.errors import EngineError, PlanError
 from mc2.plan.models import (
     Annotate,

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sklearn.base
+import xgboost
 from tests.support.catalogs import PACKAGES
 from tests.support.plans import LIMITS, NO_DIGEST, table_rows
 from tests.support.training import KINDS, columns, pooled, raw, source, stock, stock_matrix
 
 import mc2
-import xgboost
 from mc2.engine.run import execute
 from mc2.errors import EngineError, PlanError
 from mc2.plan.check import check_plan
