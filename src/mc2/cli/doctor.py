@@ -6,19 +6,17 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import click
 
 from mc2.cli.console import Console
+from mc2.cli.findings import GOOD, NOTE, POOR, Finding
 from mc2.cli.options import home as home_option
 from mc2.cli.options import output
 
-_GOOD: Final = "ok"
-_POOR: Final = "missing"
-_NOTE: Final = "note"
 _EXTRAS: Final = (
     ("fastapi", "server"),
     ("scikit-learn", "demo"),
@@ -28,38 +26,37 @@ _EXTRAS: Final = (
 """A package of each extra, and the extra."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: what, how it stands, the detail, and the next step."""
-
-    what: str
-    state: str
-    detail: str
-    hint: str = ""
-
-
 @click.command(epilog="Example: mc2 doctor --json")
+@click.option(
+    "--oblivious", is_flag=True, help="Check the oblivious kernels here, and show their report."
+)
 @home_option
 @output
-def command(console: Console, home: Path | None) -> None:
+def command(console: Console, home: Path | None, oblivious: bool) -> None:
     """Say what this machine can do, and what is missing.
 
-    Exits with 1 if something that every party needs is missing.
+    With --oblivious: what was proved of the installed kernels, and a short form of it here. Exits
+    with 1 if something that every party needs is missing, or if a kernel leaks.
     """
-    findings = [
-        *_python(),
-        _kernels(),
-        _confinement(),
-        *_hardware(),
-        _home(home),
-    ]
+    if oblivious:
+        from mc2.cli.obliviousness import findings as oblivious_findings
+
+        findings = oblivious_findings()
+    else:
+        findings = [
+            *_python(),
+            _kernels(),
+            _confinement(),
+            *_hardware(),
+            _home(home),
+        ]
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:8} {finding.what}: {finding.detail}")
         if finding.hint:
             lines.append(f"         next: {finding.hint}")
     console.data([asdict(f) for f in findings], "\n".join(lines))
-    if any(f.state == _POOR for f in findings):
+    if any(f.state == POOR for f in findings):
         raise SystemExit(1)
 
 
@@ -68,15 +65,15 @@ def _python() -> list[Finding]:
 
     from mc2.plan.packages import package_versions
 
-    found = [Finding("Python", _GOOD, f"{platform.python_version()} on {platform.platform()}")]
+    found = [Finding("Python", GOOD, f"{platform.python_version()} on {platform.platform()}")]
     versions = ", ".join(f"{name} {number}" for name, number in package_versions().items())
-    found.append(Finding("versions in every plan", _GOOD, versions))
+    found.append(Finding("versions in every plan", GOOD, versions))
     for name, extra in _EXTRAS:
         try:
-            found.append(Finding(f"extra [{extra}]", _GOOD, f"{name} {version(name)}"))
+            found.append(Finding(f"extra [{extra}]", GOOD, f"{name} {version(name)}"))
         except PackageNotFoundError:
             hint = f"pip install 'mc2[{extra}]'"
-            found.append(Finding(f"extra [{extra}]", _NOTE, f"{name} is not installed", hint))
+            found.append(Finding(f"extra [{extra}]", NOTE, f"{name} is not installed", hint))
     return found
 
 
@@ -86,9 +83,9 @@ def _kernels() -> Finding:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     if done.returncode == 0:
-        return Finding("native kernels", _GOOD, f"{done.stdout.strip()} kernels load")
+        return Finding("native kernels", GOOD, f"{done.stdout.strip()} kernels load")
     return Finding(
-        "native kernels", _POOR, "the compiled module does not load", "reinstall mc2: make setup"
+        "native kernels", POOR, "the compiled module does not load", "reinstall mc2: make setup"
     )
 
 
@@ -103,10 +100,10 @@ def _confinement() -> Finding:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     if done.returncode == 0:
-        return Finding("confinement", _GOOD, "; ".join(done.stdout.splitlines()))
+        return Finding("confinement", GOOD, "; ".join(done.stdout.splitlines()))
     return Finding(
         "confinement",
-        _POOR,
+        POOR,
         "processes cannot be confined here: scripts do not compile, workers do not start",
         "on Linux install libseccomp (Debian: apt-get install libseccomp2)",
     )
@@ -118,21 +115,21 @@ def _hardware() -> list[Finding]:
     from mc2.attestation.collect.tees import TPM_DEVICE
 
     found = [
-        Finding(f"{f.tee} by {f.source}", _NOTE, f.why_not)
+        Finding(f"{f.tee} by {f.source}", NOTE, f.why_not)
         if f.why_not
-        else Finding(f"{f.tee} by {f.source}", _GOOD, f"gives {f.kind}, tier {f.tier.word}")
+        else Finding(f"{f.tee} by {f.source}", GOOD, f"gives {f.kind}, tier {f.tier.word}")
         for f in survey()
     ]
     if TPM_DEVICE.exists():
         detail = f"{TPM_DEVICE}, tier measured-boot: does not keep the host out of memory"
-        found.append(Finding("tpm", _GOOD, detail))
+        found.append(Finding("tpm", GOOD, detail))
     else:
-        found.append(Finding("tpm", _NOTE, f"{TPM_DEVICE} does not exist"))
-    if any(f.state == _GOOD for f in found):
+        found.append(Finding("tpm", NOTE, f"{TPM_DEVICE} does not exist"))
+    if any(f.state == GOOD for f in found):
         return found
     hint = "for a demonstration: mc2 start --tee simulated --unsafe-simulation"
     nothing = "none here; a party needs none, an enclave worker does"
-    return [*found, Finding("hardware that attests", _NOTE, nothing, hint)]
+    return [*found, Finding("hardware that attests", NOTE, nothing, hint)]
 
 
 def _home(given: Path | None) -> Finding:
@@ -140,5 +137,5 @@ def _home(given: Path | None) -> Finding:
 
     path = find_home(given, os.environ)
     if (path / "identity.json").exists():
-        return Finding("your party", _GOOD, f"identity in {path}")
-    return Finding("your party", _NOTE, f"no identity in {path}", "make one: mc2 init NAME")
+        return Finding("your party", GOOD, f"identity in {path}")
+    return Finding("your party", NOTE, f"no identity in {path}", "make one: mc2 init NAME")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mc2 import _native
 from mc2.formats.schema import DataType, decimal
@@ -78,7 +79,8 @@ class Made:
         marks = np.array(self.numbers(2, rows), dtype=np.uint8)
         if self.data == "equal":
             marks[:] = 1
-        return self._secret(marks)
+        self._hide(marks)
+        return marks
 
     def present(self, rows: int | None = None) -> SecretMarks:
         """Which rows are there."""
@@ -103,17 +105,17 @@ class Made:
         if self.poison:
             _native.unpoison(plain)
         words *= plain[:, None]
-        return SecretColumn(layout, self._secret(words), known)
+        self._hide(words)
+        return SecretColumn(layout, words, known)
 
     def table(self, *kinds: tuple[str, DataType, int], rows: int | None = None) -> SecretTable:
         """A table of columns: name, type, and greatest number of bytes of texts."""
         columns = {n: self.column(k, text_bytes=w, rows=rows) for n, k, w in kinds}
         return SecretTable(columns, self.present(rows))
 
-    def _secret(self, array: Any) -> Any:
+    def _hide(self, array: npt.NDArray[Any]) -> None:
         if self.poison:
             _native.poison(array)
-        return array
 
 
 Case = Callable[[Run, Made], object]
@@ -218,8 +220,9 @@ def _dates(run: Run, made: Made) -> object:
     found += [dates.truncate(run, unit, instants) for unit in dates.TIME_UNITS]
     day = made.column(DATE, 20_000)
     found.append(dates.add_months(run, day, made.column(INT32, 30)))
-    parts = [made.column(INT32, most) for most in (3000, 14, 32)]
-    return [*found, dates.make_date(run, *parts, everywhere(made))]
+    year, month = made.column(INT32, 3000), made.column(INT32, 14)
+    built = dates.make_date(run, year, month, made.column(INT32, 32), everywhere(made))
+    return [*found, built]
 
 
 @case("dates.shift")
@@ -334,7 +337,8 @@ def _joining(run: Run, made: Made) -> object:
 
 @case("joining.check_one")
 def _check_one(run: Run, made: Made) -> object:
-    return joining.check_one(run, made.column(INT64, 2), made.marks())
+    joining.check_one(run, made.column(INT64, 2), made.marks())
+    return None
 
 
 @case("ordering.declassified_rows")

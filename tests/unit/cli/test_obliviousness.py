@@ -1,0 +1,60 @@
+"""What `mc2 doctor --oblivious` says of the kernels' report."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mc2.cli import obliviousness
+
+MODULE = hashlib.sha256(b"module").hexdigest()
+CLEAN = {
+    "schema": "https://mc2.dev/obliviousness-report/v1",
+    "mc2": "0.1.0",
+    "isas": ["portable"],
+    "data": ["random"],
+    "build": {"compiler": "g++", "module_sha256": MODULE},
+    "kernels": {"select.less": {}},
+    "operators": {"cases": {"logic": {}}},
+    "mutants": {"portable": {"branch": {}}},
+    "code": {"portable": {"allowed": []}},
+    "passed": True,
+}
+
+
+def said(tmp_path: Path, report: object, digest: str = MODULE) -> list[tuple[str, str]]:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    return [(f.what, f.state) for f in obliviousness._shipped(path, digest)]
+
+
+def test_a_report_on_this_module(tmp_path: Path) -> None:
+    assert said(tmp_path, CLEAN) == [("report of the release", "ok"), ("the same kernels", "ok")]
+
+
+def test_a_report_on_another_build_says_nothing_of_this_one(tmp_path: Path) -> None:
+    assert said(tmp_path, CLEAN, "0" * 64)[1] == ("the same kernels", "missing")
+
+
+@pytest.mark.parametrize("passed", [False, None, "true", 1])
+def test_a_report_that_did_not_pass(tmp_path: Path, passed: object) -> None:
+    assert said(tmp_path, CLEAN | {"passed": passed})[0] == ("report of the release", "missing")
+
+
+@pytest.mark.parametrize("broken", [[], {}, "x", CLEAN | {"build": 3}, CLEAN | {"schema": "v2"}])
+def test_what_is_no_report(tmp_path: Path, broken: object) -> None:
+    assert said(tmp_path, broken) == [("report of the release", "missing")]
+
+
+def test_no_report_is_a_note(tmp_path: Path) -> None:
+    (found,) = obliviousness._shipped(tmp_path / "none.json", MODULE)
+    assert (found.state, found.hint) == ("note", "in a checkout: make prove")
+
+
+def test_without_valgrind_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    found = obliviousness._watched()
+    assert found.state == "note"
+    assert "apt-get install valgrind" in found.hint
