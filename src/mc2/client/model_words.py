@@ -52,7 +52,7 @@ def model_words(operation: ModelOperation) -> str:  # noqa: PLR0911 - one a case
         case History():
             return f"List the metrics of the training in step {operation.model + 1}"
         case Slice():
-            every = "" if operation.step == 1 else f", each {operation.step:,}th"
+            every = {1: "", 2: ", each 2nd"}.get(operation.step, f", each {operation.step:,}th")
             return (
                 f"Take the rounds {operation.first:,} to {operation.last - 1:,}{every} of the "
                 f"model of step {operation.model + 1}"

@@ -27,7 +27,7 @@ from mc2.plan.models import (
 )
 from mc2.plan.packages import package_versions
 from mc2.plan.parameters import read_parameters
-from mc2.plan.plan import Plan, PlanInput, PlanOutput
+from mc2.plan.plan import Operation, Plan, PlanInput, PlanOutput
 from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
@@ -190,7 +190,7 @@ def _boosters(builder: PlanBuilder, scan: int, matrix: int) -> list[PlanOutput]:
     part = builder.add(Annotate(builder.add(Slice(second, 0, 4, 2)), (("made", "up"),)))
     linear = read_parameters({"booster": "gblinear"})
     ranked = builder.add(Train(plain, read_parameters({"objective": "rank:ndcg"}), 1))
-    tables = {
+    tables: dict[str, Operation] = {
         "checked": CrossValidate(matrix, (), 2, 3, stratified=True),
         "contributions": Predict(second, matrix, what="contribs"),
         "coefficients": Inspect(builder.add(Train(plain, linear, 1)), kinds=("weight",)),
