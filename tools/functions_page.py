@@ -26,14 +26,14 @@ HEAD = """# Functions of queries
 <!-- Written by tools/functions_page.py. -->
 
 These are all functions that a query may call, by Spark's names. They mean what Spark 4 means in
-ANSI mode: `tests/golden/spark` holds expressions with the types and values that Spark gave, and every
-one is compared. What differs is listed in the
+ANSI mode: `tests/golden/spark` holds expressions with the types and values that Spark gave, and
+every one is compared. What differs is listed in the
 [specification of plans](../spec/plan.md#differences-from-spark-sql-ansi-mode).
 Arguments are written in brackets: how many, or from how many to how many.
 
 Beside them: operators (`+ - * / % div & | ^ ~ || = <=> <> < <= > >=`), `AND`, `OR`, `NOT`, `IS`,
-`BETWEEN`, `IN`, `CASE`, `CAST` and `TRY_CAST`, `LIKE` and `ILIKE` (also with `ESCAPE`, `ANY`, `ALL`),
-`RLIKE`, `EXTRACT(part FROM x)`, `TRIM(LEADING x FROM y)`, `POSITION(x IN y)`, `array[0]`,
+`BETWEEN`, `IN`, `CASE`, `CAST` and `TRY_CAST`, `LIKE` and `ILIKE` (also with `ESCAPE`, `ANY`,
+`ALL`), `RLIKE`, `EXTRACT(part FROM x)`, `TRIM(LEADING x FROM y)`, `POSITION(x IN y)`, `array[0]`,
 `struct.field`, `INTERVAL '1' DAY`,
 `TIMESTAMPADD(unit, n, t)`, `TIMESTAMPDIFF(unit, a, b)`, `MAKE_YM_INTERVAL`, `MAKE_DT_INTERVAL`.
 """

@@ -167,23 +167,22 @@ class _Reader:
         sign = self.take()
         match sign:
             case "(":
-                return self._group(depth)
+                found = self._group(depth)
             case "[":
-                return _Part(self._set(), empty=False)
+                found = _Part(self._set(), empty=False)
             case "\\":
-                return self._escape()
+                found = self._escape()
             case ".":
-                return _Part("(?s:.)" if "s" in self.flags else _DOT, empty=False)
-            case "^":
-                return _Part("\\A", empty=True)
-            case "$":
-                return _Part("\\z", empty=True)
+                found = _Part("(?s:.)" if "s" in self.flags else _DOT, empty=False)
+            case "^" | "$":
+                found = _Part("\\A" if sign == "^" else "\\z", empty=True)
             case "*" | "+" | "?" | "{":
                 raise PlanError("a sign in the pattern repeats nothing")
             case "]" | "}":
-                return _Part("\\" + sign, empty=False)
+                found = _Part("\\" + sign, empty=False)
             case _:
-                return _Part(sign, empty=False)
+                found = _Part(sign, empty=False)
+        return found
 
     def _group(self, depth: int) -> _Part:
         opened = "("
