@@ -42,6 +42,23 @@ df = df.withColumn("r", F.row_number().over(Window.partitionBy("k").orderBy("x")
 job.release("df", job.spark.sql("SELECT k, r FROM d", d=df).orderBy("k").limit(3), to=["p"])
 job.release("h", m.history(), to=["p"])
 job.release("p", m.predict(d), to=["p"])
+import numpy as np
+def f(preds, rows):
+    gap = preds - rows.get_label()
+    return np.where(gap > 0, gap, 1.0), 1 / (gap * gap)
+def g(preds, rows):
+    return "g", np.mean(preds)
+b = mc2.xgboost.DMatrix(t, label="n", features=["x"], bin_edges={"x": [1, 2]})
+e = mc2.xgboost.EarlyStopping(rounds=1)
+r = mc2.xgboost.callback.LearningRateScheduler([0.1])
+s = mc2.xgboost.train({}, b, 1, evals=[(b, "b")], obj=f, custom_metric=g, callbacks=[e, r])
+c = mc2.xgboost.XGBRegressor(n_estimators=1).fit(t, "n", features=["x"])
+job.release("s", s.get_score(), to=["p"])
+job.release("v", mc2.xgboost.cv({}, b, 1), to=["p"])
+part = mc2.xgboost.train({}, b, 1, xgb_model=c.get_booster())[0:1]
+part.set_attr(a="b")
+job.release("part", part, to=["p"])
+job.release_to_owners("o", c, job.table("p.t"))
 '''
 
 
