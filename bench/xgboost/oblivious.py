@@ -16,8 +16,8 @@ from collections.abc import Callable
 from statistics import median
 
 import numpy as np
-
 import xgboost
+
 from mc2 import _native
 from mc2.formats.schema import DataType
 from mc2.ml.boosted_trees import predict_margins, release
@@ -35,7 +35,8 @@ def higgs_like(rows: int, features: int, seed: int = 0) -> tuple[np.ndarray, np.
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, features)).astype(np.float32)
     x[:, ::4] = np.exp(x[:, ::4])
-    score = x[:, 0] - x[:, 1] * x[:, 2] + np.abs(x[:, 3]) - 1.5 + 0.5 * x[:, 5] * (x[:, 6] > 0)
+    score = 0.5 * x[:, 0] + 0.7 * x[:, 1] * (x[:, 2] > 0) + x[:, 3] ** 2 + 0.4 * x[:, 5] - 1.5
+    score += 0.2 * np.sin(2 * x[:, 6]) - 0.3 * x[:, 7] + 0.1 * x[:, 9] * x[:, 10]
     return x, (score + rng.normal(size=rows) > 0).astype(np.float32)
 
 
