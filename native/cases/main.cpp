@@ -6,7 +6,6 @@
 //                                             tracer of addresses can see; a line for each on stdout.
 //                                             KIND is a digit, the place of the data in `all_data`:
 //                                             names of other lengths would move the stack
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -94,9 +93,6 @@ int trace(int count, char** words) {
     return 0;
 }
 
-// More sizes, on one kind of data: vectorised loops have jumps for every rest of a length.
-constexpr std::size_t more_rows[] = {2, 3, 5, 8, 12, 15, 16, 17, 24, 31, 32, 48, 63, 64, 65, 96, 128, 129, 256, 513};
-
 int all(int count, char** words) {
     if (count > 2) use_isa(words[2]);
     if (count > 3) {
@@ -112,11 +108,6 @@ int all(int count, char** words) {
                 (void)run_once(one, rows, data, 1);
                 ++runs;
             }
-        }
-        for (const std::size_t rows : more_rows) {
-            if (rows < *std::min_element(one.rows.begin(), one.rows.end())) continue;
-            (void)run_once(one, rows, Data::random, 1);
-            ++runs;
         }
         if (poison_reports() != before) {
             std::printf("LEAK %s\n", one.name.c_str());
