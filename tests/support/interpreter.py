@@ -17,6 +17,8 @@ from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
 
+import numpy as np
+
 from mc2.formats.schema import DataType, Schema
 from mc2.plan.check import CheckedPlan
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
@@ -494,7 +496,7 @@ def cast(value: Any, source: DataType, kind: DataType) -> Any:
     if source.name == "string":
         return from_text(value, kind)
     if kind.name == "string":
-        return to_text(value)
+        return to_text(value, source)
     if kind.name == "boolean":
         return value != 0
     if kind.name in {"date", "timestamp", "timestamp_utc"}:
@@ -535,8 +537,15 @@ def nearest_single(value: Fraction) -> float:
     return min(near, key=lambda x: (abs(Fraction(x) - value), struct.pack("<f", x)[0] & 1))
 
 
-def to_text(value: Any) -> str:
+def to_text(value: Any, source: DataType) -> str:
     match value:
+        case float():
+            return float_text(value, source)
+        case bytes():
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                raise EvaluationError from None
         case bool():
             return "true" if value else "false"
         case Decimal():
@@ -546,6 +555,18 @@ def to_text(value: Any) -> str:
             return text.rstrip("0").removesuffix(".") if "." in text else text
         case _:
             return str(value)
+
+
+def float_text(value: float, source: DataType) -> str:
+    """As Java writes it, from the shortest digits that read back."""
+    if not math.isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    found = Decimal(repr(value) if source.name == "double" else str(np.float32(value)))
+    if not found or Decimal("0.001") <= abs(found) < 10**7:
+        text = f"{found.normalize():f}"
+        return text if "." in text else f"{text}.0"
+    digits, power = f"{found.normalize():E}".split("E")
+    return f"{digits if '.' in digits else f'{digits}.0'}E{int(power)}"
 
 
 def from_text(text: str, kind: DataType) -> Any:

@@ -1,5 +1,7 @@
 """Which inputs are stored follows from the plan and public sizes."""
 
+from itertools import pairwise
+
 import pytest
 from tests.support.plans import Job, Source, schema
 
@@ -23,7 +25,7 @@ def stored(made, root, memory=PLENTY):
 
 def joined(made, *names):
     root = made.scan(names[0])
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in pairwise(names):
         on = call("eq", ColumnRef(before), ColumnRef(name))
         root = made.add(Join(root, made.scan(name), "inner", on))
     return root

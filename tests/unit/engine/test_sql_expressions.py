@@ -13,6 +13,7 @@ COLUMNS = schema(a="int64", b="int64", c="boolean", d="boolean").by_name()
 A, B, C, D = (ColumnRef(n) for n in COLUMNS)
 EQUAL = call("eq", A, B)
 IS_1, IS_2 = (call("eq", A, literal(n, INT64)) for n in (1, 2))
+SQL_1, SQL_2 = (f"(a = CAST('{n}' AS BIGINT))" for n in (1, 2))
 FAILS = call("eq", call("integer_divide", A, B), literal(1, INT64))
 
 
@@ -44,8 +45,7 @@ def test_what_all_branches_share_stands_first(expression, sql):
     [
         (  # a condition on each table alone, besides that on both
             call("or", call("and", C, IS_1), call("and", D, call("not", C), IS_2)),
-            "((c AND (a = CAST('1' AS BIGINT))) OR (d AND (NOT c) AND (a = CAST('2' AS BIGINT))))"
-            " AND ((a = CAST('1' AS BIGINT)) OR (a = CAST('2' AS BIGINT))) AND (c OR (NOT c))",
+            f"((c AND {SQL_1}) OR (d AND (NOT c) AND {SQL_2})) AND ({SQL_1} OR {SQL_2}) AND (c OR (NOT c))",
         ),
         (call("or", call("and", C, D), EQUAL), "((c AND d) OR (a = b))"),
     ],
