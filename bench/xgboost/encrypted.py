@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-
 import xgboost
+
 from mc2.engine import trees
 from mc2.formats.schema import Column, Schema, parse_type
 from mc2.plan.infer_models import infer_matrix, infer_train

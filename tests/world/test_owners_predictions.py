@@ -8,9 +8,8 @@ import pytest
 import xgboost
 from tests.support.world import VISITS_A, VISITS_B
 
-from mc2.errors import PolicyError, UsageError
+from mc2.errors import EngineError, PolicyError, UsageError
 from mc2.formats.manifest import ModelPolicy, UsagePolicy
-from mc2.formats.status import JobState
 
 SCRIPT = """
 import mc2
@@ -60,6 +59,5 @@ def test_an_owners_rules_for_models_hold_at_home_and_in_the_enclave(world):
     small = strict.replace('"max_depth": 2', '"max_depth": 6, "min_child_weight": 0')
     job_id = world.propose(small)
     world.approve(job_id)
-    status = world.run(job_id)
-    assert status.state is JobState.FAILED
-    assert "fewer than 5 rows" in status.error
+    with pytest.raises(EngineError, match="fewer than 5 rows"):
+        world.run(job_id)
