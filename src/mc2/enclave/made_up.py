@@ -95,6 +95,59 @@ def made_up_plan(contract: Digest, manifest: Manifest) -> Plan:
     )
 
 
+def oblivious_plan(contract: Digest, manifest: Manifest) -> Plan:
+    """A plan over these rows, padded, that takes every operation of oblivious mode once."""
+    source = PlanInput(
+        dataset=DATASET,
+        owner=_OWNER,
+        manifest=manifest.digest,
+        schema=manifest.schema,
+        row_bound=manifest.row_bound,
+        sizes=manifest.sizes,
+        facts=manifest.facts,
+    )
+    builder = PlanBuilder([source])
+    scan = builder.add(Scan(0, manifest.schema.names))
+    nodes, outputs = builder.finish([_output("said", _obliviously(builder, scan), "table")])
+    return Plan(
+        title="",
+        mode="oblivious",
+        contract=contract,
+        script_name="",
+        script="",
+        packages=package_versions(),
+        inputs=(source,),
+        nodes=nodes,
+        outputs=outputs,
+    )
+
+
+def _obliviously(builder: PlanBuilder, scan: int) -> int:
+    """Every row once, by a way that is long enough to take every operator."""
+    n, name = ColumnRef("n"), ColumnRef("name")
+    total = AggregateColumn("total", "sum", (ColumnRef("amount"),))
+    groups = builder.add(Aggregate(scan, ("name", "label"), (total,)))
+    few = builder.add(RowBound(builder.add(Distinct(groups)), ROWS, "rounded"))
+    keys = {"name": "of", "label": "sort", "total": "total"}
+    columns = tuple(NamedExpression(new, ColumnRef(old)) for old, new in keys.items())
+    other = builder.add(Project(few, columns))
+    on = call(
+        "and",
+        call("same", name, ColumnRef("of")),
+        call("eq", ColumnRef("label"), ColumnRef("sort")),
+    )
+    joined = builder.add(Join(scan, other, "left", on))
+    listed = builder.add(Values(("listed",), ((literal("name 1", STRING),),)))
+    marked = builder.add(Mark(joined, listed, "known", call("same", name, ColumnRef("listed"))))
+    parts = [
+        builder.add(Filter(marked, call(test, n, literal(ROWS // 2, INT64))))
+        for test in ("lt", "ge")
+    ]
+    both = builder.add(Union(tuple(parts)))
+    key = SortKey(ColumnRef("total"), descending=True, nulls_first=False)
+    return builder.add(Limit(builder.add(Sort(both, (key,))), ROWS))
+
+
 def _relations(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
     n, name, at = ColumnRef("n"), ColumnRef("name"), ColumnRef("at")
     kept = builder.add(Filter(scan, call("gt", n, literal(3, INT64))))

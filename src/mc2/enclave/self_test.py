@@ -20,7 +20,7 @@ from mc2.crypto.activation import ActivationSecret, token_digest
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.secret import DataKey, ReceivingKey, SigningKey
-from mc2.enclave.made_up import DATASET, ROWS, made_up_plan, made_up_rows
+from mc2.enclave.made_up import DATASET, ROWS, made_up_plan, made_up_rows, oblivious_plan
 from mc2.enclave.session import JobSession
 from mc2.errors import EngineError
 from mc2.formats.arrow import schema_of
@@ -28,6 +28,8 @@ from mc2.formats.bundle import JobBundle
 from mc2.formats.card import Card
 from mc2.formats.chunk import pack_rows, unpack_rows
 from mc2.formats.contract import APPROVERS, ROLES, TIERS, Contract, Member, sign_contract
+from mc2.formats.facts import TableFacts
+from mc2.formats.fixed import fixed_places, pack_fixed, unpack_fixed
 from mc2.formats.job import Approval, Proposal, new_job_id
 from mc2.formats.manifest import (
     COMPRESSIONS,
@@ -47,6 +49,7 @@ from mc2.formats.release import (
     verify_evidence,
 )
 from mc2.formats.result import Result, result_key_info
+from mc2.formats.schema import Schema
 from mc2.formats.worker import JobOutcome
 from mc2.plan.plan import Plan
 
@@ -56,25 +59,30 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def self_test(make_session: Callable[[], JobSession]) -> None:
-    """Run a job of one made-up party, once for each compression of its data.
+    """Run a job of one made-up party, once for each compression of its data, and once obliviously.
 
     Raises: Mc2Error of whatever kind failed.
     """
     for compression in COMPRESSIONS:
         _Job(compression).run(make_session())
+    _Job("none", "oblivious").run(make_session())
 
 
 class _Job:
     """One party that is owner, analyst and recipient, its one dataset, and a plan over it."""
 
-    def __init__(self, compression: str) -> None:
+    def __init__(self, compression: str, mode: str = "encrypted") -> None:
         self._signing = SigningKey.generate()
         self._receiving = ReceivingKey.generate()
         self._contract = self._agree()
         self._store: dict[Digest, bytes] = {}
         self._key = DataKey.generate()
-        self._manifest = self._seal(compression)
-        self._plan: Plan = made_up_plan(self._contract.digest, self._manifest)
+        if mode == "oblivious":
+            self._manifest = self._seal_padded()
+            self._plan: Plan = oblivious_plan(self._contract.digest, self._manifest)
+        else:
+            self._manifest = self._seal(compression)
+            self._plan = made_up_plan(self._contract.digest, self._manifest)
         self._context = JobContext(
             contract=self._contract.digest,
             policy=self._contract.policy_digest,
@@ -111,10 +119,23 @@ class _Job:
 
     def _seal(self, compression: str) -> Manifest:
         (batch,) = made_up_rows().to_batches()
-        schema = schema_of(batch.schema)
+        plain = pack_rows(batch, compression)
+        return self._sealed(schema_of(batch.schema), plain, compression, TableFacts())
+
+    def _seal_padded(self) -> Manifest:
+        (batch,) = made_up_rows().to_batches()
+        schema, facts = schema_of(batch.schema), TableFacts({"name": 8}, (("n",),))
+        places = fixed_places(schema, facts.widths, ROWS)
+        chunk = bytearray(places.size)
+        pack_fixed(batch, places, chunk)
+        return self._sealed(schema, bytes(chunk), "none", facts)
+
+    def _sealed(
+        self, schema: Schema, plain: bytes, compression: str, facts: TableFacts
+    ) -> Manifest:
         dataset_id = secrets.token_hex(16)
         bound = dataset_associated_data(dataset_id, 1, schema.digest, 0, 1)
-        sealed = ChunkCipher(self._key.raw).seal(0, pack_rows(batch, compression), bound)
+        sealed = ChunkCipher(self._key.raw).seal(0, plain, bound)
         self._store[digest(sealed)] = sealed
         return Manifest(
             dataset=DATASET,
@@ -123,7 +144,7 @@ class _Job:
             version=1,
             created=_THEN,
             schema=schema,
-            sizes="exact",
+            sizes="padded" if facts.widths else "exact",
             compression=compression,
             row_bound=ROWS,
             rows_per_chunk=ROWS,
@@ -131,6 +152,7 @@ class _Job:
             key_commitment=self._key.commitment(),
             policy=UsagePolicy(),
             chunks=(ChunkRef(digest(sealed), len(sealed)),),
+            facts=facts,
         )
 
     def _bundle(self) -> bytes:
@@ -206,7 +228,17 @@ class _Job:
         )
         (chunk,) = result.chunks
         plain = ChunkCipher(key).open(0, self._store[chunk.digest], result.associated_data(0))
-        if result.schema is None or unpack_rows(plain, result.schema).num_rows != ROWS:
+        if result.schema is None or _rows_in(plain, result, result.schema) != ROWS:
             raise EngineError("the self-test gave another answer than it must")
         if receipt.outputs["said"] != result.digest:
             raise EngineError("the self-test gave another receipt than it must")
+
+
+def _rows_in(plain: bytes, result: Result, schema: Schema) -> int:
+    padding = result.padding
+    if padding is None:
+        rows: int = unpack_rows(plain, schema).num_rows
+    else:
+        places = fixed_places(schema, padding.widths, padding.rows_per_chunk)
+        rows = unpack_fixed(plain, schema, places).num_rows
+    return rows
