@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := CMakeLists.txt $(shell find native -type f)
 
+SPARK := build/spark
+
 .PHONY: help setup demo test slow check format lint type layers tcb vectors openapi prove fuzz bench clean
 
 help:  ## list the tasks
@@ -27,14 +29,24 @@ $(STAMP): $(VENV)/.packages pyproject.toml $(NATIVE)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# Spark itself, for its tests: beside the main environment, whose package `pyspark` is the client alone.
+$(SPARK)/.installed: constraints-spark.txt $(VENV)/.packages
+	@echo "Installing Apache Spark for its tests (450 MB, a minute or two, once)..." >&2
+	@rm -rf $(SPARK)
+	@$(BIN)/python -m venv $(SPARK)
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints-spark.txt
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+	    > $$($(SPARK)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mc2-environment.pth
+	@touch $@
+
 demo: setup  ## three parties, real data, one report and one model (under a minute after the set-up)
 	@$(BIN)/mc2 demo
 
-test: setup  ## all tests and checks (CI calls this)
+test: setup $(SPARK)/.installed  ## all tests and checks (CI calls this)
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-slow: setup  ## the long tests and fuzzing
+slow: setup $(SPARK)/.installed  ## the long tests and fuzzing
 	@tools/system-packages.sh slow
 	@$(BIN)/python -m pytest -m slow --timeout 3600
 	@$(MAKE) --no-print-directory fuzz

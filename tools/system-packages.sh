@@ -10,6 +10,7 @@ needs=(
   "libseccomp.so.2:libseccomp2:confining the enclave worker and the script compiler"
   "valgrind:valgrind:proving that kernels are oblivious (optional)"
   "objdump:binutils:the same (comes with the compiler)"
+  "java:openjdk-17-jre-headless:tests of the Spark backend (optional)"
   "swtpm:swtpm:tests of measured boot (optional)"
   "swtpm_setup:swtpm-tools:tests of measured boot (optional)"
   "/usr/lib/postgresql/*/bin/initdb:postgresql:tests of reading from PostgreSQL (optional)"

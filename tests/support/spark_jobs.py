@@ -6,6 +6,7 @@ one piece. `run_job` is the coordinator's part of an attempt, without HTTP.
 
 from __future__ import annotations
 
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from mc2.coordinator.cluster import Cluster, Introduction
 from mc2.coordinator.worker_pool import WorkerCommand
 from mc2.coordinator.workers import Worker
 from mc2.crypto.digest import Digest
-from mc2.errors import WorkerError
+from mc2.errors import DatasetError, WorkerError
 from mc2.formats.receipt import Receipt
 from mc2.formats.result import Result
 from mc2.formats.worker import JobOutcome
@@ -30,6 +31,7 @@ from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef
 from mc2.plan.plan import PlanOutput
 from mc2.plan.relations import Aggregate, AggregateColumn, Scan, Union
+from mc2.spark.settings import KeeperSettings
 from tests.support import enclave_jobs
 from tests.support.enclave_jobs import Job, make_job, make_table, open_table, read_evidence, seal
 
@@ -143,7 +145,7 @@ class Attempt:
         chunks = self._lay_out()
         needs = TaskNeeds(
             bundle=bundle,
-            read_chunk=job.read,
+            read_chunk=self._read,
             chunk_file=lambda name: chunks / name.removeprefix("sha256:"),
             timeout_seconds=SECONDS,
         )
@@ -166,6 +168,13 @@ class Attempt:
         key = read_evidence(evidence).runtime_data.signing_key
         self.receipt = Receipt.verify(outcome.receipt, lambda _: key).value
         return outcome
+
+    def _read(self, name: Digest) -> bytes:
+        """A chunk, as the coordinator's store gives it."""
+        try:
+            return self.job.read(name)
+        except KeyError:
+            raise DatasetError(f"there is no blob {name}") from None
 
     def _lay_out(self) -> Path:
         chunks = self.folder / "chunks"
@@ -224,3 +233,15 @@ class ThreadJobs:
 def chunk_names(job: Job) -> set[Digest]:
     """The digests of all sealed inputs."""
     return {name for dataset in job.datasets.values() for name in dataset.chunks}
+
+
+def make_settings(folder: Path, root: Path) -> KeeperSettings:
+    """What keepers are told, for hosts that share a folder."""
+    return KeeperSettings(
+        enclave=enclave_command(root),
+        token=secrets.token_hex(32),
+        storage=str(folder / "blocks"),
+        driver="",
+        application=f"test-{secrets.token_hex(4)}",
+        start_seconds=120,
+    )

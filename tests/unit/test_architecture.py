@@ -39,6 +39,8 @@ PLANTED = {
     "Private keys": ("coordinator/planted.py", "import mc2.crypto.secret\n"),
     "Simulated evidence": ("client/planted.py", "import mc2.attestation.simulated\n"),
     "sqlglot lives": ("client/planted.py", "import sqlglot\n"),
+    "Spark meets enclaves": ("spark/planted.py", "import mc2.enclave\n"),
+    "gRPC and PySpark": ("coordinator/planted.py", "import pyspark\n"),
     "No cycles": ("formats/planted.py", "import mc2.formats.planted_too\n"),
 }
 

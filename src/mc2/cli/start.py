@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import shlex
 import subprocess
@@ -27,6 +28,7 @@ _BOOT_REGISTERS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 11)
 """What firmware, boot loader and kernel image are measured into (Linux, with a unified image)."""
 
 _START_SECONDS: Final = 60.0
+_SPARK_START_SECONDS: Final = 300.0  # a cluster may first have to find room
 _LOG_LINES: Final = 15
 
 
@@ -84,6 +86,25 @@ _LOG_LINES: Final = 15
     is_flag=True,
     help="Start workers that keep their user's privileges, for hosts that cannot confine them.",
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Where large jobs run their tasks: in the workers here, or beside Spark's executors.",
+)
+@click.option("--master", help="With --backend spark: Spark's master, such as spark://host:7077.")
+@click.option(
+    "--spark-conf",
+    multiple=True,
+    metavar="spark.NAME=VALUE",
+    help="With --backend spark: a setting of Spark; repeatable.",
+)
+@click.option(
+    "--block-storage",
+    help="With --backend spark: a path or URL that all hosts share, for sealed blocks.  "
+    "[default: blocks in the folder]",
+)
 @click.option("--foreground", is_flag=True, help="Do not return; log to standard error.")
 @output
 def command(
@@ -100,6 +121,10 @@ def command(
     tpm_log: Path | None,
     unsafe_simulation: bool,
     unsafe_unconfined: bool,
+    backend: str,
+    master: str | None,
+    spark_conf: tuple[str, ...],
+    block_storage: str | None,
     foreground: bool,
 ) -> None:
     """Start a coordinator and its enclave workers.
@@ -109,6 +134,7 @@ def command(
     """
     check_server_installed()
     _check(tee, unsafe_simulation)
+    spark = _spark_arguments(backend, master, spark_conf, block_storage)
     source = _tpm_source(tee, tpm, tpm_chain, tpm_log or folder.absolute() / TPM_LOG_FILE)
     if source is None and tpm_log is not None:
         raise UsageError("--tpm-log is for --tee tpm", hint="leave it out")
@@ -124,15 +150,16 @@ def command(
     arguments += [f"--worker-address={address}" for address in worker_address]
     arguments += ["--workers", str(workers)]
     worker = worker_command(folder, tee, source, unconfined=unsafe_unconfined)
-    arguments += ["--worker-command", shlex.join(worker)]
+    arguments += ["--worker-command", shlex.join(worker), *spark]
+    module = "mc2.spark" if spark else "mc2.coordinator"
     if tee == "simulated":
         console.banner(SIMULATION_BANNER)
     if unsafe_unconfined:
         console.banner(UNCONFINED_BANNER)
     if foreground:
-        _run_here(arguments)
+        _run_here(module, arguments)
         return
-    _run_in_background(folder, arguments, console)
+    _run_in_background(folder, module, arguments, console)
     _report(console, folder, _policy_facts(folder, tee, source, unconfined=unsafe_unconfined))
 
 
@@ -192,15 +219,35 @@ def worker_command(
     return [sys.executable, *arguments]
 
 
-def _run_here(arguments: list[str]) -> None:
-    from mc2.coordinator.__main__ import main
+def _spark_arguments(
+    backend: str, master: str | None, settings: tuple[str, ...], storage: str | None
+) -> list[str]:
+    """What the coordinator is told of Spark; nothing for the local backend."""
+    if backend == "local":
+        if master or settings or storage:
+            raise UsageError(
+                "--master, --spark-conf and --block-storage are for --backend spark",
+                hint="add --backend spark, or leave them out",
+            )
+        return []
+    if master is None:
+        raise UsageError(
+            "the Spark backend needs a master", hint="for instance --master spark://host:7077"
+        )
+    from mc2.spark.session import check_spark_installed
 
-    code = main(arguments)
+    check_spark_installed()
+    found = ["--master", master, *(f"--spark-conf={text}" for text in settings)]
+    return found if storage is None else [*found, "--block-storage", storage]
+
+
+def _run_here(module: str, arguments: list[str]) -> None:
+    code: int = importlib.import_module(f"{module}.__main__").main(arguments)
     if code != 0:
         raise SystemExit(code)
 
 
-def _run_in_background(folder: Path, arguments: list[str], console: Console) -> None:
+def _run_in_background(folder: Path, module: str, arguments: list[str], console: Console) -> None:
     """Start the process, and wait until it answers or ends. Raises: CoordinatorError."""
     from mc2.coordinator.folder import running_process
 
@@ -215,14 +262,15 @@ def _run_in_background(folder: Path, arguments: list[str], console: Console) -> 
     log = folder / LOG_FILE
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mc2.coordinator", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             start_new_session=True,
         )
     console.step("starting the coordinator")
-    deadline = time.monotonic() + _START_SECONDS
+    seconds = _SPARK_START_SECONDS if module == "mc2.spark" else _START_SECONDS
+    deadline = time.monotonic() + seconds
     while not ready.exists():
         code = process.poll()
         if code is not None or time.monotonic() > deadline:

@@ -35,7 +35,7 @@ def start_spark(master: str, settings: Mapping[str, str]) -> Any:
 
     Raises: UsageError without PySpark or Java; WorkerError if Spark does not start.
     """
-    _check_installed()
+    check_spark_installed()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.pop("SPARK_REMOTE", None)
@@ -67,7 +67,8 @@ def one_task_each(settings: Mapping[str, str]) -> dict[str, str]:
     return {} if cores is None else {"spark.task.cpus": cores}
 
 
-def _check_installed() -> None:
+def check_spark_installed() -> None:
+    """Whether Spark can start here. Raises: UsageError."""
     if importlib.util.find_spec("pyspark") is None or importlib.util.find_spec("py4j") is None:
         raise UsageError(
             "Apache Spark is not installed",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.support.spark_jobs import (
     enclave_command,
     make_large_job,
     make_root,
+    make_settings,
     start_leader,
 )
 
@@ -76,17 +77,6 @@ def serve(keeper: Keeper, stack: ExitStack) -> str:
     return f"tcp:{host}:{port}"
 
 
-def make_settings(folder: Path, root: Path) -> KeeperSettings:
-    return KeeperSettings(
-        enclave=enclave_command(root),
-        token=secrets.token_hex(32),
-        storage=str(folder / "blocks"),
-        driver="",
-        application=f"test-{secrets.token_hex(4)}",
-        start_seconds=120,
-    )
-
-
 @pytest.fixture
 def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     """`make_fleet(2)`: a leader and so many keepers."""
@@ -103,11 +93,14 @@ def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
                     own = make_root(tmp_path / "other")
                 source = WorkerCommand(enclave_command(own), tmp_path / f"enclave-{i}.log", {})
                 keeper = Keeper(source, open_storage(settings.storage), settings.token)
-                keeper.start()
                 keepers.append(keeper)
                 addresses.append(serve(keeper, stack))
-            leader = start_leader(root, tmp_path)
+            with ThreadPoolExecutor() as together:
+                started = [together.submit(keeper.start) for keeper in keepers]
+                leader = start_leader(root, tmp_path)
             stack.callback(leader.kill)
+            for each in started:
+                each.result()
             jobs = ThreadJobs(addresses)
             backend = stack.enter_context(SparkBackend(jobs, settings))
             return Fleet(tmp_path, root, settings, leader, keepers, jobs, backend)

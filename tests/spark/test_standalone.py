@@ -1,0 +1,57 @@
+"""Jobs on a real Spark cluster of processes: a master, two workers, an enclave beside each."""
+
+from __future__ import annotations
+
+import pytest
+from tests.spark.conftest import Standalone
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def whole(found: dict) -> None:
+    """A job that gave the right answer and left nothing behind."""
+    assert found.get("right"), found
+    assert found["left"] == []
+
+
+def test_a_cluster_gives_the_right_answer_and_sees_no_plaintext(standalone: Standalone) -> None:
+    found = standalone.run("plain")
+    for job in (found["first"], found["second"]):
+        whole(job)
+        assert job["members"] == 2
+        assert job["epochs"] == [3]
+    marks = [found["marker"].encode()]
+    for job in (found["first"], found["second"]):
+        marks += [m for key in job["keys"] for m in (bytes.fromhex(key), key.encode())]
+    files = [p for p in standalone.folder.rglob("*") if p.is_file() and not p.is_symlink()]
+    events = [p for p in files if "events" in p.parts]
+    assert any(b"mc2 5e5e5e5e/1: stage " in p.read_bytes() for p in events)
+    assert found["scan_works"]  # what Spark does know is found in its driver's memory
+    assert found["in_memory"] == 0
+    for path in files:
+        raw = path.read_bytes()
+        assert not any(mark in raw for mark in marks), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["executor_killed", "enclave_killed", "python_killed"])
+def test_what_dies_costs_its_own_work_alone(standalone: Standalone, fault: str) -> None:
+    found = standalone.run(fault)
+    whole(found["first"])
+    whole(found["second"])
+    assert found["second"]["members"] == 2
+    assert found.get("gone", True)
+
+
+@pytest.mark.slow
+def test_an_enclave_that_hangs_is_ended(standalone: Standalone) -> None:
+    found = standalone.run("enclave_hung")
+    whole(found["first"])
+    whole(found["second"])
+
+
+@pytest.mark.slow
+def test_a_lost_block_is_told_and_the_next_job_is_right(standalone: Standalone) -> None:
+    found = standalone.run("block_lost")
+    assert found["first"].get("error") == "dataset" or found["first"]["right"], found
+    whole(found["second"])

@@ -1,0 +1,251 @@
+"""A Spark driver for tests, run by an environment that has Spark: what happened, as JSON.
+
+    build/spark/bin/python -m tests.support.spark_driver MASTER FOLDER SCENARIO
+
+Stock PySpark and its client share a package name, so tests themselves run without Spark.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mc2.coordinator.backend import TaskBackend
+from mc2.coordinator.workers import Worker
+from mc2.errors import Mc2Error
+from mc2.spark import backend
+from mc2.spark.session import start_spark
+from tests.support.spark_jobs import (
+    MARKER,
+    Attempt,
+    answer,
+    enclave_command,
+    expected,
+    make_large_job,
+    make_root,
+    start_leader,
+)
+
+Found = dict[str, Any]
+
+
+class Disturbed:
+    """A backend that disturbs the cluster once, when a task was assigned."""
+
+    def __init__(self, honest: TaskBackend, disturb: Callable[[], None]) -> None:
+        self._honest = honest
+        self._disturb: Callable[[], None] | None = disturb
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._honest, name)
+
+    def assign(self, *arguments: Any) -> None:
+        self._honest.assign(*arguments)
+        if self._disturb is not None:
+            disturb, self._disturb = self._disturb, None
+            disturb()
+
+
+def keepers() -> dict[int, int]:
+    """The keepers on this machine by the executor (a JVM) that they belong to."""
+    return {int(words[3]): pid for pid, words in _commands() if words[1:3] == _KEEPER}
+
+
+_KEEPER = ["-m", "mc2.spark.keeper"]
+
+
+def enclaves_of(keeper: int) -> list[int]:
+    """The enclave processes that a keeper started."""
+    return [pid for pid, words in _commands() if "mc2.enclave" in words and _parent(pid) == keeper]
+
+
+def _commands() -> list[tuple[int, list[str]]]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append((int(path.parent.name), path.read_text().split("\0")))
+        except OSError:
+            continue
+    return found
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+class Driver:
+    """One Spark application, its leader, and the job."""
+
+    def __init__(self, master: str, folder: Path) -> None:
+        self.folder = folder
+        self.root = make_root(folder)
+        (folder / "events").mkdir()
+        self.spark = start_spark(
+            master,
+            {
+                "spark.driver.memory": "512m",
+                "spark.executor.memory": "512m",
+                "spark.eventLog.enabled": "true",
+                "spark.eventLog.compress": "false",
+                "spark.eventLog.dir": str(folder / "events"),
+                "spark.local.dir": str(folder / "local"),
+            },
+        )
+        self.backend = backend(
+            self.spark,
+            storage=str(folder / "blocks"),
+            enclave=enclave_command(self.root),
+            task_seconds=20,
+        )
+        self.leader: Worker = start_leader(self.root, folder)
+
+    def job(self, disturb: Callable[[], None] | None = None) -> Found:
+        wrap = (lambda tasks: Disturbed(tasks, disturb)) if disturb else (lambda tasks: tasks)
+        job = make_large_job(self.root, self.leader.ready.code)
+        attempt = Attempt(job, self.leader, self.backend, self.folder, wrap=wrap)
+        begun = time.monotonic()
+        try:
+            outcome = attempt.run()
+        except Mc2Error as error:
+            return {"error": error.code, "message": str(error)}
+        finally:
+            self.leader.close()
+        return {
+            "right": answer(job, outcome) == expected(job),
+            "members": len(attempt.members),
+            "epochs": [len(e) for e in attempt.receipt.epochs] if attempt.receipt else [],
+            "seconds": time.monotonic() - begun,
+            "left": [p.name for p in (self.folder / "blocks").rglob("*") if p.is_file()],
+            "keys": [d.key.hex() for d in job.datasets.values()],
+        }
+
+    def stop(self) -> None:
+        self.leader.kill()
+        self.backend.members.stop()
+        self.spark.stop()
+
+
+def plain(driver: Driver) -> Found:
+    """Two jobs, one after the other, and what the driver's JVM then holds in memory."""
+    first, second = driver.job(), driver.job()
+    marks = [MARKER.encode()]
+    for job in (first, second):
+        marks += [m for key in job["keys"] for m in (bytes.fromhex(key), key.encode())]
+    title = b"mc2 5e5e5e5e/1: stage "
+    held = _held(driver.spark.sparkContext._gateway.proc.pid, [*marks, title])
+    return {
+        "first": first,
+        "second": second,
+        "marker": MARKER,
+        "scan_works": title in held,
+        "in_memory": len(held - {title}),
+    }
+
+
+def _held(pid: int, marks: list[bytes]) -> set[bytes]:
+    """Which marks stand in the writable memory of a process, in pieces that overlap."""
+    found: set[bytes] = set()
+    piece, overlap = 1 << 26, max(map(len, marks))
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights = line.split()[:2]
+            begin, end = (int(text, 16) for text in span.split("-"))
+            if not rights.startswith("rw"):
+                continue
+            for at in range(begin, end, piece):
+                try:
+                    memory.seek(at)
+                    raw = memory.read(min(piece + overlap, end - at))
+                except (OSError, ValueError, OverflowError):
+                    continue
+                found |= {mark for mark in marks if mark in raw}
+    return found
+
+
+def _one_keeper() -> tuple[int, int]:
+    return min(keepers().items())
+
+
+def executor_killed(driver: Driver) -> Found:
+    driver.job()
+    executor, _ = _one_keeper()
+    first = driver.job(lambda: os.kill(executor, signal.SIGKILL))
+    until = time.monotonic() + 120
+    while executor in keepers() and time.monotonic() < until:
+        time.sleep(0.2)
+    gone = executor not in keepers()
+    return {"first": first, "second": driver.job(), "gone": gone}
+
+
+def enclave_killed(driver: Driver) -> Found:
+    driver.job()
+    enclave = enclaves_of(_one_keeper()[1])[0]
+    return {"first": driver.job(lambda: os.kill(enclave, signal.SIGKILL)), "second": driver.job()}
+
+
+def enclave_hung(driver: Driver) -> Found:
+    driver.job()
+    enclave = enclaves_of(_one_keeper()[1])[0]
+    return {"first": driver.job(lambda: os.kill(enclave, signal.SIGSTOP)), "second": driver.job()}
+
+
+def python_killed(driver: Driver) -> Found:
+    driver.job()
+
+    def kill() -> None:
+        for pid, words in _commands():
+            if "pyspark.daemon" in words:
+                os.kill(pid, signal.SIGKILL)
+
+    return {"first": driver.job(kill), "second": driver.job()}
+
+
+def block_lost(driver: Driver) -> Found:
+    driver.job()
+    until = time.monotonic() + 60
+
+    def lose() -> None:
+        """Wait for the first blocks that tasks handed on, and remove them; inputs are links."""
+        while time.monotonic() < until:
+            files = [p for p in (driver.folder / "blocks").rglob("*") if p.is_file()]
+            blocks = [p for p in files if p.stat().st_nlink == 1 and not p.suffix]
+            for path in blocks:
+                path.unlink(missing_ok=True)
+            if blocks:
+                return
+            time.sleep(0.005)
+
+    return {"first": driver.job(lose), "second": driver.job()}
+
+
+SCENARIOS: dict[str, Callable[[Driver], Found]] = {
+    f.__name__: f
+    for f in (plain, executor_killed, enclave_killed, enclave_hung, python_killed, block_lost)
+}
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    master, folder, scenario = sys.argv[1:]
+    driver = Driver(master, Path(folder))
+    try:
+        found = SCENARIOS[scenario](driver)
+    finally:
+        driver.stop()
+    print("\n" + json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

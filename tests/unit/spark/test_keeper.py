@@ -1,0 +1,202 @@
+"""Who may talk to a keeper, and what becomes of its enclave when a driver hangs up."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.support.spark_jobs import SECONDS, enclave_command, make_root, make_settings
+
+from mc2.coordinator.workers import Worker
+from mc2.crypto.digest import digest
+from mc2.errors import FormatError, WorkerError
+from mc2.formats.frames import Frame
+from mc2.formats.worker import Chunk
+from mc2.spark.keeper import Keeper, source_of
+from mc2.spark.on_executor import Errand, connect, muster, run_task
+from mc2.spark.processes import ProcessWatch
+from mc2.spark.settings import KeeperSettings
+from mc2.spark.wire import BUSY, STRANGER, AskTask, Attach, TaskAnswer, receive, send
+
+TOKEN = "ab" * 32
+
+
+def ask(**changes: Any) -> AskTask:
+    given: dict[str, Any] = {
+        "token": TOKEN,
+        "epoch": digest(b"an invitation"),
+        "folder": "attempt-1",
+        "seconds": 60,
+        "partitions": 2,
+        "order": b"an order",
+    }
+    return AskTask(**(given | changes))
+
+
+class Nobody:
+    """A source of enclaves that has none."""
+
+    def start(self) -> Worker:
+        raise WorkerError("there is no enclave")
+
+
+def talk(keeper: Keeper, *frames: Frame) -> list[Frame]:
+    """What a keeper answers before it hangs up."""
+    import threading
+
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=keeper.serve, args=(theirs,))
+    thread.start()
+    answers = []
+    with ours:
+        deadline = time.monotonic() + SECONDS
+        try:
+            for frame in frames:
+                send(ours, frame, deadline)
+                answers.append(receive(ours, deadline))
+        except (ConnectionError, BrokenPipeError):
+            pass
+    thread.join()
+    return answers
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    return Keeper(Nobody(), SimpleNamespace(), TOKEN)  # type: ignore[arg-type]  # never asked
+
+
+def test_strangers_get_no_answer(keeper: Keeper) -> None:
+    assert talk(keeper, Attach("cd" * 32).frame()) == []
+    assert talk(keeper, ask(token="cd" * 32).frame()) == []
+    assert talk(keeper, Frame({"type": "hello"})) == []
+
+
+def test_an_enclave_of_no_epoch_runs_no_task(keeper: Keeper) -> None:
+    (answer,) = talk(keeper, ask().frame())
+    assert TaskAnswer.parse(answer).code == STRANGER
+
+
+def test_a_keeper_has_one_driver_at_a_time_and_passes_on_what_is_a_drivers(keeper: Keeper) -> None:
+    assert [f.header["type"] for f in talk(keeper, Attach(TOKEN).frame())] == ["attached"]
+    answers = talk(keeper, Attach(TOKEN).frame(), Chunk(b"a chunk").frame())
+    assert [f.header["type"] for f in answers] == ["attached"]
+    keeper._attached.acquire()
+    assert [f.header["type"] for f in talk(keeper, Attach(TOKEN).frame())] == [BUSY]
+
+
+def test_where_an_enclave_comes_from(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, tmp_path)
+    assert source_of(settings, tmp_path / "log").arguments == settings.enclave  # type: ignore[union-attr]
+    elsewhere = KeeperSettings(
+        enclave=("vsock:3:7",),
+        token=TOKEN,
+        storage="/",
+        driver="",
+        application="a",
+        start_seconds=1,
+    )
+    assert source_of(elsewhere, tmp_path / "log").address == "vsock:3:7"  # type: ignore[union-attr]
+
+
+def test_settings_have_one_encoding(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, tmp_path)
+    assert KeeperSettings.parse(settings.encode()) == settings
+    assert settings.token not in repr(settings)
+    for wrong in (
+        b"[]",
+        b"{}",
+        settings.encode() + b" ",
+        settings.encode().replace(b"token", b"t"),
+    ):
+        with pytest.raises(FormatError):
+            KeeperSettings.parse(wrong)
+
+
+def test_an_executor_starts_one_keeper_which_ends_with_it(tmp_path: Path) -> None:
+    """The executor is a process of the test's own: it musters twice, and then ends."""
+    root = make_root(tmp_path)
+    settings = make_settings(tmp_path, root)
+    (tmp_path / "settings").write_bytes(settings.encode())
+    script = (
+        "import sys, time, pathlib, subprocess\n"
+        "code = '''from mc2.spark.on_executor import muster\n"
+        "from mc2.spark.settings import KeeperSettings\n"
+        "import sys, pathlib\n"
+        "s = KeeperSettings.parse(pathlib.Path(sys.argv[1]).read_bytes())\n"
+        "print(muster(s), muster(s), flush=True)'''\n"
+        "subprocess.run([sys.executable, '-c', code, sys.argv[1]], check=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "settings")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as executor:
+        assert executor.stdout is not None
+        first, second = executor.stdout.readline().decode().split()
+        assert first == second
+        with connect(first) as connection:
+            deadline = time.monotonic() + SECONDS
+            send(connection, Attach(settings.token).frame(), deadline)
+            assert receive(connection, deadline).header["type"] == "attached"
+            driver = Worker(connection)
+            assert driver.hello().tier == "simulated"
+        (state,) = tmp_path.glob("mc2-*")
+        assert state.stat().st_mode & 0o077 == 0
+        executor.communicate(b"\n")
+    until = time.monotonic() + SECONDS
+    while _reachable(first):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def _reachable(address: str) -> bool:
+    try:
+        connect(address).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_an_enclave_that_does_not_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    settings = KeeperSettings(
+        enclave=("/no/such/program", "at all"),
+        token=TOKEN,
+        storage=str(tmp_path),
+        driver="",
+        application="test",
+        start_seconds=60,
+    )
+    with pytest.raises(WorkerError, match="does not start"):
+        muster(settings)
+    with pytest.raises(WorkerError, match="no enclave of the epoch is left"):
+        run_task(Errand(settings=settings, ask=ask(), members=("tcp:127.0.0.1:9",)))
+
+
+def test_a_folder_of_somebody_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    settings = make_settings(tmp_path, tmp_path)
+    executor = ProcessWatch(1, "1")
+    monkeypatch.setattr("mc2.spark.on_executor.executor_of_this_task", lambda: executor)
+    folder = tmp_path / f"mc2-{os.getuid()}-{settings.application}-1-1"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(WorkerError, match="somebody else"):
+        muster(settings)
+
+
+def test_enclave_commands_name_the_root(tmp_path: Path) -> None:
+    assert str(tmp_path) in enclave_command(tmp_path)
