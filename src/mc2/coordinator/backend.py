@@ -25,6 +25,7 @@ from mc2.formats.worker_tasks import Ended, Task
 _log = logging.getLogger(__name__)
 
 _NO_END: Final = Ended()
+_PREFIX: Final = "mc2-blocks-"
 
 
 class TaskWorker(Protocol):
@@ -85,25 +86,56 @@ class TaskBackend(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class BlockRoom:
+    """Where the blocks of attempts stand, and how many bytes each attempt may keep.
+
+    Without a folder they stand among the machine's temporary files.
+    """
+
+    folder: Path | None = None
+    most_bytes: int = 1 << 40
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what a coordinator left there that did not end well.
+
+        Only the one coordinator that the folder belongs to may call it, before its attempts.
+        """
+        if self.folder is not None:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self.folder.glob(f"{_PREFIX}*"):
+                shutil.rmtree(left, ignore_errors=True)
+
+
 class Blocks:
     """The blocks and receipts of one attempt, by digest, until `clear`. Thread-safe."""
 
-    def __init__(self, parent: Path | None = None) -> None:
-        self._parent = parent
+    def __init__(self, room: BlockRoom) -> None:
+        self._room = room
         self._folder: Path | None = None
         self._lock = threading.Lock()
         self.kept_bytes = 0
 
     def keep(self, name: Digest, raw: bytes) -> None:
-        """Keep some bytes under their digest. Raises: JobError if it is not theirs."""
+        """Keep some bytes under their digest.
+
+        Raises: JobError if it is not theirs, or there is no room for so many.
+        """
         if digest(raw) != name:
             raise JobError("an enclave named a block by another digest than it has")
         path = self._path(name)
+        if path.exists():
+            return
+        with self._lock:
+            if self.kept_bytes + len(raw) > self._room.most_bytes:
+                raise JobError(
+                    f"the tasks of the job hand on more than {self._room.most_bytes} bytes",
+                    hint="join and group less at once, or let the operator raise the quota",
+                )
+            self.kept_bytes += len(raw)
         part = path.with_suffix(f".{threading.get_ident()}")
         part.write_bytes(raw)
         part.replace(path)
-        with self._lock:
-            self.kept_bytes += len(raw)
 
     def find(self, name: Digest) -> bytes | None:
         """What is kept under a digest, if anything is."""
@@ -124,7 +156,7 @@ class Blocks:
     def _path(self, name: Digest) -> Path:
         with self._lock:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="mc2-blocks-", dir=self._parent))
+                self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._room.folder))
             return self._folder / parse_digest(name).removeprefix("sha256:")
 
 
@@ -138,12 +170,12 @@ class LocalBackend:
         self,
         read_chunk: Callable[[Digest], bytes],
         *,
-        folder: Path | None = None,
+        room: BlockRoom | None = None,
         timeout_seconds: float,
     ) -> None:
         self._read_chunk = read_chunk
         self._timeout = timeout_seconds
-        self._blocks = Blocks(folder)
+        self._blocks = Blocks(room or BlockRoom())
         self._ended: SimpleQueue[Ended] = SimpleQueue()
         self._under_way: dict[str, threading.Thread] = {}
 

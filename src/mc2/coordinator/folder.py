@@ -7,6 +7,7 @@
     invitation.token    what enrols a new party, 0600; replace its text to change it
     tls/                certificate.pem and key.pem
     data/               everything that was stored: back this up
+    blocks/             of jobs under way, sealed; emptied at each start
     logs/               of the enclave workers
 """
 
@@ -43,6 +44,7 @@ class CoordinatorFolder:
         self.certificate = self.root / "tls" / "certificate.pem"
         self.key = self.root / "tls" / "key.pem"
         self.data = self.root / "data"
+        self.blocks = self.root / "blocks"
         self.logs = self.root / "logs"
 
     def token(self) -> str:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from mc2.coordinator.backend import LocalBackend, TaskBackend, TaskNeeds
+from mc2.coordinator.backend import BlockRoom, LocalBackend, TaskBackend, TaskNeeds
 from mc2.coordinator.cluster import Backend, Cluster, ClusterWorker, Introduction, Pool
 from mc2.coordinator.jobs import AttemptRecord
 from mc2.coordinator.running import LateError
@@ -84,7 +84,7 @@ class Scheduler(Generic[W]):
     """Runs the attempts of a service on some workers, from `start` to `stop`.
 
     Each attempt has one worker, which leads, and up to `workers_per_job` in all. The others come
-    from the same pool, or from `backend` if there is one.
+    from the same pool, or from `backend` if there is one. Blocks of attempts stand in `room`.
     """
 
     def __init__(
@@ -95,10 +95,12 @@ class Scheduler(Generic[W]):
         *,
         workers_per_job: int = 1,
         backend: Backend | None = None,
+        room: BlockRoom | None = None,
     ) -> None:
         self._service = service
         self._workers = workers
         self._backend = backend
+        self._room = room or BlockRoom()
         self._timeouts = timeouts or Timeouts()
         self._most_others = workers_per_job - 1
         self._stopping = threading.Event()
@@ -108,6 +110,7 @@ class Scheduler(Generic[W]):
 
     def start(self) -> None:
         """Take up what a crash or a stop left behind, and begin to run attempts."""
+        self._room.prepare()
         self._service.running.recover()
         self._dispatcher.start()
 
@@ -174,7 +177,7 @@ class Scheduler(Generic[W]):
         """What carries an attempt's tasks."""
         store, seconds = self._service.store, self._timeouts.compute
         if self._backend is None:
-            return LocalBackend(store.read_blob, timeout_seconds=seconds)
+            return LocalBackend(store.read_blob, room=self._room, timeout_seconds=seconds)
         needs = TaskNeeds(
             bundle=bundle,
             read_chunk=store.read_blob,

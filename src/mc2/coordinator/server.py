@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 import uvicorn
 
 from mc2.coordinator.app import create_app
+from mc2.coordinator.backend import BlockRoom
 from mc2.coordinator.cluster import Backend
 from mc2.coordinator.cluster import Pool as Workers
 from mc2.coordinator.folder import CoordinatorFolder, FolderLock, write_file
@@ -139,6 +140,7 @@ class Coordinator:
             self._config.timeouts,
             workers_per_job=self._config.workers_per_job,
             backend=self._backend,
+            room=BlockRoom(self._folder.blocks, store.quotas.party_bytes),
         )
         app = create_app(service, authorities, self._config.rates)
         self._server = _Server(self._uvicorn(app), app.state.context, self._announce)

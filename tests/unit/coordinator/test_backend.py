@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mc2.coordinator.backend import Blocks, LocalBackend
+from mc2.coordinator.backend import BlockRoom, Blocks, LocalBackend
 from mc2.crypto.digest import digest
 from mc2.errors import EngineError, JobError, WorkerError
 from mc2.formats.worker_tasks import Ended, Task
@@ -35,7 +35,7 @@ def fail(error):
 @pytest.fixture
 def backend(tmp_path):
     chunks = {digest(b"chunk"): b"chunk"}
-    found = LocalBackend(chunks.__getitem__, folder=tmp_path, timeout_seconds=SECONDS)
+    found = LocalBackend(chunks.__getitem__, room=BlockRoom(tmp_path), timeout_seconds=SECONDS)
     yield found
     found.close()
     assert not list(tmp_path.iterdir())
@@ -85,7 +85,7 @@ def test_waiting_for_nothing_is_refused(backend):
 
 
 def test_a_block_has_its_own_name(tmp_path):
-    blocks = Blocks(tmp_path)
+    blocks = Blocks(BlockRoom(tmp_path))
     with pytest.raises(JobError, match="another digest"):
         blocks.keep(digest(b"a"), b"b")
     assert blocks.find(digest(b"a")) is None
@@ -94,3 +94,22 @@ def test_a_block_has_its_own_name(tmp_path):
     assert blocks.kept_bytes == 1
     blocks.clear()
     assert blocks.find(digest(b"a")) is None
+
+
+def test_blocks_have_a_quota(tmp_path):
+    blocks = Blocks(BlockRoom(tmp_path, most_bytes=3))
+    blocks.keep(digest(b"ab"), b"ab")
+    blocks.keep(digest(b"ab"), b"ab")  # the same again takes no room
+    with pytest.raises(JobError, match="more than 3 bytes"):
+        blocks.keep(digest(b"cd"), b"cd")
+    assert blocks.find(digest(b"cd")) is None
+    blocks.keep(digest(b"c"), b"c")
+
+
+def test_a_start_removes_what_a_crash_left(tmp_path):
+    room = BlockRoom(tmp_path / "blocks")
+    room.prepare()
+    Blocks(room).keep(digest(b"a"), b"a")  # and nobody clears it
+    (room.folder / "other").mkdir()
+    room.prepare()
+    assert [p.name for p in room.folder.iterdir()] == ["other"]
