@@ -60,14 +60,15 @@ def read_chunks(
     for chunk in chunks:
         if len(chunk) != form.places.size or chunk[_HEADER].tobytes() != MAGIC:
             raise FormatError("a chunk does not start with MC2F, or is not as long as it must be")
+    counts = [chunk_count(bound, form.places.rows) for bound in form.segments]
+    if sum(counts) != len(chunks):
+        raise FormatError("a table has not as many chunks as its row bound says")
     parts = []
     start = 0
-    for bound in form.segments:
-        end = start + chunk_count(bound, form.places.rows)
+    for bound, count in zip(form.segments, counts, strict=True):
+        end = start + count
         parts.append(_segment(run, form, chunks[start:end], bound, names))
         start = end
-    if start != len(chunks):
-        raise FormatError("a table has not as many chunks as its row bound says")
     return parts[0] if len(parts) == 1 else union_all(parts, names)
 
 
