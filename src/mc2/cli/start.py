@@ -52,6 +52,13 @@ _LOG_LINES: Final = 15
     show_default=True,
     help="Enclave workers to start here.",
 )
+@click.option(
+    "--workers-per-job",
+    type=click.IntRange(0, 64),
+    default=0,
+    show_default=True,
+    help="How many workers may share a large job; 0 for all that are free.",
+)
 @click.option("--worker-address", multiple=True, help="A worker that runs elsewhere; repeatable.")
 @click.option(
     "--tee",
@@ -114,6 +121,7 @@ def command(
     port: int,
     names: tuple[str, ...],
     workers: int,
+    workers_per_job: int,
     worker_address: tuple[str, ...],
     tee: str,
     tpm: Path | None,
@@ -148,7 +156,7 @@ def command(
     arguments = ["--folder", str(folder), "--host", host, "--port", str(port)]
     arguments += [f"--name={name}" for name in names]
     arguments += [f"--worker-address={address}" for address in worker_address]
-    arguments += ["--workers", str(workers)]
+    arguments += ["--workers", str(workers), "--workers-per-job", str(workers_per_job)]
     worker = worker_command(folder, tee, source, unconfined=unsafe_unconfined)
     arguments += ["--worker-command", shlex.join(worker), *spark]
     module = "mc2.spark" if spark else "mc2.coordinator"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from mc2.attestation.collect.tees import TEES
 from mc2.cli.start import _tpm_source, command, worker_command
@@ -43,3 +44,15 @@ def test_options_of_a_tpm_are_for_a_tpm(tmp_path: Path) -> None:
 def test_every_tee_can_be_asked_for() -> None:
     (option,) = (p for p in command.params if p.name == "tee")
     assert list(option.type.choices) == [*TEES, "simulated"]
+
+
+@pytest.mark.parametrize(("given", "told"), [([], "0"), (["--workers-per-job", "2"], "2")])
+def test_the_coordinator_hears_how_many_workers_may_share_a_job(
+    given: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[list[str]] = []
+    monkeypatch.setattr("mc2.cli.start._run_here", lambda _, arguments: heard.append(arguments))
+    words = ["--folder", str(tmp_path), "--foreground", *given]
+    CliRunner().invoke(command, words, catch_exceptions=False)
+    (arguments,) = heard
+    assert arguments[arguments.index("--workers-per-job") + 1] == told

@@ -1,0 +1,1 @@
+"""TPC-H over sealed tables, beside engines that read plaintext."""

@@ -1,0 +1,66 @@
+"""The same queries as whole jobs: a coordinator over HTTPS and a confined worker process."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+from bench import tpch
+from bench.sql.sealed import PARTY
+
+from mc2.cli.demo.stage import Stage, answering
+
+
+@contextmanager
+def parties_with(tables: dict[str, pa.Table]) -> Iterator[dict]:
+    """The demonstration's parties, one of which has uploaded the tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(Path(folder))
+        root = stage.make_root()
+        with stage.coordinator():
+            parties = stage.create_parties()
+            stage.enrol(parties)
+            contract = stage.draw_up_contract(parties, root)
+            for party in parties.values():
+                party.join(contract)
+            for name, table in tables.items():
+                parties[PARTY].upload(table, name)
+            yield parties
+            for party in parties.values():
+                party.close()
+
+
+def job_seconds(parties: dict, number: int, repeats: int) -> float:
+    """The median time from `run` to the receipt: attest, release keys, compute, seal."""
+    seconds = []
+    for _ in range(repeats):
+        script = tpch.script(number, PARTY, to="institute")
+        proposed = parties["institute"].propose(script, script_name="tpch.py")
+        parties[PARTY].approve(proposed.job_id, plan=proposed.plan.digest)
+        with answering(parties[PARTY]):
+            began = time.perf_counter()
+            parties["institute"].run(proposed.job_id, timeout=timedelta(minutes=10))
+            seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def peak_megabytes() -> Sequence[int]:
+    """The largest resident size of each process below this one that looks like a worker."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = status.read_text()
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:  # it ended meanwhile
+            continue
+        peak = re.search(r"VmHWM:\s+(\d+) kB", text)
+        if b"mc2.enclave" in command and peak:
+            found.append(int(peak[1]) // 1024)
+    return sorted(found)
