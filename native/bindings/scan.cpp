@@ -108,32 +108,6 @@ void bind_scan(nb::module_& m) {
         "starts"_a.noconvert(), "keep"_a.noconvert(), "values"_a.noconvert(), "out"_a.noconvert(), "seen"_a.noconvert(),
         "The group's next kept value from here on, and whether there is one.");
     m.def(
-        "narrow",
-        [](Words low, Integers high, Marks keep, OutIntegers out, OutWords flags) {
-            require_one_length(out, low, high, keep);
-            require_word(flags);
-            nb::gil_scoped_release unlocked;
-            scan().narrow(low.data(), high.data(), keep.data(), out.shape(0), out.data(), flags.data());
-        },
-        "low"_a.noconvert(), "high"_a.noconvert(), "keep"_a.noconvert(), "out"_a.noconvert(), "flags"_a.noconvert(),
-        "128 bits to 64; flags[0] |= 1 when a kept one does not fit.");
-    m.def(
-        "order_doubles",
-        [](Doubles values, OutIntegers out) {
-            require_one_length(out, values);
-            nb::gil_scoped_release unlocked;
-            scan().order_f64(values.data(), out.shape(0), out.data());
-        },
-        "values"_a.noconvert(), "out"_a.noconvert(), "Doubles as signed words of the same order; every NaN is the greatest, -0 is 0.");
-    m.def(
-        "unorder_doubles",
-        [](Integers words, OutDoubles out) {
-            require_one_length(out, words);
-            nb::gil_scoped_release unlocked;
-            scan().unorder_f64(words.data(), out.shape(0), out.data());
-        },
-        "words"_a.noconvert(), "out"_a.noconvert(), "The way back from `order_doubles`.");
-    m.def(
         "sum_by_code",
         [](Marks codes, Marks keep, Integers values, OutWords low, OutIntegers high, OutWords flags) {
             require_one_length(codes, keep, values);

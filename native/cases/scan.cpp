@@ -76,21 +76,6 @@ void scan_cases(std::vector<Case>& cases) {
         auto* seen = p.room<u8>(n);
         p.kernel([&] { kernels::scan().fill_backward(g.starts, g.keep, reinterpret_cast<const u64*>(g.values), n, out, seen); });
     });
-    add(cases, "scan.narrow", [](Probe& p, const Groups& g, std::size_t n) {
-        const auto* low = p.words(n);
-        auto* out = p.room<i64>(n);
-        auto* flags = p.room<u64>(1);
-        p.kernel([&] { kernels::scan().narrow(low, g.values, g.keep, n, out, flags); });
-    });
-    add(cases, "scan.order_f64", [](Probe& p, const Groups&, std::size_t n) {
-        const auto* in = p.doubles(n);
-        auto* out = p.room<i64>(n);
-        p.kernel([&] { kernels::scan().order_f64(in, n, out); });
-    });
-    add(cases, "scan.unorder_f64", [](Probe& p, const Groups& g, std::size_t n) {
-        auto* out = p.room<double>(n);
-        p.kernel([&] { kernels::scan().unorder_f64(g.values, n, out); });
-    });
     add(cases, "scan.sum_by_code", [](Probe& p, const Groups& g, std::size_t n) {
         const auto* codes = p.bytes(n, 20);
         auto *low = p.room<u64>(17), *flags = p.room<u64>(1);

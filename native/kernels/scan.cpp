@@ -9,7 +9,6 @@
 namespace mc2::oblivious::MC2_ISA {
 namespace {
 
-constexpr u64 exponent_bits = u64{0x7ff} << 52;
 
 MC2_INLINE u128 wide(u64 low, i64 high) noexcept { return (static_cast<u128>(static_cast<u64>(high)) << 64) | low; }
 MC2_INLINE u64 yes(u8 mark) noexcept { return Mask::from_bit(mark).word(); }
@@ -108,37 +107,6 @@ void fill_up(const u8* starts, const u8* keep, const u64* values, std::size_t ro
     }
 }
 
-void narrow_sums(const u64* low, const i64* high, const u8* keep, std::size_t rows, i64* out, u64* flags) noexcept {
-    Flags raised;
-    for (std::size_t i = 0; i < rows; ++i) {
-        const Secret<u64> sign(static_cast<u64>(static_cast<i64>(low[i]) >> 63));
-        raised.raise(Flag::overflow, Mask::from_bit(keep[i]) & (sign != Secret(static_cast<u64>(high[i]))));
-        out[i] = static_cast<i64>(low[i]);
-    }
-    raised.raise_in(flags);
-}
-
-void order_doubles(const double* values, std::size_t rows, i64* out) noexcept {
-    const Secret<u64> greatest(~u64{0} >> 1);
-    for (std::size_t i = 0; i < rows; ++i) {
-        const u64 bits = std::bit_cast<u64>(values[i]);
-        const Secret<u64> size(bits & ~detail::sign_bit);
-        Secret<u64> word(detail::total_order(bits));
-        word = select(size == Secret(u64{0}), Secret(u64{0}), word);
-        word = select(size > Secret(exponent_bits), greatest, word);
-        out[i] = static_cast<i64>(word.bits());
-    }
-}
-
-void unorder_doubles(const i64* in, std::size_t rows, double* out) noexcept {
-    for (std::size_t i = 0; i < rows; ++i) {
-        const Secret<u64> word(static_cast<u64>(in[i]));
-        const Secret<u64> bits = select(word == Secret(~u64{0} >> 1), Secret(exponent_bits | (u64{1} << 51)),
-                                        Secret(detail::total_order(word.bits())));
-        out[i] = std::bit_cast<double>(bits.bits());
-    }
-}
-
 // Chunks of rows in the first-level cache, spread to words once; for each chunk all codes, a few at
 // a time in registers. A code that does not count is none.
 class ByCode {
@@ -233,6 +201,6 @@ void counts_by_code(const u8* codes, const u8* keep, std::size_t rows, std::size
 
 extern const ScanKernels scan_table;
 const ScanKernels scan_table = {starts_of, ends_of,   count_rows,    sum_words,       sum_wide,     sum_doubles,   extremes,
-                                fill_down, fill_up,   narrow_sums,   order_doubles,   unorder_doubles, sums_by_code, counts_by_code};
+                                fill_down, fill_up,   sums_by_code, counts_by_code};
 
 }  // namespace mc2::oblivious::MC2_ISA

@@ -30,21 +30,14 @@ struct ScanKernels {
     // Added one by one, in the order of the rows: the rounding depends on that order, the trace not.
     void (*sum_f64)(const u8* starts, const u8* keep, const double* values, std::size_t rows, double* out) noexcept;
     // The smallest, or the largest, as signed words; before the first kept row the greatest, or the
-    // smallest, word there is. Doubles go through `order_f64` first.
+    // smallest, word there is. Doubles go through
+    // `numbers.order_doubles` first.
     void (*extreme)(const u8* starts, const u8* keep, const i64* values, std::size_t rows, bool largest, i64* out) noexcept;
 
     // The last kept value of the group so far, and whether there was one (else the value is 0).
     void (*fill_forward)(const u8* starts, const u8* keep, const u64* values, std::size_t rows, u64* out, u8* seen) noexcept;
     // The next kept value of the group: the same from the last row to the first.
     void (*fill_backward)(const u8* starts, const u8* keep, const u64* values, std::size_t rows, u64* out, u8* seen) noexcept;
-
-    // 128 bits to 64; raises Flag::overflow in *flags where a kept one does not fit.
-    void (*narrow)(const u64* low, const i64* high, const u8* keep, std::size_t rows, i64* out, u64* flags) noexcept;
-
-    // Doubles as signed words of the same order: every NaN becomes the greatest word, and -0 is 0.
-    void (*order_f64)(const double* values, std::size_t rows, i64* out) noexcept;
-    // The way back.
-    void (*unorder_f64)(const i64* words, std::size_t rows, double* out) noexcept;
 
     // Aggregates of a small public domain without a sort: every row is added to every code's sum,
     // masked. Raises Flag::out_of_domain for a kept code of `domain` or more. `domain` <= 256.
