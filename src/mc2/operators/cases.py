@@ -15,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mc2 import _native
-from mc2.formats.schema import DataType, decimal
+from mc2.formats.facts import TableFacts
+from mc2.formats.fixed import MAGIC, ChunkForm, fixed_places
+from mc2.formats.schema import Column, DataType, Schema, decimal
 from mc2.operators import (
     arithmetic,
+    chunks,
     comparisons,
     conversions,
     dates,
@@ -112,6 +115,14 @@ class Made:
         """A table of columns: name, type, and greatest number of bytes of texts."""
         columns = {n: self.column(k, text_bytes=w, rows=rows) for n, k, w in kinds}
         return SecretTable(columns, self.present(rows))
+
+    def chunk(self, size: int) -> bytearray:
+        """The plaintext of a chunk, of which all but the magic is secret."""
+        plain = bytearray(MAGIC.ljust(size, b"\0"))
+        inside = np.frombuffer(plain, dtype=np.uint8)[len(MAGIC) :]
+        inside[:] = np.array(self.numbers(256, len(inside)), dtype=np.uint8)
+        self._hide(inside)
+        return plain
 
     def _hide(self, array: npt.NDArray[Any]) -> None:
         if self.poison:
@@ -351,3 +362,27 @@ def _declassified_rows(run: Run, made: Made) -> object:
 def _canonical(run: Run, made: Made) -> object:
     table = made.table(*_KINDS)
     return [planes.canonical(run, c) for c in table.columns.values()]
+
+
+_FORM_SCHEMA: Final = Schema(
+    (
+        Column("small", DataType("int16")),
+        Column("t", TEXT, nullable=False),
+        Column("w", WIDE),
+        Column("n", NARROW),
+        Column("yes", BOOLEAN),
+        Column("f", DataType("float")),
+        Column("r", DOUBLE),
+        Column("day", DATE),
+    )
+)
+_FORM_FACTS: Final = TableFacts({"t": 9}, (), {"small": (0, 9)}, {"t": ("a", "b")})
+
+
+@case("chunks")
+def _chunks(run: Run, made: Made) -> object:
+    places = fixed_places(_FORM_SCHEMA, _FORM_FACTS.widths, 7)
+    form = ChunkForm(_FORM_SCHEMA, _FORM_FACTS, places, (made.rows, 5))
+    plains = [made.chunk(places.size) for _ in range(-(-made.rows // 7) + 1)]
+    found = chunks.read_chunks(run, form, plains, ("t", "w", "small", "n", "yes", "f", "r", "day"))
+    return [found, *chunks.write_chunks(run, found, _FORM_SCHEMA, places)]

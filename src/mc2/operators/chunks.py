@@ -50,7 +50,7 @@ def layout_in(form: ChunkForm, name: str) -> Layout:
 
 
 def read_chunks(
-    run: Run, form: ChunkForm, plains: Sequence[bytes], names: Sequence[str]
+    run: Run, form: ChunkForm, plains: Sequence[bytes | bytearray], names: Sequence[str]
 ) -> SecretTable:
     """Some columns of a table from the plaintexts of all its chunks, in order.
 
