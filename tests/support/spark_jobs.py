@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +136,7 @@ class Attempt:
     said: list[str] = field(default_factory=list)
     members: list[bytes] = field(default_factory=list)
     receipt: Receipt | None = None
+    laying_out_seconds: float = 0.0
 
     def run(self) -> JobOutcome:
         job, leader = self.job, self.leader
@@ -142,7 +144,9 @@ class Attempt:
         leader.open(bundle)
         evidence = leader.attest(challenges)
         grants = {n: job.grant(n, evidence, challenges[n]) for n in job.owners}
+        begun = time.perf_counter()
         chunks = self._lay_out()
+        self.laying_out_seconds = time.perf_counter() - begun
         needs = TaskNeeds(
             bundle=bundle,
             read_chunk=self._read,

@@ -19,7 +19,7 @@ from mc2.enclave import known_packages, measured_code
 from mc2.enclave.__main__ import _parser
 
 REPOSITORY = DEPLOY.parent
-RECIPES = ("uki", "container", "gramine", "cvm", "nitro")
+RECIPES = ("uki", "container", "gramine", "cvm", "nitro", "spark")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -17,7 +17,7 @@ from mc2.spark.fleet import SparkFleet
 from mc2.spark.jobs import ContextJobs, SparkJobs
 from mc2.spark.settings import KeeperSettings
 from mc2.spark.storage import open_storage
-from mc2.spark.tasks import SparkTasks
+from mc2.spark.tasks import ATTEMPT, SparkTasks
 from mc2.spark.wire import TOKEN_BYTES
 
 START_SECONDS: Final = 120
@@ -38,9 +38,15 @@ class SparkBackend:
         self._settings = settings
         self._task_seconds = task_seconds
         self._storage = open_storage(settings.storage)
+        self.place = settings.storage
+        """Where sealed blocks stand while jobs run."""
         self.members = SparkFleet(jobs, settings, seconds=2.0 * settings.start_seconds)
 
     def __enter__(self) -> Self:
+        # What a driver that died left behind: its attempts are over, and their keys are gone.
+        for folder in self._storage.folders():
+            if folder.startswith(ATTEMPT):
+                self._storage.clear(folder)
         return self
 
     def __exit__(
@@ -68,7 +74,8 @@ def backend(
 ) -> SparkBackend:
     """The backend over a `pyspark.sql.SparkSession` of the classic kind.
 
-    `storage`: an absolute path that all hosts share, or a URL of fsspec's. `enclave`: the command
+    `storage`: an absolute path that all hosts share, or a URL of fsspec's, for this coordinator
+    alone: what attempts of an earlier one left there is removed. `enclave`: the command
     that starts an enclave beside an executor, or the address where one listens on each host.
 
     Raises: UsageError for a session of Spark Connect, which gives no access to executors.

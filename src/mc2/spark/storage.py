@@ -37,6 +37,10 @@ class BlobStorage(Protocol):
         """Remove a folder; again is no error."""
         ...
 
+    def folders(self) -> list[str]:
+        """What folders there are. Raises: OSError."""
+        ...
+
 
 def open_storage(place: str) -> BlobStorage:
     """Storage at an absolute path or at a URL of fsspec's. Raises: UsageError."""
@@ -97,6 +101,10 @@ class FolderStorage:
         """Remove a folder."""
         shutil.rmtree(self._root / folder, ignore_errors=True)
 
+    def folders(self) -> list[str]:
+        """What folders there are."""
+        return [p.name for p in self._root.iterdir()] if self._root.exists() else []
+
     def _final(self, folder: str, name: Digest) -> Path:
         path = self._root / folder / _file_name(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -132,6 +140,14 @@ class ObjectStorage:
             self._system.rm(f"{self._root}/{folder}", recursive=True)
         except FileNotFoundError:
             return
+
+    def folders(self) -> list[str]:
+        """What folders there are."""
+        try:
+            found = self._system.ls(self._root, detail=False)
+        except FileNotFoundError:
+            return []
+        return [str(path).rstrip("/").rpartition("/")[2] for path in found]
 
     def _path(self, folder: str, name: Digest) -> str:
         return f"{self._root}/{folder}/{_file_name(name)}"

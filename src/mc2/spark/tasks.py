@@ -33,6 +33,9 @@ from mc2.spark.wire import AskTask
 
 _log = logging.getLogger(__name__)
 
+ATTEMPT: Final = "attempt-"
+"""How the names of attempts' folders begin."""
+
 _NO_END: Final = Ended()
 
 
@@ -57,21 +60,22 @@ class SparkTasks:
         self._settings = settings
         self._needs = needs
         self._task_seconds = task_seconds
-        self._folder = f"attempt-{secrets.token_hex(16)}"
+        self.folder = f"{ATTEMPT}{secrets.token_hex(16)}"
+        """Where its blocks stand in the storage; the group of its jobs in Spark as well."""
         self._ended: SimpleQueue[Ended] = SimpleQueue()
         self._under_way: dict[str, threading.Thread] = {}
         self._published = False
 
     def read(self, name: Digest) -> bytes:
         """A block, a receipt, or a chunk of an input. Raises: what the coordinator's store does."""
-        found = self._storage.find(self._folder, name)
+        found = self._storage.find(self.folder, name)
         return self._needs.read_chunk(name) if found is None else found
 
     def keep(self, name: Digest, raw: bytes) -> None:
         """Keep a block or a receipt of the leader's. Raises: JobError, OSError."""
         if digest(raw) != name:
             raise JobError("an enclave named a block by another digest than it has")
-        self._storage.put(self._folder, name, raw)
+        self._storage.put(self.folder, name, raw)
 
     def assign(self, name: str, task: Task, workers: Mapping[str, Any]) -> None:
         """Have some enclave of the epoch run a task: whose name it is, matters to nobody.
@@ -89,7 +93,7 @@ class SparkTasks:
         ask = AskTask(
             token=self._settings.token,
             epoch=epochs.pop(),
-            folder=self._folder,
+            folder=self.folder,
             seconds=self._task_seconds,
             partitions=task.partitions,
             order=task.order,
@@ -124,13 +128,13 @@ class SparkTasks:
     def close(self) -> None:
         """Cancel what still runs, and remove all blocks."""
         if self._under_way:
-            self._jobs.cancel(self._folder)
+            self._jobs.cancel(self.folder)
         for thread in self._under_way.values():
             thread.join()
         self._under_way.clear()
         while not self._ended.empty():
             self._ended.get()
-        self._storage.clear(self._folder)
+        self._storage.clear(self.folder)
         self._published = False
 
     # --- one task
@@ -138,7 +142,7 @@ class SparkTasks:
     def _run(self, name: str, errand: Errand) -> None:
         title = _title(errand.ask.order)
         try:
-            (answer,) = self._jobs.run(run_task, [errand], group=self._folder, name=title)
+            (answer,) = self._jobs.run(run_task, [errand], group=self.folder, name=title)
         except WorkerError as error:
             self._ended.put(_lost(name, str(error)))
         except Exception:  # noqa: BLE001  the leader must hear of it, or it waits for ever
@@ -162,7 +166,7 @@ class SparkTasks:
             return
         for name in _chunks(self._needs.bundle):
             source = self._needs.chunk_file(name)
-            self._storage.link(self._folder, name, source, partial(self._needs.read_chunk, name))
+            self._storage.link(self.folder, name, source, partial(self._needs.read_chunk, name))
         self._published = True
 
 

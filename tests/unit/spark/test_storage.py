@@ -25,10 +25,12 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStorage:
 
 def test_what_was_put_is_found_until_its_folder_is_cleared(storage: BlobStorage) -> None:
     assert storage.find("one", NAME) is None
+    assert storage.folders() == []
     storage.put("one", NAME, RAW)
     storage.put("one", NAME, RAW)
     storage.put("two", NAME, RAW)
     assert storage.find("one", NAME) == RAW
+    assert sorted(storage.folders()) == ["one", "two"]
     storage.clear("one")
     storage.clear("one")
     assert storage.find("one", NAME) is None

@@ -245,3 +245,13 @@ def test_a_backend_without_members_says_so(tmp_path) -> None:
         with pytest.raises(JobError, match="another digest"):
             tasks.keep(Digest("sha256:" + "0" * 64), b"a block")
         tasks.close()
+
+
+def test_what_a_dead_driver_left_is_removed(tmp_path) -> None:
+    left, other = tmp_path / "blocks" / "attempt-1", tmp_path / "blocks" / "mine"
+    for folder in (left, other):
+        folder.mkdir(parents=True)
+        (folder / "a").write_bytes(b"a block")
+    with SparkBackend(ThreadJobs([]), make_settings(tmp_path, tmp_path)):
+        assert not left.exists()
+        assert other.exists()

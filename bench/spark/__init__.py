@@ -1,0 +1,1 @@
+"""The Spark backend over sealed tables, beside Spark SQL on plaintext."""
