@@ -19,7 +19,7 @@ from mc2.operators.run import Run
 FOLDER = Path(mc2.operators.__file__).parent
 # They read or write no secrets of a table, or are the machinery of verification itself; readers
 # and writers of sealed chunks take bytes and not columns, and have gates in their own tests.
-WITHOUT_CASES = {"cases", "watched", "handles", "constants", "run", "chunks", "__init__"}
+WITHOUT_CASES = {"cases", "watched", "handles", "constants", "run", "__init__"}
 
 needs_valgrind = pytest.mark.skipif(
     shutil.which("valgrind") is None,
