@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import tempfile
@@ -52,15 +53,23 @@ def job_seconds(parties: dict, number: int, repeats: int) -> float:
 
 
 def peak_megabytes() -> Sequence[int]:
-    """The largest resident size of each process below this one that looks like a worker."""
-    found = []
+    """The largest resident size of each enclave process below this one."""
+    parents, peaks = {}, {}
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             text = status.read_text()
             command = (status.parent / "cmdline").read_bytes()
         except OSError:  # it ended meanwhile
             continue
+        process = int(status.parent.name)
+        parents[process] = int(re.findall(r"PPid:\s+(\d+)", text)[0])
         peak = re.search(r"VmHWM:\s+(\d+) kB", text)
         if b"mc2.enclave" in command and peak:
-            found.append(int(peak[1]) // 1024)
-    return sorted(found)
+            peaks[process] = int(peak[1]) // 1024
+
+    def ours(process: int) -> bool:
+        while process not in {0, os.getpid()}:
+            process = parents.get(process, 0)
+        return process != 0
+
+    return sorted(peak for process, peak in peaks.items() if ours(process))
