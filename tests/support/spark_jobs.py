@@ -48,7 +48,7 @@ def enclave_command(root: Path) -> tuple[str, ...]:
     """A simulated enclave of the smallest memory."""
     simulation = ("--tee", "simulated", "--unsafe-simulation", "--simulated-root", str(root))
     return (
-        *(sys.executable, "-m", "mc2.enclave", *simulation, "--threads", "1"),
+        *(sys.executable, "-m", "mc2.enclave", *simulation, "--threads", "2"),
         *("--memory-bytes", str(MEMORY)),
     )
 

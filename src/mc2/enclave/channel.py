@@ -25,21 +25,33 @@ class ChannelClosedError(Exception):
 
 
 class Channel:
-    """One connection. After a malformed message nothing more is read from it."""
+    """One connection. After a malformed message nothing more is read from it.
+
+    While a job runs, the engine's threads read what the main thread's results still depend on:
+    `send` and `ask` take turns.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._broken = False
+        self._turn = threading.RLock()
 
     def send(self, message: FromEnclave) -> None:
         """Send one message. Raises: ChannelClosedError, FormatError if it is too large."""
         head, body = message.frame().encode()
-        try:
-            for part in (head, body) if body else (head,):
-                self._connection.sendall(part)
-        except OSError:
-            self._broken = True
-            raise ChannelClosedError from None
+        with self._turn:
+            try:
+                for part in (head, body) if body else (head,):
+                    self._connection.sendall(part)
+            except OSError:
+                self._broken = True
+                raise ChannelClosedError from None
+
+    def ask(self, message: FromEnclave) -> FromHost:
+        """Send a message and receive its answer. Raises: as `send` and `receive`."""
+        with self._turn:
+            self.send(message)
+            return self.receive()
 
     def receive(self) -> FromHost:
         """Receive one message. Raises: FormatError, and from then on ChannelClosedError."""

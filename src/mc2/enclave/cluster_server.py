@@ -55,8 +55,7 @@ class HostedWorkers:
 
     def gather(self, invitation: bytes) -> Mapping[str, bytes]:
         """Have workers invited; member evidence by the host's names. Raises: JobError."""
-        self._channel.send(Gather(invitation))
-        answer = self._channel.receive()
+        answer = self._channel.ask(Gather(invitation))
         if isinstance(answer, Gathered):
             return answer.evidence
         if isinstance(answer, Missing):
@@ -65,8 +64,7 @@ class HostedWorkers:
 
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         """Hand over admissions; who entered. Raises: JobError."""
-        self._channel.send(Admit(admissions))
-        answer = self._channel.receive()
+        answer = self._channel.ask(Admit(admissions))
         if isinstance(answer, Admitted):
             return answer.names
         if isinstance(answer, Missing):
@@ -79,8 +77,7 @@ class HostedWorkers:
 
     def ended(self, *, wait: bool) -> Ended:
         """Which assigned task has ended. Raises: JobError."""
-        self._channel.send(Await(wait))
-        answer = self._channel.receive()
+        answer = self._channel.ask(Await(wait))
         if isinstance(answer, Ended):
             return answer
         if isinstance(answer, Missing):
@@ -92,8 +89,7 @@ class HostedWorkers:
         self._stored(Keep(name, raw), "could not keep a block")
 
     def _stored(self, message: Assign | Keep, trouble: str) -> None:
-        self._channel.send(message)
-        answer = self._channel.receive()
+        answer = self._channel.ask(message)
         if isinstance(answer, Missing):
             raise JobError(f"the host {trouble}: its disk may be full", hint=_HINT)
         if not isinstance(answer, Stored):

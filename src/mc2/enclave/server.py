@@ -196,8 +196,7 @@ class _Host:
         self._channel = channel
 
     def read(self, name: Digest) -> bytes:
-        self._channel.send(Read(name))
-        answer = self._channel.receive()
+        answer = self._channel.ask(Read(name))
         if isinstance(answer, Chunk):
             return answer.sealed
         if isinstance(answer, Missing):
@@ -208,8 +207,7 @@ class _Host:
         raise self._channel.give_up("the answer to a read is a chunk")
 
     def write(self, name: Digest, sealed: bytes) -> None:
-        self._channel.send(Write(name, sealed))
-        answer = self._channel.receive()
+        answer = self._channel.ask(Write(name, sealed))
         if isinstance(answer, Missing):
             raise DatasetError(
                 "the host could not keep a chunk of a result",
