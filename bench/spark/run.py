@@ -38,6 +38,7 @@ from mc2.coordinator.workers import Worker
 from mc2.plan.plan import Plan
 from mc2.planner.script import compile_here
 from mc2.spark import SparkBackend, backend
+from mc2.spark.jobs import ContextJobs
 from mc2.spark.session import start_spark
 
 MEMORY = 2 << 30
@@ -107,11 +108,9 @@ class Bench:
         watched = _Watched(self.backend)
         attempt = Attempt(self.job(number), self.leader, watched, self.folder)
         began = time.perf_counter()
-        try:
-            attempt.run()
-        finally:
-            self.leader.close()
+        attempt.run()
         spent = time.perf_counter() - began - attempt.laying_out_seconds
+        self.leader.close()
         stages = {m[2]: int(m[3]) for t in attempt.said if (m := re.match(_DONE, t))}
         return spent, len(stages), sum(stages.values()), watched.block_bytes
 
@@ -164,8 +163,19 @@ def main() -> None:
             leader.hello()
             bench = Bench(folder, tables, sealed_tables(tables), found, leader, root)
             measure_all(bench, spark, wanted.queries, wanted.repeats)
+            print(f"one empty task through Spark: {1000 * task_seconds(spark):.0f} ms")
             leader.kill()
         spark.stop()
+
+
+def task_seconds(spark: Any) -> float:
+    """The median of twenty Spark jobs of one task that does nothing."""
+    jobs, spent = ContextJobs(spark.sparkContext), []
+    for _ in range(20):
+        began = time.perf_counter()
+        jobs.run(abs, [1], group="bench", name="nothing")
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
 
 
 def measure_all(bench: Bench, spark: Any, queries: list[int], repeats: int) -> None:
