@@ -12,14 +12,14 @@ from importlib import import_module
 from mc2.version import VERSION
 
 __version__ = VERSION
-__all__ = ["Job", "Party", "Table", "__version__", "errors", "xgboost"]
+__all__ = ["Job", "Party", "Table", "__version__", "clusters", "errors", "linear", "xgboost"]
 
 _HOMES = {
     "Job": "mc2.planner.job",
     "Party": "mc2.client.party",
     "Table": "mc2.planner.tables",
 }
-_MODULES = ("errors", "xgboost")
+_MODULES = ("clusters", "errors", "linear", "xgboost")
 
 
 def __getattr__(name: str) -> object:

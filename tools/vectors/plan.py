@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,7 @@ from mc2.formats.schema import Column, Schema, parse_type
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import Case, Cast, ColumnRef, InList, When, call, literal
 from mc2.plan.formulas import Formula, Step
+from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import (
     Annotate,
     CrossValidate,
@@ -191,7 +193,27 @@ def _boosters(builder: PlanBuilder, rows: int, model: int) -> list[PlanOutput]:
     checked = builder.add(CrossValidate(rows, parameters({"max_depth": 2}), 3, 5, seed=7))
     scores = builder.add(Inspect(model, kinds=("gain", "weight")))
     found = [_table("checked", checked, "ada"), _table("scores", scores, "bob")]
-    return [*found, PlanOutput(name="part", node=marked, kind="model", recipients=("ada",))]
+    return [
+        *found,
+        PlanOutput(name="part", node=marked, kind="model", recipients=("ada",)),
+        *_linear(builder, rows),
+    ]
+
+
+def _linear(builder: PlanBuilder, rows: int) -> list[PlanOutput]:
+    """A regression and clusters over other matrices of the same rows."""
+    trained = builder.operation(rows)
+    assert isinstance(trained, Matrix)
+    plain = replace(trained, features=("age",), categorical=(), missing="NaN")
+    labelled = builder.add(plain)
+    curve = builder.add(FitLinear(labelled, "logistic", "0.25", intercept=True, rounds=50))
+    bare = builder.add(replace(plain, label=None))
+    centres = builder.add(FitClusters(bare, 2, 100, 0, 1, ("20.0", "60.0")))
+    said = builder.add(Apply(curve, labelled, (), "p", "probability"))
+    return [
+        PlanOutput(name="centres", node=centres, kind="model", recipients=("ada",)),
+        _table("likely", said, "ada"),
+    ]
 
 
 def _looked_up(builder: PlanBuilder, people: int) -> int:

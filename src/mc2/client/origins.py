@@ -12,6 +12,7 @@ from typing import Final
 
 from mc2.client.plan_words import aggregate_words, expanded_words, expression_words, window_words
 from mc2.plan.expressions import ColumnRef, Expression, columns_of
+from mc2.plan.linear_models import Apply, LinearOperation
 from mc2.plan.models import Inspect, Matrix, ModelOperation, Predict
 from mc2.plan.plan import Node, Plan
 from mc2.plan.relations import (
@@ -59,7 +60,7 @@ def trace_origins(plan: Plan) -> tuple[Origins, ...]:
     for node in plan.nodes:
         operation = node.operation
         sources = [found[s] for s in operation.sources]
-        if isinstance(operation, ModelOperation):
+        if isinstance(operation, ModelOperation | LinearOperation):
             found.append(_model(operation, node, sources))
         else:
             found.append(_relation(operation, node, sources))
@@ -123,12 +124,14 @@ def _either(origins: Sequence[Origin]) -> Origin:
     return Origin(tuple(words)[: _MOST + 1], aggregate=all(o.aggregate for o in origins))
 
 
-def _model(operation: ModelOperation, node: Node, sources: Sequence[Origins]) -> Origins:
+def _model(
+    operation: ModelOperation | LinearOperation, node: Node, sources: Sequence[Origins]
+) -> Origins:
     names = () if node.schema is None else node.schema.names
     if isinstance(operation, Matrix):
         common = [n for n in sources[0] if all(n in s for s in sources)]
         return {n: _either([s[n] for s in sources]) for n in common}
-    if isinstance(operation, Predict):
+    if isinstance(operation, Predict | Apply):
         matrix = sources[1]
         return {n: matrix[n] if n in operation.keep else _SAID for n in names}
     return dict.fromkeys(names, _PART if isinstance(operation, Inspect) else _METRIC)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from mc2.client.linear_words import linear_words
 from mc2.client.model_words import model_words
 from mc2.client.text_words import name_words, names, steps, visible
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
+from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
 from mc2.plan.plan import Plan
 from mc2.plan.relations import (
@@ -160,6 +162,8 @@ def step_words(plan: Plan, index: int) -> str:
             words = _window(operation)
         case _ if isinstance(operation, ModelOperation):
             words = model_words(operation)
+        case _ if isinstance(operation, LinearOperation):
+            words = linear_words(operation)
         case _:
             words = _rows(operation)
     return f"{words}."

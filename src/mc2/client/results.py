@@ -33,7 +33,7 @@ class OpenedTable:
 
 @dataclass(frozen=True, slots=True)
 class OpenedModel:
-    """A model that a job gave: the bytes of an XGBoost JSON model."""
+    """A model that a job gave: the bytes of an XGBoost JSON model, or of a linear one."""
 
     raw: bytes
 

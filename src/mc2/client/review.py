@@ -14,6 +14,7 @@ from typing import Final
 from mc2.client.changes import list_changes
 from mc2.client.fact_words import fact_words
 from mc2.client.grain import GROUPS, HISTORY, MODEL, TOTAL, Grain, trace_grains
+from mc2.client.linear_words import linear_holds
 from mc2.client.model_review import model_holds, model_rules
 from mc2.client.origins import Origins as ColumnOrigins
 from mc2.client.origins import trace_origins
@@ -30,7 +31,7 @@ from mc2.plan.lineage import Origins
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import RowBound, Scan
 from mc2.plan.rules import check_against
-from mc2.plan.shapes import ModelShape, TableShape
+from mc2.plan.shapes import LinearShape, ModelShape, Shape, TableShape
 
 _HOST_ALWAYS: Final = (
     "this plan: the script, all names, constants and bounds in it, and who receives what",
@@ -166,10 +167,16 @@ def _outgoing(
         each_row=_each_row(grain, lineage.datasets) if output.kind == "table" else "",
         warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY, MODEL},
         columns=columns,
-        holds=model_holds(shape) if isinstance(shape, ModelShape) else (),
+        holds=_holds(shape),
         derived_from=tuple(sorted(lineage.datasets)),
         influenced_by=_origins(lineage.influences - values),
     )
+
+
+def _holds(shape: Shape) -> tuple[str, ...]:
+    if isinstance(shape, LinearShape):
+        return linear_holds(shape)
+    return model_holds(shape) if isinstance(shape, ModelShape) else ()
 
 
 def _origins(origins: Origins) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from mc2.formats.manifest import Manifest
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.formulas import Formula, Step
+from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import (
     Annotate,
     Controls,
@@ -227,6 +228,7 @@ def _models(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
         _output("model", model, "model"),
         _output("said", said, "table"),
         *_boosters(builder, scan, seen[0].matrix),
+        *_linear(builder, scan),
     ]
 
 
@@ -252,6 +254,21 @@ def _boosters(builder: PlanBuilder, scan: int, matrix: int) -> list[PlanOutput]:
     }
     found = [_output(name, builder.add(node), "table") for name, node in tables.items()]
     return [*found, _output("part", part, "model")]
+
+
+def _linear(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
+    """Linear and logistic regression, and clusters."""
+    rows = builder.add(Matrix((scan,), ("x",), label="label", weight="n"))
+    plain = builder.add(Matrix((scan,), ("x", "n")))
+    line = builder.add(FitLinear(rows, "linear", "1.0"))
+    curve = builder.add(FitLinear(rows, "logistic", "1.0"))
+    centres = builder.add(FitClusters(plain, 2, 10))
+    return [
+        _output("centres", centres, "model"),
+        _output("curve", builder.add(Apply(curve, rows, what="probability")), "table"),
+        _output("line", builder.add(Apply(line, rows, ("n",))), "table"),
+        _output("nearest", builder.add(Apply(centres, plain, what="cluster")), "table"),
+    ]
 
 
 def _output(name: str, node: int, kind: str) -> PlanOutput:

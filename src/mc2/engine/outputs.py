@@ -63,7 +63,7 @@ class PaddedOutput:
 
 @dataclass(frozen=True, slots=True)
 class ModelOutput:
-    """A model that leaves the engine: XGBoost's JSON, which stock XGBoost loads."""
+    """A model that leaves the engine: XGBoost's JSON, which stock XGBoost loads, or our own."""
 
     raw: bytes
 

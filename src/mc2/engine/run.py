@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from mc2.engine import trees
+from mc2.engine import linear, trees
 from mc2.engine.database import Database
 from mc2.engine.inputs import inputs_to_store, read_inputs
 from mc2.engine.limits import EngineLimits
@@ -21,7 +21,9 @@ from mc2.engine.routines import Routine
 from mc2.engine.sql_relations import QueryWriter
 from mc2.engine.sql_terms import Scribe
 from mc2.errors import EngineError
+from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
+from mc2.plan.linear_models import Apply, LinearOperation
 from mc2.plan.models import (
     Annotate,
     CrossValidate,
@@ -34,9 +36,9 @@ from mc2.plan.models import (
     Train,
 )
 from mc2.plan.ordering import ordered_nodes
-from mc2.plan.plan import PlanOutput
+from mc2.plan.plan import Node, PlanOutput
 from mc2.plan.relations import RowBound, Scan
-from mc2.plan.shapes import MatrixShape, ModelShape, TableShape
+from mc2.plan.shapes import LinearShape, MatrixShape, ModelShape, Shape, TableShape
 
 _CHAIN: Final = 40  # nodes nested in one query, so that no plan exhausts DuckDB's stack
 
@@ -88,6 +90,9 @@ class Run:
         self._inputs: dict[int, tuple[str, Mapping[str, int]]] = {}
         self._matrices: dict[int, MatrixData] = {}
         self._models: dict[int, trees.Model] = {}
+        self._linear_models: dict[int, linear.LinearModel] = {}
+        self._plain_rows: dict[int, linear.PlainRows] = {}
+        self._linear_matrices, self._boosted_matrices = _readers(self._plan.nodes)
         self._uses = uses(self._plan.nodes, self._plan.outputs)
         self._readers_left = list(self._uses)
         self._depths: list[int] = []
@@ -123,6 +128,8 @@ class Run:
                     self._keep(index, self._said(index, operation))
                 else:
                     self._learn(index, operation, shape)
+            case _ if isinstance(operation, LinearOperation):
+                self._linear(index, operation)
             case Scan():
                 pass
             case RowBound():
@@ -138,6 +145,7 @@ class Run:
             self._readers_left[source] -= 1
             if not self._readers_left[source]:  # a matrix is as large as its rows: let it go
                 self._matrices.pop(source, None)
+                self._plain_rows.pop(source, None)
 
     def _store(self, index: int, what: str) -> None:
         self._progress(f"node {index}: {what}")
@@ -149,14 +157,15 @@ class Run:
         """How many nodes nest in the query of a node over these sources."""
         return 1 + max((self._depths[s] for s in sources if s not in self._stored), default=0)
 
-    def _learn(
-        self, index: int, operation: ModelOperation, shape: MatrixShape | ModelShape
-    ) -> None:
+    def _learn(self, index: int, operation: ModelOperation, shape: Shape) -> None:
         """Compute a matrix or a model."""
         match operation, shape:
             case Matrix(), MatrixShape():
                 rows = [self._rows(s) for s in operation.sources]
-                self._matrices[index] = trees.matrix(shape, rows, self._threads)
+                if index in self._boosted_matrices:
+                    self._matrices[index] = trees.matrix(shape, rows, self._threads)
+                if index in self._linear_matrices:
+                    self._plain_rows[index] = linear.rows(shape, rows)
             case Train(), ModelShape():
                 self._models[index] = self._trained(index, operation, shape)
             case Slice(), ModelShape():
@@ -182,6 +191,17 @@ class Run:
                 return trees.history(self._models[operation.model])
             case _:
                 raise TypeError("a checked plan has tables where it says so")
+
+    def _linear(self, index: int, operation: LinearOperation) -> None:
+        """Fit a linear model or clusters, or say what one says of rows."""
+        shape, data = self._shapes[index], self._plain_rows[operation.matrix]
+        self._progress(f"node {index}: {operation.OP}")
+        use_threads(self._threads)
+        if isinstance(shape, LinearShape):
+            self._linear_models[index] = linear.fit(shape, data)
+        elif isinstance(operation, Apply):
+            model = self._linear_models[operation.model]
+            self._keep(index, linear.said(model, operation, data, self._table(index).schema))
 
     def _teller(self, index: int, rounds: int) -> Callable[[int], None]:
         return lambda n: self._progress(f"node {index}: trained round {n} of {rounds}")
@@ -234,5 +254,15 @@ class Run:
         """The result of an output."""
         self._progress(f"computing {output.name}")
         if output.kind == "model":
-            return ModelOutput(self._models[output.node].raw())
+            model = self._models.get(output.node) or self._linear_models[output.node]
+            return ModelOutput(model.raw())
         return TableOutput(self._table(output.node).schema, self._rows(output.node))
+
+
+def _readers(nodes: Sequence[Node]) -> tuple[frozenset[int], frozenset[int]]:
+    """Which nodes linear models read, and which XGBoost does."""
+    plain, boosted = set[int](), set[int]()
+    for node in nodes:
+        read = plain if isinstance(node.operation, LinearOperation) else boosted
+        read.update(node.operation.sources)
+    return frozenset(plain), frozenset(boosted)

@@ -20,6 +20,7 @@ from mc2.formats.schema import DataType, Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
 from mc2.plan.expressions import Literal
 from mc2.plan.functions import Argument
+from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
 from mc2.plan.plan import Node
 from mc2.plan.relations import (
@@ -105,7 +106,7 @@ class QueryWriter:
     def _write(self, index: int, *, below_pusher: bool) -> bool:
         """Write a node's common table expression; whether rows may have been dropped."""
         operation = self._nodes[index].operation
-        if isinstance(operation, ModelOperation):
+        if isinstance(operation, ModelOperation | LinearOperation):
             raise TypeError("models are computed before the queries that read them")
         text, drops = self._text(operation, below_pusher=below_pusher)
         self._with.append(f"n{index} AS NOT MATERIALIZED ({text})")

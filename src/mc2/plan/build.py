@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from mc2.formats.schema import Schema
 from mc2.plan.infer import Inference
+from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import Join, Mark, Scan, Union, Values
@@ -84,7 +85,7 @@ def needed(nodes: Sequence[Node], wanted: Sequence[int]) -> list[int]:
 
 def renumbered(operation: Operation, places: Mapping[int, int]) -> Operation:
     """The operation with other places for the nodes that it reads."""
-    if isinstance(operation, ModelOperation):
+    if isinstance(operation, ModelOperation | LinearOperation):
         return operation.moved(places)
     match operation:
         case Scan() | Values():

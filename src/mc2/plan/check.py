@@ -18,9 +18,12 @@ from mc2.plan.lineage import Lineage, trace
 from mc2.plan.oblivious import check_oblivious
 from mc2.plan.plan import Node, Plan, PlanOutput
 from mc2.plan.relations import Scan
-from mc2.plan.shapes import ModelShape, Shape, TableShape
+from mc2.plan.shapes import LinearShape, ModelShape, Shape, TableShape
 
-_OUTPUT_SHAPE: Final[dict[str, type]] = {"table": TableShape, "model": ModelShape}
+_OUTPUT_SHAPE: Final[dict[str, tuple[type, ...]]] = {
+    "table": (TableShape,),
+    "model": (ModelShape, LinearShape),
+}
 
 
 @dataclass(frozen=True, slots=True)

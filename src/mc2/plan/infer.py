@@ -18,7 +18,9 @@ from mc2.plan.infer_boosters import (
     infer_inspect,
     infer_slice,
 )
+from mc2.plan.infer_linear import infer_apply, infer_fit
 from mc2.plan.infer_models import infer_history, infer_matrix, infer_predict, infer_train
+from mc2.plan.linear_models import Apply, LinearOperation
 from mc2.plan.models import (
     Annotate,
     CrossValidate,
@@ -48,7 +50,15 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
-from mc2.plan.shapes import NO_USEFUL_BOUND, MatrixShape, ModelShape, Shape, TableShape, capped
+from mc2.plan.shapes import (
+    NO_USEFUL_BOUND,
+    LinearShape,
+    MatrixShape,
+    ModelShape,
+    Shape,
+    TableShape,
+    capped,
+)
 from mc2.plan.types import BOOLEAN, INT32, is_ordered
 from mc2.plan.typing import type_of
 from mc2.plan.windows import Window, infer_window
@@ -58,6 +68,7 @@ _WHAT: Final[Mapping[type, str]] = {
     TableShape: "a table",
     MatrixShape: "a matrix",
     ModelShape: "a model",
+    LinearShape: "a linear model or clusters",
 }
 
 
@@ -83,6 +94,8 @@ class Inference:
             return self._scan(operation)
         if isinstance(operation, ModelOperation):
             return self._infer_model(operation)
+        if isinstance(operation, LinearOperation):
+            return self._infer_linear(operation)
         return infer_relation(operation, [self.table(s) for s in operation.sources])
 
     def _infer_model(self, operation: ModelOperation) -> Shape:  # noqa: PLR0911 - one a case
@@ -112,6 +125,12 @@ class Inference:
                 )
             case History():
                 return infer_history(self._at(operation.model, ModelShape))
+
+    def _infer_linear(self, operation: LinearOperation) -> Shape:
+        matrix = self._at(operation.matrix, MatrixShape)
+        if isinstance(operation, Apply):
+            return infer_apply(operation, self._at(operation.model, LinearShape), matrix)
+        return infer_fit(operation, matrix)
 
     def table(self, index: int) -> TableShape:
         """The shape of an earlier relation. Raises: PlanError."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mc2.plan.expressions import Expression, columns_of
+from mc2.plan.linear_models import Apply, LinearOperation
 from mc2.plan.models import (
     Annotate,
     CrossValidate,
@@ -85,6 +86,8 @@ def trace(inputs: Sequence[PlanInput], nodes: Sequence[Node]) -> tuple[Lineage, 
             found.append(_scan(inputs[operation.input], operation))
         elif isinstance(operation, ModelOperation):
             found.append(_model(operation, node, nodes, found))
+        elif isinstance(operation, LinearOperation):
+            found.append(_linear(operation, node, nodes, found))
         else:
             found.append(_relation(operation, [found[s] for s in operation.sources], node))
     return tuple(found)
@@ -209,6 +212,21 @@ def _model(
             values = {n: matrix.values[n] if n in operation.keep else said for n in names}
         case History() | Inspect():
             values = dict.fromkeys(names, found[operation.model].values[MODEL])
+    return Lineage(values, rows, datasets)
+
+
+def _linear(
+    operation: LinearOperation, node: Node, nodes: Sequence[Node], found: Sequence[Lineage]
+) -> Lineage:
+    sources = [found[s] for s in operation.sources]
+    rows = _NONE.union(*(s.rows for s in sources))
+    datasets = frozenset[str]().union(*(s.datasets for s in sources))
+    read = _read(nodes, found, operation.matrix)
+    if not isinstance(operation, Apply):
+        return Lineage({MODEL: read}, rows, datasets)
+    matrix, said = sources[1], sources[0].values[MODEL] | read
+    names = () if node.schema is None else node.schema.names
+    values = {n: matrix.values[n] if n in operation.keep else said for n in names}
     return Lineage(values, rows, datasets)
 
 

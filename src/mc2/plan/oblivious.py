@@ -21,6 +21,7 @@ from mc2.plan.expressions import (
     children,
 )
 from mc2.plan.facts import Facts, trace_facts, width_of
+from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
@@ -104,7 +105,7 @@ def _check_kinds(nodes: Sequence[Node]) -> None:
         operation = node.operation
         what = ""
         match operation:
-            case _ if isinstance(operation, ModelOperation):
+            case _ if isinstance(operation, ModelOperation | LinearOperation):
                 what = "models"
             case Explode():
                 what = "lists"

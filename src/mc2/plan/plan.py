@@ -19,6 +19,7 @@ from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_ite
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import SIZES
 from mc2.formats.schema import Schema
+from mc2.plan.linear_models import Apply, FitClusters, FitLinear, LinearOperation
 from mc2.plan.models import (
     Annotate,
     CrossValidate,
@@ -57,7 +58,7 @@ _SCRIPT_NAME_LENGTH: Final = 200
 _PACKAGES: Final = 64
 _VERSION_LENGTH: Final = 64
 
-Operation = RelationalOperation | Window | ModelOperation
+Operation = RelationalOperation | Window | ModelOperation | LinearOperation
 
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     kind.OP: kind
@@ -65,6 +66,7 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
         Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, RowBound, Union,
         Distinct, Explode, Values,
         Matrix, Train, CrossValidate, Predict, History, Slice, Annotate, Inspect,
+        FitLinear, FitClusters, Apply,
     )
 }  # fmt: skip
 """All operations by the word that names them."""

@@ -15,9 +15,11 @@ from mc2.formats.contract import Contract
 from mc2.formats.fields import to_time
 from mc2.formats.manifest import Manifest, ModelPolicy
 from mc2.plan.check import CheckedPlan
+from mc2.plan.linear_models import Fit
 from mc2.plan.models import Controls, Train
 from mc2.plan.plan import PlanInput, PlanOutput
 from mc2.plan.relations import Scan
+from mc2.plan.training import NO_CONTROLS
 
 
 def check_against(
@@ -112,6 +114,8 @@ def _check_models(checked: CheckedPlan, manifest: Manifest) -> None:
         return
     # What is trained is checked, not only what is released: the strictest reading.
     for node, lineage in zip(checked.plan.nodes, checked.lineages, strict=True):
+        if isinstance(node.operation, Fit) and manifest.dataset in lineage.datasets:
+            _check_fit(rules, manifest)
         if isinstance(node.operation, Train) and manifest.dataset in lineage.datasets:
             lacking = _lacking(rules, node.operation.controls)
             if lacking:
@@ -120,6 +124,16 @@ def _check_models(checked: CheckedPlan, manifest: Manifest) -> None:
                     f"{', '.join(lacking)}",
                     hint=f"xgboost.train(..., {', '.join(lacking)})",
                 )
+
+
+def _check_fit(rules: ModelPolicy, manifest: Manifest) -> None:
+    """Linear models and centres have no leaves: such rules rule them out."""
+    if _lacking(rules, NO_CONTROLS):
+        raise PolicyError(
+            f"{manifest.owner} has rules on models trained on {manifest.dataset}, which linear "
+            "models and clusters cannot hold to",
+            hint=f"train trees, or ask {manifest.owner} to seal the table anew with other rules",
+        )
 
 
 def _lacking(rules: ModelPolicy, controls: Controls) -> list[str]:

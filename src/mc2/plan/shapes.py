@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mc2.formats.schema import DataType, Schema
+from mc2.plan.linear_models import Fit
 from mc2.plan.models import Matrix, Train
 
 NO_USEFUL_BOUND: Final = 1 << 62
@@ -77,4 +78,12 @@ class ModelShape:
         return "gbtree" if found is None else str(found.value)
 
 
-Shape = TableShape | MatrixShape | ModelShape
+@dataclass(frozen=True, slots=True)
+class LinearShape:
+    """A linear model or centres of clusters: how it is fitted, on which features."""
+
+    operation: Fit
+    features: tuple[Feature, ...]
+
+
+Shape = TableShape | MatrixShape | ModelShape | LinearShape

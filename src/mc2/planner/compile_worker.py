@@ -59,6 +59,9 @@ part = mc2.xgboost.train({}, b, 1, xgb_model=c.get_booster())[0:1]
 part.set_attr(a="b")
 job.release("part", part, to=["p"])
 job.release_to_owners("o", c, job.table("p.t"))
+l = mc2.linear.LogisticRegression(C=2.0).fit(t, "n", features=["x"])
+job.release("l", l.predict_proba(t), to=["p"])
+job.release("k", mc2.clusters.KMeans(2, init=[[1.0], [2.0]]).fit(t, features=["x"]), to=["p"])
 '''
 
 

@@ -9,6 +9,7 @@ from mc2.errors import FormatError, PlanError, UsageError
 from mc2.formats.secret_value import is_secret_value
 from mc2.planner.boosters import Booster
 from mc2.planner.estimators import XGBModel
+from mc2.planner.linear import Estimator
 from mc2.planner.tables import Table
 
 if TYPE_CHECKING:  # `import mc2` stays light: these are loaded when a script is compiled
@@ -104,7 +105,10 @@ class Job:
         return table
 
     def release(
-        self, name: str, value: Table | DataFrame | Booster | XGBModel, to: Sequence[str]
+        self,
+        name: str,
+        value: Table | DataFrame | Booster | XGBModel | Estimator,
+        to: Sequence[str],
     ) -> None:
         """Let a table or a model leave the enclave, sealed for some members and nobody else.
 
@@ -119,8 +123,8 @@ class Job:
         value = _table_of(value, self._draft)
         if isinstance(value, Table):
             kind, node = "table", self._own("value", value)
-        elif isinstance(value, (Booster, XGBModel)):
-            value = value if isinstance(value, Booster) else value.get_booster()
+        elif isinstance(value, (Booster, Estimator, XGBModel)):
+            value = value.get_booster() if isinstance(value, XGBModel) else value
             kind, node = "model", value._node  # noqa: SLF001 - one API in two modules
         else:
             raise PlanError(
@@ -132,7 +136,7 @@ class Job:
         self._draft.release(output)
 
     def release_to_owners(
-        self, name: str, model: Booster | XGBModel, data: object, /, **options: Any
+        self, name: str, model: Booster | XGBModel | Estimator, data: object, /, **options: Any
     ) -> None:
         """Let each owner have the predictions for its own rows, and nobody else's.
 

@@ -83,6 +83,9 @@ _XGBOOST: Final = (
     "num_features", "num_row", "predict_class", "predict_proba", "save_model", "score", "set_attr",
     "set_params", "summary", "trees_to_dataframe",
 )  # fmt: skip
+_LINEAR: Final = ("LinearRegression", "LogisticRegression", "Ridge")
+_CLUSTERS: Final = ("KMeans",)
+_LEARNING: Final = (*_LINEAR, *_CLUSTERS, "clusters", "decision_function", "linear")
 _NUMPY: Final = (
     "abs", "absolute", "add", "ceil", "clip", "divide", "equal", "exp", "expm1", "floor",
     "greater", "greater_equal", "less", "less_equal", "log", "log1p", "logical_and",
@@ -107,6 +110,7 @@ ATTRIBUTES: Final = frozenset(
         *_DICTIONARY_VIEWS,
         *_API,
         *_XGBOOST,
+        *_LEARNING,
         *_NUMPY,
         *_DATAFRAMES,
     }
@@ -114,9 +118,11 @@ ATTRIBUTES: Final = frozenset(
 """All that may stand after a dot. `format` is not among them: its text can reach attributes."""
 
 _MANUAL: Final = "docs/howto/write-a-script.md lists what may"
-_IMPORTS: Final = {"mc2", "mc2.xgboost", "numpy"}
+_IMPORTS: Final = {"mc2", "mc2.clusters", "mc2.linear", "mc2.xgboost", "numpy"}
 _FROM: Final = {
-    "mc2": _API,
+    "mc2": (*_API, "clusters", "linear"),
+    "mc2.clusters": _CLUSTERS,
+    "mc2.linear": _LINEAR,
     "mc2.xgboost": (*_API, *_XGBOOST),
     "numpy": _NUMPY,
     "pyspark.sql": ("Window", "functions"),
@@ -309,7 +315,7 @@ class _Checker(ast.NodeTransformer):
 
 
 def _import_refused(name: str) -> tuple[str, str]:
-    hint = "a script imports mc2, mc2.xgboost and numpy; data and files stay outside"
+    hint = "a script imports mc2, its parts and numpy; data and files stay outside"
     if name.partition(".")[0] == "pyspark":
         hint = "write `from pyspark.sql import functions as F, Window`, and begin with job.spark"
     if name.partition(".")[0] == "xgboost":

@@ -1,4 +1,4 @@
-"""What `mc2.xgboost` offers scripts."""
+"""What `mc2.xgboost`, `mc2.linear` and `mc2.clusters` offer scripts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mc2.planner.estimators import (
     clone,
 )
 from mc2.planner.learning import cv, train
+from mc2.planner.linear import KMeans, LinearRegression, LogisticRegression, Ridge
 from mc2.planner.matrices import DMatrix
 
 
@@ -28,3 +29,13 @@ def xgboost_names() -> dict[str, object]:
 def callback_names() -> dict[str, object]:
     """The names of `mc2.xgboost.callback`."""
     return {n.__name__: n for n in (EarlyStopping, LearningRateScheduler)}
+
+
+def linear_names() -> dict[str, object]:
+    """The names of `mc2.linear` in a script."""
+    return {n.__name__: n for n in (LinearRegression, LogisticRegression, Ridge)}
+
+
+def cluster_names() -> dict[str, object]:
+    """The names of `mc2.clusters` in a script."""
+    return {KMeans.__name__: KMeans}

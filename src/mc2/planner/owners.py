@@ -12,11 +12,15 @@ from mc2.plan.relations import Filter, NamedExpression, Project, Union
 from mc2.planner.boosters import Booster
 from mc2.planner.draft import Draft
 from mc2.planner.estimators import XGBModel
+from mc2.planner.linear import Estimator
 from mc2.planner.tables import Table
 
 
 def predict_by_owner(
-    draft: Draft, model: Booster | XGBModel, nodes: Sequence[int], options: Mapping[str, Any]
+    draft: Draft,
+    model: Booster | XGBModel | Estimator,
+    nodes: Sequence[int],
+    options: Mapping[str, Any],
 ) -> dict[str, Table]:
     """The predictions for each owner's rows. Raises: PlanError if a row has several owners."""
     parts: dict[str, list[Table]] = {}
@@ -25,7 +29,7 @@ def predict_by_owner(
             parts.setdefault(owner, []).append(Table(draft, part))
     found = {}
     for owner in sorted(parts):
-        if isinstance(model, XGBModel):
+        if isinstance(model, (Estimator, XGBModel)):
             found[owner] = model.predict(parts[owner], **options)
         elif isinstance(model, Booster):
             found[owner] = model.predict(model.rows(parts[owner]), **options)

@@ -19,6 +19,7 @@ from mc2.plan.expressions import (
     When,
     columns_of,
 )
+from mc2.plan.linear_models import Apply
 from mc2.plan.models import CrossValidate, Matrix, Predict
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import (
@@ -161,7 +162,7 @@ def _pass_down(node: Node, needed: set[str], nodes: Sequence[Node], needs: Needs
     for source in operation.sources:
         read = _read(operation, node, needed, nodes[source])
         needs[source].update(read & set(_names(nodes[source])))
-    if isinstance(operation, Predict):
+    if isinstance(operation, Predict | Apply):
         needs[operation.matrix].update(set(operation.keep) & needed)
     if isinstance(operation, CrossValidate) and operation.folds is not None:
         needs[operation.matrix].add(operation.folds)
@@ -256,7 +257,7 @@ def _smaller(operation: Operation, needed: set[str]) -> Operation:
             return _smaller_aggregate(operation, needed)
         case Window() | Values() | Explode():
             return _smaller_rows(operation, needed)
-        case Predict():
+        case Predict() | Apply():
             return replace(operation, keep=_kept(operation.keep, needed))
         case _:
             return operation

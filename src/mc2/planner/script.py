@@ -73,18 +73,28 @@ def compile_here(
     from mc2.planner.dataframe_columns import Window, functions
     from mc2.planner.job import Job
     from mc2.planner.numbers import numpy_functions
-    from mc2.planner.offered import callback_names, xgboost_names
+    from mc2.planner.offered import (
+        callback_names,
+        cluster_names,
+        linear_names,
+        xgboost_names,
+    )
     from mc2.planner.tables import Table
 
     callback = Namespace("mc2.xgboost.callback", callback_names())
     xgboost = Namespace("mc2.xgboost", {**xgboost_names(), "callback": callback})
-    outer = Namespace("mc2", {"Job": Job, "Table": Table, "xgboost": xgboost})
+    learning = {
+        "clusters": Namespace("mc2.clusters", cluster_names()),
+        "linear": Namespace("mc2.linear", linear_names()),
+        "xgboost": xgboost,
+    }
+    outer = Namespace("mc2", {"Job": Job, "Table": Table, **learning})
     columns = functions()
     f = Namespace("pyspark.sql.functions", columns)
     sql = Namespace("pyspark.sql", {"functions": f, "Window": Window()})
     modules = {
         "mc2": outer,
-        "mc2.xgboost": xgboost,
+        **{f"mc2.{name}": namespace for name, namespace in learning.items()},
         "numpy": Namespace("numpy", numpy_functions()),
         "pyspark.sql": sql,
         "pyspark.sql.functions": f,

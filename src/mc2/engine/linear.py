@@ -1,0 +1,182 @@
+"""Linear and logistic regression and k-means over rows that an engine has computed.
+
+The numbers come from `mc2.ml`, in kernels whose results are the same bits for any order of rows
+and any number of threads. A model leaves as JSON. Spec: docs/spec/linear-model.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mc2.errors import EngineError
+from mc2.formats.arrow import arrow_schema
+from mc2.formats.linear_model import ClustersFile, RegressionFile
+from mc2.formats.schema import Schema
+from mc2.ml.clusters import Start, fit_clusters, labels_of
+from mc2.ml.linear import Fitted, fit_linear, fit_logistic, margins_of, probabilities_of
+from mc2.ml.moments import LearningRows, whole_steps
+from mc2.operators.run import Run
+from mc2.plan.linear_models import Apply, FitClusters, FitLinear
+from mc2.plan.literals import parse_float
+from mc2.plan.shapes import LinearShape, MatrixShape
+
+_GREATEST: Final = 2.0**150
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRows:
+    """The rows of a matrix, as they are, and as kernels read them."""
+
+    table: pa.Table
+    learning: LearningRows
+
+
+@dataclass(frozen=True, slots=True)
+class LinearModel:
+    """What was fitted: factors and then the constant, or one centre in each row."""
+
+    shape: LinearShape
+    numbers: Doubles
+    inertia: float = 0.0
+
+    def raw(self) -> bytes:
+        """The model as it leaves the enclave."""
+        fit = self.shape.operation
+        names = tuple(f.name for f in self.shape.features)
+        if isinstance(fit, FitClusters):
+            centres = tuple(tuple(map(float, row)) for row in self.numbers)
+            return ClustersFile(names, centres, self.inertia).raw()
+        *factors, constant = map(float, self.numbers)
+        penalty = parse_float(fit.penalty)
+        return RegressionFile(fit.family, names, tuple(factors), constant, penalty).raw()
+
+
+def rows(shape: MatrixShape, sources: Sequence[pa.Table]) -> PlainRows:
+    """The rows of relations, one below the other. Raises: EngineError for absent numbers."""
+    target = arrow_schema(shape.schema)
+    table = pa.concat_tables([pa.table(s.select(target.names).columns, target) for s in sources])
+    room = whole_steps(table.num_rows)
+    features = np.zeros((len(shape.features), room))
+    for place, feature in enumerate(shape.features):
+        features[place, : table.num_rows] = _numbers(table, feature.name, "feature")
+    present = np.zeros(room, dtype=np.uint8)
+    present[: table.num_rows] = 1
+    labels = _padded(table, shape.operation.label, "label", room)
+    weights = _padded(table, shape.operation.weight, "weight", room)
+    if weights is not None and (weights.min() < 0 or not weights.any()):
+        raise EngineError(
+            "weights are negative, or sum up to nothing",
+            hint="leave such rows out; some row has a weight above zero",
+        )
+    return PlainRows(table, LearningRows(features, present, labels, weights))
+
+
+def _padded(table: pa.Table, name: str | None, what: str, room: int) -> Doubles | None:
+    if name is None:
+        return None
+    found = np.zeros(room)
+    found[: table.num_rows] = _numbers(table, name, what)
+    return found
+
+
+def _numbers(table: pa.Table, name: str, what: str) -> Doubles:
+    column = table.column(name)
+    if column.null_count:
+        raise EngineError(
+            f"the {what} {name!r} is NULL in some row",
+            hint="leave such rows out, or put a number there in SQL, with COALESCE",
+        )
+    found = np.asarray(pc.cast(column, pa.float64(), safe=False), dtype=np.float64)
+    if not (np.abs(found) <= _GREATEST).all():
+        raise EngineError(
+            f"the {what} {name!r} is NaN, infinite or larger than 1e45 in some row",
+            hint="leave such rows out",
+        )
+    return found
+
+
+def fit(shape: LinearShape, data: PlainRows) -> LinearModel:
+    """Fit a model. Raises: EngineError if the rows determine none."""
+    if not data.table.num_rows:
+        raise EngineError("the matrix to fit a model to has no rows")
+    run = Run()
+    operation = shape.operation
+    if isinstance(operation, FitClusters):
+        found = fit_clusters(
+            run,
+            data.learning,
+            operation.clusters,
+            _start(operation),
+            rounds=operation.rounds,
+            may_end=True,
+        )
+        run.finish()
+        return LinearModel(shape, found.centres, float(found.inertia[0]))
+    fitted = _regression(run, operation, data.learning)
+    run.finish()
+    _check_end(operation, fitted)
+    return LinearModel(shape, fitted.factors)
+
+
+def _start(operation: FitClusters) -> Start:
+    if not operation.centres:
+        return Start(seed=operation.seed, times=operation.starts)
+    numbers = np.array([parse_float(c) for c in operation.centres])
+    return Start(given=numbers.reshape(operation.clusters, -1))
+
+
+def _regression(run: Run, operation: FitLinear, data: LearningRows) -> Fitted:
+    penalty = parse_float(operation.penalty)
+    if operation.family == "linear":
+        return fit_linear(run, data, penalty, intercept=operation.intercept)
+    labels = data.labels
+    if labels is None or not np.isin(labels, (0.0, 1.0)).all():
+        raise EngineError(
+            "a label is neither 0 nor 1",
+            hint="a logistic regression tells two classes apart: number them in SQL, with CASE",
+        )
+    return fit_logistic(
+        run, data, penalty, intercept=operation.intercept, rounds=operation.rounds, may_end=True
+    )
+
+
+def _check_end(operation: FitLinear, fitted: Fitted) -> None:
+    logistic = operation.family == "logistic"
+    if logistic and (fitted.dropped[0] or not fitted.state[0]):
+        raise EngineError(
+            "the regression did not come to an end: the features may part the classes, or depend "
+            "on one another",
+            hint="fit with a stronger penalty (a smaller C), or with fewer features",
+        )
+    if fitted.dropped[0]:
+        raise EngineError(
+            "some features depend on others, so that many factors fit as well",
+            hint="leave out one feature of each such set, or use Ridge",
+        )
+
+
+def said(model: LinearModel, operation: Apply, data: PlainRows, schema: Schema) -> pa.Table:
+    """What a model says of the rows of a matrix, in its schema."""
+    run = Run()
+    count = data.table.num_rows
+    values: npt.NDArray[Any]
+    if operation.what == "cluster":
+        values = labels_of(run, data.learning.features, data.learning.present, model.numbers)
+        values = values.astype(np.int32)
+    else:
+        values = margins_of(run, data.learning.features, model.numbers)
+        if operation.what == "probability":
+            values = probabilities_of(run, values)
+        elif operation.what == "class":
+            values = (values > 0).astype(np.int32)
+    kept = [data.table.column(name) for name in operation.keep]
+    return pa.table([*kept, pa.array(values[:count])], schema=arrow_schema(schema))
