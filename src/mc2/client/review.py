@@ -16,6 +16,7 @@ from mc2.client.fact_words import fact_words
 from mc2.client.grain import GROUPS, HISTORY, MODEL, TOTAL, Grain, trace_grains
 from mc2.client.linear_words import linear_holds
 from mc2.client.model_review import model_holds, model_rules
+from mc2.client.oblivious_words import shown_of_models
 from mc2.client.origins import Origins as ColumnOrigins
 from mc2.client.origins import trace_origins
 from mc2.client.plan_words import names, step_words, visible
@@ -218,6 +219,8 @@ def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]
             "which parts of its memory the enclave uses when, which can tell sizes of groups and "
             "joins, and more to a determined observer"
         )
+    else:
+        found.extend(shown_of_models(plan))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,6 +14,7 @@ from mc2.enclave.release import Lease
 from mc2.enclave.tables import SealedTable
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious import run as oblivious
+from mc2.engine.oblivious.learning import KEY_BYTES
 from mc2.engine.outputs import Output
 from mc2.engine.run import execute
 from mc2.errors import DatasetError, EngineError, Mc2Error
@@ -72,7 +74,10 @@ class Computation:
         """By the engine of the plan's mode, and never by the other one."""
         checked = self._job.checked
         if checked.plan.mode == "oblivious":
-            return oblivious.execute(checked, self._tables, self._tell, threads=limits.threads)
+            key = secrets.token_bytes(KEY_BYTES)  # of this attempt alone, and in no receipt
+            return oblivious.execute(
+                checked, self._tables, self._tell, threads=limits.threads, key=key
+            )
         return execute(checked, self._tables, limits, self._tell)
 
     def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:

@@ -109,7 +109,8 @@ def oblivious_plan(contract: Digest, manifest: Manifest) -> Plan:
     )
     builder = PlanBuilder([source])
     scan = builder.add(Scan(0, manifest.schema.names))
-    nodes, outputs = builder.finish([_output("said", _obliviously(builder, scan), "table")])
+    said = _output("said", _obliviously(builder, scan), "table")
+    nodes, outputs = builder.finish([said, *_learnt_obliviously(builder, scan)])
     return Plan(
         title="",
         mode="oblivious",
@@ -147,6 +148,19 @@ def _obliviously(builder: PlanBuilder, scan: int) -> int:
     both = builder.add(Union(tuple(parts)))
     key = SortKey(ColumnRef("total"), descending=True, nulls_first=False)
     return builder.add(Limit(builder.add(Sort(both, (key,))), ROWS))
+
+
+def _learnt_obliviously(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
+    matrix = builder.add(Matrix((scan,), ("x",), label="label", weight="n"))
+    parameters = read_parameters({"objective": "binary:logistic", "max_depth": 2})
+    model = builder.add(Train(matrix, parameters, 2, (Evaluation("seen", matrix),), Stopping(2)))
+    kinds = builder.add(Predict(model, matrix, keep=("n",), what="class"))
+    history = builder.add(History(model))
+    return [
+        _output("history", history, "table"),
+        _output("kinds", kinds, "table"),
+        _output("model", model, "model"),
+    ]
 
 
 def _relations(builder: PlanBuilder, scan: int) -> list[PlanOutput]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, Literal
 from mc2.plan.matching import Matching, match
+from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.plan import Node, Operation, PlanInput
 from mc2.plan.relations import (
     Aggregate,
@@ -30,7 +31,7 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
-from mc2.plan.shapes import NO_USEFUL_BOUND, Shape, TableShape, capped
+from mc2.plan.shapes import NO_USEFUL_BOUND, MatrixShape, ModelShape, Shape, TableShape, capped
 from mc2.plan.windows import Window
 
 Unique = frozenset[frozenset[str]]
@@ -65,15 +66,45 @@ class Facts:
 def trace_facts(
     inputs: Sequence[PlanInput], nodes: Sequence[Node], shapes: Sequence[Shape]
 ) -> tuple[Facts, ...]:
-    """The facts of each node of a well-typed plan; models have none."""
+    """The facts of each node of a well-typed plan; models have none, matrices those of rows."""
     found: list[Facts] = []
     for node, shape in zip(nodes, shapes, strict=True):
         facts = Facts(0)
-        if isinstance(shape, TableShape):
+        operation = node.operation
+        if isinstance(operation, Matrix) and isinstance(shape, MatrixShape):
+            facts = _matrix(shape, [found[s] for s in operation.sources])
+        elif isinstance(operation, Predict):
+            facts = _predict(operation, found[operation.matrix])
+        elif isinstance(operation, History) and isinstance(shape, TableShape):
+            facts = _history(shape, shapes[operation.model])
+        elif isinstance(shape, TableShape):
             facts = _limited(_node(inputs, node, [found[s] for s in node.operation.sources], nodes))
             facts = replace(facts, rows=min(facts.rows, shape.row_bound))
         found.append(facts)
     return tuple(found)
+
+
+def _matrix(shape: MatrixShape, sources: Sequence[Facts]) -> Facts:
+    """Rows of all sources; those of one source alone are as unique as they were."""
+    names = shape.schema.names
+    widths = {n: max(s.width(n) for s in sources) for n in names}
+    unique = sources[0].unique if len(sources) == 1 else _NONE
+    return Facts(capped(sum(s.rows for s in sources)), unique, widths, {})
+
+
+def _predict(operation: Predict, rows: Facts) -> Facts:
+    kept = set(operation.keep)
+    unique = frozenset(key for key in rows.unique if key <= kept)
+    return replace(rows, unique=unique, widths={n: rows.width(n) for n in kept})
+
+
+_METRIC_BYTES: Final = 64  # of the longest name of a metric
+
+
+def _history(shape: TableShape, model: Shape) -> Facts:
+    names = [e.name for e in model.operation.evaluations] if isinstance(model, ModelShape) else []
+    longest = max((len(n.encode()) for n in names), default=1)
+    return Facts(shape.row_bound, _NONE, {"evaluation": longest, "metric": _METRIC_BYTES}, {})
 
 
 def _limited(facts: Facts) -> Facts:

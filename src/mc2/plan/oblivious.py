@@ -24,6 +24,7 @@ from mc2.plan.facts import Facts, trace_facts, width_of
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
+from mc2.plan.oblivious_models import check_learning, is_model_node
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
 from mc2.plan.relations import (
     Aggregate,
@@ -79,7 +80,10 @@ def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
     facts = trace_facts(plan.inputs, plan.nodes, shapes)
     for index, node in enumerate(plan.nodes):
         try:
-            _check_node(node, plan.nodes, facts)
+            if is_model_node(node):
+                check_learning(node, shapes)
+            else:
+                _check_node(node, plan.nodes, facts)
             _check_size(facts[index], node.schema)
         except PlanError as error:
             where = f"node {index} ({node.operation.OP})"
@@ -105,8 +109,10 @@ def _check_kinds(nodes: Sequence[Node]) -> None:
         operation = node.operation
         what = ""
         match operation:
+            case _ if is_model_node(node):
+                pass
             case _ if isinstance(operation, ModelOperation | LinearOperation):
-                what = "models"
+                what = "such models"
             case Explode():
                 what = "lists"
             case Window():

@@ -13,7 +13,8 @@ import numpy as np
 
 from mc2.engine.oblivious.expressions import Evaluator, in_width, literal_number
 from mc2.engine.oblivious.joins import Joiner
-from mc2.engine.outputs import ChunkSource, PaddedOutput
+from mc2.engine.oblivious.learning import Learner
+from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
 from mc2.formats.limits import LIMITS
@@ -31,6 +32,7 @@ from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.facts import Facts
+from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Operation, PlanOutput
@@ -60,11 +62,13 @@ def execute(
     trace: Trace | None = None,
     *,
     threads: int = 1,
-) -> Mapping[str, PaddedOutput]:
+    key: bytes = b"",
+) -> Mapping[str, PaddedOutput | ModelOutput]:
     """Compute a plan's outputs, by name, from its inputs, by dataset.
 
     `progress` is told in words what is being done, never a value of the data. Kernels use so many
-    `threads`, by a fixed partition.
+    `threads`, by a fixed partition. `key` is 32 random bytes of this run alone, which nobody
+    outside knows: trainings draw from it what they do at random. Plans without any need none.
 
     Raises: PlanError if the plan is none for oblivious mode; EngineError if a computation failed,
     without saying where; what reading an input raises.
@@ -72,7 +76,7 @@ def execute(
     if checked.plan.mode != "oblivious":
         raise PlanError("the plan is for another mode")
     use_threads(threads)
-    run = _Run(checked, checked.facts, tables, progress, trace or Trace())
+    run = _Run(checked, tables, progress, trace or Trace(), key)
     for index in range(len(checked.plan.nodes)):
         run.compute(index)
     found = {o.name: run.output(o) for o in checked.plan.outputs}
@@ -86,14 +90,15 @@ class _Run:
     def __init__(
         self,
         checked: CheckedPlan,
-        facts: tuple[Facts, ...],
         tables: Mapping[str, ChunkSource],
         progress: Callable[[str], None],
         trace: Trace,
+        key: bytes,
     ) -> None:
         self.trace = trace
         self._plan = checked.plan
-        self._facts = facts
+        self._facts: tuple[Facts, ...] = checked.facts
+        self._learner = Learner(trace, checked.plan, key, progress)
         self._sources = tables
         self._progress = progress
         self._ordered = ordered_nodes(checked.plan.nodes)
@@ -104,14 +109,22 @@ class _Run:
         """Compute a node into a table with no more places than its bound."""
         node = self._plan.nodes[index]
         self._progress(f"node {index}: {node.operation.OP}")
-        table = self._node(index, node.operation)
-        names = self._schema(index).names
-        table = SecretTable({n: table.columns[n] for n in names}, table.present)
-        self._tables[index] = ordering.bounded(self.trace, table, self._facts[index].rows)
+        match node.operation:
+            case Matrix(sources=sources) as operation:
+                tables = [self._in_front(s, self._tables[s]) for s in sources]
+                self._learner.add_matrix(index, operation, tables)
+            case Train() as operation:
+                self._learner.train(index, operation)
+            case operation:
+                table = self._node(index, operation)
+                names = self._schema(index).names
+                table = SecretTable({n: table.columns[n] for n in names}, table.present)
+                self._tables[index] = ordering.bounded(self.trace, table, self._facts[index].rows)
         for source in node.operation.sources:
             self._readers_left[source] -= 1
             if not self._readers_left[source]:
                 self._tables.pop(source, None)
+                self._learner.forget_matrix(source)
 
     def _schema(self, index: int) -> Schema:
         schema = self._plan.nodes[index].schema
@@ -119,7 +132,7 @@ class _Run:
             raise TypeError("oblivious plans have relations only")
         return schema
 
-    def _node(self, index: int, operation: Operation) -> SecretTable:
+    def _node(self, index: int, operation: Operation) -> SecretTable:  # noqa: PLR0911 - one a case
         match operation:
             case Scan():
                 return self._scan(operation)
@@ -132,6 +145,9 @@ class _Run:
             case Aggregate():
                 source = self._tables[operation.source]
                 return self._aggregate(operation, source, self._schema(index))
+            case Predict() | History():
+                facts = self._facts[index]
+                return self._learner.told(operation, self._schema(index), facts)
             case _:
                 return self._of_one(operation, self._tables[operation.sources[0]])
 
@@ -234,10 +250,12 @@ class _Run:
         rows = ordering.declassified_rows(self.trace, table, operation.leak)
         return ordering.bounded(self.trace, table, rows)
 
-    def output(self, output: PlanOutput) -> PaddedOutput:
-        """The result of an output: its rows first, in chunks of one size."""
+    def output(self, output: PlanOutput) -> PaddedOutput | ModelOutput:
+        """The result of an output: its rows first, in chunks of one size; or a model."""
         self._progress(f"computing {output.name}")
         index = output.node
+        if output.kind == "model":
+            return self._learner.output(index)
         schema, facts = self._schema(index), self._facts[index]
         table = self._in_front(index, self._tables[index])
         widths = {c.name: facts.width(c.name) for c in schema.columns if c.type.has_width}

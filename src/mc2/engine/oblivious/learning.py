@@ -1,0 +1,223 @@
+"""Models in oblivious plans: matrices, trainings, predictions and histories.
+
+A matrix keeps its tables: rows are put into bins by the cuts of the model that reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+import numpy as np
+
+from mc2.engine.oblivious.expressions import Evaluator, in_width
+from mc2.engine.outputs import ModelOutput
+from mc2.errors import EngineError
+from mc2.formats.schema import Schema
+from mc2.ml import boosted_trees, boosting
+from mc2.ml.boosting import PUBLIC, SECRET, Trained, Training
+from mc2.ml.boosting_parameters import BoostingParameters
+from mc2.ml.boosting_tables import Roles, column_of_floats, cuts_of_tables, matrices_of_tables
+from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
+from mc2.operators.constants import column_of_values
+from mc2.operators.handles import Layout, SecretColumn, SecretMarks, SecretTable
+from mc2.operators.ordering import union_all
+from mc2.operators.run import Run as Trace
+from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal
+from mc2.plan.facts import Facts
+from mc2.plan.literals import parse_float
+from mc2.plan.models import History, Matrix, Predict
+from mc2.plan.oblivious_models import has_history, is_released
+from mc2.plan.plan import Plan
+from mc2.plan.training import Train
+from mc2.plan.types import DOUBLE, INT32
+
+KEY_BYTES: Final = 32
+_BEST: Final = "__best"
+_CLASS: Final = "__class"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The rows of a matrix: tables one after the other, and what their columns are for."""
+
+    roles: Roles
+    tables: tuple[SecretTable, ...]
+
+    @property
+    def filled(self) -> list[SecretTable]:
+        """The tables that have places."""
+        return [t for t in self.tables if t.rows]
+
+
+class Learner:
+    """The matrices and models of one run. `key` (32 bytes) is secret, and of this run alone."""
+
+    def __init__(
+        self, trace: Trace, plan: Plan, key: bytes, progress: Callable[[str], None]
+    ) -> None:
+        self._trace, self._plan, self._key, self._progress = trace, plan, key, progress
+        self._matrices: dict[int, _Rows] = {}
+        self._models: dict[int, Trained] = {}
+
+    def add_matrix(self, index: int, operation: Matrix, tables: Sequence[SecretTable]) -> None:
+        """Keep the rows of a matrix: tables whose rows stand in order."""
+        roles = Roles(
+            operation.features,
+            operation.label,
+            operation.weight,
+            parse_float(operation.missing),
+            {e.feature: e.numbers for e in operation.edges},
+        )
+        self._matrices[index] = _Rows(roles, tuple(tables))
+
+    def forget_matrix(self, index: int) -> None:
+        """Let the rows of a matrix go."""
+        self._matrices.pop(index, None)
+
+    def train(self, index: int, operation: Train) -> None:
+        """Train a model. What of it shows follows from the plan: `docs/spec/plan.md`."""
+        if len(self._key) != KEY_BYTES:
+            raise EngineError(f"a run that trains needs a key of {KEY_BYTES} bytes")
+        plan, stopping = self._plan, operation.stopping
+        rows = self._matrices[operation.matrix]
+        given = {p.name: p.value for p in operation.parameters}
+        parameters = BoostingParameters.read(given, rows.roles.features)
+        training = Training(
+            operation.num_boost_round,
+            PUBLIC if is_released(plan.outputs, index) else SECRET,
+            None if stopping is None else stopping.rounds,
+        )
+        cuts = cuts_of_tables(self._trace, rows.roles, rows.filled, parameters.max_bin)
+        told = stopping is not None or has_history(plan.nodes, index)
+        judged = operation.evaluations if told else ()
+        self._models[index] = boosting.train(
+            self._trace,
+            self._binned(operation.matrix, cuts, labels=True),
+            parameters,
+            training,
+            blake2b(str(index).encode(), digest_size=KEY_BYTES, key=self._key).digest(),
+            evaluations={e.name: self._binned(e.matrix, cuts, labels=True) for e in judged},
+            tell=lambda n: self._progress(
+                f"node {index}: trained round {n} of {operation.num_boost_round}"
+            ),
+        )
+        trained = self._models[index]
+        if stopping is not None and stopping.save_best and trained.best_round is not None:
+            trained.model = trained.model.first(trained.best_round + 1)
+
+    def _binned(self, matrix: int, cuts: SecretCuts, *, labels: bool) -> list[SecretMatrix]:
+        rows = self._matrices[matrix]
+        return matrices_of_tables(self._trace, rows.roles, cuts, rows.filled, labels=labels)
+
+    def told(self, operation: Predict | History, schema: Schema, facts: Facts) -> SecretTable:
+        """What a model says of rows, or its training of itself, in as many places as could be."""
+        if isinstance(operation, Predict):
+            return self._predicted(operation, schema, facts)
+        return self._history(operation, schema, facts)
+
+    def _predicted(self, operation: Predict, schema: Schema, facts: Facts) -> SecretTable:
+        """What a model says of the rows of a matrix, beside columns that are kept."""
+        tables = self._matrices[operation.matrix].tables
+        kept = []
+        for table in tables:
+            columns = {n: in_width(table.columns[n], facts.width(n)) for n in operation.keep}
+            kept.append(SecretTable(columns, table.present))
+        rows = union_all(kept, operation.keep)
+        said = self._said(operation, rows.present)
+        names = schema.names[len(operation.keep) :]
+        if operation.what == "class":
+            said = [_likeliest(self._trace, said, rows.present)]
+        return SecretTable({**rows.columns, **dict(zip(names, said, strict=True))}, rows.present)
+
+    def _said(self, operation: Predict, present: SecretMarks) -> list[SecretColumn]:
+        """A column of margins or of values for each class."""
+        trained = self._models[operation.model]
+        model = trained.model
+        if operation.rounds == "best" and trained.best_round is not None:
+            model = model.first(trained.best_round + 1)
+        if operation.last > model.rounds:
+            raise EngineError(
+                "the model has fewer rounds than the plan asks for",
+                hint="early stopping ended the training before: ask for fewer rounds",
+            )
+        model = model.first(operation.last) if operation.last else model
+        classes = model.parameters.classes
+        parts: list[list[Any]] = [[] for _ in range(classes)]
+        for matrix in self._binned(operation.matrix, model.cuts, labels=False):
+            if operation.what == "margin":
+                table = boosted_trees.predict_margins(self._trace, model, matrix)
+            else:
+                values = boosted_trees.predict_values(self._trace, model, matrix)
+                table = values.reshape(matrix.rows, classes).T
+            for place in range(classes):
+                parts[place].append(table[place, : matrix.places])
+        return [column_of_floats(self._trace, part, present) for part in parts]
+
+    def _history(self, operation: History, schema: Schema, facts: Facts) -> SecretTable:
+        """The metrics of a training, which are public, in as many places as there could be."""
+        series = [
+            (evaluation, metric, values)
+            for evaluation, metrics in self._models[operation.model].history.items()
+            for metric, values in metrics.items()
+        ]
+        rows: list[tuple[Any, ...]] = [
+            (i, name.encode(), metric.encode(), values[i])
+            for i in range(len(series[0][2]))
+            for name, metric, values in series
+        ]
+        absent = [(None,) * len(schema.names)] * (facts.rows - len(rows))
+        columns = {}
+        for column, values in zip(schema.columns, zip(*rows, *absent, strict=True), strict=True):
+            width = facts.width(column.name) if column.type.has_width else 0
+            columns[column.name] = column_of_values(Layout(column.type, width), values)
+        present = np.zeros(facts.rows, dtype=np.uint8)
+        present[: len(rows)] = 1
+        return SecretTable(columns, SecretMarks(present))
+
+    def output(self, index: int) -> ModelOutput:
+        """Make a model public that the plan releases."""
+        operation = self._plan.nodes[index].operation
+        if not isinstance(operation, Train):
+            raise TypeError("oblivious plans have models of trainings only")
+        trained = self._models[index]
+        statistics = not operation.controls.bare
+        found = boosted_trees.release(self._trace, trained.model, statistics=statistics)
+        if trained.best_round is not None:
+            *_, metrics = trained.history.values()
+            *_, values = metrics.values()
+            found["learner"]["attributes"] = {
+                "best_iteration": str(trained.best_round),
+                "best_score": repr(values[trained.best_round]),
+            }
+        return ModelOutput(json.dumps(found, separators=(",", ":")).encode())
+
+
+def _likeliest(trace: Trace, said: Sequence[SecretColumn], present: SecretMarks) -> SecretColumn:
+    """The first of the classes with the greatest value; of two, whether the second is likelier."""
+    if len(said) == 1:
+        evaluator = Evaluator.over(trace, SecretTable({_BEST: said[0]}, present))
+        above = call("gt", Cast(ColumnRef(_BEST), DOUBLE, strict=True), literal(0.5, DOUBLE))
+        return evaluator.of(_chosen(above, literal(1, INT32), literal(0, INT32)))
+    best = said[-1]
+    found = None
+    for place in range(len(said) - 2, -1, -1):
+        columns = {"p": said[place], _BEST: best}
+        last = literal(len(said) - 1, INT32)
+        if found is not None:
+            columns[_CLASS] = found
+        evaluator = Evaluator.over(trace, SecretTable(columns, present))
+        is_best = call("ge", ColumnRef("p"), ColumnRef(_BEST))
+        other = last if found is None else ColumnRef(_CLASS)
+        found = evaluator.of(_chosen(is_best, literal(place, INT32), other))
+        best = evaluator.of(_chosen(is_best, ColumnRef("p"), ColumnRef(_BEST)))
+    if found is None:
+        raise TypeError("a model gives one number at least")
+    return found
+
+
+def _chosen(condition: Any, then: Any, otherwise: Any) -> Case:
+    return Case((When(condition, then),), otherwise)

@@ -1,0 +1,206 @@
+"""What oblivious mode can do with models: boosted trees as `mc2.ml.boosting` trains them.
+
+A pure check of matrices, trainings, predictions and histories; what is not here is refused, never
+done in another way. Spec: docs/spec/plan.md, section "Oblivious mode".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mc2.errors import PlanError
+from mc2.formats.schema import Column
+from mc2.plan.infer_models import named_value
+from mc2.plan.literals import parse_float
+from mc2.plan.models import History, Matrix, Predict
+from mc2.plan.parameters import Parameter
+from mc2.plan.plan import Node, PlanOutput
+from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape
+from mc2.plan.training import Stopping, Train
+from mc2.plan.types import INTEGER_BITS
+
+METRICS: Final[Mapping[str, tuple[str, ...]]] = {
+    "binary:logistic": ("logloss", "error"),
+    "reg:squarederror": ("rmse", "mae"),
+    "count:poisson": ("poisson-nloglik",),
+    "multi:softprob": ("mlogloss", "merror"),
+}
+"""The objectives that there are, and the metrics of each; the first one is its own."""
+
+MOST_DEPTH: Final = 8
+MOST_BIN: Final = 256
+MOST_EDGES: Final = 254
+_FIXED: Final[Mapping[str, str | int]] = {
+    "booster": "gbtree",
+    "grow_policy": "depthwise",
+    "max_leaves": 0,
+    "multi_strategy": "one_output_per_tree",
+    "num_parallel_tree": 1,
+    "sampling_method": "uniform",
+    "tree_method": "hist",
+}
+_FREE: Final = frozenset({
+    "alpha", "base_score", "colsample_bylevel", "colsample_bynode", "colsample_bytree", "eta",
+    "eval_metric", "gamma", "lambda", "max_bin", "max_delta_step", "max_depth", "min_child_weight",
+    "monotone_constraints", "num_class", "objective", "scale_pos_weight", "seed", "subsample",
+})  # fmt: skip
+_PREDICTIONS: Final = frozenset({"class", "margin", "value"})
+_NUMBERS: Final = frozenset({*INTEGER_BITS, "boolean", "double", "float"})
+_ENCRYPTED: Final = 'leave it out, or run the job with mode="encrypted"'
+_AT_HOME: Final = "release the model, and ask stock xgboost at home"
+
+
+def is_model_node(node: Node) -> bool:
+    """Whether a node is one of those that this page is about."""
+    return isinstance(node.operation, (Matrix, Train, Predict, History))
+
+
+def check_learning(node: Node, shapes: Sequence[Shape]) -> None:
+    """Check that oblivious mode can compute a matrix, model, prediction or history.
+
+    Raises: PlanError, which names what it cannot do.
+    """
+    match node.operation:
+        case Matrix() as matrix:
+            sources = [shapes[s] for s in matrix.sources]
+            _check_matrix(matrix, sources)
+        case Train() as training:
+            own = shapes[training.matrix]
+            if isinstance(own, MatrixShape):
+                _check_train(training, len(own.features))
+        case Predict() as predict:
+            _check_predict(predict, shapes[predict.model])
+        case _:
+            pass
+
+
+def is_released(outputs: Sequence[PlanOutput], model: int) -> bool:
+    """Whether a model leaves the enclave as an output. Its splits may show in the trace then."""
+    return any(o.kind == "model" and o.node == model for o in outputs)
+
+
+def has_history(nodes: Sequence[Node], model: int) -> bool:
+    """Whether anybody is told the metrics of a training."""
+    return any(isinstance(n.operation, History) and n.operation.model == model for n in nodes)
+
+
+def _unsupported(what: str, hint: str = _ENCRYPTED) -> PlanError:
+    return PlanError(f"oblivious training has no {what}", hint=hint)
+
+
+def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
+    for what, given in (
+        ("categorical features", matrix.categorical),
+        ("base margins", matrix.base_margin),
+        ("groups of a ranking", matrix.group),
+        ("bounds of labels", matrix.lower_bound),
+        ("weights of features", matrix.feature_weights),
+    ):
+        if given:
+            hint = "make a column of 0 and 1 for each category, with CASE"
+            raise _unsupported(what, hint if given is matrix.categorical else _ENCRYPTED)
+    if matrix.edges and {e.feature for e in matrix.edges} != set(matrix.features):
+        raise _unsupported("edges of some features only", "name edges for each feature, or none")
+    for edges in matrix.edges:
+        if len(edges.edges) > MOST_EDGES:
+            raise _unsupported(f"features with more than {MOST_EDGES} edges", "name fewer edges")
+    tables = [s for s in sources if isinstance(s, TableShape)]
+    if not any(table.row_bound for table in tables):
+        raise PlanError("the matrix can have no rows", hint="look at the bounds of its sources")
+    for table in tables:
+        columns = table.schema.by_name()
+        for name in matrix.columns:
+            _check_number(columns[name])
+
+
+def _check_number(column: Column) -> None:
+    if column.type.name not in _NUMBERS:
+        raise PlanError(
+            f"oblivious mode cannot learn from {column.name!r}, which is {column.type}",
+            hint="upload the column as double, or leave it out",
+        )
+
+
+def _check_train(training: Train, features: int) -> None:
+    if training.start is not None:
+        raise _unsupported("training that goes on from a model", "train in one go, more rounds")
+    if training.objective is not None or training.metric is not None:
+        raise _unsupported("objectives or metrics of a script's own")
+    if training.learning_rates:
+        raise _unsupported("learning rates that change", "set eta for all rounds")
+    if training.controls.leaf_rows or training.controls.leaf_owners:
+        raise _unsupported("rules on the rows and owners of leaves")
+    for parameter in training.parameters:
+        _check_parameter(parameter)
+    check_objective(training, features)
+    if training.stopping is not None:
+        _check_stopping(training, training.stopping)
+
+
+def _check_parameter(parameter: Parameter) -> None:
+    """Check a parameter that stands for itself."""
+    name, value = parameter.name, parameter.value
+    if name in _FIXED:
+        if value != _FIXED[name]:
+            raise _unsupported(f"{name} other than {_FIXED[name]}")
+        return
+    if name not in _FREE:
+        raise _unsupported(f"parameter {name}")
+    if name == "max_depth" and isinstance(value, int) and not 1 <= value <= MOST_DEPTH:
+        raise _unsupported(f"max_depth beside 1 to {MOST_DEPTH}", "choose another depth")
+    if name == "max_bin" and isinstance(value, int) and value > MOST_BIN:
+        raise _unsupported(f"max_bin above {MOST_BIN}", "choose fewer bins")
+    if name == "scale_pos_weight" and isinstance(value, str) and parse_float(value) <= 0:
+        raise _unsupported(f"{name} of 0", "choose a number above it")
+
+
+def check_objective(training: Train, features: int) -> None:
+    """Check what parameters mean together. Raises: PlanError."""
+    objective = named_value(training, "objective") or "reg:squarederror"
+    if not isinstance(objective, str) or objective not in METRICS:
+        raise _unsupported(f"objective {objective}", f"choose one of {', '.join(METRICS)}")
+    metrics = named_value(training, "eval_metric") or ()
+    for metric in metrics if isinstance(metrics, tuple) else (metrics,):
+        if metric not in METRICS[objective]:
+            fitting = ", ".join(METRICS[objective])
+            raise _unsupported(f"metric {metric} for {objective}", f"choose of {fitting}")
+    score = named_value(training, "base_score")
+    if score is not None:
+        _check_base_score(objective, score)
+    signs = named_value(training, "monotone_constraints")
+    if isinstance(signs, tuple) and len(signs) > features:
+        raise PlanError(
+            "monotone_constraints has more signs than there are features", hint="name one for each"
+        )
+
+
+def _check_base_score(objective: str, score: object) -> None:
+    if not isinstance(score, str):
+        raise _unsupported("base_score for each class", "give one number")
+    number = parse_float(score)
+    if objective == "binary:logistic" and not 0 < number < 1:
+        raise PlanError("base_score is between 0 and 1 for binary:logistic", hint="try 0.5")
+    if objective == "count:poisson" and number <= 0:
+        raise PlanError("base_score is above 0 for count:poisson", hint="try 1.0")
+
+
+def _check_stopping(training: Train, stopping: Stopping) -> None:
+    objective = named_value(training, "objective") or "reg:squarederror"
+    metrics = named_value(training, "eval_metric")
+    last = metrics[-1] if isinstance(metrics, tuple) else METRICS[str(objective)][0]
+    if stopping.metric not in {None, last}:
+        raise _unsupported("early stopping by another metric than the last", "name it last")
+    if stopping.evaluation not in {None, training.evaluations[-1].name}:
+        raise _unsupported("early stopping by another evaluation set than the last", "put it last")
+    if stopping.maximize or parse_float(stopping.min_delta) > 0:
+        raise _unsupported("early stopping with maximize or min_delta")
+
+
+def _check_predict(predict: Predict, model: Shape) -> None:
+    if predict.what not in _PREDICTIONS:
+        raise PlanError(f"oblivious mode predicts no {predict.what}", hint=_AT_HOME)
+    if predict.first:
+        raise PlanError("oblivious mode predicts from the first round on only", hint=_AT_HOME)
+    if not isinstance(model, ModelShape):
+        raise PlanError("oblivious mode predicts by models only")
