@@ -158,3 +158,14 @@ def test_import_loads_no_heavy_library():
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_main_environment_has_the_client_of_spark_alone():
+    """`pyspark` and `pyspark-client` install the same files: whichever came last would win.
+
+    So `constraints.txt` is compiled with the extras `dev`, `intel` and `fuzz`, never with all.
+    """
+    pinned = (ROOT / "constraints.txt").read_text()
+    assert "\npyspark-client==" in pinned
+    assert "\npyspark==" not in pinned
+    assert "pyspark==" in (ROOT / "constraints-spark.txt").read_text()

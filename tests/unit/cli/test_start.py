@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from mc2.attestation.collect.tees import TEES
-from mc2.cli.start import _tpm_source, command, worker_command
+from mc2.cli.start import _spark_arguments, _tpm_source, command, worker_command
 from mc2.enclave.__main__ import _parser
 from mc2.enclave.measured_code import ISOLATED
 from mc2.errors import UsageError
+from mc2.spark.__main__ import _parser as spark_parser
 
 
 @pytest.mark.parametrize("tee", TEES)
@@ -56,3 +57,20 @@ def test_the_coordinator_hears_how_many_workers_may_share_a_job(
     CliRunner().invoke(command, words, catch_exceptions=False)
     (arguments,) = heard
     assert arguments[arguments.index("--workers-per-job") + 1] == told
+
+
+def test_options_of_spark_are_for_spark() -> None:
+    assert _spark_arguments("local", None, (), None) == []
+    for given in (("m", (), None), (None, ("spark.a=b",), None), (None, (), "/blocks")):
+        with pytest.raises(UsageError, match="are for --backend spark"):
+            _spark_arguments("local", *given)
+    with pytest.raises(UsageError, match="needs a master"):
+        _spark_arguments("spark", None, (), None)
+
+
+def test_what_spark_is_told_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mc2.spark.session.check_spark_installed", lambda: None)
+    words = _spark_arguments("spark", "spark://host:7077", ("spark.executor.cores=2",), "s3://b/x")
+    asked = spark_parser().parse_args(words)
+    assert (asked.master, asked.block_storage) == ("spark://host:7077", "s3://b/x")
+    assert asked.spark_conf == ["spark.executor.cores=2"]
