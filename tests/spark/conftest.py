@@ -68,7 +68,7 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def standalone(tmp_path: Path) -> Iterator[Standalone]:
     """A master and two workers of one processor each."""
-    assert PYTHON.exists(), "run `make build/spark`"
+    assert PYTHON.exists(), "run `make build/spark/.installed`"
     names = environment(tmp_path)
     start = [f"{names['SPARK_HOME']}/bin/spark-class"]
     with ExitStack() as stack:
