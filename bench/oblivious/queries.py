@@ -1,0 +1,137 @@
+"""TPC-H in oblivious mode against DuckDB and our encrypted mode, from memory, on one thread.
+
+    python -m bench.oblivious.queries --scale 0.1 --repeats 3
+
+All sides run in turn for each query; CPU seconds, medians, as a Markdown table. The owner declares
+the primary keys, nothing else. What is measured is the engine, from opened chunks to opened
+results; keys and sockets are not involved (bench/sql measures those).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import duckdb
+from bench import tpch
+from tests.support.catalogs import PACKAGES
+from tests.support.differential import ArrowSource, catalog_of_tables
+from tests.support.oblivious import PaddedTable, facts_of, padded
+
+from mc2.engine.limits import EngineLimits
+from mc2.engine.oblivious.run import execute as run_obliviously
+from mc2.engine.run import execute
+from mc2.operators.run import Run
+from mc2.plan.check import CheckedPlan, check_plan
+from mc2.planner.script import compile_here
+
+LIMITS = EngineLimits(memory_bytes=8 << 30, threads=1)
+CHUNK_ROWS = 1 << 16
+KEYS = {
+    "customer": (("c_custkey",),),
+    "lineitem": (("l_linenumber", "l_orderkey"),),
+    "nation": (("n_nationkey",),),
+    "orders": (("o_orderkey",),),
+    "part": (("p_partkey",),),
+    "partsupp": (("ps_partkey", "ps_suppkey"),),
+    "region": (("r_regionkey",),),
+    "supplier": (("s_suppkey",),),
+}
+
+
+class Chunks:
+    """Plaintext chunks as the enclave has them once they are decrypted."""
+
+    def __init__(self, table: PaddedTable) -> None:
+        self.form = table.form
+        self._plains = list(table.plains())
+
+    def plains(self) -> Iterator[bytes]:
+        """The chunks in order."""
+        return iter(self._plains)
+
+
+class Shop:
+    """The tables of one scale, in clear and as an owner pads them."""
+
+    def __init__(self, scale: float) -> None:
+        self.tables = tpch.tables(scale)
+        facts = {n: facts_of(t, unique=KEYS[n]) for n, t in self.tables.items()}
+        self.clear = {f"shop.{n}": ArrowSource(t) for n, t in self.tables.items()}
+        self.padded = {
+            f"shop.{n}": Chunks(padded(t, facts[n], rows_per_chunk=min(t.num_rows, CHUNK_ROWS)))
+            for n, t in self.tables.items()
+        }
+        known = catalog_of_tables({f"shop.{n}": t for n, t in self.tables.items()})
+        self.catalogs = {"encrypted": known}
+        datasets = {
+            f"shop.{n}": replace(
+                known.datasets[f"shop.{n}"], sizes="padded", facts=facts[n], row_bound=t.num_rows
+            )
+            for n, t in self.tables.items()
+        }
+        self.catalogs["oblivious"] = replace(known, datasets=datasets)
+
+    def plan(self, number: int, mode: str) -> CheckedPlan:
+        """A query's plan."""
+        script = tpch.script(number, "shop", to="institute")
+        script = re.sub(r"(mc2\.Job\([^)]*)\)", rf'\1, mode="{mode}")', script, count=1)
+        catalog = self.catalogs[mode]
+        plan = compile_here(script, name="tpch.py", catalog=catalog, packages=PACKAGES)
+        return check_plan(plan)
+
+
+def seconds(side: Callable[[], object]) -> float:
+    """CPU seconds of one run."""
+    began = time.process_time()
+    side()
+    return time.process_time() - began
+
+
+def measure(shop: Shop, repeats: int) -> dict[int, dict[str, float]]:
+    """Medians of each query and side."""
+    connection = duckdb.connect(config={"threads": 1})
+    for name, table in shop.tables.items():
+        connection.register(name, table)
+    found = {}
+    for number in tpch.QUERIES:
+        oblivious, encrypted = shop.plan(number, "oblivious"), shop.plan(number, "encrypted")
+        sides: dict[str, Callable[[], object]] = {
+            "DuckDB": lambda n=number: connection.sql(tpch.query(n)).to_arrow_table(),
+            "encrypted": lambda p=encrypted: execute(p, shop.clear, LIMITS, lambda _: None),
+            "oblivious": lambda p=oblivious: run_obliviously(p, shop.padded, lambda _: None, Run()),
+        }
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for _ in range(repeats):
+            for name, side in sides.items():
+                times[name].append(seconds(side))
+        found[number] = {name: statistics.median(t) for name, t in times.items()}
+        print(f"q{number:02} done", flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", type=float, default=0.1)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    found = measure(Shop(arguments.scale), arguments.repeats)
+    print("| query | DuckDB s | encrypted s | oblivious s | oblivious / DuckDB |")
+    print("| --- | --- | --- | --- | --- |")
+    for number, row in found.items():
+        ratio = row["oblivious"] / row["DuckDB"]
+        cells = " | ".join(f"{row[name]:.3f}" for name in ("DuckDB", "encrypted", "oblivious"))
+        print(f"| {number} | {cells} | {ratio:.1f} |")
+    for name in ("encrypted", "oblivious"):
+        logs = [math.log(row[name] / row["DuckDB"]) for row in found.values()]
+        print(f"geomean of {name} / DuckDB: {math.exp(statistics.mean(logs)):.1f}")
+
+
+if __name__ == "__main__":
+    main()
