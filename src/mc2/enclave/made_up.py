@@ -160,6 +160,7 @@ def _learnt_obliviously(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
         _output("history", history, "table"),
         _output("kinds", kinds, "table"),
         _output("model", model, "model"),
+        *_linear(builder, scan),
     ]
 
 

@@ -115,7 +115,7 @@ def fit(shape: LinearShape, data: PlainRows) -> LinearModel:
             run,
             data.learning,
             operation.clusters,
-            _start(operation),
+            start_of(operation),
             rounds=operation.rounds,
             may_end=True,
         )
@@ -127,7 +127,8 @@ def fit(shape: LinearShape, data: PlainRows) -> LinearModel:
     return LinearModel(shape, fitted.factors)
 
 
-def _start(operation: FitClusters) -> Start:
+def start_of(operation: FitClusters) -> Start:
+    """Where centres start."""
     if not operation.centres:
         return Start(seed=operation.seed, times=operation.starts)
     numbers = np.array([parse_float(c) for c in operation.centres])

@@ -36,7 +36,7 @@ class Flag(IntFlag):
 
 _MEANINGS: Final = {
     Flag.OVERFLOW: "a number does not fit its type",
-    Flag.DIVISION_BY_ZERO: "a division by zero",
+    Flag.DIVISION_BY_ZERO: "a division by zero, or a regression that the rows do not determine",
     Flag.BOUND_EXCEEDED: "more rows or bytes than a declared bound",
     Flag.DUPLICATE_KEY: "a key that was declared unique occurs twice",
     Flag.BAD_CAST: "a value cannot be converted",

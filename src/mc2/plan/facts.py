@@ -14,6 +14,7 @@ from functools import reduce
 from typing import Final
 
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, Literal
+from mc2.plan.linear_models import Apply
 from mc2.plan.matching import Matching, match
 from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.plan import Node, Operation, PlanInput
@@ -73,7 +74,7 @@ def trace_facts(
         operation = node.operation
         if isinstance(operation, Matrix) and isinstance(shape, MatrixShape):
             facts = _matrix(shape, [found[s] for s in operation.sources])
-        elif isinstance(operation, Predict):
+        elif isinstance(operation, Predict | Apply):
             facts = _predict(operation, found[operation.matrix])
         elif isinstance(operation, History) and isinstance(shape, TableShape):
             facts = _history(shape, shapes[operation.model])
@@ -92,7 +93,7 @@ def _matrix(shape: MatrixShape, sources: Sequence[Facts]) -> Facts:
     return Facts(capped(sum(s.rows for s in sources)), unique, widths, {})
 
 
-def _predict(operation: Predict, rows: Facts) -> Facts:
+def _predict(operation: Predict | Apply, rows: Facts) -> Facts:
     kept = set(operation.keep)
     unique = frozenset(key for key in rows.unique if key <= kept)
     return replace(rows, unique=unique, widths={n: rows.width(n) for n in kept})

@@ -21,7 +21,6 @@ from mc2.plan.expressions import (
     children,
 )
 from mc2.plan.facts import Facts, trace_facts, width_of
-from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.oblivious_models import check_learning, is_model_node
@@ -111,7 +110,7 @@ def _check_kinds(nodes: Sequence[Node]) -> None:
         match operation:
             case _ if is_model_node(node):
                 pass
-            case _ if isinstance(operation, ModelOperation | LinearOperation):
+            case _ if isinstance(operation, ModelOperation):
                 what = "such models"
             case Explode():
                 what = "lists"

@@ -13,6 +13,7 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.infer_models import named_value
 from mc2.plan.literals import parse_float
+from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.parameters import Parameter
 from mc2.plan.plan import Node, PlanOutput
@@ -53,7 +54,7 @@ _AT_HOME: Final = "release the model, and ask stock xgboost at home"
 
 def is_model_node(node: Node) -> bool:
     """Whether a node is one of those that this page is about."""
-    return isinstance(node.operation, (Matrix, Train, Predict, History))
+    return isinstance(node.operation, Matrix | Train | Predict | History | LinearOperation)
 
 
 def check_learning(node: Node, shapes: Sequence[Shape]) -> None:

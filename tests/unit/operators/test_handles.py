@@ -69,7 +69,7 @@ def test_errors_are_told_at_the_end_by_kind_alone():
     run.finish()
     run.raise_where(all_marks(2, value=True), Flag.DIVISION_BY_ZERO)
     run.raise_where(all_marks(2, value=True), Flag.BAD_CAST)
-    with pytest.raises(EngineError, match="division by zero; a value cannot be converted"):
+    with pytest.raises(EngineError, match=r"division by zero.*; a value cannot be converted"):
         run.finish()
 
 

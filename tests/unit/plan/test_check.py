@@ -12,14 +12,14 @@ from mc2.plan.check import check_plan, uses
 from mc2.plan.models import Evaluation, History, Matrix, Predict, Train
 from mc2.plan.plan import Node, Plan
 from mc2.plan.relations import Distinct, Join, Limit, Scan, Union
-from mc2.plan.shapes import ModelShape, TableShape
+from mc2.plan.shapes import LinearShape, ModelShape, TableShape
 
 
 def test_a_checked_plan_knows_its_shapes():
     checked = check_plan(whole_plan())
     assert len(checked.shapes) == len(checked.lineages) == len(checked.plan.nodes)
     for output in checked.plan.outputs:
-        expected = ModelShape if output.kind == "model" else TableShape
+        expected = ModelShape | LinearShape if output.kind == "model" else TableShape
         assert isinstance(checked.shapes[output.node], expected)
         assert (checked.schema(output) is None) == (output.kind == "model")
 

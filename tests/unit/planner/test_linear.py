@@ -293,28 +293,6 @@ def test_refused_with_a_place(body, message):
         compiled(f"r = {body}")
 
 
-def test_oblivious_mode_refuses_them_at_compile_time():
-    body = START.replace('Job("t")', 'Job("t", mode="oblivious")')
-    with pytest.raises(PlanError, match="oblivious mode"):
-        compile_here(
-            body
-            + tables_of("t")
-            + 'job.release("r", linear.Ridge().fit(t, "y", features=F), to=["ada"])\n',
-            name="s.py",
-            catalog=Catalog(
-                name="two",
-                contract=NO_DIGEST,
-                members={"ada": ("analyst", "owner", "recipient")},
-                datasets={
-                    "ada.t": CatalogTable(
-                        owner="ada", manifest=NO_DIGEST, schema=KINDS, row_bound=9
-                    )
-                },
-            ),
-            packages=PACKAGES,
-        )
-
-
 def test_plans_survive_their_encoding_and_are_put_in_words():
     plan = compiled(
         """

@@ -14,6 +14,7 @@ import numpy as np
 from mc2.engine.oblivious.expressions import Evaluator, in_width, literal_number
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.learning import Learner
+from mc2.engine.oblivious.linear import LinearLearner
 from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
@@ -32,6 +33,7 @@ from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.facts import Facts
+from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.ordering import ordered_nodes
@@ -50,6 +52,7 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
+from mc2.plan.shapes import LinearShape
 
 _CHUNK_ROWS: Final = 1 << 16
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
@@ -99,6 +102,8 @@ class _Run:
         self._plan = checked.plan
         self._facts: tuple[Facts, ...] = checked.facts
         self._learner = Learner(trace, checked.plan, key, progress)
+        self._linear = LinearLearner(trace)
+        self._shapes = checked.shapes
         self._sources = tables
         self._progress = progress
         self._ordered = ordered_nodes(checked.plan.nodes)
@@ -113,8 +118,11 @@ class _Run:
             case Matrix(sources=sources) as operation:
                 tables = [self._in_front(s, self._tables[s]) for s in sources]
                 self._learner.add_matrix(index, operation, tables)
+                self._linear.add_matrix(index, operation, tables)
             case Train() as operation:
                 self._learner.train(index, operation)
+            case FitLinear() | FitClusters() as operation:
+                self._linear.fit(index, operation)
             case operation:
                 table = self._node(index, operation)
                 names = self._schema(index).names
@@ -125,6 +133,7 @@ class _Run:
             if not self._readers_left[source]:
                 self._tables.pop(source, None)
                 self._learner.forget_matrix(source)
+                self._linear.forget_matrix(source)
 
     def _schema(self, index: int) -> Schema:
         schema = self._plan.nodes[index].schema
@@ -145,6 +154,8 @@ class _Run:
             case Aggregate():
                 source = self._tables[operation.source]
                 return self._aggregate(operation, source, self._schema(index))
+            case Apply():
+                return self._linear.told(operation, self._schema(index), self._facts[index])
             case Predict() | History():
                 facts = self._facts[index]
                 return self._learner.told(operation, self._schema(index), facts)
@@ -254,6 +265,9 @@ class _Run:
         """The result of an output: its rows first, in chunks of one size; or a model."""
         self._progress(f"computing {output.name}")
         index = output.node
+        shape = self._shapes[index]
+        if isinstance(shape, LinearShape):
+            return self._linear.output(index, shape)
         if output.kind == "model":
             return self._learner.output(index)
         schema, facts = self._schema(index), self._facts[index]

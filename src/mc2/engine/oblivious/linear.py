@@ -1,0 +1,117 @@
+"""Linear models and clusters in oblivious plans: the same kernels as in encrypted mode.
+
+All rounds are run. A model that is an output is made public when it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mc2.engine.linear import LinearModel, start_of
+from mc2.engine.oblivious.expressions import Evaluator, in_width
+from mc2.engine.outputs import ModelOutput
+from mc2.formats.schema import Schema
+from mc2.ml import linear_tables
+from mc2.ml.linear_tables import Columns, SecretNumbers, SecretRows, rows_of_tables
+from mc2.operators.handles import SecretColumn, SecretTable
+from mc2.operators.ordering import union_all
+from mc2.operators.run import Run as Trace
+from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal
+from mc2.plan.facts import Facts
+from mc2.plan.linear_models import Apply, Fit, FitClusters
+from mc2.plan.literals import parse_float
+from mc2.plan.models import Matrix
+from mc2.plan.shapes import LinearShape
+from mc2.plan.types import DOUBLE, INT32
+
+_WEIGHT = "w"
+
+
+class LinearLearner:
+    """The matrices and models of one run."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._matrices: dict[int, tuple[Matrix, tuple[SecretTable, ...]]] = {}
+        self._models: dict[int, SecretNumbers] = {}
+
+    def add_matrix(self, index: int, operation: Matrix, tables: Sequence[SecretTable]) -> None:
+        """Keep the rows of a matrix: tables whose rows stand in order."""
+        self._matrices[index] = (operation, tuple(tables))
+
+    def forget_matrix(self, index: int) -> None:
+        """Let the rows of a matrix go."""
+        self._matrices.pop(index, None)
+
+    def _rows(self, matrix: int, *, labels: bool) -> SecretRows:
+        """The rows of a matrix as doubles; `labels` says whether labels and weights are read."""
+        own, tables = self._matrices[matrix]
+        label, weight = (own.label, own.weight) if labels else (None, None)
+        columns = Columns(own.features, label, weight)
+        names = [*own.features, *filter(None, (label, weight))]
+        taken = []
+        for table in tables:
+            evaluator = Evaluator.over(self._trace, table)
+            numbers = {n: evaluator.of(Cast(ColumnRef(n), DOUBLE, strict=True)) for n in names}
+            taken.append(SecretTable(numbers, table.present))
+            if weight is not None:
+                self._check_weights(numbers[weight], table)
+        return rows_of_tables(self._trace, columns, taken)
+
+    def _check_weights(self, weights: SecretColumn, table: SecretTable) -> None:
+        given = SecretTable({_WEIGHT: weights}, table.present)
+        below = call("lt", ColumnRef(_WEIGHT), literal(0.0, DOUBLE))
+        negative = Evaluator.over(self._trace, given).of(below)
+        linear_tables.check_weights(self._trace, negative, table.present)
+
+    def fit(self, index: int, operation: Fit) -> None:
+        """Fit a model, by as many rounds as the plan says."""
+        rows = self._rows(operation.matrix, labels=True)
+        if isinstance(operation, FitClusters):
+            start, count = start_of(operation), operation.clusters
+            found = linear_tables.secret_clusters(self._trace, rows, count, start, operation.rounds)
+        else:
+            penalty, intercept = parse_float(operation.penalty), operation.intercept
+            if operation.family == "linear":
+                found = linear_tables.secret_linear(self._trace, rows, penalty, intercept=intercept)
+            else:
+                found = linear_tables.secret_logistic(
+                    self._trace, rows, penalty, intercept=intercept, rounds=operation.rounds
+                )
+        self._models[index] = found
+
+    def told(self, operation: Apply, schema: Schema, facts: Facts) -> SecretTable:
+        """What a model says of the rows of a matrix, beside columns that are kept."""
+        kept = []
+        for table in self._matrices[operation.matrix][1]:
+            columns = {n: in_width(table.columns[n], facts.width(n)) for n in operation.keep}
+            kept.append(SecretTable(columns, table.present))
+        rows = union_all(kept, operation.keep)
+        said = self._said(operation, rows)
+        return SecretTable({**rows.columns, schema.names[-1]: said}, rows.present)
+
+    def _said(self, operation: Apply, table: SecretTable) -> SecretColumn:
+        trace, model = self._trace, self._models[operation.model]
+        rows = self._rows(operation.matrix, labels=False)
+        match operation.what:
+            case "cluster":
+                return linear_tables.clusters_column(trace, rows, model)
+            case "probability":
+                return linear_tables.probabilities_column(trace, rows, model)
+            case what:
+                margins = linear_tables.margins_column(trace, rows, model)
+        if what != "class":
+            return margins
+        above = call("gt", ColumnRef("m"), literal(0.0, DOUBLE))
+        chosen = Case((When(above, literal(1, INT32)),), literal(0, INT32))
+        given = SecretTable({"m": margins}, table.present)
+        return Evaluator.over(trace, given).of(chosen)
+
+    def output(self, index: int, shape: LinearShape) -> ModelOutput:
+        """Make a model public that the plan releases."""
+        numbers, inertia = linear_tables.release(self._trace, self._models[index])
+        # If a flag is raised, the run fails after this, and nothing of it leaves.
+        finite = np.nan_to_num(numbers, posinf=0.0, neginf=0.0)
+        return ModelOutput(LinearModel(shape, finite, inertia if inertia >= 0 else 0.0).raw())
