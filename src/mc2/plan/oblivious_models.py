@@ -6,18 +6,21 @@ done in another way. Spec: docs/spec/plan.md, section "Oblivious mode".
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.infer_models import named_value
-from mc2.plan.literals import parse_float
 from mc2.plan.linear_models import LinearOperation
+from mc2.plan.literals import parse_float
 from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.parameters import Parameter
 from mc2.plan.plan import Node, PlanOutput
-from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape
+from mc2.plan.shapes import Shape, TableShape
 from mc2.plan.training import Stopping, Train
 from mc2.plan.types import INTEGER_BITS
 
@@ -67,11 +70,9 @@ def check_learning(node: Node, shapes: Sequence[Shape]) -> None:
             sources = [shapes[s] for s in matrix.sources]
             _check_matrix(matrix, sources)
         case Train() as training:
-            own = shapes[training.matrix]
-            if isinstance(own, MatrixShape):
-                _check_train(training, len(own.features))
+            _check_train(training)
         case Predict() as predict:
-            _check_predict(predict, shapes[predict.model])
+            _check_predict(predict)
         case _:
             pass
 
@@ -106,6 +107,8 @@ def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
     for edges in matrix.edges:
         if len(edges.edges) > MOST_EDGES:
             raise _unsupported(f"features with more than {MOST_EDGES} edges", "name fewer edges")
+        if not all(a < b for a, b in pairwise((*map(_single, edges.numbers), math.inf))):
+            raise _unsupported("edges that are no different floats of 32 bits", "round them")
     tables = [s for s in sources if isinstance(s, TableShape)]
     if not any(table.row_bound for table in tables):
         raise PlanError("the matrix can have no rows", hint="look at the bounds of its sources")
@@ -113,6 +116,14 @@ def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
         columns = table.schema.by_name()
         for name in matrix.columns:
             _check_number(columns[name])
+
+
+def _single(number: float) -> float:
+    """The nearest float of 32 bits, as training compares with it."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", number))[0])
+    except OverflowError:
+        return math.copysign(math.inf, number)
 
 
 def _check_number(column: Column) -> None:
@@ -123,7 +134,7 @@ def _check_number(column: Column) -> None:
         )
 
 
-def _check_train(training: Train, features: int) -> None:
+def _check_train(training: Train) -> None:
     if training.start is not None:
         raise _unsupported("training that goes on from a model", "train in one go, more rounds")
     if training.objective is not None or training.metric is not None:
@@ -134,7 +145,7 @@ def _check_train(training: Train, features: int) -> None:
         raise _unsupported("rules on the rows and owners of leaves")
     for parameter in training.parameters:
         _check_parameter(parameter)
-    check_objective(training, features)
+    _check_objective(training)
     if training.stopping is not None:
         _check_stopping(training, training.stopping)
 
@@ -156,8 +167,8 @@ def _check_parameter(parameter: Parameter) -> None:
         raise _unsupported(f"{name} of 0", "choose a number above it")
 
 
-def check_objective(training: Train, features: int) -> None:
-    """Check what parameters mean together. Raises: PlanError."""
+def _check_objective(training: Train) -> None:
+    """Check what parameters mean together."""
     objective = named_value(training, "objective") or "reg:squarederror"
     if not isinstance(objective, str) or objective not in METRICS:
         raise _unsupported(f"objective {objective}", f"choose one of {', '.join(METRICS)}")
@@ -169,11 +180,6 @@ def check_objective(training: Train, features: int) -> None:
     score = named_value(training, "base_score")
     if score is not None:
         _check_base_score(objective, score)
-    signs = named_value(training, "monotone_constraints")
-    if isinstance(signs, tuple) and len(signs) > features:
-        raise PlanError(
-            "monotone_constraints has more signs than there are features", hint="name one for each"
-        )
 
 
 def _check_base_score(objective: str, score: object) -> None:
@@ -198,10 +204,8 @@ def _check_stopping(training: Train, stopping: Stopping) -> None:
         raise _unsupported("early stopping with maximize or min_delta")
 
 
-def _check_predict(predict: Predict, model: Shape) -> None:
+def _check_predict(predict: Predict) -> None:
     if predict.what not in _PREDICTIONS:
         raise PlanError(f"oblivious mode predicts no {predict.what}", hint=_AT_HOME)
     if predict.first:
         raise PlanError("oblivious mode predicts from the first round on only", hint=_AT_HOME)
-    if not isinstance(model, ModelShape):
-        raise PlanError("oblivious mode predicts by models only")

@@ -294,6 +294,9 @@ MATRICES = [
     ({"group": "id"}, "groups"),
     ({"feature_weights": ("1.0", "2.0")}, "weights of features"),
     ({"edges": (Edges("n", ("1.0",)),)}, "some features only"),
+    ({"edges": (Edges("n", ("1.0", "1.00000001")), Edges("x", ("1.0",)))}, "32 bits"),
+    ({"edges": (Edges("n", ("1e+39",)), Edges("x", ("1.0",)))}, "32 bits"),
+    ({"edges": (Edges("n", tuple(f"{i}.0" for i in range(255))), Edges("x", ("1.0",)))}, "254"),
 ]
 
 
