@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "mc2" / "_native"
@@ -17,9 +18,20 @@ Every kernel's sequence of instructions and memory addresses depends on lengths 
 '''
 
 
+def _built() -> ModuleType:
+    """The newest module in the build tree; not through the package, whose list may be stale."""
+    newest = max(ROOT.glob("build/cp*/kernels.*.so"), key=lambda found: found.stat().st_mtime)
+    spec = importlib.util.spec_from_file_location("mc2._native.kernels", newest)
+    if spec is None or spec.loader is None:
+        raise ImportError(str(newest))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def main() -> None:
     """List what the module offers, and copy the stub that the build made."""
-    kernels = importlib.import_module("mc2._native.kernels")
+    kernels = _built()
     names = sorted(name for name in dir(kernels) if not name.startswith("_"))
     imports = "".join(f"    {name},\n" for name in names)
     listed = "".join(f'    "{name}",\n' for name in names)
