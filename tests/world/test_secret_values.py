@@ -72,7 +72,7 @@ def test_another_value_in_its_place_is_refused(world, sealed):
     honest, swapped = (m.manifest.chunks[0].digest for m in (sealed, other))
     real = world.store.read_blob
     world.store.read_blob = lambda name: real(swapped if name == honest else name)
-    with pytest.raises(DatasetError, match="chunk 0 of cy.limit version 1 is not the one"):
+    with pytest.raises(DatasetError, match=r"chunk 0 of cy\.limit version 1 is not the one"):
         run(world, job_id)
 
 

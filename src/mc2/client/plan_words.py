@@ -172,20 +172,21 @@ def step_words(plan: Plan, index: int) -> str:
 def _rows(operation: Sort | Limit | RowBound | Union | Distinct | Explode | Values) -> str:
     match operation:
         case Sort(source, keys):
-            return f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
+            words = f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
         case Limit():
-            return _limit(operation)
+            words = _limit(operation)
         case RowBound(source, most, leak):
-            return f"Fail if step {source + 1} has more than {most:,} rows; {_LEAKS[leak]}"
+            words = f"Fail if step {source + 1} has more than {most:,} rows; {_LEAKS[leak]}"
         case Union(sources):
-            return f"Put the rows of {steps(sources)} one below the other"
+            words = f"Put the rows of {steps(sources)} one below the other"
         case Distinct(source):
-            return f"Keep each different row of step {source + 1} once"
+            words = f"Keep each different row of step {source + 1} once"
         case Explode():
-            return _explode(operation)
+            words = _explode(operation)
         case Values(columns, listed):
             written = "; ".join(", ".join(_literal(i) for i in row) for row in listed)
-            return f"Take {names(columns)} from the script itself, PUBLIC rows: {written}"
+            words = f"Take {names(columns)} from the script itself, PUBLIC rows: {written}"
+    return words
 
 
 def _join(operation: Join | Mark) -> str:

@@ -26,8 +26,8 @@ _MODES: Final = {
     "encrypted": "encrypted: data is in the clear inside the enclave only; sizes, timing and "
     "memory access patterns can be watched from outside",
     "oblivious": "OBLIVIOUS: data is in the clear inside the enclave only, and what can be watched "
-    "from outside (memory accesses, branches, sizes) depends on the bounds shown here alone, not on "
-    "the data",
+    "from outside (memory accesses, branches, sizes) depends on the bounds shown here alone, not "
+    "on the data",
 }
 
 

@@ -189,43 +189,52 @@ class Database:
 
 def translated(error: Exception) -> EngineError:
     """Our words for a failure of DuckDB, chosen by its kind alone."""
-    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
-        return EngineError(
-            "the job needs more memory than the engine may use",
-            hint="run it on a larger machine, or join and group less at once",
-        )
     text = str(error)
-    if isinstance(error, duckdb.InvalidInputException) and (_DIVISION in text or ZERO in text):
-        return EngineError(
-            "a divisor is zero",
-            hint="leave such rows out, or write nullif(divisor, 0) to get NULL for them",
-        )
-    if isinstance(error, duckdb.InvalidInputException) and _SEVERAL in text:
-        return EngineError(
-            "a subquery that must give one row gives several",
-            hint="aggregate in it, for example max(...), or add a condition that leaves one row",
-        )
-    if isinstance(error, duckdb.OutOfRangeException) or RANGE in text:
-        return EngineError(
-            "a result is out of its type's range", hint="cast to a wider type before computing"
-        )
-    if TEXT in text:
-        return EngineError(
-            "a text has characters, or bytes, that its character set lacks",
-            hint="leave such rows out, or use UTF-8",
-        )
-    if PARSE in text:
-        return EngineError(
-            "a text does not fit the pattern that it is read by",
-            hint="leave such rows out, or use try_to_date or try_to_timestamp to get NULL for them",
-        )
-    if isinstance(error, duckdb.ConversionException):
-        return EngineError(
-            "a value does not fit the type that it is cast to",
-            hint="leave such rows out, or use try_cast to get NULL for them",
-        )
+    asked = isinstance(error, duckdb.InvalidInputException)
+    kinds = (
+        (isinstance(error, duckdb.OutOfMemoryException | MemoryError), _OUT_OF_MEMORY),
+        (asked and (_DIVISION in text or ZERO in text), _ZERO_DIVISOR),
+        (asked and _SEVERAL in text, _SEVERAL_ROWS),
+        (isinstance(error, duckdb.OutOfRangeException) or RANGE in text, _OUT_OF_RANGE),
+        (TEXT in text, _BAD_TEXT),
+        (PARSE in text, _NO_MATCH),
+        (isinstance(error, duckdb.ConversionException), _BAD_CAST),
+    )
+    for found, (message, hint) in kinds:
+        if found:
+            return EngineError(message, hint=hint)
     # The text may quote data. The kind does not.
     return EngineError(f"the database failed with {type(error).__name__}")
+
+
+_OUT_OF_MEMORY: Final = (
+    "the job needs more memory than the engine may use",
+    "run it on a larger machine, or join and group less at once",
+)
+_ZERO_DIVISOR: Final = (
+    "a divisor is zero",
+    "leave such rows out, or write nullif(divisor, 0) to get NULL for them",
+)
+_SEVERAL_ROWS: Final = (
+    "a subquery that must give one row gives several",
+    "aggregate in it, for example max(...), or add a condition that leaves one row",
+)
+_OUT_OF_RANGE: Final = (
+    "a result is out of its type's range",
+    "cast to a wider type before computing",
+)
+_BAD_TEXT: Final = (
+    "a text has characters, or bytes, that its character set lacks",
+    "leave such rows out, or use UTF-8",
+)
+_NO_MATCH: Final = (
+    "a text does not fit the pattern that it is read by",
+    "leave such rows out, or use try_to_date or try_to_timestamp to get NULL for them",
+)
+_BAD_CAST: Final = (
+    "a value does not fit the type that it is cast to",
+    "leave such rows out, or use try_cast to get NULL for them",
+)
 
 
 def _place_schema(types: Iterable[DataType]) -> pa.Schema:

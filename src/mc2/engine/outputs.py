@@ -52,7 +52,7 @@ class ChunkSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PaddedOutput:
-    """A relation that leaves an oblivious engine: chunks of one size that hide how full they are."""
+    """What leaves an oblivious engine: chunks of one size that hide how full they are."""
 
     schema: Schema
     places: FixedPlaces
