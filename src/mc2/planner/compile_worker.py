@@ -61,6 +61,7 @@ job.release("part", part, to=["p"])
 job.release_to_owners("o", c, job.table("p.t"))
 l = mc2.linear.LogisticRegression(C=2.0).fit(t, "n", features=["x"])
 job.release("l", l.predict_proba(t), to=["p"])
+job.release("u", job.public_table("u", {"k": [1]}), to=["p"])
 job.release("k", mc2.clusters.KMeans(2, init=[[1.0], [2.0]]).fit(t, features=["x"]), to=["p"])
 '''
 

@@ -28,8 +28,7 @@ class Draft:
         self._script = script
         self._packages = packages
         self._inputs = tuple(
-            table.as_input(dataset)
-            for dataset, table in sorted(catalog.datasets.items())
+            table.as_input(dataset) for dataset, table in sorted(catalog.datasets.items())
         )
         self._places = {source.dataset: place for place, source in enumerate(self._inputs)}
         self._builder = PlanBuilder(self._inputs)
