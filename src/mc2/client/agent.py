@@ -20,6 +20,7 @@ from mc2.client.coordinator import Coordinator
 from mc2.client.durable import locked
 from mc2.client.home import Home, check_not_older
 from mc2.client.identity import Identity
+from mc2.client.kept_seen import check_newest
 from mc2.client.ledger import Ledger
 from mc2.client.ledger_events import Refused
 from mc2.client.ledger_rules import JobRecord
@@ -261,6 +262,7 @@ class KeyAgent:
         known = self.home.versions()
         for manifest in job.manifests.values():
             check_not_older(known, manifest)
+        check_newest(self.home, job)
         return job
 
 

@@ -44,18 +44,28 @@ def _outputs(before: Plan, after: Plan) -> list[str]:
     old = {o.name: o for o in before.outputs}
     new = {o.name: o for o in after.outputs}
     made_before, made_after = _made(before), _made(after)
-    found = [f"NEW result {n} for {names(new[n].recipients)}" for n in new if n not in old]
+    found = [
+        f"NEW result {n} kept sealed" if o.keep else f"NEW result {n} for {names(o.recipients)}"
+        for n, o in new.items()
+        if n not in old
+    ]
     found += [f"the result {n} is gone" for n in old if n not in new]
     for name in [n for n in new if n in old]:
         found += _recipients(old[name], new[name])
         was, now = _columns(before, old[name]), _columns(after, new[name])
         found += [f"the result {name} has the NEW column {c}" for c in now if c not in was]
         found += [f"the result {name} no longer has the column {c}" for c in was if c not in now]
+        if old[name].keep != new[name].keep:
+            found.append(f"the result {name} is {_kept(new[name])}, and was {_kept(old[name])}")
         if old[name].kind != new[name].kind:
             found.append(f"the result {name} is a {new[name].kind}, and was a {old[name].kind}")
         if made_before[old[name].node] != made_after[new[name].node]:
             found.append(f"the result {name} is computed in another way")
     return found
+
+
+def _kept(output: PlanOutput) -> str:
+    return "KEPT SEALED for later jobs" if output.keep else "released"
 
 
 def _recipients(old: PlanOutput, new: PlanOutput) -> list[str]:
@@ -108,6 +118,8 @@ def _inputs(before: Plan, after: Plan) -> list[str]:
             found.append(f"NEWLY reads {names(more)} of {name}")
         if fewer:
             found.append(f"no longer reads {names(fewer)} of {name}")
+        if old[name].kept != new[name].kept:
+            found.append(f"{name} is kept by others: {', '.join(new[name].owners)}")
         if old[name].manifest != new[name].manifest:
             found.append(f"reads another version of {name}")
     return found

@@ -1,4 +1,7 @@
-"""The keys of a party's own datasets: derived, never stored, so never lost and never copied."""
+"""The keys of a party's own datasets: derived, never stored, so never lost and never copied.
+
+And its shares of what it keeps with others, which came sealed to its card.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
+from mc2.client.identity import Identity
 from mc2.crypto.digest import Digest
 from mc2.crypto.kdf import derive
 from mc2.crypto.labels import Label
 from mc2.crypto.secret import DataKey
-from mc2.errors import DatasetError
+from mc2.errors import CryptoError, DatasetError
 from mc2.formats.dataset_open import dataset_cipher, open_rows
 from mc2.formats.manifest import Manifest
+from mc2.formats.result import Result, result_share_info
 
 
 def derive_data_key(owner_secret: bytes | bytearray, key_salt: bytes) -> DataKey:
@@ -30,6 +35,25 @@ def own_data_key(owner_secret: bytes | bytearray, manifest: Manifest) -> DataKey
             hint="use the home of the party that sealed it, or seal the table again",
         )
     return key
+
+
+def own_share(identity: Identity, result: Result) -> DataKey:
+    """A party's share of the key of a kept result. Raises: DatasetError if it has none."""
+    name, kept = identity.name, result.kept
+    if kept is None or name not in result.keys:
+        raise DatasetError(f"{name} has no share of {result.output}")
+    info = result_share_info(result.context, result.output, name)
+    try:
+        share = DataKey(identity.receiving.open(result.keys[name], info))
+    except CryptoError:
+        raise DatasetError(
+            f"the share of {result.dataset} was not sealed to this identity",
+            hint="use the home of the party that it was kept for",
+        ) from None
+    if share.commitment() != kept.shares[name]:
+        share.close()
+        raise DatasetError(f"the share of {result.dataset} is not the one that it commits to")
+    return share
 
 
 def open_own_table(

@@ -11,6 +11,7 @@ from mc2.client.contracts import accepted_contract
 from mc2.client.desk import Desk, Trust
 from mc2.client.durable import replace_file
 from mc2.client.ledger_events import JobClosed
+from mc2.client.kept_seen import see_kept
 from mc2.client.proof import VerifiedJob, verify_proof
 from mc2.client.results import OpenedModel, OpenedTable, open_result
 from mc2.crypto.digest import Digest, digest, same_digest
@@ -90,6 +91,7 @@ def fetch_proof(desk: Desk, job_id: str) -> VerifiedJob:
     job = verify_proof(raw, contract=name, job_id=job_id, verifiers=verifiers)
     _check_plan_known(desk, job)
     desk.home.proofs.put(job_id, raw)
+    see_kept(desk.home, job)
     with desk.ledger.open() as book:
         known = book.state.jobs.get(job_id)
         if known is not None and known.approved is not None and not known.ended:
@@ -136,7 +138,7 @@ def open_outputs(
 
     Raises: UsageError if there is nothing to open, ReceiptError, CoordinatorError.
     """
-    mine = [name for name, result in job.results.items() if desk.name in result.keys]
+    mine = [n for n, r in job.results.items() if r.kept is None and desk.name in r.keys]
     names = list(only) or mine
     if not names:
         raise UsageError(

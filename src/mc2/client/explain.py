@@ -51,10 +51,11 @@ class Explanation:
         yield "INPUTS"
         for source in plan.inputs:
             read = names(self._columns_read(source))
-            yield f"  {source.dataset} of {source.owner}, {rows(source.row_bound)}: {read}"
+            yield f"  {source.dataset} of {', '.join(source.owners)}, {rows(source.row_bound)}: {read}"
         for output in plan.outputs:
             yield ""
-            yield f"OUTPUT {output.name} ({output.kind}), for {', '.join(output.recipients)}"
+            to = "kept sealed" if output.keep else f"for {', '.join(output.recipients)}"
+            yield f"OUTPUT {output.name} ({output.kind}), {to}"
             yield from self._origins(output)
         yield ""
         yield "STEPS, each over those below it"
@@ -105,7 +106,7 @@ class Explanation:
     def _input_json(self, source: PlanInput) -> Json:
         return {
             "dataset": source.dataset,
-            "owner": source.owner,
+            "owner": ", ".join(source.owners),
             "row_bound": source.row_bound,
             "columns": list(self._columns_read(source)),
         }
@@ -129,6 +130,7 @@ class Explanation:
             "kind": output.kind,
             "step": output.node + 1,
             "recipients": list(output.recipients),
+            "keep": output.keep,
             "datasets": sorted(lineage.datasets),
             "columns": _columns_json(lineage),
         }

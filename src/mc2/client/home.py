@@ -6,6 +6,7 @@
     ledger.jsonl       what was released to whom    (mc2.client.ledger)
     coordinator.json   which coordinator to talk to, and the one certificate to accept
     versions.json      the newest version seen of each dataset: older ones are refused
+    kept.json          the newest result of each name that is kept sealed
     contracts/         contracts that this party signed, by digest
     jobs/              the signed objects of jobs that this party decided on, by job id
     approvals/         this party's signed approvals, by job id

@@ -32,7 +32,8 @@ from mc2.formats.receipt import Receipt
 from mc2.formats.release import ENCLAVE, Challenge, Evidence, Grant, JobContext, verify_evidence
 from mc2.formats.result import Result
 from mc2.formats.statement import Verified
-from mc2.plan.plan import Plan
+from mc2.plan.kept import KeptFacts
+from mc2.plan.plan import Plan, PlanOutput
 from mc2.plan.signed_job import SignedJob, verify_signed_job
 
 _HINT: Final = "do not use these results; ask the coordinator's operator for the job's own proof"
@@ -255,7 +256,7 @@ def _verify_grants(
             raise ReceiptError(f"the grant by {name} is for other evidence")
         if not same_digest(value.challenge, challenges[name].digest):
             raise ReceiptError(f"the grant by {name} is for another challenge")
-        own = {i.dataset: i.manifest for i in job.plan.inputs if i.owner == name}
+        own = {i.dataset: i.manifest for i in job.plan.inputs if name in i.owners}
         if {key.dataset: key.manifest for key in value.keys} != own:
             raise ReceiptError(f"the grant by {name} is not for exactly the inputs of {name}")
     return grants
@@ -276,7 +277,7 @@ def _verify_receipt(
         "tier": (found.tier, tier.word),
         "mode": (found.mode, job.plan.mode),
         "evidence": (found.evidence, evidence.digest),
-        "inputs": (dict(found.inputs), {n: m.digest for n, m in job.manifests.items()}),
+        "inputs": (dict(found.inputs), job.inputs),
         "approvals": (dict(found.approvals), {n: a.digest for n, a in job.approvals.items()}),
         "grants": (dict(found.grants), {n: g.digest for n, g in grants.items()}),
     }
@@ -309,6 +310,23 @@ def _check_results(raw: Mapping[str, bytes], job: SignedJob, receipt: Receipt) -
             raise ReceiptError(f"the result {name} is of another output or job")
         if result.kind != output.kind or result.schema != job.checked.schema(output):
             raise ReceiptError(f"the result {name} is not of the kind and schema in the plan")
-        if result.keys.keys() != set(output.recipients):
-            raise ReceiptError(f"the result {name} is not for exactly the plan's recipients")
+        _check_keys(result, output, job.kept_facts(output))
     return results
+
+
+def _check_keys(result: Result, output: PlanOutput, facts: KeptFacts | None) -> None:
+    """A result is for exactly the plan's recipients; or kept, by whom and as the plan implies."""
+    found = result.kept
+    if facts is None:
+        if found is not None or result.keys.keys() != set(output.recipients):
+            raise ReceiptError(f"the result {output.name} is not for exactly the plan's recipients")
+        return
+    if found is None or tuple(sorted(result.keys)) != facts.owners:
+        raise ReceiptError(f"the result {output.name} is not kept by exactly its owners")
+    for what, said, implied in (
+        ("row bound", found.row_bound, facts.row_bound),
+        ("policy", found.policy, facts.policy),
+        ("origins", dict(found.origins), dict(facts.origins)),
+    ):
+        if said != implied:
+            raise ReceiptError(f"the kept result {output.name} has another {what} than the plan's")

@@ -10,6 +10,7 @@ from typing import Final
 from mc2.client.contracts import find_contract, verified_contract
 from mc2.client.datasets import newest_datasets
 from mc2.client.desk import Desk
+from mc2.client.kept import check_kept, kept_results
 from mc2.client.ledger_events import Approved, Rejected, Revoked
 from mc2.client.ledger_rules import CLOCK_SKEW
 from mc2.client.review import review_plan
@@ -29,6 +30,7 @@ from mc2.formats.fields import to_time
 from mc2.formats.job import Approval, Proposal, Rejection, new_job_id
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest
+from mc2.formats.result import KEPT, Result
 from mc2.formats.statement import Verified
 from mc2.plan.check import check_plan
 from mc2.plan.plan import Plan
@@ -62,7 +64,8 @@ def compile_plan(desk: Desk, source: str, *, script_name: str, contract: str = "
     """
     agreed = verified_contract(desk, find_contract(desk, contract))
     available = newest_datasets(desk, agreed.contract)
-    return _compile(desk, source, script_name, agreed, available)
+    kept = _kept_for(desk, source, agreed)
+    return _compile(desk, source, script_name, agreed, available, kept)
 
 
 def propose(
@@ -79,11 +82,13 @@ def propose(
             hint="let a member with the role analyst propose it",
         )
     available = newest_datasets(desk, agreed.contract)
-    plan = _compile(desk, source, script_name, agreed, available)
-    inputs = {i.dataset: available[i.dataset] for i in plan.inputs}
+    there = _kept_for(desk, source, agreed)
+    plan = _compile(desk, source, script_name, agreed, available, there)
+    inputs = {i.dataset: available[i.dataset] for i in plan.inputs if i.kept is None}
+    kept = {i.dataset: there[i.dataset] for i in plan.inputs if i.kept is not None}
     # What would be refused later by all is refused here, before anybody is asked.
     values = {name: manifest.value for name, manifest in inputs.items()}
-    check_against(check_plan(plan), agreed.contract, values, at=desk.clock())
+    check_against(check_plan(plan), agreed.contract, values, desk.clock(), kept)
     proposal = Proposal(
         contract=agreed.digest,
         plan=plan.digest,
@@ -102,24 +107,31 @@ def propose(
         proposal=signed,
         approvals={},
         manifests={name: manifest.envelope for name, manifest in inputs.items()},
+        kept={name: result.encode() for name, result in kept.items()},
         attempt=1,
     )
     desk.home.jobs.put(proposal.job_id, bundle.encode())
     return Proposed(proposal.job_id, plan)
 
 
-def _compile(
+def _kept_for(desk: Desk, source: str, agreed: VerifiedContract) -> dict[str, Result]:
+    """What a script may read of kept results; a script without the word reads none."""
+    return kept_results(desk, agreed.digest) if KEPT in source else {}
+
+
+def _compile(  # noqa: PLR0913  # the script, and all that it may refer to
     desk: Desk,
     source: str,
     script_name: str,
     agreed: VerifiedContract,
     manifests: Mapping[str, Verified[Manifest]],
+    kept: Mapping[str, Result],
 ) -> Plan:
     from mc2.planner.catalog import Catalog
     from mc2.planner.script import compile_script
 
     by_digest = {manifest.digest: manifest.value for manifest in manifests.values()}
-    catalog = Catalog.of(agreed.contract, by_digest)
+    catalog = Catalog.of(agreed.contract, by_digest, kept)
     return compile_script(
         source, name=script_name, catalog=catalog, unsafe_unconfined=desk.unconfined
     )
@@ -138,6 +150,7 @@ def load_job(desk: Desk, job_id: str) -> SignedJob:
         )
     with desk.ledger.open() as book:
         book.state.check_in_force(job.contract.digest)
+    check_kept(desk, job)
     return job
 
 
@@ -153,6 +166,7 @@ def review(desk: Desk, job_id: str) -> Reviewed:
         {name: manifest.value for name, manifest in job.manifests.items()},
         at=desk.clock(),
         earlier=_earlier_plan(desk, job),
+        kept=job.kept,
     )
     return Reviewed(job, said)
 
@@ -250,6 +264,7 @@ def _bundle_of(job: SignedJob) -> JobBundle:
         proposal=job.proposal.envelope,
         approvals={name: approval.envelope for name, approval in job.approvals.items()},
         manifests={name: manifest.envelope for name, manifest in job.manifests.items()},
+        kept={name: result.encode() for name, result in job.kept.items()},
         attempt=job.context.attempt,
     )
 
@@ -264,7 +279,9 @@ def check_script(desk: Desk, job: SignedJob, script: str | None) -> None:
             "the plan is of another script than yours",
             hint="see both texts: mc2 review, and ask who changed which",
         )
-    again = _compile(desk, job.plan.script, job.plan.script_name, job.contract, job.manifests)
+    again = _compile(
+        desk, job.plan.script, job.plan.script_name, job.contract, job.manifests, job.kept
+    )
     if again.digest == job.plan.digest:
         return
     versions = [

@@ -23,7 +23,7 @@ from mc2.attestation.appraisal import (
 from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier
 from mc2.attestation.policy import AttestationPolicy, SimulatedSection
 from mc2.attestation.verifiers import Verifiers
-from mc2.client.data_key import own_data_key
+from mc2.client.data_key import own_data_key, own_share
 from mc2.client.identity import Identity
 from mc2.client.ledger import Book
 from mc2.client.ledger_events import Granted
@@ -31,6 +31,7 @@ from mc2.client.ledger_rules import LedgerState
 from mc2.crypto.activation import ActivationSecret, token_digest
 from mc2.crypto.digest import same_digest
 from mc2.crypto.hpke import ReceivingPublicKey
+from mc2.crypto.secret import DataKey
 from mc2.errors import AttestationError, ContractError, JobError, UsageError
 from mc2.formats.envelope import Envelope
 from mc2.formats.limits import LIMITS
@@ -264,8 +265,9 @@ class KeyRelease:
         """The keys work no longer than anything that allows their use."""
         ends = [at + LEASE, self._job.members.not_after]
         ends += [a.value.not_after for a in self._job.approvals.values()]
-        policies = (m.value.policy.not_after for m in self._job.manifests.values())
-        ends += [end for end in policies if end is not None]
+        policies = [m.value.policy for m in self._job.manifests.values()]
+        policies += [r.kept.policy for r in self._job.kept.values() if r.kept is not None]
+        ends += [p.not_after for p in policies if p.not_after is not None]
         return max(1, int((min(ends) - at).total_seconds()))
 
     def _seal_grant(
@@ -277,7 +279,7 @@ class KeyRelease:
         lease_seconds: int,
     ) -> Grant:
         owner = self._identity.name
-        own = [i.dataset for i in self._job.plan.inputs if i.owner == owner]
+        own = [i.dataset for i in self._job.plan.inputs if owner in i.owners]
         return Grant(
             context=self.context,
             owner=owner,
@@ -296,19 +298,24 @@ class KeyRelease:
         seal: _KeySeal,
         challenge: Verified[Challenge],
     ) -> SealedKey:
-        manifest = self._job.manifests[dataset]
+        version = self._job.inputs[dataset]
         info = grant_key_info(
             self.context,
             self._identity.name,
             evidence.digest,
             challenge.digest,
             dataset,
-            manifest.digest,
+            version,
         )
-        # Raises if it is not the key that the manifest commits to: another would be useless there.
-        with own_data_key(self._identity.master, manifest.value) as key:
+        with self._own_key(dataset) as key:
             sealed = seal.seal(key.raw, info)
-        return SealedKey(dataset, manifest.digest, sealed)
+        return SealedKey(dataset, version, sealed)
+
+    def _own_key(self, dataset: str) -> DataKey:
+        # Raises if it is not the key that was committed to: another would be useless there.
+        if dataset in self._job.kept:
+            return own_share(self._identity, self._job.kept[dataset])
+        return own_data_key(self._identity.master, self._job.manifests[dataset].value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,12 @@ def open_result(
     if result is None:
         names = ", ".join(sorted(job.results))
         raise UsageError(f"the job has no output {output!r}", hint=f"its outputs are {names}")
+    if result.kept is not None:
+        raise UsageError(
+            f"{output} is kept sealed: nobody can open it",
+            hint=f"a later job can read it, if {', '.join(sorted(result.keys))} approve: "
+            f'job.kept("{output}")',
+        )
     if recipient not in result.keys:
         raise UsageError(
             f"{output} is not for {recipient}", hint=f"it is for {', '.join(sorted(result.keys))}"

@@ -25,9 +25,11 @@ from mc2.client.review_text import review_text
 from mc2.errors import Mc2Error
 from mc2.formats.contract import Contract
 from mc2.formats.fields import to_time
-from mc2.formats.manifest import Manifest
+from mc2.formats.manifest import Manifest, UsagePolicy
+from mc2.formats.result import Result
 from mc2.formats.secret_value import is_secret_value
 from mc2.plan.check import CheckedPlan
+from mc2.plan.kept import kept_owners
 from mc2.plan.lineage import Origins
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import RowBound, Scan
@@ -51,13 +53,14 @@ def review_plan(
     *,
     at: datetime,
     earlier: Plan | None = None,
+    kept: Mapping[str, Result] | None = None,
 ) -> Review:
-    """Review a plan under its contract and the manifests of its inputs, by dataset.
+    """Review a plan under its contract, and the manifests and kept results that it reads, by name.
 
     `at` is the moment for which the rules are checked. `earlier` is a plan that the reader knows;
     what differs from it is listed.
     """
-    plan = checked.plan
+    plan, kept = checked.plan, kept or {}
     grains, origins = trace_grains(plan.nodes), trace_origins(plan)
     return Review(
         title=plan.title,
@@ -68,12 +71,14 @@ def review_plan(
         tier=contract.min_tier,
         mode=plan.mode,
         approvers=_approvers(plan, contract),
-        readings=tuple(_reading(plan, i, manifests.get(i.dataset)) for i in plan.inputs),
+        readings=tuple(
+            _reading(plan, i, manifests.get(i.dataset), kept.get(i.dataset)) for i in plan.inputs
+        ),
         steps=tuple(_step(checked, index) for index in range(len(plan.nodes))),
         outputs=tuple(_outgoing(checked, o, grains[o.node], origins[o.node]) for o in plan.outputs),
         host_sees=_host_sees(plan, manifests),
         packages=tuple(sorted(plan.packages.items())),
-        objections=_objections(checked, contract, manifests, at),
+        objections=_objections(checked, contract, manifests, at, kept),
         changes=None if earlier is None else list_changes(earlier, plan),
     )
 
@@ -88,10 +93,12 @@ def _step(checked: CheckedPlan, index: int) -> str:
 def _approvers(plan: Plan, contract: Contract) -> tuple[str, ...]:
     if contract.approvers == "members":
         return tuple(m.name for m in contract.members)
-    return tuple(sorted({i.owner for i in plan.inputs}))
+    return plan.owners
 
 
-def _reading(plan: Plan, source: PlanInput, manifest: Manifest | None) -> Reading:
+def _reading(
+    plan: Plan, source: PlanInput, manifest: Manifest | None, kept: Result | None
+) -> Reading:
     place = plan.inputs.index(source)
     scanned = {
         column
@@ -102,19 +109,34 @@ def _reading(plan: Plan, source: PlanInput, manifest: Manifest | None) -> Readin
     read = tuple(c.name for c in source.schema.columns if c.name in scanned)
     return Reading(
         dataset=source.dataset,
-        owner=source.owner,
+        owner=", ".join(source.owners),
         version=0 if manifest is None else manifest.version,
         manifest=source.manifest,
         row_bound=source.row_bound,
-        sizes="unknown" if manifest is None else manifest.sizes,
+        sizes=source.sizes if kept else "unknown" if manifest is None else manifest.sizes,
         columns=read,
         unread=len(source.schema) - len(read),
-        policy=(*_secret_words(source), *(() if manifest is None else _policy_words(manifest))),
+        policy=(
+            *_secret_words(source),
+            *(() if manifest is None else _policy_words(manifest.policy, manifest.owner)),
+            *(() if kept is None else _kept_words(kept)),
+        ),
     )
 
 
-def _policy_words(manifest: Manifest) -> tuple[str, ...]:
-    policy, owner = manifest.policy, manifest.owner
+def _kept_words(result: Result) -> tuple[str, ...]:
+    kept = result.kept
+    if kept is None:
+        return ()
+    owners = ", ".join(sorted(kept.shares))
+    return (
+        f"kept sealed by job {result.context.job_id}; derives from "
+        f"{', '.join(sorted(kept.origins))}; opens only with the grants of all of {owners}",
+        *_policy_words(kept.policy, "an owner of what it derives from"),
+    )
+
+
+def _policy_words(policy: UsagePolicy, owner: str) -> tuple[str, ...]:
     found = []
     if policy.columns is not None:
         found.append(f"{owner} lets plans read only: {names(policy.columns)}")
@@ -164,9 +186,12 @@ def _outgoing(
         kind=output.kind,
         step=output.node + 1,
         recipients=output.recipients,
+        kept_by=kept_owners(checked, output) if output.keep else (),
         row_bound=bound,
         each_row=_each_row(grain, lineage.datasets) if output.kind == "table" else "",
-        warns=output.kind == "table" and grain.kind not in {GROUPS, TOTAL, HISTORY, MODEL},
+        warns=not output.keep
+        and output.kind == "table"
+        and grain.kind not in {GROUPS, TOTAL, HISTORY, MODEL},
         columns=columns,
         holds=_holds(shape),
         derived_from=tuple(sorted(lineage.datasets)),
@@ -204,7 +229,9 @@ def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]
     found = list(_HOST_ALWAYS)
     for source in plan.inputs:
         manifest = manifests.get(source.dataset)
-        if manifest is not None and manifest.sizes == "exact":
+        if source.kept is not None:
+            found.append(f"how large the encrypted {source.dataset} is, and the size of its parts")
+        elif manifest is not None and manifest.sizes == "exact":
             found.append(f"the exact number of rows of {source.dataset}, and the size of its parts")
         else:
             found.append(f"the padded size of {source.dataset}, not its number of rows")
@@ -225,13 +252,17 @@ def _host_sees(plan: Plan, manifests: Mapping[str, Manifest]) -> tuple[str, ...]
 
 
 def _objections(
-    checked: CheckedPlan, contract: Contract, manifests: Mapping[str, Manifest], at: datetime
+    checked: CheckedPlan,
+    contract: Contract,
+    manifests: Mapping[str, Manifest],
+    at: datetime,
+    kept: Mapping[str, Result],
 ) -> tuple[str, ...]:
     found = []
     if at > contract.not_after:
         found.append(f"the contract ended on {to_time(contract.not_after)}")
     try:
-        check_against(checked, contract, manifests, at=at)
+        check_against(checked, contract, manifests, at, kept)
     except Mc2Error as error:
         found.append(visible(f"{error}" + (f" ({error.hint})" if error.hint else "")))
     return tuple(found)

@@ -83,7 +83,8 @@ class OutgoingColumn:
 class Outgoing:
     """A result that leaves the enclave, for whom, and what is in it.
 
-    `warns` says that single rows of somebody's table leave.
+    One that stays sealed for later jobs has no recipients; `kept_by` then share its key. `warns`
+    says that single rows of somebody's table leave.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Outgoing:
     holds: tuple[str, ...]
     derived_from: tuple[str, ...]
     influenced_by: tuple[str, ...]
+    kept_by: tuple[str, ...] = ()
 
     def json(self) -> Json:
         """The output as data. A bound that says nothing is null."""
@@ -106,6 +108,7 @@ class Outgoing:
             "kind": self.kind,
             "step": self.step,
             "recipients": list(self.recipients),
+            "kept_by": list(self.kept_by),
             "row_bound": None if bound is None or bound >= 2**53 else bound,
             "each_row": self.each_row,
             "single_rows_leave": self.warns,

@@ -68,7 +68,14 @@ def _lines(review: Review) -> Iterator[str]:
 
 
 def _outgoing(output: Outgoing) -> Iterator[str]:
-    yield f"  {output.name} ({output.kind}, step {output.step}) to {', '.join(output.recipients)}"
+    to = f"to {', '.join(output.recipients)}" if output.recipients else "STAYS SEALED, to nobody"
+    yield f"  {output.name} ({output.kind}, step {output.step}) {to}"
+    if output.kept_by:
+        yield from _wrapped(
+            f"later jobs can read it, each with the approval and the share of all of "
+            f"{', '.join(output.kept_by)}",
+            "    ",
+        )
     if output.warns:
         yield "    !!! DATA OF SINGLE ROWS LEAVES THE ENCLAVE !!!"
     if output.kind == "table" and output.row_bound is not None:

@@ -79,6 +79,15 @@ MIGRATIONS: Final[tuple[tuple[str, str], ...]] = (
         INSERT INTO events VALUES (0);
         """,
     ),
+    (
+        "kept results",
+        """
+        CREATE TABLE kept (
+            digest TEXT PRIMARY KEY, dataset TEXT NOT NULL, contract TEXT NOT NULL,
+            owners TEXT NOT NULL, raw BLOB NOT NULL
+        ) STRICT;
+        """,
+    ),
 )
 
 

@@ -50,7 +50,7 @@ class JobRules:
                 f"{caller} is not an analyst of {contract.contract.name}",
                 hint="a member with the role analyst proposes",
             )
-        owners = tuple(sorted({item.owner for item in parsed.inputs}))
+        owners = parsed.owners
         job = JobRecord(
             job_id=said.job_id,
             contract=contract.digest,
@@ -94,8 +94,12 @@ class JobRules:
         """Every input is published by a member who is an owner; how large the manifests are."""
         size = _BUNDLE_SPARE_BYTES
         for item in inputs:
-            if "owner" not in contract.member(item.owner).roles:
-                raise ContractError(f"{item.owner} is not an owner in {contract.name}")
+            for owner in item.owners:
+                if "owner" not in contract.member(owner).roles:
+                    raise ContractError(f"{owner} is not an owner in {contract.name}")
+            if item.kept is not None:
+                size += self._check_kept(contract, item)
+                continue
             row = self.mailbox.store.database.row(
                 "SELECT dataset, owner, LENGTH(envelope) AS size FROM manifests WHERE digest = ?",
                 item.manifest,
@@ -107,6 +111,21 @@ class JobRules:
                 )
             size += row["size"]
         return size
+
+    def _check_kept(self, contract: Contract, item: PlanInput) -> int:
+        """A kept result is one of a job under this contract; how large it is."""
+        row = self.mailbox.store.database.row(
+            "SELECT dataset, owners, LENGTH(raw) AS size FROM kept"
+            " WHERE digest = ? AND contract = ?",
+            item.manifest,
+            contract.digest,
+        )
+        if row is None or (row["dataset"], row["owners"]) != (item.dataset, " ".join(item.owners)):
+            raise DatasetError(
+                f"what the plan reads as {item.dataset} was not kept under {contract.name}",
+                hint="run the job that keeps it, under this contract",
+            )
+        return int(row["size"])
 
     # --- look ---
 
@@ -169,6 +188,7 @@ class JobRules:
                 proposal=self.table.proposal(job.job_id),
                 approvals=self.table.statements(job.job_id, APPROVAL),
                 manifests=self.table.inputs(job.job_id),
+                kept=self.table.kept(job.job_id),
                 attempt=max(1, job.attempt),
             )
 

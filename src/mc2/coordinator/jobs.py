@@ -12,6 +12,7 @@ from typing import Final
 from mc2.coordinator.database import Database, Row
 from mc2.crypto.digest import Digest
 from mc2.formats.limits import LIMITS
+from mc2.formats.result import Result
 from mc2.formats.status import JobState, advance
 
 APPROVAL: Final = "approval"
@@ -104,6 +105,27 @@ class JobTable:
             job_id,
         )
         return {row["dataset"]: row["envelope"] for row in rows}
+
+    def keep(self, result: Result, raw: bytes) -> None:
+        """Let later jobs of its contract read a result that stays sealed."""
+        owners = "" if result.kept is None else " ".join(sorted(result.kept.shares))
+        self._database.run(
+            "INSERT OR IGNORE INTO kept VALUES (?, ?, ?, ?, ?)",
+            result.digest,
+            result.dataset,
+            result.context.contract,
+            owners,
+            raw,
+        )
+
+    def kept(self, job_id: str) -> dict[str, bytes]:
+        """The kept results that a job reads, by the names it has for them."""
+        rows = self._database.rows(
+            "SELECT inputs.dataset, raw FROM inputs"
+            " JOIN kept ON kept.digest = inputs.manifest WHERE job_id = ?",
+            job_id,
+        )
+        return {row["dataset"]: row["raw"] for row in rows}
 
     def visible(self, party: str, card: Digest) -> list[JobRecord]:
         """The jobs under contracts that have this card of this party, the oldest first."""

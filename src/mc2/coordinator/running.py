@@ -160,7 +160,8 @@ class RunRules:
         """
         with _worker_fault():
             Envelope.parse(receipt, PayloadType.RECEIPT, LIMITS.receipt_bytes)
-            chunks = {n: {c.digest for c in Result.parse(raw).chunks} for n, raw in results.items()}
+            parsed = {name: Result.parse(raw) for name, raw in results.items()}
+            chunks = {name: {c.digest for c in r.chunks} for name, r in parsed.items()}
         table = self.jobs.table
         with self.jobs.mailbox.store.database.transaction():
             job = self._running(at)
@@ -170,6 +171,8 @@ class RunRules:
                     raise WorkerError(f"the enclave did not hand over all chunks of {name}")
                 self.jobs.mailbox.store.charge(job.proposer, len(raw))
                 table.put_message(at, RESULT, name, raw)
+                if parsed[name].kept is not None:
+                    table.keep(parsed[name], raw)
             table.put_message(at, RECEIPT, RECEIPT, receipt)
             table.end_attempt(at.job_id, at.attempt)
             table.set_state(job, JobState.SUCCEEDED)

@@ -18,6 +18,7 @@ class Label(bytes, Enum):
     ADMISSION_INFO = b"mc2/admission/v1"
     GRANT_INFO = b"mc2/grant/v1"
     RESULT_INFO = b"mc2/result-key/v1"
+    RESULT_SHARE = b"mc2/result-share/v1"
     DATASET_KEY = b"mc2/dataset-key/v1"
     CHUNK_KEY = b"mc2/chunk-key/v1"
     KEY_COMMITMENT = b"mc2/key-commitment/v1"

@@ -9,6 +9,7 @@ from typing import Final
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.enclave.admission import AdmittedJob
+from mc2.enclave.kept import KeptTable, Shared
 from mc2.enclave.outputs import Unsealed, seal_output
 from mc2.enclave.release import Lease
 from mc2.enclave.tables import SealedTable
@@ -43,8 +44,10 @@ class Computation:
         self._lease = lease
         self._read_chunk = read_chunk
         self._progress = progress
-        self._tables = {
-            name: SealedTable(job.manifests[name].value, cipher, self._read, threads=threads)
+        self._tables: dict[str, SealedTable | KeptTable] = {
+            name: KeptTable(job.kept[name], cipher, self._read)
+            if name in job.kept
+            else SealedTable(job.manifests[name].value, cipher, self._read, threads=threads)
             for name, cipher in ciphers.items()
         }
 
@@ -81,13 +84,16 @@ class Computation:
         return execute(checked, self._tables, limits, self._tell)
 
     def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:
-        """E19. Seal one output for exactly the recipients in the plan."""
+        """E19. Seal one output for exactly the recipients in the plan, or keep it for its owners."""
         declared = next(o for o in self._job.plan.outputs if o.name == name)
         members = self._job.members
-        recipients = {n: members.member(n).card.receiving_key for n in declared.recipients}
         schema = self._job.checked.schema(declared)
         unsealed = Unsealed(declared, schema, output)
-        return seal_output(unsealed, self._job.context, recipients, write_chunk)
+        facts = self._job.kept_facts(declared)
+        names = declared.recipients if facts is None else facts.owners
+        keys = {n: members.member(n).card.receiving_key for n in names}
+        to = keys if facts is None else Shared(facts, keys)
+        return seal_output(unsealed, self._job.context, to, write_chunk)
 
     def _cause(self, error: Exception) -> Exception:
         for table in self._tables.values():

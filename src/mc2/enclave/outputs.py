@@ -1,4 +1,7 @@
-"""Seals what a job gives, for exactly the recipients that its plan names. Step E19."""
+"""Seals what a job gives, for exactly the recipients that its plan names. Step E19.
+
+What the plan keeps has none: its key is split among the owners of what it derives from.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.hpke import ReceivingPublicKey
 from mc2.crypto.secret import DataKey
+from mc2.enclave.kept import Shared
 from mc2.engine.outputs import ModelOutput, Output, PaddedOutput, TableOutput
 from mc2.errors import EngineError, FormatError
 from mc2.formats.arrow import arrow_schema
@@ -19,7 +23,7 @@ from mc2.formats.chunk import pack, pack_rows, room_for
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import ChunkRef
 from mc2.formats.release import JobContext
-from mc2.formats.result import Padding, Result, result_associated_data, result_key_info
+from mc2.formats.result import Kept, Padding, Result, result_associated_data, result_key_info
 from mc2.formats.schema import Schema
 from mc2.plan.plan import PlanOutput
 
@@ -74,7 +78,7 @@ class Unsealed:
 def seal_output(
     unsealed: Unsealed,
     context: JobContext,
-    recipients: Mapping[str, ReceivingPublicKey],
+    recipients: Mapping[str, ReceivingPublicKey] | Shared,
     write_chunk: Callable[[Digest, bytes], None],
 ) -> Result:
     """Seal one output under a fresh key, hand out its chunks, and give the result that names them.
@@ -92,19 +96,32 @@ def seal_output(
             sealed = cipher.seal(index, part(), bound)
             chunks.append(ChunkRef(digest(sealed), len(sealed)))
             write_chunk(chunks[-1].digest, sealed)
+        keys, kept = _seal_keys(key, context, name, recipients)
         return Result(
             context=context,
             output=name,
             kind=unsealed.declared.kind,
             schema=unsealed.schema,
             key_commitment=key.commitment(),
-            keys={
-                who: public.seal(key.raw, result_key_info(context, name, who))
-                for who, public in sorted(recipients.items())
-            },
+            keys=keys,
             chunks=tuple(chunks),
             padding=unsealed.padding,
+            kept=kept,
         )
+
+
+def _seal_keys(
+    key: DataKey,
+    context: JobContext,
+    name: str,
+    recipients: Mapping[str, ReceivingPublicKey] | Shared,
+) -> tuple[dict[str, bytes], Kept | None]:
+    if isinstance(recipients, Shared):
+        return recipients.split(key, context, name)
+    return {
+        who: public.seal(key.raw, result_key_info(context, name, who))
+        for who, public in sorted(recipients.items())
+    }, None
 
 
 _Part = Callable[[], bytes]

@@ -12,6 +12,7 @@ from mc2.crypto.digest import Digest, same_digest
 from mc2.crypto.secret import DataKey, ReceivingKey
 from mc2.enclave.admission import AdmittedJob
 from mc2.enclave.freshness import FreshJob
+from mc2.enclave.kept import join_key
 from mc2.errors import AttestationError, CryptoError, DatasetError, GrantError
 from mc2.formats.dataset_open import dataset_cipher
 from mc2.formats.release import Grant, SealedKey
@@ -93,13 +94,22 @@ def open_grants(
     keys: dict[str, DataKey] = {}
     ciphers: dict[str, ChunkCipher] = {}
     tokens: dict[str, bytes] = {}
+    shares: dict[str, dict[str, DataKey]] = {}
     for name, grant in grants.items():
         secret = _open_activation(grant.value, activate)
         if secret is not None:
             tokens[name] = secret.token()
         for sealed in grant.value.keys:
-            opened = _open_key(grant.value, sealed, job, key, secret)
-            keys[sealed.dataset], ciphers[sealed.dataset] = opened
+            opened = _open_key(grant.value, sealed, key, secret)
+            if sealed.dataset in job.kept:
+                shares.setdefault(sealed.dataset, {})[name] = opened
+            else:
+                keys[sealed.dataset] = opened
+                ciphers[sealed.dataset] = _cipher(grant.value, sealed, job, opened)
+    for dataset, found in shares.items():
+        keys[dataset], ciphers[dataset] = join_key(job.kept[dataset], found)
+        for share in found.values():
+            share.close()
     # E16. The shortest lease counts.
     lease_seconds = min(g.value.lease_seconds for g in grants.values())
     return ReleasedKeys(keys, ciphers, grants, tokens, lease_seconds)
@@ -116,8 +126,9 @@ def _check_grant(grant: Grant, name: str, fresh: FreshJob, evidence: Digest) -> 
         raise GrantError(f"the grant by {name} is for other evidence", hint=_HINT)
     if not same_digest(grant.challenge, fresh.challenges[name].digest):
         raise GrantError(f"the grant by {name} is for another challenge", hint=_HINT)
-    # E14. The keys are those of exactly this owner's inputs, in the versions of the plan.
-    expected = {i.dataset: i.manifest for i in fresh.job.plan.inputs if i.owner == name}
+    # E14. The keys are those of exactly this owner's inputs, in the versions of the plan; of what
+    #      several owners keep, its share.
+    expected = {i.dataset: i.manifest for i in fresh.job.plan.inputs if name in i.owners}
     if {k.dataset: k.manifest for k in grant.keys} != expected:
         raise GrantError(
             f"the grant by {name} is not for exactly the datasets of {name} in the plan",
@@ -158,24 +169,27 @@ def _open_activation(grant: Grant, activate: Activate | None) -> ActivationSecre
 def _open_key(
     grant: Grant,
     sealed: SealedKey,
-    job: AdmittedJob,
     key: ReceivingKey,
     secret: ActivationSecret | None,
-) -> tuple[DataKey, ChunkCipher]:
-    # E15. The key was sealed for this grant, and is the one that the manifest commits to.
+) -> DataKey:
+    # E15. The key was sealed for this grant.
     try:
         info = grant.key_info(sealed.dataset, sealed.manifest)
         opened = key.open(sealed.sealed, info)
         if secret is not None:
             opened = secret.unlock(opened, info)
+        return DataKey(opened)
     except CryptoError:
         raise GrantError(
             f"the key of {sealed.dataset} was not sealed for this grant and this enclave",
             hint=_HINT,
         ) from None
+
+
+def _cipher(grant: Grant, sealed: SealedKey, job: AdmittedJob, data_key: DataKey) -> ChunkCipher:
+    # E15. And it is the one that the manifest commits to.
     try:
-        data_key = DataKey(opened)
-        return data_key, dataset_cipher(job.manifests[sealed.dataset].value, data_key.raw)
+        return dataset_cipher(job.manifests[sealed.dataset].value, data_key.raw)
     except (CryptoError, DatasetError):
         raise GrantError(
             f"the key that {grant.owner} granted is not the key of {sealed.dataset}",

@@ -164,6 +164,8 @@ class JobSession:
                 _activate_of(self._collector),
             )
             lease = Lease(keys.lease_seconds, self._clock)
+            if attempt.fresh.job.kept:
+                workers = None  # what is kept is read by the enclave that joined its key alone
             cluster = self._cluster(attempt, keys, lease, workers or NoWorkers(), progress)
             work = Computation(
                 attempt.fresh.job,
@@ -177,7 +179,7 @@ class JobSession:
             try:
                 epoch = cluster.form()
                 layout = layout_for(attempt.fresh.job, len(epoch.members), self._limits)
-                if layout.partitions == 1 or workers is None:
+                if layout is None or layout.partitions == 1 or workers is None:
                     outputs = work.compute(self._limits)
                 else:
                     spread = Spread(attempt.fresh.job, layout, epoch, keys.ciphers, self._limits)
@@ -284,7 +286,7 @@ class JobSession:
             evidence=attempt.evidence,
             epochs=cluster.rosters,
             tasks=tasks,
-            inputs={name: m.digest for name, m in job.manifests.items()},
+            inputs=job.inputs,
             approvals={name: a.digest for name, a in job.approvals.items()},
             grants={name: g.digest for name, g in keys.grants.items()},
             activations=keys.tokens,

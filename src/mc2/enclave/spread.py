@@ -28,8 +28,13 @@ def input_sizes(job: AdmittedJob) -> list[InputSize]:
     return [InputSize(m.row_bound, len(m.chunks), sum(c.size for c in m.chunks)) for m in manifests]
 
 
-def layout_for(job: AdmittedJob, members: int, limits: EngineLimits) -> Layout:
-    """How a job is spread over so many enclaves with this much memory each."""
+def layout_for(job: AdmittedJob, members: int, limits: EngineLimits) -> Layout | None:
+    """How a job is spread over so many enclaves with this much memory each.
+
+    None if it reads what is kept: then it runs in one piece.
+    """
+    if job.kept:
+        return None
     return choose_layout(input_sizes(job), members, limits.memory_bytes)
 
 

@@ -216,7 +216,8 @@ class Run:
         """The one owner of each source of a matrix. Raises: EngineError if one has several."""
         found = []
         for source in self._plan.nodes[matrix].operation.sources:
-            owners = {d.partition(".")[0] for d in self._lineages[source].datasets}
+            names = self._lineages[source].datasets
+            owners = {o for i in self._plan.inputs if i.dataset in names for o in i.owners}
             if len(owners) != 1:
                 raise EngineError("a source of the matrix has rows of several owners")
             found.append(owners.pop())

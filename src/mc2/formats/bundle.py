@@ -7,7 +7,7 @@ themselves, signed objects nest without being encoded again. Spec: docs/spec/bun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from mc2.crypto.digest import Digest, parse_digest
@@ -19,7 +19,10 @@ from mc2.formats.limits import LIMITS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobBundle:
-    """All that people signed about a job: the enclave checks it before it proves itself."""
+    """All that people signed about a job: the enclave checks it before it proves itself.
+
+    `kept` are the results of earlier jobs that the plan reads, by the names it has for them.
+    """
 
     TYPE: ClassVar[str] = "mc2/job-bundle/v1"
 
@@ -29,6 +32,7 @@ class JobBundle:
     approvals: Mapping[str, bytes]
     manifests: Mapping[str, bytes]
     attempt: int
+    kept: Mapping[str, bytes] = field(default_factory=dict)
 
     def json(self) -> dict[str, Json]:
         """The bundle as canonical JSON has it."""
@@ -39,6 +43,7 @@ class JobBundle:
             "proposal": _nest(self.proposal),
             "approvals": {name: _nest(raw) for name, raw in self.approvals.items()},
             "manifests": {name: _nest(raw) for name, raw in self.manifests.items()},
+            "kept": {name: _nest(raw) for name, raw in self.kept.items()},
             "attempt": self.attempt,
         }
 
@@ -62,6 +67,7 @@ class JobBundle:
             proposal=encode(fields.value("proposal")),
             approvals=_named(fields.value("approvals"), "the approvals", datasets=False),
             manifests=_named(fields.value("manifests"), "the manifests", datasets=True),
+            kept=_named(fields.value("kept"), "the kept results", datasets=True),
             attempt=fields.integer("attempt", 1, LIMITS.attempts),
         )
         fields.done()

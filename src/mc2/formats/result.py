@@ -1,5 +1,7 @@
 """A sealed result: chunks under a fresh key, the key sealed to each recipient.
 
+Or kept: its key split among the owners of what it derives from, for later jobs and nobody.
+
 Spec: docs/spec/result.md. A result is not signed itself; its digest stands in the receipt, which
 is.
 """
@@ -15,13 +17,16 @@ from mc2.crypto.labels import Label
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.facts import MOST_WIDTH
-from mc2.formats.fields import Fields, check_name, to_base64
+from mc2.formats.fields import Fields, check_dataset_name, check_name, to_base64
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import ChunkRef, chunk_count
+from mc2.formats.manifest import ChunkRef, UsagePolicy, chunk_count
 from mc2.formats.release import JobContext
 from mc2.formats.schema import Schema, is_flat, width_paths
 
 KINDS: Final = ("model", "table")
+KEPT: Final = "kept"
+"""Stands where a dataset's name has its owner: `kept.base` is the kept result `base`."""
+
 _SEALED_KEY_BYTES: Final = 4096
 
 
@@ -62,13 +67,63 @@ def _names(value: Json) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What later jobs must know of a result that stays sealed.
+
+    `policy` is the strictest of all that the result derives from, `origins`: datasets and kept
+    results by name. `shares` holds, for each owner, the commitment to its share of the key, so
+    that whoever grants a wrong one is known by name.
+    """
+
+    row_bound: int
+    policy: UsagePolicy
+    origins: Mapping[str, Digest]
+    shares: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.policy.columns is not None:
+            raise FormatError("the policy of a kept result names columns: all of it was derived")
+        if not self.origins:
+            raise FormatError("a kept result derives from at least one dataset")
+
+    def json(self) -> Json:
+        """These facts as canonical JSON has them."""
+        return {
+            "row_bound": self.row_bound,
+            "policy": self.policy.json(),
+            "origins": dict(self.origins),
+            "shares": dict(self.shares),
+        }
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read them. Raises: FormatError."""
+        fields = Fields(value, "what is kept")
+        origins, shares = fields.value("origins"), fields.value("shares")
+        if not isinstance(origins, Mapping) or len(origins) > LIMITS.inputs:
+            raise FormatError("the origins of a kept result are not an object")
+        if not isinstance(shares, Mapping) or len(shares) > LIMITS.members:
+            raise FormatError("the shares of a kept result are not an object")
+        of, by = Fields(origins, "the origins"), Fields(shares, "the shares")
+        found = cls(
+            row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
+            policy=UsagePolicy.read(fields.fields("policy")),
+            origins={check_dataset_name(n, "an origin"): of.digest(n) for n in origins},
+            shares={check_name(n, "an owner"): by.hex(n, 32) for n in shares},
+        )
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One output of a job, for its recipients.
 
     `kind` is `table` (chunks of Arrow rows in `schema`) or `model` (the bytes of an XGBoost JSON
     model; `schema` is None). `keys` holds, for each recipient, the result's key sealed to it.
     `padding` is that of oblivious mode: chunks in fixed places, all of one size, of which only
-    recipients learn how full they are; otherwise None.
+    recipients learn how full they are; otherwise None. A `kept` result has no recipients: `keys`
+    then holds, for each owner of what it derives from, its share of the key.
     """
 
     TYPE: ClassVar[str] = "mc2/result/v1"
@@ -81,8 +136,15 @@ class Result:
     keys: Mapping[str, bytes]
     chunks: tuple[ChunkRef, ...]
     padding: Padding | None = None
+    kept: Kept | None = None
 
     def __post_init__(self) -> None:
+        if self.kept is not None and (
+            self.kind != "table"
+            or self.padding is not None
+            or self.kept.shares.keys() != self.keys.keys()
+        ):
+            raise FormatError("a kept result is a table without padding, with a key for each share")
         if self.padding is not None and (
             self.schema is None
             or not is_flat(self.schema)
@@ -105,6 +167,7 @@ class Result:
             "kind": self.kind,
             "schema": None if self.schema is None else self.schema.json(),
             "padding": None if self.padding is None else self.padding.json(),
+            "kept": None if self.kept is None else self.kept.json(),
             "key_commitment": self.key_commitment,
             "keys": {name: to_base64(sealed) for name, sealed in self.keys.items()},
             "chunks": [c.json() for c in self.chunks],
@@ -119,6 +182,11 @@ class Result:
         """The result's name, a subject of the receipt."""
         return digest(self.encode())
 
+    @property
+    def dataset(self) -> str:
+        """The name under which later jobs read a kept result."""
+        return kept_name(self.output)
+
     @classmethod
     def parse(cls, raw: bytes) -> Self:
         """Read a result. Raises: FormatError."""
@@ -130,7 +198,7 @@ class Result:
         fields = Fields(value, "a result")
         fields.type(cls.TYPE)
         schema = fields.value("schema")
-        padding = fields.value("padding")
+        padding, kept = fields.value("padding"), fields.value("kept")
         keys = fields.value("keys")
         if not isinstance(keys, Mapping) or not 1 <= len(keys) <= LIMITS.members:
             raise FormatError("the keys of a result are not an object with its recipients")
@@ -147,6 +215,7 @@ class Result:
             },
             chunks=fields.items("chunks", LIMITS.chunks, ChunkRef.read),
             padding=None if padding is None else Padding.read(padding),
+            kept=None if kept is None else Kept.read(kept),
         )
         fields.done()
         return found
@@ -166,3 +235,14 @@ def result_key_info(context: JobContext, output: str, recipient: str) -> bytes:
     """The HPKE `info` under which a result's key is sealed to one recipient."""
     bound: Json = {**context.json(), "output": output, "recipient": recipient}
     return Label.RESULT_INFO.prefix() + encode(bound)
+
+
+def kept_name(output: str) -> str:
+    """The name under which later jobs read an output that is kept."""
+    return f"{KEPT}.{output}"
+
+
+def result_share_info(context: JobContext, output: str, owner: str) -> bytes:
+    """The HPKE `info` under which an owner's share of a kept result's key is sealed to it."""
+    bound: Json = {**context.json(), "output": output, "owner": owner}
+    return Label.RESULT_SHARE.prefix() + encode(bound)

@@ -58,6 +58,7 @@ def check_plan(plan: Plan) -> CheckedPlan:
     # 3. Each output is the result of a node of its kind.
     for output in plan.outputs:
         _check_output(output, shapes)
+        _check_kept(plan, output)
     # 4. Nothing is there that no output needs: owners approve what runs, and all of it.
     _check_used(plan)
     # 5. An oblivious plan holds nothing that oblivious mode cannot do: there is no other way then.
@@ -80,6 +81,14 @@ def _check_output(output: PlanOutput, shapes: Sequence[Shape]) -> None:
         raise PlanError(f"the output {output.name} is of node {output.node}, which is not there")
     if not isinstance(shapes[output.node], _OUTPUT_SHAPE[output.kind]):
         raise PlanError(f"the output {output.name} is not a {output.kind}")
+
+
+def _check_kept(plan: Plan, output: PlanOutput) -> None:
+    if output.keep and plan.mode == "oblivious":
+        raise PlanError(
+            f"oblivious mode keeps no results, and {output.name} is one",
+            hint='release it, or run the job with mode="encrypted"',
+        )
 
 
 def _check_used(plan: Plan) -> None:

@@ -91,6 +91,11 @@ def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
 
 
 def _check_input(source: PlanInput) -> None:
+    if source.kept is not None:
+        raise PlanError(
+            f"oblivious mode reads no kept results, and {source.dataset} is one",
+            hint='run the job with mode="encrypted"',
+        )
     if source.sizes != "padded":
         raise PlanError(
             f"oblivious mode reads padded tables only, and {source.dataset} is not",

@@ -18,6 +18,7 @@ from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import SIZES
+from mc2.formats.result import KEPT
 from mc2.formats.schema import Schema
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear, LinearOperation
 from mc2.plan.models import (
@@ -102,7 +103,9 @@ class Node:
 class PlanInput:
     """A dataset that the plan reads: exactly the version whose manifest has this digest.
 
-    `sizes` and `facts` are those of the manifest: what is public of the rows.
+    `sizes` and `facts` are those of the manifest: what is public of the rows. Or a result of an
+    earlier job that is kept sealed: then `kept` are the owners who share its key, all of whom
+    must approve and grant, and `manifest` is the digest of that result.
     """
 
     dataset: str
@@ -112,11 +115,20 @@ class PlanInput:
     row_bound: int
     sizes: str = "exact"
     facts: TableFacts = field(default_factory=TableFacts)
+    kept: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if (self.owner == KEPT) != bool(self.kept):
+            raise FormatError(f"{self.dataset} is kept without owners, or owned and called kept")
+        check_sorted_unique(self.owners, f"the owners of {self.dataset}")
         if self.dataset.partition(".")[0] != self.owner:
             raise FormatError(f"{self.dataset} is not a dataset of {self.owner}")
         self.facts.check(self.schema)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose approval and keys it takes to read this."""
+        return self.kept or (self.owner,)
 
     def json(self) -> Json:
         """The input as canonical JSON has it."""
@@ -128,6 +140,7 @@ class PlanInput:
             "row_bound": self.row_bound,
             "sizes": self.sizes,
             "facts": self.facts.json(),
+            "kept": None if self.kept is None else list(self.kept),
         }
 
     @classmethod
@@ -142,6 +155,10 @@ class PlanInput:
             row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
             sizes=fields.choice("sizes", SIZES),
             facts=TableFacts.read(fields.value("facts")),
+            kept=fields.optional(
+                "kept",
+                lambda name: fields.items(name, LIMITS.members, text_item("an owner", check_name)),
+            ),
         )
         fields.done()
         return found
@@ -149,12 +166,16 @@ class PlanInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOutput:
-    """What leaves the enclave: the result of a node, for some members of the collaboration."""
+    """What leaves the enclave: the result of a node, for some members of the collaboration.
+
+    Or for none: what is to `keep` stays sealed for later jobs.
+    """
 
     name: str
     node: int
     kind: str
     recipients: tuple[str, ...]
+    keep: bool = False
 
     def json(self) -> Json:
         """The output as canonical JSON has it."""
@@ -163,6 +184,7 @@ class PlanOutput:
             "node": self.node,
             "kind": self.kind,
             "recipients": list(self.recipients),
+            "keep": self.keep,
         }
 
     @classmethod
@@ -176,10 +198,13 @@ class PlanOutput:
             recipients=fields.items(
                 "recipients", LIMITS.members, text_item("a recipient", check_name)
             ),
+            keep=fields.boolean("keep"),
         )
         fields.done()
         check_sorted_unique(found.recipients, f"the recipients of {found.name}")
-        if not found.recipients:
+        if found.keep and (found.recipients or found.kind != "table"):
+            raise FormatError(f"the output {found.name} is kept: a table, without recipients")
+        if not found.recipients and not found.keep:
             raise FormatError(f"the output {found.name} has no recipient")
         return found
 
@@ -205,6 +230,11 @@ class Plan:
         check_sorted_unique(tuple(o.name for o in self.outputs), "the outputs of a plan")
         if not self.inputs or not self.nodes or not self.outputs:
             raise FormatError("a plan has at least one input, one node and one output")
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose data it reads, in order: they approve, challenge and grant."""
+        return tuple(sorted({owner for source in self.inputs for owner in source.owners}))
 
     def json(self) -> Json:
         """The plan as canonical JSON has it."""

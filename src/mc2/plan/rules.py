@@ -6,15 +6,20 @@ anything. Spec: docs/spec/plan.md, section "Rules", whose numbers stand below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from mc2.crypto.digest import same_digest
 from mc2.errors import ContractError, DatasetError, PolicyError
 from mc2.formats.contract import Contract
+from mc2.formats.facts import TableFacts
 from mc2.formats.fields import to_time
-from mc2.formats.manifest import Manifest, ModelPolicy
+from mc2.formats.manifest import Manifest, ModelPolicy, UsagePolicy
+from mc2.formats.result import Result
 from mc2.plan.check import CheckedPlan
+from mc2.plan.kept import kept_facts, policy_of
 from mc2.plan.linear_models import Fit
 from mc2.plan.models import Controls, Train
 from mc2.plan.plan import PlanInput, PlanOutput
@@ -23,15 +28,20 @@ from mc2.plan.training import NO_CONTROLS
 
 
 def check_against(
-    checked: CheckedPlan, contract: Contract, manifests: Mapping[str, Manifest], at: datetime
+    checked: CheckedPlan,
+    contract: Contract,
+    manifests: Mapping[str, Manifest],
+    at: datetime,
+    kept: Mapping[str, Result] | None = None,
 ) -> None:
-    """Check a plan against its contract and the manifests of its inputs, by dataset.
+    """Check a plan against its contract, and the manifests and kept results that it reads.
 
-    That the manifests are signed by their owners is checked by whoever verified them.
+    Both by the names of the inputs. That manifests are signed by their owners, and kept results
+    are those of a proved job, is checked by whoever verified them.
 
     Raises: ContractError, DatasetError, PolicyError; each names the owner, the rule and the fix.
     """
-    plan = checked.plan
+    plan, kept = checked.plan, kept or {}
     # 1. The plan is for this contract.
     if not same_digest(plan.contract, contract.digest):
         raise ContractError(
@@ -40,23 +50,50 @@ def check_against(
         )
     # 2. Inputs are of members with the role owner, outputs for members with the role recipient.
     for source in plan.inputs:
-        _check_role(contract, source.owner, "owner", f"brings {source.dataset}")
+        for owner in source.owners:
+            _check_role(contract, owner, "owner", f"brings {source.dataset}")
     for output in plan.outputs:
         for name in output.recipients:
             _check_role(contract, name, "recipient", f"receives {output.name}")
-    # 3. The manifests are those of the inputs, no more and no fewer, and say what the plan says.
-    if set(manifests) != {i.dataset for i in plan.inputs}:
+    # 3. The manifests and the kept results are those of the inputs, no more and no fewer, and say
+    #    what the plan says.
+    if set(manifests) != {i.dataset for i in plan.inputs if i.kept is None}:
         raise DatasetError("the manifests are not exactly those of the plan's inputs")
+    if set(kept) != {i.dataset for i in plan.inputs if i.kept is not None}:
+        raise DatasetError("the kept results are not exactly those of the plan's inputs")
     for source in plan.inputs:
-        _check_manifest(source, manifests[source.dataset])
+        if source.kept is None:
+            _check_manifest(source, manifests[source.dataset])
+        else:
+            _check_kept(source, kept[source.dataset], contract)
     # 4. Each owner's usage policy allows the columns, the recipients, the time and the models.
+    #    Of a kept result counts the strictest of all that it derives from.
+    rules = [_Rules.of(source, manifests, kept) for source in plan.inputs]
     for place, source in enumerate(plan.inputs):
-        manifest = manifests[source.dataset]
-        _check_columns(checked, place, manifest)
-        _check_time(manifest, at)
-        _check_models(checked, manifest)
+        if source.kept is None:
+            _check_columns(checked, place, manifests[source.dataset])
+        _check_time(rules[place], at)
+        _check_models(checked, rules[place])
     for output in plan.outputs:
-        _check_recipients(checked, output, manifests)
+        _check_recipients(checked, output, rules)
+        if output.keep:
+            kept_facts(checked, output, manifests, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules about one input, and whose they are."""
+
+    dataset: str
+    owners: str
+    policy: UsagePolicy
+
+    @classmethod
+    def of(
+        cls, source: PlanInput, manifests: Mapping[str, Manifest], kept: Mapping[str, Result]
+    ) -> Self:
+        policy = policy_of(source.dataset, manifests, kept)
+        return cls(source.dataset, ", ".join(source.owners), policy)
 
 
 def _check_role(contract: Contract, name: str, role: str, why: str) -> None:
@@ -90,6 +127,35 @@ def _check_manifest(source: PlanInput, manifest: Manifest) -> None:
         )
 
 
+def _check_kept(source: PlanInput, result: Result, contract: Contract) -> None:
+    kept = result.kept
+    if kept is None or result.dataset != source.dataset:
+        raise DatasetError(f"what is given for {source.dataset} is another result, or not kept")
+    if not same_digest(result.context.contract, contract.digest):
+        raise ContractError(
+            f"{source.dataset} was kept under another contract than {contract.name}",
+            hint="run the job that keeps it again, under this contract",
+        )
+    differing = [
+        what
+        for what, planned, found in (
+            ("owners", source.owners, tuple(sorted(kept.shares))),
+            ("columns", source.schema, result.schema),
+            ("row bound", source.row_bound, kept.row_bound),
+            ("sizes", source.sizes, "exact"),
+            ("facts", source.facts, TableFacts()),
+        )
+        if planned != found
+    ]
+    if not differing and not same_digest(source.manifest, result.digest):
+        differing = ["version"]
+    if differing:
+        raise DatasetError(
+            f"{source.dataset} is not the one in the plan: another {', '.join(differing)}",
+            hint="compile the script again, so that the plan names what is kept now",
+        )
+
+
 def _check_columns(checked: CheckedPlan, place: int, manifest: Manifest) -> None:
     allowed = manifest.policy.columns
     if allowed is None:
@@ -108,31 +174,30 @@ def _check_columns(checked: CheckedPlan, place: int, manifest: Manifest) -> None
                     )
 
 
-def _check_models(checked: CheckedPlan, manifest: Manifest) -> None:
-    rules = manifest.policy.models
+def _check_models(checked: CheckedPlan, of: _Rules) -> None:
+    rules = of.policy.models
     if rules is None:
         return
     # What is trained is checked, not only what is released: the strictest reading.
     for node, lineage in zip(checked.plan.nodes, checked.lineages, strict=True):
-        if isinstance(node.operation, Fit) and manifest.dataset in lineage.datasets:
-            _check_fit(rules, manifest)
-        if isinstance(node.operation, Train) and manifest.dataset in lineage.datasets:
+        if isinstance(node.operation, Fit) and of.dataset in lineage.datasets:
+            _check_fit(rules, of)
+        if isinstance(node.operation, Train) and of.dataset in lineage.datasets:
             lacking = _lacking(rules, node.operation.controls)
             if lacking:
                 raise PolicyError(
-                    f"{manifest.owner} wants of models trained on {manifest.dataset}: "
-                    f"{', '.join(lacking)}",
+                    f"{of.owners} wants of models trained on {of.dataset}: {', '.join(lacking)}",
                     hint=f"xgboost.train(..., {', '.join(lacking)})",
                 )
 
 
-def _check_fit(rules: ModelPolicy, manifest: Manifest) -> None:
+def _check_fit(rules: ModelPolicy, of: _Rules) -> None:
     """Linear models and centres have no leaves: such rules rule them out."""
     if _lacking(rules, NO_CONTROLS):
         raise PolicyError(
-            f"{manifest.owner} has rules on models trained on {manifest.dataset}, which linear "
+            f"{of.owners} has rules on models trained on {of.dataset}, which linear "
             "models and clusters cannot hold to",
-            hint=f"train trees, or ask {manifest.owner} to seal the table anew with other rules",
+            hint=f"train trees, or ask {of.owners} to seal the table anew with other rules",
         )
 
 
@@ -150,29 +215,27 @@ def _lacking(rules: ModelPolicy, controls: Controls) -> list[str]:
     return found
 
 
-def _check_time(manifest: Manifest, at: datetime) -> None:
-    last = manifest.policy.not_after
+def _check_time(of: _Rules, at: datetime) -> None:
+    last = of.policy.not_after
     if last is not None and at > last:
         raise PolicyError(
-            f"{manifest.owner} allowed the use of {manifest.dataset} until {to_time(last)}",
-            hint=f"ask {manifest.owner} to seal the table anew with a later date",
+            f"{of.owners} allowed the use of {of.dataset} until {to_time(last)}",
+            hint=f"ask {of.owners} to seal the table anew with a later date",
         )
 
 
-def _check_recipients(
-    checked: CheckedPlan, output: PlanOutput, manifests: Mapping[str, Manifest]
-) -> None:
-    for dataset in sorted(checked.lineage(output).datasets):
-        manifest = manifests[dataset]
-        allowed = manifest.policy.recipients
-        if allowed is None:
+def _check_recipients(checked: CheckedPlan, output: PlanOutput, rules: Sequence[_Rules]) -> None:
+    datasets = checked.lineage(output).datasets
+    for of in rules:
+        allowed = of.policy.recipients
+        if allowed is None or of.dataset not in datasets:
             continue
         for name in output.recipients:
-            # What comes of the owner's own data may always go back to the owner.
-            if name != manifest.owner and name not in allowed:
+            # The owner is among them: what comes of its own data may always go back to it.
+            if name not in allowed:
                 raise PolicyError(
-                    f"{manifest.owner} does not allow {name} to receive {output.name}, "
-                    f"which derives from {dataset}",
-                    hint=f"release {output.name} to others, or ask {manifest.owner} to seal the "
+                    f"{of.owners} does not allow {name} to receive {output.name}, "
+                    f"which derives from {of.dataset}",
+                    hint=f"release {output.name} to others, or ask {of.owners} to seal the "
                     "table anew with another policy",
                 )

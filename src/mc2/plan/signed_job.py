@@ -7,20 +7,22 @@ verifiers before they believe a receipt (V1). Pure rules; what can lapse is aske
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from mc2.crypto.digest import same_digest
+from mc2.crypto.digest import Digest, same_digest
 from mc2.errors import ApprovalError, ContractError, DatasetError
 from mc2.formats.bundle import JobBundle
 from mc2.formats.contract import Contract, VerifiedContract, verify_contract
 from mc2.formats.job import Approval, Proposal
 from mc2.formats.manifest import Manifest
 from mc2.formats.release import JobContext
+from mc2.formats.result import Result
 from mc2.formats.statement import Verified
 from mc2.plan.check import CheckedPlan, check_plan
-from mc2.plan.plan import Plan
+from mc2.plan.kept import KeptFacts, kept_facts
+from mc2.plan.plan import Plan, PlanOutput
 from mc2.plan.rules import check_against
 
 _BEFORE_ALL_TIME: Final = datetime.min.replace(tzinfo=UTC)
@@ -34,7 +36,8 @@ class SignedJob:
     """A job whose signed objects agree; only `verify_signed_job` makes one.
 
     `approvals` are those that are there, each genuine; whether they are all that the contract
-    demands is for `check_approved`. `owners` bring the data: they challenge and they grant.
+    demands is for `check_approved`. `owners` bring the data: they challenge and they grant. `kept`
+    are the results of earlier jobs that it reads; that those jobs are proved is for owners to check.
     """
 
     context: JobContext
@@ -44,6 +47,7 @@ class SignedJob:
     approvals: Mapping[str, Verified[Approval]]
     manifests: Mapping[str, Verified[Manifest]]
     owners: tuple[str, ...]
+    kept: Mapping[str, Result] = field(default_factory=dict)
 
     @property
     def members(self) -> Contract:
@@ -54,6 +58,17 @@ class SignedJob:
     def plan(self) -> Plan:
         """The plan."""
         return self.checked.plan
+
+    @property
+    def inputs(self) -> dict[str, Digest]:
+        """What it reads, by name: the digests of manifests and of kept results."""
+        return {source.dataset: source.manifest for source in self.plan.inputs}
+
+    def kept_facts(self, output: PlanOutput) -> KeptFacts | None:
+        """What is known of an output that the plan keeps; None for one with recipients."""
+        if not output.keep:
+            return None
+        return kept_facts(self.checked, output, _values(self.manifests), self.kept)
 
     @property
     def approvers(self) -> tuple[str, ...]:
@@ -72,7 +87,7 @@ class SignedJob:
                     f"the approval by {name} has lapsed",
                     hint=f"propose the job again, for {name} to approve",
                 )
-        check_against(self.checked, self.members, _values(self.manifests), at=at)
+        check_against(self.checked, self.members, _values(self.manifests), at, self.kept)
 
     def check_approved(self) -> None:
         """E5. All who must approve did so, for this attempt too. Raises: ApprovalError."""
@@ -111,12 +126,13 @@ def verify_signed_job(bundle: JobBundle) -> SignedJob:
     )
     _same_job(context, proposal.value, ContractError, f"the proposal by {proposal.value.proposer}")
     # E5. Each approval that is there is by one who has a say, for this very job.
-    owners = tuple(sorted({i.owner for i in checked.plan.inputs}))
+    owners = checked.plan.owners
     approvals = _verify_approvals(bundle.approvals, contract.contract, owners, context)
     # E6. The manifests are exactly the plan's inputs, each signed by its owner.
     manifests = _verify_manifests(bundle.manifests, contract.contract, checked.plan)
+    kept = {name: Result.parse(raw) for name, raw in bundle.kept.items()}
     # E7. Contract and usage policies allow what the plan does, whatever the time.
-    check_against(checked, contract.contract, _values(manifests), at=_BEFORE_ALL_TIME)
+    check_against(checked, contract.contract, _values(manifests), _BEFORE_ALL_TIME, kept)
     return SignedJob(
         context=context,
         contract=contract,
@@ -125,6 +141,7 @@ def verify_signed_job(bundle: JobBundle) -> SignedJob:
         approvals=approvals,
         manifests=manifests,
         owners=owners,
+        kept=kept,
     )
 
 
@@ -176,13 +193,14 @@ def _verify_approvals(
 def _verify_manifests(
     raw: Mapping[str, bytes], contract: Contract, plan: Plan
 ) -> dict[str, Verified[Manifest]]:
-    if raw.keys() != {i.dataset for i in plan.inputs}:
+    own = [i for i in plan.inputs if i.kept is None]
+    if raw.keys() != {i.dataset for i in own}:
         raise DatasetError(
             "the manifests are not exactly those of the plan's inputs",
             hint="the coordinator handed over an incomplete job: try again",
         )
     found = {}
-    for item in plan.inputs:
+    for item in own:
         manifest = Manifest.verify(raw[item.dataset], contract.key_of)
         if not same_digest(manifest.digest, item.manifest):
             raise DatasetError(

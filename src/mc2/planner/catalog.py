@@ -18,6 +18,7 @@ from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_dataset_name, check_name, text_item
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import SIZES, Manifest
+from mc2.formats.result import KEPT, Result
 from mc2.formats.schema import Schema
 from mc2.plan.plan import PlanInput
 
@@ -26,7 +27,8 @@ from mc2.plan.plan import PlanInput
 class CatalogTable:
     """One version of a sealed table, as its manifest describes it.
 
-    `allowed` are the columns that its owner's usage policy lets plans read, or None for all.
+    `allowed` are the columns that its owner's usage policy lets plans read, or None for all. Of a
+    result that is kept sealed, `kept` are those who keep it, and `manifest` is its digest.
     """
 
     manifest: Digest
@@ -36,6 +38,7 @@ class CatalogTable:
     sizes: str = "exact"
     facts: TableFacts = field(default_factory=TableFacts)
     allowed: tuple[str, ...] | None = None
+    kept: tuple[str, ...] | None = None
 
     def as_input(self, dataset: str) -> PlanInput:
         """The table as a plan names it."""
@@ -47,6 +50,20 @@ class CatalogTable:
             row_bound=self.row_bound,
             sizes=self.sizes,
             facts=self.facts,
+            kept=self.kept,
+        )
+
+    @classmethod
+    def of_kept(cls, result: Result) -> Self:
+        """A kept result. Raises: FormatError if it is none, or no table."""
+        if result.kept is None or result.schema is None:
+            raise FormatError(f"{result.output} is no table that is kept")
+        return cls(
+            manifest=result.digest,
+            owner=KEPT,
+            schema=result.schema,
+            row_bound=result.kept.row_bound,
+            kept=tuple(sorted(result.kept.shares)),
         )
 
     @property
@@ -67,6 +84,7 @@ class CatalogTable:
             "sizes": self.sizes,
             "facts": self.facts.json(),
             "allowed": None if self.allowed is None else list(self.allowed),
+            "kept": None if self.kept is None else list(self.kept),
         }
 
     @classmethod
@@ -81,6 +99,7 @@ class CatalogTable:
             sizes=fields.choice("sizes", SIZES),
             facts=TableFacts.read(fields.value("facts")),
             allowed=fields.optional("allowed", lambda name: _read_names(fields, name)),
+            kept=fields.optional("kept", lambda name: _read_names(fields, name)),
         )
         fields.done()
         return table
@@ -98,8 +117,13 @@ class Catalog:
     datasets: Mapping[str, CatalogTable]
 
     @classmethod
-    def of(cls, contract: Contract, manifests: Mapping[Digest, Manifest]) -> Self:
-        """The catalog of a contract and of manifests by digest.
+    def of(
+        cls,
+        contract: Contract,
+        manifests: Mapping[Digest, Manifest],
+        kept: Mapping[str, Result] | None = None,
+    ) -> Self:
+        """The catalog of a contract, of manifests by digest, and of what is kept, by name.
 
         Of several versions of one dataset the newest counts; what a party brings that is no
         owner in the contract is left out.
@@ -123,7 +147,10 @@ class Catalog:
             contract=contract.digest,
             name=contract.name,
             members={m.name: m.roles for m in contract.members},
-            datasets={name: table for name, (_, table) in sorted(newest.items())},
+            datasets={
+                **{name: table for name, (_, table) in sorted(newest.items())},
+                **{name: CatalogTable.of_kept(r) for name, r in sorted((kept or {}).items())},
+            },
         )
 
     def json(self) -> Json:

@@ -91,7 +91,8 @@ class Draft:
 
     def owners(self, node: int) -> list[str]:
         """Whose datasets a result derives from."""
-        return sorted({self._inputs[i].owner for i in self._builder.inputs_of(node)})
+        found = (self._inputs[i] for i in self._builder.inputs_of(node))
+        return sorted({owner for source in found for owner in source.owners})
 
     def release(self, output: PlanOutput) -> None:
         """Let a result leave the enclave.

@@ -51,6 +51,15 @@ class Job:
         """A dataset of the collaboration, `party.table`. Raises: PlanError if there is none."""
         return Table(self._draft, self._draft.dataset(_text(dataset, "a dataset")))
 
+    def kept(self, name: str) -> Table:
+        """A result that an earlier job kept sealed; in SQL it is called `kept.name`.
+
+        All who keep it must approve this job too. Raises: PlanError if there is none.
+        """
+        from mc2.formats.result import kept_name
+
+        return self.table(kept_name(_name(name, "a kept result")))
+
     def secret(self, name: str) -> Table:
         """A secret value, `party.name`, as a table of one cell: its owner sealed it (`mc2 secret`).
 
@@ -134,6 +143,27 @@ class Job:
             name=_name(name, "a result's name"), node=node, kind=kind, recipients=recipients
         )
         self._draft.release(output)
+
+    def keep(self, value: Table | DataFrame, name: str) -> None:
+        """Keep a table sealed for later jobs: nobody receives it, and nobody can open it alone.
+
+        Its key is split among the owners of all that it derives from. A later job reads it as
+        `job.kept(name)`, if all of them approve that job. Raises: PlanError.
+        """
+        from mc2.plan.plan import PlanOutput
+
+        value = _table_of(value, self._draft)
+        if not isinstance(value, Table):
+            raise PlanError(f"a {type(value).__name__} cannot be kept", hint="keep a table")
+        self._draft.release(
+            PlanOutput(
+                name=_name(name, "a kept result"),
+                node=self._own("value", value),
+                kind="table",
+                recipients=(),
+                keep=True,
+            )
+        )
 
     def release_to_owners(
         self, name: str, model: Booster | XGBModel | Estimator, data: object, /, **options: Any

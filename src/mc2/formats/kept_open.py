@@ -1,0 +1,62 @@
+"""Opens the rows of a kept result for the job that reads it. Spec: docs/spec/result.md.
+
+The result is named by its digest in the plan, and names each chunk by digest, so nothing here
+trusts who delivers the bytes.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+
+from mc2.crypto.chunks import ChunkCipher
+from mc2.crypto.digest import Digest, digest, same_digest
+from mc2.crypto.kdf import derive
+from mc2.crypto.labels import Label
+from mc2.errors import DatasetError, FormatError
+from mc2.formats.chunk import unpack_rows
+from mc2.formats.result import Result
+
+
+def kept_cipher(result: Result, key: bytes | bytearray) -> ChunkCipher:
+    """The cipher of a kept result, if this is the key that it commits to. Raises: DatasetError."""
+    if not hmac.compare_digest(derive(key, Label.KEY_COMMITMENT).hex(), result.key_commitment):
+        raise DatasetError(
+            f"the shares do not make the key of {result.dataset}",
+            hint="each owner must grant its share of this very result",
+        )
+    return ChunkCipher(key)
+
+
+def open_kept_rows(
+    cipher: ChunkCipher,
+    result: Result,
+    read: Callable[[Digest], bytes],
+    names: Sequence[str] = (),
+) -> Iterator[pa.RecordBatch]:
+    """Open all chunks in order, or with `names` those columns; `read` fetches one by its digest.
+
+    Raises: DatasetError, CryptoError, FormatError, and what `read` raises.
+    """
+    schema, kept = result.schema, result.kept
+    if schema is None or kept is None:
+        raise DatasetError(f"{result.output} is no table that was kept")
+    rows = 0
+    for index, expected in enumerate(result.chunks):
+        raw = read(expected.digest)
+        if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
+            raise DatasetError(
+                f"chunk {index} of {result.dataset} is not the one that the result names",
+                hint="the store damaged or swapped it: run the job that keeps it again",
+            )
+        plain = cipher.open(index, raw, result.associated_data(index))
+        try:
+            batch = unpack_rows(plain, schema, names=names)
+        except FormatError as error:
+            raise FormatError(f"chunk {index} of {result.dataset}: {error}") from None
+        rows += batch.num_rows
+        if rows > kept.row_bound:
+            raise DatasetError(f"{result.dataset} has more rows than its bound")
+        yield batch
