@@ -327,7 +327,9 @@ class Job:
             )
             key = (keys or {}).get(dataset, self.datasets[dataset].key)
             sealed.append(SealedKey(dataset, manifest, target.seal(key, info)))
-        grant = Grant(**bound, sequence=1, lease_seconds=600, activation=None, keys=tuple(sealed))
+        grant = Grant(
+            **bound, sequence=1, lease_seconds=600, activation=None, keys=tuple(sealed)
+        )
         return replace(grant, **changes).sign(self.parties[signer or name].signing)
 
     # the flow

@@ -59,6 +59,7 @@ def cases() -> Iterator[CaseOf]:
     raw = whole_plan().encode()
     yield _case("whole", raw, "", "every operation and every kind of expression")
     yield _case("small", small_plan().encode(), "", "one scan of one column")
+    yield _case("kept", kept_plan().encode(), "", "reads a kept result, and keeps another")
     for name, (edit, error, comment) in _EDITS.items():
         value = decode(raw, _LIMIT, "a plan")
         edit(value)
@@ -108,6 +109,16 @@ def small_plan() -> Plan:
     inputs = (_input("ada.visits", x="int64"),)
     builder = PlanBuilder(inputs)
     return _plan(inputs, builder, [_table("all", builder.add(Scan(0, ("x",))))])
+
+
+def kept_plan() -> Plan:
+    """Reads what two owners keep, and keeps what comes of it."""
+    read = replace(_input("kept.base", x="int64"), kept=("ada", "bob"))
+    builder = PlanBuilder((read,))
+    kept = PlanOutput(
+        name="more", node=builder.add(Scan(0, ("x",))), kind="table", recipients=(), keep=True
+    )
+    return _plan((read,), builder, [kept])
 
 
 def whole_plan() -> Plan:
@@ -312,6 +323,11 @@ _EDITS: dict[str, tuple[Edit, str, str]] = {
     "huge_bound": (_set("inputs.0.row_bound", 2**41), "FormatError", "a row bound out of range"),
     "no_outputs": (_set("outputs", []), "FormatError", "a plan that releases nothing"),
     "no_recipients": (_set("outputs.0.recipients", []), "FormatError", "an output for nobody"),
+    "kept_with_recipients": (_set("outputs.0.keep", True), "FormatError", "kept, and for somebody"),
+    "keep_missing": (_drop("outputs.0.keep"), "FormatError", "a field is missing"),
+    "kept_by_one_who_owns": (
+        _set("inputs.0.kept", ["ada"]), "FormatError", "a dataset has one owner"),
+    "kept_by_nobody": (_set("inputs.0.kept", []), "FormatError", "a kept input without owners"),
     "recipients_unsorted": (
         _set("outputs.0.recipients", ["bob", "ada"]), "FormatError", "recipients out of order"),
     "unknown_operation": (_set("nodes.0.op", "sample"), "FormatError", "no such operation"),

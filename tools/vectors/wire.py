@@ -13,8 +13,8 @@ from mc2.formats.canonical import decode, encode
 from mc2.formats.contract import sign_contract
 from mc2.formats.frames import Frame
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import ChunkRef
-from mc2.formats.result import Result
+from mc2.formats.manifest import ChunkRef, UsagePolicy
+from mc2.formats.result import Kept, Result
 from mc2.formats.schema import Column, DataType, Schema
 from mc2.formats.worker import Close, Hello, Missing, Open
 from tools.vectors import world
@@ -60,7 +60,12 @@ def _bundles() -> Iterator[Case]:
     yield _case("job-bundle", "good", raw, "", "its parts are checked by their own rules")
     waiting = replace(good, approvals={})
     yield _case("job-bundle", "waiting", waiting.encode(), "", "an approval is still missing")
+    reads_kept = replace(good, kept={"kept.base": b"{}"})
+    yield _case("job-bundle", "kept", reads_kept.encode(), "", "a result of an earlier job is read")
     reject = {
+        "kept_name": (_set(kept={"base": {}}), "not the name of a kept result"),
+        "kept_list": (_set(kept=[]), "kept results are an object"),
+        "no_kept": (lambda value: value.pop("kept"), "a missing field"),
         "type": (_set(type="mc2/job-bundle/v2"), "another version"),
         "attempt_zero": (_set(attempt=0), "attempts count from 1"),
         "attempt_text": (_set(attempt="1"), "an attempt is a number"),
@@ -89,6 +94,7 @@ def _results() -> Iterator[Case]:
     model = replace(table, output="model", kind="model", schema=None)
     yield _case("result", "table", table.encode(), "", "rows for two recipients")
     yield _case("result", "model", model.encode(), "", "a model has no schema")
+    yield from _kept_results(table)
     reject = {
         "type": (_set(type="mc2/result/v2"), "another version"),
         "kind": (_set(kind="text"), "an unknown kind"),
@@ -105,6 +111,40 @@ def _results() -> Iterator[Case]:
     }
     for name, (edit, comment) in reject.items():
         yield _case("result", name, _edited(table.encode(), edit), "FormatError", comment)
+
+
+def _kept_results(table: Result) -> Iterator[Case]:
+    kept = replace(
+        table,
+        kept=Kept(
+            row_bound=1000,
+            policy=UsagePolicy(recipients=("ada",)),
+            origins={"ada.visits": digest(b"manifest"), "kept.earlier": digest(b"result")},
+            shares={"ada": "cd" * 32, "bo": "ef" * 32},
+        ),
+    )
+    yield _case("result", "kept", kept.encode(), "", "a table whose key two owners share")
+
+    def inner(**changes: Any) -> Callable[[Any], None]:
+        return lambda value: value["kept"].update(changes)
+
+    reject = {
+        "kept_model": (_set(kind="model", schema=None), "only tables are kept"),
+        "kept_key_without_share": (inner(shares={"ada": "cd" * 32}), "a key without a share"),
+        "kept_share_without_key": (_set(keys={"ada": "AA=="}), "a share without a key"),
+        "kept_share_length": (
+            inner(shares={"ada": "cd", "bo": "ef" * 32}), "a commitment of another length"),
+        "kept_no_origins": (inner(origins={}), "it derives from nothing"),
+        "kept_origin": (inner(origins={"visits": digest(b"")}), "not the name of an origin"),
+        "kept_bound": (inner(row_bound=-1), "a bound below nothing"),
+        "kept_more": (inner(more=1), "a field that is not known"),
+        "kept_columns": (
+            lambda value: value["kept"]["policy"].update(columns=["site"]),
+            "columns that may be read, of what was read already"),
+        "kept_missing": (lambda value: value.pop("kept"), "a missing field"),
+    }  # fmt: skip
+    for name, (edit, comment) in reject.items():
+        yield _case("result", name, _edited(kept.encode(), edit), "FormatError", comment)
 
 
 def _frames() -> Iterator[Case]:

@@ -10,8 +10,8 @@ from typing import Final
 from mc2.client.contracts import accepted_contract
 from mc2.client.desk import Desk, Trust
 from mc2.client.durable import replace_file
-from mc2.client.ledger_events import JobClosed
 from mc2.client.kept_seen import see_kept
+from mc2.client.ledger_events import JobClosed
 from mc2.client.proof import VerifiedJob, verify_proof
 from mc2.client.results import OpenedModel, OpenedTable, open_result
 from mc2.crypto.digest import Digest, digest, same_digest

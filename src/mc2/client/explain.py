@@ -51,7 +51,8 @@ class Explanation:
         yield "INPUTS"
         for source in plan.inputs:
             read = names(self._columns_read(source))
-            yield f"  {source.dataset} of {', '.join(source.owners)}, {rows(source.row_bound)}: {read}"
+            owners = ", ".join(source.owners)
+            yield f"  {source.dataset} of {owners}, {rows(source.row_bound)}: {read}"
         for output in plan.outputs:
             yield ""
             to = "kept sealed" if output.keep else f"for {', '.join(output.recipients)}"

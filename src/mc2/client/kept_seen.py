@@ -19,7 +19,7 @@ from mc2.crypto.digest import Digest, parse_digest, same_digest
 from mc2.errors import DatasetError, UsageError
 from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.fields import Fields, check_dataset_name, to_time
-from mc2.formats.release import JOB_ID_BYTES
+from mc2.formats.job import JOB_ID_BYTES
 from mc2.plan.signed_job import SignedJob
 
 _TYPE: Final = "mc2/kept/v1"

@@ -119,7 +119,7 @@ def _kept_for(desk: Desk, source: str, agreed: VerifiedContract) -> dict[str, Re
     return kept_results(desk, agreed.digest) if KEPT in source else {}
 
 
-def _compile(  # noqa: PLR0913  # the script, and all that it may refer to
+def _compile(  # the script, and all that it may refer to
     desk: Desk,
     source: str,
     script_name: str,

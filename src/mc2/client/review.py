@@ -129,9 +129,13 @@ def _kept_words(result: Result) -> tuple[str, ...]:
     if kept is None:
         return ()
     owners = ", ".join(sorted(kept.shares))
+    origins = ", ".join(sorted(kept.origins))
+    words = (
+        f"kept sealed by job {result.context.job_id}; derives from {origins}; opens only with the "
+        f"grants of all of {owners}"
+    )
     return (
-        f"kept sealed by job {result.context.job_id}; derives from "
-        f"{', '.join(sorted(kept.origins))}; opens only with the grants of all of {owners}",
+        words,
         *_policy_words(kept.policy, "an owner of what it derives from"),
     )
 

@@ -84,7 +84,7 @@ class Computation:
         return execute(checked, self._tables, limits, self._tell)
 
     def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:
-        """E19. Seal one output for exactly the recipients in the plan, or keep it for its owners."""
+        """E19. Seal one output for exactly the plan's recipients, or keep it for its owners."""
         declared = next(o for o in self._job.plan.outputs if o.name == name)
         members = self._job.members
         schema = self._job.checked.schema(declared)

@@ -6,7 +6,7 @@ anything. Spec: docs/spec/plan.md, section "Rules", whose numbers stand below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -22,7 +22,7 @@ from mc2.plan.check import CheckedPlan
 from mc2.plan.kept import kept_facts, policy_of
 from mc2.plan.linear_models import Fit
 from mc2.plan.models import Controls, Train
-from mc2.plan.plan import PlanInput, PlanOutput
+from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.training import NO_CONTROLS
 
@@ -50,22 +50,12 @@ def check_against(
         )
     # 2. Inputs are of members with the role owner, outputs for members with the role recipient.
     for source in plan.inputs:
-        for owner in source.owners:
-            _check_role(contract, owner, "owner", f"brings {source.dataset}")
+        _check_roles(contract, source.owners, "owner", f"brings {source.dataset}")
     for output in plan.outputs:
-        for name in output.recipients:
-            _check_role(contract, name, "recipient", f"receives {output.name}")
+        _check_roles(contract, output.recipients, "recipient", f"receives {output.name}")
     # 3. The manifests and the kept results are those of the inputs, no more and no fewer, and say
     #    what the plan says.
-    if set(manifests) != {i.dataset for i in plan.inputs if i.kept is None}:
-        raise DatasetError("the manifests are not exactly those of the plan's inputs")
-    if set(kept) != {i.dataset for i in plan.inputs if i.kept is not None}:
-        raise DatasetError("the kept results are not exactly those of the plan's inputs")
-    for source in plan.inputs:
-        if source.kept is None:
-            _check_manifest(source, manifests[source.dataset])
-        else:
-            _check_kept(source, kept[source.dataset], contract)
+    _check_sources(plan, contract, manifests, kept)
     # 4. Each owner's usage policy allows the columns, the recipients, the time and the models.
     #    Of a kept result counts the strictest of all that it derives from.
     rules = [_Rules.of(source, manifests, kept) for source in plan.inputs]
@@ -96,12 +86,30 @@ class _Rules:
         return cls(source.dataset, ", ".join(source.owners), policy)
 
 
-def _check_role(contract: Contract, name: str, role: str, why: str) -> None:
-    if role not in contract.member(name).roles:
-        raise ContractError(
-            f"{name} {why}, and has not the role {role} in {contract.name}",
-            hint=f"agree on a new epoch of the contract in which {name} has the role {role}",
-        )
+def _check_sources(
+    plan: Plan,
+    contract: Contract,
+    manifests: Mapping[str, Manifest],
+    kept: Mapping[str, Result],
+) -> None:
+    if set(manifests) != {i.dataset for i in plan.inputs if i.kept is None}:
+        raise DatasetError("the manifests are not exactly those of the plan's inputs")
+    if set(kept) != {i.dataset for i in plan.inputs if i.kept is not None}:
+        raise DatasetError("the kept results are not exactly those of the plan's inputs")
+    for source in plan.inputs:
+        if source.kept is None:
+            _check_manifest(source, manifests[source.dataset])
+        else:
+            _check_kept(source, kept[source.dataset], contract)
+
+
+def _check_roles(contract: Contract, members: Iterable[str], role: str, why: str) -> None:
+    for name in members:
+        if role not in contract.member(name).roles:
+            raise ContractError(
+                f"{name} {why}, and has not the role {role} in {contract.name}",
+                hint=f"agree on a new epoch of the contract in which {name} has the role {role}",
+            )
 
 
 def _check_manifest(source: PlanInput, manifest: Manifest) -> None:

@@ -37,7 +37,7 @@ class SignedJob:
 
     `approvals` are those that are there, each genuine; whether they are all that the contract
     demands is for `check_approved`. `owners` bring the data: they challenge and they grant. `kept`
-    are the results of earlier jobs that it reads; that those jobs are proved is for owners to check.
+    are the results of earlier jobs that it reads; that those are proved is for owners to check.
     """
 
     context: JobContext
