@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -113,7 +112,14 @@ def small_plan() -> Plan:
 
 def kept_plan() -> Plan:
     """Reads what two owners keep, and keeps what comes of it."""
-    read = replace(_input("kept.base", x="int64"), kept=("ada", "bob"))
+    read = PlanInput(
+        dataset="kept.base",
+        owner="kept",
+        manifest=digest(b"result"),
+        schema=Schema((Column("x", INT64),)),
+        row_bound=1000,
+        kept=("ada", "bob"),
+    )
     builder = PlanBuilder((read,))
     kept = PlanOutput(
         name="more", node=builder.add(Scan(0, ("x",))), kind="table", recipients=(), keep=True

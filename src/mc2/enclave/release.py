@@ -178,10 +178,16 @@ def _open_key(
         opened = key.open(sealed.sealed, info)
         if secret is not None:
             opened = secret.unlock(opened, info)
-        return DataKey(opened)
     except CryptoError:
         raise GrantError(
             f"the key of {sealed.dataset} was not sealed for this grant and this enclave",
+            hint=_HINT,
+        ) from None
+    try:
+        return DataKey(opened)
+    except CryptoError:
+        raise GrantError(
+            f"the key that {grant.owner} granted is not the key of {sealed.dataset}",
             hint=_HINT,
         ) from None
 
