@@ -8,35 +8,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Final
 
-from mc2.crypto.secret import DataKey
 from mc2.errors import CryptoError
 
-_KEY_BYTES: Final = 32
 
-
-def split_key(key: DataKey, count: int) -> list[DataKey]:
+def split_key(key: bytes | bytearray, count: int) -> list[bytearray]:
     """Split a key into so many shares, all of which are needed. Raises: CryptoError for none."""
     if count < 1:
         raise CryptoError("a key is split among at least one")
-    masks = [secrets.token_bytes(_KEY_BYTES) for _ in range(count - 1)]
-    return [*(DataKey(mask) for mask in masks), DataKey(_xor([key.raw, *masks]))]
+    masks = [bytearray(secrets.token_bytes(len(key))) for _ in range(count - 1)]
+    return [*masks, join_shares([key, *masks])]
 
 
-def join_shares(shares: Sequence[DataKey]) -> DataKey:
+def join_shares(shares: Sequence[bytes | bytearray]) -> bytearray:
     """The key that was split. Whether it is the right one, only its commitment tells.
 
-    Raises: CryptoError without any share.
+    Raises: CryptoError without any share, or if they differ in length.
     """
-    if not shares:
-        raise CryptoError("a key is joined of at least one share")
-    return DataKey(_xor([share.raw for share in shares]))
-
-
-def _xor(parts: Sequence[bytes | bytearray]) -> bytearray:
-    found = bytearray(_KEY_BYTES)
-    for part in parts:
-        for place, byte in enumerate(part):
+    if len({len(share) for share in shares}) != 1:
+        raise CryptoError("a key is joined of at least one share, all of its length")
+    found = bytearray(len(shares[0]))
+    for share in shares:
+        for place, byte in enumerate(share):
             found[place] ^= byte
     return found

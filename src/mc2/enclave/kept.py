@@ -85,9 +85,9 @@ class Shared:
         """Split a result's key: a share sealed to each owner, and what to write of them."""
         sealed: dict[str, bytes] = {}
         commitments: dict[str, str] = {}
-        shares = split_key(key, len(self.owners))
-        for (name, public), share in zip(sorted(self.owners.items()), shares, strict=True):
-            with share:
+        shares = split_key(key.raw, len(self.owners))
+        for (name, public), raw in zip(sorted(self.owners.items()), shares, strict=True):
+            with DataKey(raw) as share:
                 sealed[name] = public.seal(share.raw, result_share_info(context, output, name))
                 commitments[name] = share.commitment()
         facts = self.facts
@@ -116,7 +116,7 @@ def join_key(result: Result, shares: Mapping[str, DataKey]) -> tuple[DataKey, Ch
                 f"what {name} granted is not its share of {result.dataset}",
                 hint=f"{name} opens its share with the identity that it had when it was kept",
             )
-    key = join_shares([shares[name] for name in sorted(shares)])
+    key = DataKey(join_shares([shares[name].raw for name in sorted(shares)]))
     try:
         return key, kept_cipher(result, key.raw)
     except (CryptoError, DatasetError) as error:
