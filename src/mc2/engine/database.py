@@ -17,6 +17,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import ColumnSource, TableSource
 from mc2.engine.routines import PARSE, RANGE, TEXT, ZERO, Routine
+from mc2.engine.sql_lookups import SEVERAL
 from mc2.engine.sql_types import engine_arrow_type
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema, arrow_type
@@ -37,7 +38,6 @@ _SETTINGS: Final[Mapping[str, str | bool]] = {
     "temp_directory": "",
 }
 _DIVISION: Final = "Division by zero in expression"
-_SEVERAL: Final = "More than one row returned by a subquery"
 
 
 class Stream:
@@ -194,7 +194,7 @@ def translated(error: Exception) -> EngineError:
     kinds = (
         (isinstance(error, duckdb.OutOfMemoryException | MemoryError), _OUT_OF_MEMORY),
         (asked and (_DIVISION in text or ZERO in text), _ZERO_DIVISOR),
-        (asked and _SEVERAL in text, _SEVERAL_ROWS),
+        (asked and SEVERAL in text, _SEVERAL_ROWS),
         (isinstance(error, duckdb.OutOfRangeException) or RANGE in text, _OUT_OF_RANGE),
         (TEXT in text, _BAD_TEXT),
         (PARSE in text, _NO_MATCH),
