@@ -6,7 +6,7 @@ are there is secret until a recipient opens the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -32,6 +32,7 @@ from mc2.operators.handles import (
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
+from mc2.plan.expressions import ColumnRef
 from mc2.plan.facts import Facts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import History, Matrix, Predict, Train
@@ -53,6 +54,7 @@ from mc2.plan.relations import (
     Values,
 )
 from mc2.plan.shapes import LinearShape
+from mc2.plan.typing import type_of
 
 _CHUNK_ROWS: Final = 1 << 16
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
@@ -153,7 +155,7 @@ class _Run:
                 return self._union(index, sources)
             case Aggregate():
                 source = self._tables[operation.source]
-                return self._aggregate(operation, source, self._schema(index))
+                return self._aggregate(operation, source, index)
             case Apply():
                 return self._linear.told(operation, self._schema(index), self._facts[index])
             case Predict() | History():
@@ -173,7 +175,8 @@ class _Run:
                 present = logic.restrict(self.trace, source.present, value)
                 return SecretTable(source.columns, present)
             case Distinct():
-                return grouping.distinct(self.trace, source)
+                by = self._facts[operation.source].fewest(list(source.columns))
+                return grouping.group(self.trace, source, list(source.columns), [], None, by)
             case Sort():
                 return self._sort(operation, source)
             case Limit():
@@ -218,7 +221,8 @@ class _Run:
             tables.append(SecretTable(fitted, table.present))
         return ordering.union_all(tables, names)
 
-    def _aggregate(self, operation: Aggregate, source: SecretTable, schema: Schema) -> SecretTable:
+    def _aggregate(self, operation: Aggregate, source: SecretTable, index: int) -> SecretTable:
+        schema, rows = self._schema(index), self._facts[index].rows
         evaluator = Evaluator.over(self.trace, source)
         wanted = []
         for column in operation.aggregates:
@@ -233,21 +237,45 @@ class _Run:
                     column.name, column.function, argument, kind, where, column.distinct
                 )
             )
-        return grouping.group(self.trace, source, operation.keys, wanted)
+        by = self._facts[operation.source].fewest(operation.keys)
+        return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
 
     def _sort(self, operation: Sort, source: SecretTable) -> SecretTable:
         evaluator = Evaluator.over(self.trace, source)
+        columns = self._schema(operation.source).by_name()
         orders = [
-            ordering.Order(evaluator.of(k.expression), k.descending, k.nulls_first)
+            ordering.Order(
+                evaluator.of(k.expression),
+                k.descending,
+                k.nulls_first,
+                type_of(k.expression, columns).nullable,
+            )
             for k in operation.keys
         ]
-        return ordering.sort_table(self.trace, source, orders)
+        names = [k.expression.name for k in operation.keys if isinstance(k.expression, ColumnRef)]
+        ties = self._ties(operation.source, names)
+        return ordering.sort_table(self.trace, source, orders, ties)
+
+    def _ties(self, index: int, sorted_by: Sequence[str]) -> ordering.Ties:
+        """What to look at, where rows agree in some columns: up to where no two agree."""
+        facts, columns = self._facts[index], self._schema(index).columns
+        looked, decided = [], []
+        so_far = facts.decided(frozenset(sorted_by))
+        for column in columns:
+            if facts.is_unique(so_far):
+                break
+            looked.append(column.name)
+            if column.name in so_far:
+                decided.append(column.name)
+            so_far = facts.decided(so_far | {column.name})
+        nullable = [c.name for c in columns if c.nullable]
+        return ordering.Ties(looked, decided, nullable, unique=facts.is_unique(so_far))
 
     def _in_front(self, index: int, table: SecretTable) -> SecretTable:
         """The rows that are there first, in the order of the node or in that of all columns."""
         if self._ordered[index]:
             return ordering.rows_to_front(self.trace, table)
-        return ordering.sort_table(self.trace, table, [])
+        return ordering.sort_table(self.trace, table, [], self._ties(index, []))
 
     def _limit(self, operation: Limit, source: SecretTable) -> SecretTable:
         table = self._in_front(operation.source, source)
