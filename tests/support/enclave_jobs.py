@@ -129,7 +129,9 @@ def seal(
         cipher.seal(
             i,
             pack_rows(batch),
-            dataset_associated_data(dataset_id, version, schema.digest, i, len(batches)),
+            dataset_associated_data(
+                dataset_id, version, schema.digest, i, len(batches), range(len(schema))
+            ),
         )
         for i, batch in enumerate(batches)
     ]

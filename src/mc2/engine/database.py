@@ -21,6 +21,7 @@ from mc2.engine.sql_lookups import SEVERAL
 from mc2.engine.sql_types import engine_arrow_type
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema, arrow_type
+from mc2.formats.narrow import short_type
 from mc2.formats.schema import DataType, Schema
 
 _SETTINGS: Final[Mapping[str, str | bool]] = {
@@ -48,15 +49,18 @@ class Stream:
 
     def __init__(self, source: TableSource, names: tuple[str, ...]) -> None:
         columns = source.schema.by_name()
-        self._source = source
         self._names = names
+        self._source = source
         self._narrow = isinstance(source, ColumnSource) and bool(names)
         expected = arrow_schema(source.schema)
         if self._narrow:
             expected = pa.schema([expected.field(name) for name in names])
         self._expected = expected
+        self._short = pa.schema([f.with_type(short_type(f.type)) for f in expected])
         self._types = [columns[name].type for name in names]
-        self._schema = _place_schema(self._types)
+        self._schema = pa.schema(
+            [(f"c{i}", short_type(engine_arrow_type(t))) for i, t in enumerate(self._types)]
+        )
         self.failure: Exception | None = None
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
@@ -77,7 +81,7 @@ class Stream:
         return self._source.batches()
 
     def _narrowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if not batch.schema.equals(self._expected):
+        if not batch.schema.equals(self._expected) and not batch.schema.equals(self._short):
             raise EngineError("an input has other columns than its schema says")
         arrays = [
             batch.column(name).cast(field.type)
