@@ -46,9 +46,10 @@ test: setup $(SPARK)/.installed  ## all tests and checks (CI calls this)
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-slow: setup $(SPARK)/.installed  ## the long tests and fuzzing
+slow: setup $(SPARK)/.installed  ## the long tests, new random examples, fuzzing
 	@tools/system-packages.sh slow
 	@$(BIN)/python -m pytest -m slow --timeout 3600
+	@$(BIN)/python -m pytest -n 2 -m "not slow" --hypothesis-profile new tests/property tests/unit/formats tests/unit/engine
 	@$(MAKE) --no-print-directory fuzz
 
 check: setup format lint type layers tcb vectors openapi  ## everything but the tests

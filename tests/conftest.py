@@ -2,6 +2,13 @@
 
 import sys
 
+from hypothesis import settings
+
+# A suite that every change must pass draws the same examples each time; `make slow` draws new ones.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("new", deadline=None, print_blob=True)
+settings.load_profile("same")
+
 # A worker of pytest-xdist has a main module without a file. PySpark takes that for a run of its own
 # doctests, looks for a whole Spark, and ends the process if there is none.
 vars(sys.modules["__main__"]).setdefault("__file__", __file__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.support.expressions import shown
 from tests.support.interpreter import EvaluationError, Interpreter
@@ -22,6 +22,7 @@ def bits(rows):
 
 @settings(max_examples=250, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(seed=st.integers(0, 2**32))
+@example(seed=392)  # -0.0 beside the one row of a subquery
 def test_engine_agrees_with_its_twin(seed):
     random = Random(seed)
     job, nodes = random_job(random, values=True)

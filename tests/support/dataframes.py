@@ -745,7 +745,9 @@ SNIPPETS = [
         f"SELECT id FROM {P} WHERE id > 5",
     ),
     # names that Spark gives, with types (rows as DuckDB gives them, or by hand)
-    _n("people.filter('id < 3').select(F.sqrt('age'), F.exp(F.lit(0)), F.floor('pay'), F.ceil('id'))"),
+    _n(
+        "people.filter('id < 3').select(F.sqrt('age'), F.exp(F.lit(0)), F.floor('pay'), F.ceil('id'))"
+    ),
     _n(
         "people.select(F.pow('id', F.lit(2)), F.log10('id'), F.log2('id'), F.log('id'), F.log(2.0, 'id'), F.signum('id'))"
     ),

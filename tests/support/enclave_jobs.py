@@ -129,7 +129,9 @@ def seal(
         cipher.seal(
             i,
             pack_rows(batch),
-            dataset_associated_data(dataset_id, version, schema.digest, i, len(batches)),
+            dataset_associated_data(
+                dataset_id, version, schema.digest, i, len(batches), range(len(schema))
+            ),
         )
         for i, batch in enumerate(batches)
     ]
@@ -327,9 +329,7 @@ class Job:
             )
             key = (keys or {}).get(dataset, self.datasets[dataset].key)
             sealed.append(SealedKey(dataset, manifest, target.seal(key, info)))
-        grant = Grant(
-            **bound, sequence=1, lease_seconds=600, activation=None, keys=tuple(sealed)
-        )
+        grant = Grant(**bound, sequence=1, lease_seconds=600, activation=None, keys=tuple(sealed))
         return replace(grant, **changes).sign(self.parties[signer or name].signing)
 
     # the flow

@@ -124,6 +124,9 @@ class Driver:
             "right": answer(job, outcome) == expected(job),
             "members": len(attempt.members),
             "epochs": [len(e) for e in attempt.receipt.epochs] if attempt.receipt else [],
+            "left_out": [w for w in attempt.receipt.warnings if "LEFT OUT" in w]
+            if attempt.receipt
+            else [],
             "seconds": time.monotonic() - begun,
             "left": [p.name for p in (self.folder / "blocks").rglob("*") if p.is_file()],
             "keys": [d.key.hex() for d in job.datasets.values()],

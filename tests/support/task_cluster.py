@@ -50,7 +50,9 @@ def sealed(name: str, schema: Schema, table: pa.Table, chunk: int, version: int 
     ]
     refs, chunks = [], {}
     for index, piece in enumerate(pieces):
-        bound = dataset_associated_data(identity, version, schema.digest, index, len(pieces))
+        bound = dataset_associated_data(
+            identity, version, schema.digest, index, len(pieces), range(len(schema))
+        )
         raw = ChunkCipher(key.raw).seal(index, pack_rows(piece, "lz4"), bound)
         refs.append(ChunkRef(digest(raw), len(raw)))
         chunks[digest(raw)] = raw

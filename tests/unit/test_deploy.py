@@ -37,7 +37,9 @@ def test_links_and_commands_of_the_recipes(readme: Path) -> None:
     text = readme.read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (readme.parent / link).exists(), link
-    for name, options in re.findall(r"(?<![\w/:])mc2 ([a-z]+)\b([^\n|`]*)", "\n".join(blocks(text))):
+    for name, options in re.findall(
+        r"(?<![\w/:])mc2 ([a-z]+)\b([^\n|`]*)", "\n".join(blocks(text))
+    ):
         assert name in COMMANDS, name
         shown = help_of(name, options)
         for option in re.findall(r"--[a-z][a-z-]+", options):

@@ -29,7 +29,13 @@ def read_chunk(case):
 def read_sealed_chunk(case):
     manifest = Manifest.parse(case["manifest"].encode())
     cipher = dataset_cipher(manifest, bytes.fromhex(case["key"]))
-    open_chunk(cipher, manifest, int(case["index"]), bytes.fromhex(case["hex"]))
+    open_chunk(cipher, manifest, int(case["index"]), [bytes.fromhex(case["hex"])])
+
+
+def read_sealed_parts(case):
+    manifest = Manifest.parse(case["manifest"].encode())
+    cipher = dataset_cipher(manifest, bytes.fromhex(case["key"]))
+    open_chunk(cipher, manifest, 0, [bytes.fromhex(part) for part in json.loads(case["parts"])])
 
 
 READERS = {
@@ -40,6 +46,7 @@ READERS = {
     ),
     "chunk": read_chunk,
     "sealed-chunk": read_sealed_chunk,
+    "sealed-parts": read_sealed_parts,
 }
 
 CASES = [

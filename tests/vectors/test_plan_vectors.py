@@ -16,7 +16,7 @@ from mc2.plan.plan import Plan
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
-WHOLE = "sha256:119d994af1b68d7ec40b254fd6e0106c7a7c2405508132a22d161079eade2064"
+WHOLE = "sha256:c7fce80989b5f3cc528874156860993eb515db22e0daed747fa45d6c7f97f16a"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -1,7 +1,8 @@
 """Vectors of sealed datasets: column types, schemas, manifests, chunks open and sealed.
 
 Chunks need to know more than their bytes, so their cases carry it: `chunk` has `schema`,
-`compression` and `sizes`; `sealed-chunk` has `manifest` (the payload), `key` and `index`.
+`compression` and `sizes`; `sealed-chunk` has `manifest` (the payload), `key` and `index`;
+`sealed-parts` has the parts of chunk 0 instead, as `parts`, a list of hex.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def cases() -> Iterator[Case]:
     yield from _manifests()
     yield from _chunks()
     yield from _sealed_chunks()
+    yield from _sealed_parts()
 
 
 def _case(format_name: str, name: str, error: str, comment: str, **payload: str) -> Case:
@@ -164,6 +166,9 @@ def _manifests() -> Iterator[Case]:
     yield _case(
         "manifest", "grown", "", "a segment of version 1 and a chunk of its own", text=grown
     )
+    cut = {**good, "cuts": [1, 3], "chunks": [c for c in good["chunks"] for _ in range(3)]}
+    text = _signed(encode(cut))
+    yield _case("manifest", "cut", "", "two chunks in three parts each", text=text)
     stranger = _signed(encode(good), "stranger")
     yield _case("manifest", "stranger", "SignatureError", "signed by another key", text=stranger)
     chunk, policy = good["chunks"][0], good["policy"]
@@ -206,6 +211,17 @@ def _manifests() -> Iterator[Case]:
         "segment_key": (
             {"earlier": [segment | {"sealed_key": "00" * 32}]},
             "a segment's key without its tag",
+        ),
+        "cuts_fall": ({"cuts": [2, 1], "chunks": [chunk] * 6}, "cuts that fall"),
+        "cut_twice": ({"cuts": [1, 1], "chunks": [chunk] * 6}, "one cut twice"),
+        "cut_at_zero": ({"cuts": [0], "chunks": [chunk] * 4}, "a part without columns"),
+        "cut_behind": ({"cuts": [4], "chunks": [chunk] * 4}, "a part behind the last column"),
+        "cut_text": ({"cuts": ["1"], "chunks": [chunk] * 4}, "a number as text"),
+        "cut_uncounted": ({"cuts": [1]}, "chunks that are cut, and as many blobs as if not"),
+        "cut_short": ({"cuts": [1], "chunks": [chunk] * 3}, "a chunk without its last part"),
+        "cut_padded": (
+            {**padded, "cuts": [1], "chunks": padded["chunks"] * 2},
+            "padded, and cut",
         ),
         "no_segments": ({"earlier": None}, "no list of segments"),
         "policy_more": ({"policy": policy | {"purpose": "all"}}, "a rule that nobody knows"),
@@ -307,6 +323,7 @@ def _bad_streams() -> dict[str, tuple[bytes, str, dict[str, str]]]:
             "a buffer that claims to inflate to a tebibyte",
             text | {"compression": "zstd"},
         ),
+        **_bad_widths(),
         "old_version": (
             _stream(_BATCH, metadata_version=ipc.MetadataVersion.V4),
             "an old version of the format",
@@ -315,6 +332,34 @@ def _bad_streams() -> dict[str, tuple[bytes, str, dict[str, str]]]:
     }
     assert all(payload != one for payload, _, _ in wrong.values())
     return wrong
+
+
+def _bad_widths() -> dict[str, tuple[bytes, str, dict[str, str]]]:
+    """Whole numbers that travel in widths that their columns have not."""
+
+    def of(name: str, kind: str, *values: pa.Array, **context: str) -> tuple[bytes, dict[str, str]]:
+        names = [f"{name}{i}" for i in range(len(values))]
+        columns = Schema(tuple(Column(n, parse_type(kind)) for n in names))
+        batch = pa.record_batch(list(values), names)
+        stream = _stream(batch, schema=batch.schema, compression="zstd")
+        return stream, {"schema": _text(columns.json()), "compression": "zstd"} | context
+
+    three = [1, 2, 3]
+    wide, wide_in = of("n", "int32", pa.array(three, pa.int64()))
+    digits, digits_in = of("n", "decimal(2,1)", pa.array([1, 100, 3], pa.int8()))
+    plain, plain_in = of("n", "decimal(2,1)", pa.array(three, pa.decimal128(2, 1)))
+    sign, sign_in = of("n", "int32", pa.array(three, pa.uint16()))
+    bare, bare_in = of("n", "int32", pa.array(three, pa.int8()))
+    bare = _stream(
+        pa.record_batch([pa.array(three, pa.int8())], ["n0"]), schema=pa.schema([("n0", pa.int8())])
+    )
+    return {
+        "wide": (wide, "64 bits where the column has 32", wide_in),
+        "digits": (digits, "three digits where the decimal has two", digits_in),
+        "not_narrow": (plain, "a decimal of few digits in 128 bits, compressed", plain_in),
+        "unsigned": (sign, "numbers without a sign", sign_in),
+        "narrow_bare": (bare, "narrow, not compressed", bare_in | {"compression": "none"}),
+    }
 
 
 def _under(schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -347,3 +392,38 @@ def _sealed_chunks() -> Iterator[Case]:
     for name, (of, key, sealed, index, error, comment) in table.items():
         context = {"manifest": _text(of.json()), "key": key.hex(), "index": index}
         yield _case("sealed-chunk", name, error, comment, hex=sealed.hex(), **context)
+
+
+def _sealed_parts() -> Iterator[Case]:
+    draft = replace(_manifest(count=1), cuts=(2,), chunks=_manifest(count=2).chunks)
+    left, right = _BATCH.select([0, 1]), _BATCH.select([2, 3])
+
+    def sealed(part: int, batch: pa.RecordBatch) -> bytes:
+        return ChunkCipher(_KEY).seal(part, pack_rows(batch), draft.associated_data(0, part))
+
+    def naming(*parts: bytes) -> Manifest:
+        return replace(draft, chunks=tuple(ChunkRef(digest(p), len(p)) for p in parts))
+
+    one, two, short = sealed(0, left), sealed(1, right), sealed(1, right.slice(1))
+    whole = ChunkCipher(_KEY).seal(0, pack_rows(left), _manifest(count=1).associated_data(0))
+    good = naming(one, two)
+    table: dict[str, tuple[Manifest, list[bytes], str, str]] = {
+        "valid": (good, [one, two], "", "one chunk in two parts"),
+        "missing": (good, [one], "DatasetError", "the second part is missing"),
+        "more": (good, [one, two, two], "DatasetError", "a part too many"),
+        "swapped": (good, [two, one], "DatasetError", "the parts in another order"),
+        "repeated": (good, [one, one], "DatasetError", "the first part twice"),
+        "swapped_signed": (naming(two, one), [two, one], "CryptoError", "so in the manifest, too"),
+        "repeated_signed": (naming(one, one), [one, one], "CryptoError", "so in the manifest, too"),
+        "other_cut": (
+            replace(good, cuts=(1,)), [one, two], "CryptoError", "cut before another column",
+        ),
+        "uncut": (
+            naming(whole, two), [whole, two], "CryptoError", "bound as a chunk that is not cut",
+        ),
+        "fewer_rows": (naming(one, short), [one, short], "DatasetError", "parts of unequal rows"),
+    }  # fmt: skip
+    for name, (of, parts, error, comment) in table.items():
+        context = {"manifest": _text(of.json()), "key": _KEY.hex()}
+        listed = _text([p.hex() for p in parts])
+        yield _case("sealed-parts", name, error, comment, parts=listed, **context)

@@ -229,7 +229,7 @@ def _linear(builder: PlanBuilder, rows: int) -> list[PlanOutput]:
     centres = builder.add(FitClusters(bare, 2, 100, 0, 1, ("20.0", "60.0")))
     said = builder.add(Apply(curve, labelled, (), "p", "probability"))
     return [
-        PlanOutput(name="centres", node=centres, kind="model", recipients=("ada",)),
+        PlanOutput(name="middles", node=centres, kind="model", recipients=("ada",)),
         _table("likely", said, "ada"),
     ]
 
@@ -392,6 +392,11 @@ _EDITS: dict[str, tuple[Edit, str, str]] = {
     "unused_input": (_unused_input, "PlanError", "an input that no node reads"),
     "output_not_there": (_set("outputs.0.node", 999), "PlanError", "an output of no node"),
     "output_of_another_kind": (_set("outputs.0.kind", "model"), "PlanError", "a table as a model"),
+    "penalty_negative": (_set("penalty", "-1.0", "fit_linear"), "PlanError", "a negative penalty"),
+    "penalty_respelled": (_set("penalty", "0.250", "fit_linear"), "PlanError", "another spelling"),
+    "unknown_family": (_set("family", "cubic", "fit_linear"), "FormatError", "no such regression"),
+    "centres_too_few": (_set("centres", ["20.0"], "fit_clusters"), "PlanError", "a centre too few"),
+    "model_says_no_such": (_set("what", "cluster", "apply"), "PlanError", "a regression's cluster"),
     "text_feature": (_set("categorical", [], "matrix"), "PlanError", "text that is no category"),
     "label_is_a_feature": (_set("features.0", "y", "matrix"), "PlanError", "a column in two roles"),
     "label_missing": (_set("label", None, "matrix"), "PlanError", "training without a label"),

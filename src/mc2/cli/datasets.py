@@ -25,7 +25,7 @@ def command(console: Console, contract: str, columns: bool, home: Path | None) -
             "version": manifest.value.version,
             "row_bound": manifest.value.row_bound,
             "sizes": manifest.value.sizes,
-            "chunks": len(manifest.value.chunks),
+            "chunks": manifest.value.whole_chunks,
             "manifest": manifest.digest,
             "schema": manifest.value.schema.json(),
             "policy": manifest.value.policy.json(),

@@ -99,7 +99,7 @@ def command(console: Console, file: str | None, home: Path | None, **options: An
             "dataset": manifest.dataset,
             "version": manifest.version,
             "rows": sealed.rows,
-            "chunks": len(manifest.chunks),
+            "chunks": manifest.whole_chunks,
             "sealed_bytes": sum(c.size for c in manifest.chunks),
             "manifest": sealed.digest,
             "columns": {c.name: str(c.type) for c in manifest.schema.columns},

@@ -58,6 +58,7 @@ def joined(
             draft,
             row_bound=after.row_bound + draft.row_bound,
             earlier=(*after.earlier, last),
+            cuts=after.cuts,
             chunks=(*after.chunks, *to_come),
         )
     except FormatError as error:

@@ -22,7 +22,7 @@ from mc2.client.data_key import derive_data_key
 from mc2.client.facts import FactsCheck
 from mc2.client.padding import check_declared, padded_bytes
 from mc2.client.progress import Progress, no_progress
-from mc2.client.rows import choose_rows_per_chunk, cut
+from mc2.client.rows import choose_cuts, choose_rows_per_chunk, cut
 from mc2.client.seal_chunks import ChunkSealer
 from mc2.client.sources.source import RowSource, Survey, changed, exactly
 from mc2.crypto.chunks import ChunkCipher
@@ -204,9 +204,12 @@ def _draft(
                 f"{rows} padded rows do not fit into a chunk", hint="take fewer rows per chunk"
             )
     else:
-        rows = options.rows_per_chunk or choose_rows_per_chunk(survey.row_bytes)
+        rows = options.rows_per_chunk or choose_rows_per_chunk(survey.row_bytes, parted=True)
     count = chunk_count(row_bound, rows)
-    if count > LIMITS.chunks:
+    cuts = () if padded else choose_cuts(survey.schema, min(rows, row_bound), count)
+    if version.after is not None:
+        cuts = version.after.cuts  # all segments of a table are cut alike
+    if count * (len(cuts) + 1) > LIMITS.chunks:
         raise UsageError(
             f"{table} would have more than {LIMITS.chunks} chunks",
             hint="take more rows per chunk, or split the table",
@@ -226,7 +229,8 @@ def _draft(
             key_salt="",
             key_commitment="",
             policy=version.policy,
-            chunks=(_NO_CHUNK,) * count,
+            chunks=(_NO_CHUNK,) * (count * (len(cuts) + 1)),
+            cuts=cuts,
             facts=options.facts,
         ), size
     except FormatError as error:
@@ -263,5 +267,5 @@ def _chunks(source: RowSource, survey: Survey, draft: Manifest) -> Iterator[pa.R
         yield batch
     facts.done()
     empty = pa.RecordBatch.from_pylist([], schema=expected)
-    for _ in range(len(draft.chunks) - made):
+    for _ in range(draft.whole_chunks - made):
         yield empty

@@ -47,6 +47,7 @@ class ChunkSealer:
     ) -> None:
         self._cipher = cipher
         self._draft = draft
+        self._parts = draft.parts
         self._schema_digest = draft.schema.digest
         self._sink = sink
         self._table = table
@@ -58,37 +59,30 @@ class ChunkSealer:
         self._spaces: SimpleQueue[_Space] = SimpleQueue()
 
     def seal(self, batches: Iterable[pa.RecordBatch]) -> Iterator[ChunkRef]:
-        """Seal batches in order, each into one chunk, and give the references in order.
+        """Seal batches in order, each into the parts of one chunk; the references in order.
 
         Raises: DatasetError, and what the sink raises.
         """
         for _ in range(THREADS):
             self._spaces.put(_Space())
-        window: deque[Future[ChunkRef]] = deque()
+        window: deque[Future[list[ChunkRef]]] = deque()
         try:
             with ThreadPoolExecutor(THREADS, thread_name_prefix="mc2-seal") as pool:
                 for index, batch in enumerate(batches):
                     if len(window) > THREADS:
-                        yield window.popleft().result()
+                        yield from window.popleft().result()
                     window.append(pool.submit(self._seal_one, index, batch))
                 while window:
-                    yield window.popleft().result()
+                    yield from window.popleft().result()
         finally:
             for _ in range(THREADS):
                 self._spaces.get().wipe()
 
-    def _seal_one(self, index: int, batch: pa.RecordBatch) -> ChunkRef:
+    def _seal_one(self, index: int, batch: pa.RecordBatch) -> list[ChunkRef]:
         batch = check_widths(self._table, batch, self._draft.schema, self._widths)
         space = self._spaces.get()
         try:
-            if self._places is not None:
-                plain = space.pack_fixed(batch, self._places)
-            else:
-                plain = space.pack(batch, self._draft.compression, self._size)
-            sealed = space.sealed_view(len(plain) + TAG_BYTES)
-            self._cipher.seal_into(index, plain, self._bound_to(index), sealed)
-            ref = ChunkRef(digest(sealed), len(sealed))
-            self._sink.put(ref.digest, sealed)
+            return [self._seal_part(space, index, part, batch) for part in range(len(self._parts))]
         except FormatError:
             if self._size:
                 raise DatasetError(
@@ -98,12 +92,30 @@ class ChunkSealer:
             raise too_large(self._table, batch.num_rows) from None
         finally:
             self._spaces.put(space)
+
+    def _seal_part(self, space: _Space, index: int, part: int, batch: pa.RecordBatch) -> ChunkRef:
+        columns = self._parts[part]
+        if self._places is not None:
+            plain = space.pack_fixed(batch, self._places)
+        else:
+            of_part = batch.select(list(columns))
+            plain = space.pack(of_part, self._draft.compression, self._size)
+        sealed = space.sealed_view(len(plain) + TAG_BYTES)
+        number = index * len(self._parts) + part
+        self._cipher.seal_into(number, plain, self._bound_to(index, columns), sealed)
+        ref = ChunkRef(digest(sealed), len(sealed))
+        self._sink.put(ref.digest, sealed)
         return ref
 
-    def _bound_to(self, index: int) -> bytes:
+    def _bound_to(self, index: int, columns: range) -> bytes:
         draft = self._draft
         return dataset_associated_data(
-            draft.dataset_id, draft.version, self._schema_digest, index, len(draft.chunks)
+            draft.dataset_id,
+            draft.version,
+            self._schema_digest,
+            index,
+            draft.whole_chunks,
+            columns,
         )
 
 

@@ -57,9 +57,7 @@ class ActivationSecret:
         try:
             return cipher.decrypt(_NONCE, locked, None)
         except (InvalidTag, ValueError):
-            raise CryptoError(
-                "a locked key does not open: other secret or context"
-            ) from None
+            raise CryptoError("a locked key does not open: other secret or context") from None
 
     def token(self) -> bytes:
         """What shows, once it is published, that somebody got the secret. It opens nothing."""

@@ -134,7 +134,7 @@ class _Job:
         self, schema: Schema, plain: bytes, compression: str, facts: TableFacts
     ) -> Manifest:
         dataset_id = secrets.token_hex(16)
-        bound = dataset_associated_data(dataset_id, 1, schema.digest, 0, 1)
+        bound = dataset_associated_data(dataset_id, 1, schema.digest, 0, 1, range(len(schema)))
         sealed = ChunkCipher(self._key.raw).seal(0, plain, bound)
         self._store[digest(sealed)] = sealed
         return Manifest(

@@ -167,25 +167,17 @@ class JobSession:
             if attempt.fresh.job.kept:
                 workers = None  # what is kept is read by the enclave that joined its key alone
             cluster = self._cluster(attempt, keys, lease, workers or NoWorkers(), progress)
-            work = Computation(
-                attempt.fresh.job,
-                keys.ciphers,
-                lease,
-                read_chunk,
-                progress,
-                threads=self._limits.threads,
-            )
-            tasks: Digest | None = None
+            job, threads = attempt.fresh.job, self._limits.threads
+            work = Computation(job, keys.ciphers, lease, read_chunk, progress, threads=threads)
             try:
                 epoch = cluster.form()
-                layout = layout_for(attempt.fresh.job, len(epoch.members), self._limits)
+                layout = layout_for(job, len(epoch.members), self._limits)
                 if layout is None or layout.partitions == 1 or workers is None:
-                    outputs = work.compute(self._limits)
+                    outputs, tasks = work.compute(self._limits), None
                 else:
-                    spread = Spread(attempt.fresh.job, layout, epoch, keys.ciphers, self._limits)
+                    spread = Spread(job, layout, epoch, keys.ciphers, self._limits)
                     host = Host(read_chunk, workers.keep, progress)
-                    names = list(cluster.names.values())
-                    finished = spread.run(host, lease, workers, names)
+                    finished = spread.run(host, lease, workers, list(cluster.names.values()))
                     outputs, tasks = finished.outputs, finished.tasks
                     work.forget()
             finally:

@@ -25,7 +25,10 @@ from mc2.plan.stages import InputSize, Layout, choose_layout, layout_of
 def input_sizes(job: AdmittedJob) -> list[InputSize]:
     """What is public of the inputs, in the plan's order."""
     manifests = [job.manifests[i.dataset].value for i in job.plan.inputs]
-    return [InputSize(m.row_bound, len(m.chunks), sum(c.size for c in m.chunks)) for m in manifests]
+    sizes = (sum(c.size for c in m.chunks) for m in manifests)
+    return [
+        InputSize(m.row_bound, m.whole_chunks, s) for m, s in zip(manifests, sizes, strict=True)
+    ]
 
 
 def layout_for(job: AdmittedJob, members: int, limits: EngineLimits) -> Layout | None:

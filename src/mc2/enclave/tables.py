@@ -20,7 +20,8 @@ class SealedTable:
 
     `failure` keeps what went wrong while reading. Engines pass rows through foreign code, which
     may turn our errors into its own; with it the session still reports the true one.
-    `whole` says whether all chunks have been seen at least once. Chunks are opened in `threads`.
+    `whole` says whether some columns of all chunks have been seen at least once. Chunks are
+    opened in `threads`.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class SealedTable:
         self._cipher: ChunkCipher | None = cipher
         self._read_chunk = read_chunk
         self._threads = threads
+        self._names: tuple[str, ...] = ()
         self.failure: Mc2Error | None = None
         self.whole = False
 
@@ -55,13 +57,19 @@ class SealedTable:
     def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of all rows, in the schema's order; all columns if none is named.
 
-        Raises: as `batches`.
+        Named decimals of at most 18 digits may come in 64 bits. Raises: as `batches`.
         """
         if self._cipher is None:
             raise RuntimeError("the table was closed")
+        self._names = tuple(names)
         try:
             yield from open_rows(
-                self._cipher, self._manifest, self._read_chunk, names, threads=self._threads
+                self._cipher,
+                self._manifest,
+                self._read_chunk,
+                names,
+                threads=self._threads,
+                short=bool(names),
             )
             self.whole = True
         except Mc2Error as error:
@@ -101,10 +109,11 @@ class SealedTable:
         """See all chunks that no engine asked for: a query may need no row of a table.
 
         The receipt says that the plan ran over exactly these datasets, so a host must not get it
-        for a dataset whose chunks it has lost or altered. Raises: as `batches`.
+        for a dataset of which it has lost or altered what the plan reads: the columns that the
+        engine asked for, or all if it asked for none. Raises: as `batches`.
         """
         if not self.whole:
-            for _ in self.batches():
+            for _ in self.columns(self._names):
                 pass
 
     def close(self) -> None:

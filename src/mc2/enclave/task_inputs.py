@@ -15,7 +15,7 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.errors import DatasetError, FormatError, Mc2Error
 from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
-from mc2.formats.dataset_open import open_chunk, rows_in_chunk, starts_segment
+from mc2.formats.dataset_open import fetch_chunk, open_chunk, rows_in_chunk, starts_segment
 from mc2.formats.manifest import Manifest
 from mc2.formats.schema import Schema
 
@@ -33,6 +33,7 @@ class TaskSource:
         self._schema = schema
         self._rows: dict[int, int] = {}
         self._pieces = pieces
+        self._names: tuple[str, ...] = ()
         self.failure: Mc2Error | None = None
 
     @property
@@ -46,10 +47,10 @@ class TaskSource:
             yield self._piece(number)
 
     def read_rest(self) -> None:
-        """Open what the engine did not ask for. Raises: as `batches`."""
+        """Open what the engine left out of the columns that it reads. Raises: as `batches`."""
         for number in range(self._pieces):
             if number not in self._rows:
-                self._piece(number)
+                self._piece(number, self._names)
         try:
             self._check_rows([self._rows[n] for n in range(self._pieces)])
         except Mc2Error as error:
@@ -94,13 +95,14 @@ class ChunkRange(TaskSource):
 
         Raises: as `batches`.
         """
+        self._names = tuple(names)
         for number in range(self._pieces):
             yield self._piece(number, names)
 
     def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
         index = self._chunks[number]
-        raw = fetched(self._read, self._manifest.chunks[index].digest)
-        return open_chunk(self._cipher, self._manifest, index, raw, names)
+        raw = fetch_chunk(self._manifest, index, lambda d: fetched(self._read, d), names)
+        return open_chunk(self._cipher, self._manifest, index, raw, names, short=bool(names))
 
     def _check_rows(self, rows: list[int]) -> None:
         short = False

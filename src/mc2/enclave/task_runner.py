@@ -81,7 +81,7 @@ class TaskRunner:
     ) -> None:
         stages = cut(checked, layout)
         found = tuple(manifests[i.dataset] for i in checked.plan.inputs)
-        if layout.chunks != tuple(len(m.chunks) for m in found):
+        if layout.chunks != tuple(m.whole_chunks for m in found):
             raise JobError("the layout is for other versions of the inputs")
         self.work = Work(epoch, stages, stages.digest, found)
         self._plan = checked.plan

@@ -17,9 +17,11 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import ColumnSource, TableSource
 from mc2.engine.routines import PARSE, RANGE, TEXT, ZERO, Routine
+from mc2.engine.sql_lookups import SEVERAL
 from mc2.engine.sql_types import engine_arrow_type
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema, arrow_type
+from mc2.formats.narrow import short_type
 from mc2.formats.schema import DataType, Schema
 
 _SETTINGS: Final[Mapping[str, str | bool]] = {
@@ -37,7 +39,6 @@ _SETTINGS: Final[Mapping[str, str | bool]] = {
     "temp_directory": "",
 }
 _DIVISION: Final = "Division by zero in expression"
-_SEVERAL: Final = "More than one row returned by a subquery"
 
 
 class Stream:
@@ -48,15 +49,18 @@ class Stream:
 
     def __init__(self, source: TableSource, names: tuple[str, ...]) -> None:
         columns = source.schema.by_name()
-        self._source = source
         self._names = names
+        self._source = source
         self._narrow = isinstance(source, ColumnSource) and bool(names)
         expected = arrow_schema(source.schema)
         if self._narrow:
             expected = pa.schema([expected.field(name) for name in names])
         self._expected = expected
+        self._short = pa.schema([f.with_type(short_type(f.type)) for f in expected])
         self._types = [columns[name].type for name in names]
-        self._schema = _place_schema(self._types)
+        self._schema = pa.schema(
+            [(f"c{i}", short_type(engine_arrow_type(t))) for i, t in enumerate(self._types)]
+        )
         self.failure: Exception | None = None
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
@@ -77,7 +81,7 @@ class Stream:
         return self._source.batches()
 
     def _narrowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if not batch.schema.equals(self._expected):
+        if not batch.schema.equals(self._expected) and not batch.schema.equals(self._short):
             raise EngineError("an input has other columns than its schema says")
         arrays = [
             batch.column(name).cast(field.type)
@@ -194,7 +198,7 @@ def translated(error: Exception) -> EngineError:
     kinds = (
         (isinstance(error, duckdb.OutOfMemoryException | MemoryError), _OUT_OF_MEMORY),
         (asked and (_DIVISION in text or ZERO in text), _ZERO_DIVISOR),
-        (asked and _SEVERAL in text, _SEVERAL_ROWS),
+        (asked and SEVERAL in text, _SEVERAL_ROWS),
         (isinstance(error, duckdb.OutOfRangeException) or RANGE in text, _OUT_OF_RANGE),
         (TEXT in text, _BAD_TEXT),
         (PARSE in text, _NO_MATCH),

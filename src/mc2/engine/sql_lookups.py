@@ -36,6 +36,9 @@ WORDS: Final[Mapping[str, str]] = {
     "anti": "ANTI JOIN",
     "cross": "CROSS JOIN",
 }
+SEVERAL: Final = "More than one row returned by a subquery"
+"""How DuckDB says that a subquery gave several rows where one may stand."""
+
 _GUARD: Final = "hash(l.c0) % 2 < 2 AND hash(r.c0) % 2 < 2"
 
 
@@ -94,9 +97,22 @@ def single_sql(
     fields = ", ".join(f"'c{i}': r.c{i}" for i in range(second))
     kept = ", ".join(f"c{i}" for i in range(first))
     added = ", ".join(f"struct_extract(found, 'c{i}') AS c{first + i}" for i in range(second))
-    looked = select(f"{{{fields}}}", f"{right[0]} AS r", f"WHERE {on}")
+    looked = select(f"{{{fields}}} AS row", f"{right[0]} AS r", f"WHERE {on}")
+    if join.on is None or not columns_of(join.on) & set(left[1].names):
+        looked = _only(looked)
     inner = select(f"{shown}, ({looked}) AS found", f"{left[0]} AS l")
     return select(f"{kept}, {added}", f"({inner})")
+
+
+def _only(rows: str) -> str:
+    """The one struct that a query gives, whatever row of the other side asks for it.
+
+    DuckDB takes the first of such a subquery's rows by an aggregate which, for structs, turns
+    -0.0 into 0.0. A list keeps all bits.
+    """
+    several = f"error('{SEVERAL}')"
+    one = f"CASE WHEN len(list(row)) > 1 THEN {several} ELSE list(row)[1] END"
+    return select(one, f"({rows} LIMIT 2)")
 
 
 def _matched(on: Expression | None, right: Schema) -> set[str]:

@@ -107,14 +107,16 @@ def unpack_rows(
     *,
     padded: bool = False,
     names: Sequence[str] = (),
+    short: bool = False,
 ) -> pa.RecordBatch:
     """Read and fully validate a chunk of rows, which may come from anybody.
 
-    With `names` only these columns, in the schema's order. The batch shares the chunk's memory.
+    With `names` only these columns, in the schema's order; with `short`, decimals of at most 18
+    digits in 64 bits. The batch may share the chunk's memory.
     Raises: FormatError.
     """
     chunk = unpack(plain, padded=padded)
-    batch = read_rows(pa.py_buffer(chunk.payload), schema, compression, names)
+    batch = read_rows(pa.py_buffer(chunk.payload), schema, compression, names, short=short)
     if batch.num_rows != chunk.rows:
         raise FormatError("a chunk has not as many rows as its header says")
     return batch

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ from mc2.errors import DatasetError, FormatError
 from mc2.formats.chunk import unpack_rows
 from mc2.formats.fixed import FixedPlaces, fixed_places, unpack_fixed
 from mc2.formats.manifest import Manifest, Segment
+from mc2.formats.schema import Schema
 
 
 def dataset_cipher(manifest: Manifest, data_key: bytes | bytearray) -> ChunkCipher:
@@ -44,19 +45,22 @@ def dataset_cipher(manifest: Manifest, data_key: bytes | bytearray) -> ChunkCiph
 
 
 class _SegmentsCipher(ChunkCipher):
-    """The chunks of all segments, each under its own key and number, as one table."""
+    """The chunks of all segments, each under its own key and numbers, as one table."""
 
-    __slots__ = ("_ciphers", "_manifest")
+    __slots__ = ("_ciphers", "_manifest", "_parts")
 
     def __init__(self, manifest: Manifest, keys: list[bytes]) -> None:
         super().__init__(keys[-1])
         self._manifest = manifest
+        self._parts = len(manifest.parts)
         self._ciphers = [ChunkCipher(key) for key in keys]
 
     def open(self, number: int, ciphertext: bytes | memoryview, associated: bytes) -> bytes:
-        """Open chunk `number` of the whole table. Raises: CryptoError, FormatError."""
-        place = self._manifest.place(number)
-        return self._ciphers[place.segment].open(place.index, ciphertext, associated)
+        """Open part `number` of the whole table. Raises: CryptoError, FormatError."""
+        index, part = divmod(number, self._parts)
+        place = self._manifest.place(index)
+        own = place.index * self._parts + part
+        return self._ciphers[place.segment].open(own, ciphertext, associated)
 
 
 def segment_keys(manifest: Manifest, data_key: bytes | bytearray) -> list[bytes]:
@@ -90,20 +94,27 @@ def seal_segment_keys(
     )
 
 
-def open_plain(cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes) -> bytes:
-    """Check and decrypt chunk `index`; what it holds has not been looked at.
+def open_plain(
+    cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes, part: int = 0
+) -> bytes:
+    """Check and decrypt a part of chunk `index`; what it holds has not been looked at.
 
     Raises: DatasetError, CryptoError.
     """
-    if not 0 <= index < len(manifest.chunks):
-        raise DatasetError(f"{_version(manifest)} has no chunk {index}")
-    expected = manifest.chunks[index]
+    _check_index(manifest, index)
+    expected = manifest.part(index, part)
     if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
         raise DatasetError(
             f"chunk {index} of {_version(manifest)} is not the one that its manifest names",
             hint="the store damaged or swapped it: its owner can upload the dataset again",
         )
-    return cipher.open(index, raw, manifest.associated_data(index))
+    number = index * len(manifest.parts) + part
+    return cipher.open(number, raw, manifest.associated_data(index, part))
+
+
+def _check_index(manifest: Manifest, index: int) -> None:
+    if not 0 <= index < manifest.whole_chunks:
+        raise DatasetError(f"{_version(manifest)} has no chunk {index}")
 
 
 def places_of(manifest: Manifest) -> FixedPlaces:
@@ -116,31 +127,63 @@ def segment_bounds(manifest: Manifest) -> tuple[int, ...]:
     return (*(s.row_bound for s in manifest.earlier), manifest.own_rows)
 
 
-def open_chunk(
-    cipher: ChunkCipher, manifest: Manifest, index: int, raw: bytes, names: Sequence[str] = ()
-) -> pa.RecordBatch:
-    """Open chunk `index` and validate its rows; with `names`, those columns of them.
+def fetch_chunk(
+    manifest: Manifest, index: int, read: Callable[[Digest], bytes], names: Collection[str] = ()
+) -> tuple[bytes, ...]:
+    """The sealed parts of chunk `index` that hold some columns. Raises: what `read` raises."""
+    return tuple(read(manifest.part(index, p).digest) for p in manifest.parts_with(names))
 
-    In exact mode the number of rows is what the manifest says; in padded mode it is at most
-    that. Raises: DatasetError, CryptoError, FormatError.
+
+def open_chunk(
+    cipher: ChunkCipher,
+    manifest: Manifest,
+    index: int,
+    raw: Sequence[bytes],
+    names: Sequence[str] = (),
+    *,
+    short: bool = False,
+) -> pa.RecordBatch:
+    """Open the parts of chunk `index` and validate its rows; with `names`, those columns of them.
+
+    `raw` is what `fetch_chunk` gave for the same names. In exact mode the number of rows is what
+    the manifest says; in padded mode it is at most that. With `short`, decimals of at most 18
+    digits come in 64 bits where they travel so. Raises: DatasetError, CryptoError, FormatError.
     """
+    _check_index(manifest, index)
+    wanted = manifest.parts_with(names)
+    if len(raw) != len(wanted):
+        raise DatasetError(f"chunk {index} of {_version(manifest)} has more or fewer parts")
+    room, padded = rows_in_chunk(manifest, index), manifest.sizes == "padded"
+    batches = []
+    for part, sealed in zip(wanted, raw, strict=True):
+        plain = open_plain(cipher, manifest, index, sealed, part)
+        try:
+            batch = _part_rows(manifest, part, plain, names, short=short)
+        except FormatError as error:
+            raise FormatError(f"chunk {index} of {_version(manifest)}: {error}") from None
+        if batch.num_rows > room or (batch.num_rows < room and not padded):
+            raise DatasetError(f"chunk {index} of {_version(manifest)} has a wrong number of rows")
+        batches.append(batch)
+    if len(batches) == 1:
+        return batches[0]
+    fields = [field for batch in batches for field in batch.schema]
+    return pa.record_batch([c for b in batches for c in b.columns], schema=pa.schema(fields))
+
+
+def _part_rows(
+    manifest: Manifest, part: int, plain: bytes, names: Sequence[str], *, short: bool
+) -> pa.RecordBatch:
+    """The rows of one part. Raises: FormatError."""
+    if manifest.fixed:
+        batch = unpack_fixed(plain, manifest.schema, places_of(manifest))
+        return batch.select([n for n in manifest.schema.names if n in names]) if names else batch
+    columns = manifest.parts[part]
+    schema = Schema(manifest.schema.columns[columns.start : columns.stop])
+    inside = [n for n in schema.names if n in names]
     padded = manifest.sizes == "padded"
-    plain = open_plain(cipher, manifest, index, raw)
-    try:
-        if manifest.fixed:
-            batch = unpack_fixed(plain, manifest.schema, places_of(manifest))
-            if names:
-                batch = batch.select([n for n in manifest.schema.names if n in names])
-        else:
-            batch = unpack_rows(
-                plain, manifest.schema, manifest.compression, padded=padded, names=names
-            )
-    except FormatError as error:
-        raise FormatError(f"chunk {index} of {_version(manifest)}: {error}") from None
-    room = rows_in_chunk(manifest, index)
-    if batch.num_rows > room or (batch.num_rows < room and not padded):
-        raise DatasetError(f"chunk {index} of {_version(manifest)} has a wrong number of rows")
-    return batch
+    return unpack_rows(
+        plain, schema, manifest.compression, padded=padded, names=inside, short=short
+    )
 
 
 def open_rows(
@@ -150,19 +193,20 @@ def open_rows(
     names: Sequence[str] = (),
     *,
     threads: int = 1,
+    short: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    """Open all chunks in order, or with `names` those columns; `read` fetches one by its digest.
+    """Open all chunks in order, or with `names` those columns; `read` fetches one part by digest.
 
     Only when it is exhausted have all rows been seen. With several `threads` as many chunks are
     opened ahead; `read` is called in the caller's thread alone. Raises: DatasetError, CryptoError,
     FormatError, and what `read` raises.
     """
-    short = False
-    for index, batch in enumerate(_opened(cipher, manifest, read, names, threads)):
-        short = short and not starts_segment(manifest, index)
-        if short and batch.num_rows:
+    full = True
+    for index, batch in enumerate(_opened(cipher, manifest, read, names, threads, short=short)):
+        full = full or starts_segment(manifest, index)
+        if not full and batch.num_rows:
             raise DatasetError(f"{_version(manifest)} has rows after its last chunk of rows")
-        short = batch.num_rows < rows_in_chunk(manifest, index)
+        full = batch.num_rows == rows_in_chunk(manifest, index)
         yield batch
 
 
@@ -172,18 +216,23 @@ def _opened(
     read: Callable[[Digest], bytes],
     names: Sequence[str],
     threads: int,
+    *,
+    short: bool,
 ) -> Iterator[pa.RecordBatch]:
-    chunks = enumerate(manifest.chunks)
-    if threads == 1 or len(manifest.chunks) == 1:
-        for index, chunk in chunks:
-            yield open_chunk(cipher, manifest, index, read(chunk.digest), names)
+    count = manifest.whole_chunks
+    if threads == 1 or count == 1:
+        for index in range(count):
+            raw = fetch_chunk(manifest, index, read, names)
+            yield open_chunk(cipher, manifest, index, raw, names, short=short)
         return
     ahead: deque[Future[pa.RecordBatch]] = deque()
     with ThreadPoolExecutor(threads, "open") as pool:
         try:
-            for index, chunk in chunks:
-                raw = read(chunk.digest)
-                ahead.append(pool.submit(open_chunk, cipher, manifest, index, raw, names))
+            for index in range(count):
+                raw = fetch_chunk(manifest, index, read, names)
+                ahead.append(
+                    pool.submit(open_chunk, cipher, manifest, index, raw, names, short=short)
+                )
                 if len(ahead) > threads:
                     yield ahead.popleft().result()
             while ahead:

@@ -18,6 +18,7 @@ from pyarrow import ipc
 from mc2.errors import FormatError
 from mc2.formats.arrow import arrow_schema
 from mc2.formats.limits import LIMITS
+from mc2.formats.narrow import is_whole, narrowed, travelling_schema, widened
 from mc2.formats.schema import Schema
 
 _END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -35,31 +36,42 @@ def write_options(compression: str) -> ipc.IpcWriteOptions:
 
 def write_rows(batch: pa.RecordBatch, compression: str, out: pa.NativeFile) -> None:
     """Write a batch as a stream of exactly one schema, one batch and the end mark."""
+    if compression != "none":
+        batch = narrowed(batch)
     with ipc.new_stream(out, batch.schema, options=write_options(compression)) as writer:
         writer.write_batch(batch)
 
 
 def read_rows(
-    payload: pa.Buffer, schema: Schema, compression: str, names: Sequence[str] = ()
+    payload: pa.Buffer,
+    schema: Schema,
+    compression: str,
+    names: Sequence[str] = (),
+    *,
+    short: bool = False,
 ) -> pa.RecordBatch:
     """Read such a stream, which may come from anybody, into a batch of exactly this schema.
 
     The batch is fully validated (offsets, UTF-8, decimal digits, NULLs only where allowed) and
-    shares the payload's memory. With `names` it has these columns alone, in the schema's order;
-    the others are neither inflated nor looked at. Raises: FormatError.
+    may share the payload's memory. With `names` it has these columns alone, in the schema's order;
+    the others are neither inflated nor looked at. With `short`, decimals of at most 18 digits come
+    in 64 bits. Raises: FormatError.
     """
     expected = arrow_schema(schema)
     try:
-        body = _batch_message(payload, expected)
-        _check_batch_message(body, compression)
+        body, travelling = _batch_message(payload, expected, compression)
         if names:
-            batch = _some_columns(payload, expected, names)
-            expected = batch.schema
+            batch = _some_columns(payload, travelling, names)
+            expected = pa.schema([expected.field(name) for name in batch.schema.names])
         else:
-            batch = ipc.read_record_batch(body, expected)
+            batch = ipc.read_record_batch(body, travelling)
         for column in batch.columns:
             _check_offsets(column.type, iter(column.buffers()))
         batch.validate(full=True)
+        if compression != "none":
+            batch = _widened(batch, expected, short=short)
+    except FormatError:
+        raise
     except _WRONG:  # Arrow's messages may quote values
         raise FormatError("the rows of a chunk are not a valid Arrow stream") from None
     for field, column in zip(expected, batch.columns, strict=True):
@@ -79,16 +91,34 @@ def _some_columns(payload: pa.Buffer, expected: pa.Schema, names: Sequence[str])
     return batch
 
 
-def _batch_message(payload: pa.Buffer, expected: pa.Schema) -> ipc.Message:
+def _widened(batch: pa.RecordBatch, expected: pa.Schema, *, short: bool) -> pa.RecordBatch:
+    room = batch.num_rows * sum(f.type.bit_width // 8 for f in expected if is_whole(f.type))
+    if room > LIMITS.chunk_plain_bytes:  # checked before widening, as inflating is
+        raise FormatError(f"the rows of a chunk widen beyond {LIMITS.chunk_plain_bytes} bytes")
+    arrays = [
+        widened(column, field.type, short=short)
+        for column, field in zip(batch.columns, expected, strict=True)
+    ]
+    fields = [f.with_type(a.type) for f, a in zip(expected, arrays, strict=True)]
+    return pa.record_batch(arrays, schema=pa.schema(fields))
+
+
+def _batch_message(
+    payload: pa.Buffer, expected: pa.Schema, compression: str
+) -> tuple[ipc.Message, pa.Schema]:
+    """The message of the batch, and the schema in which it travels."""
     reader = pa.BufferReader(payload)
     head, body = ipc.read_message(reader), ipc.read_message(reader)
     if head.type != "schema" or body.type != "record batch":
         raise FormatError("the rows of a chunk are not one schema and one batch")
     if reader.read() != _END:
         raise FormatError("the rows of a chunk do not end after one batch")
-    if not ipc.read_schema(head).equals(expected, check_metadata=True):
+    _check_batch_message(body, compression)
+    found = ipc.read_schema(head)
+    travelling = expected if compression == "none" else travelling_schema(found, expected)
+    if not found.equals(travelling, check_metadata=True):
         raise FormatError("the rows of a chunk are not in the table's schema")
-    return body
+    return body, travelling
 
 
 def _check_offsets(kind: pa.DataType, buffers: Iterator[pa.Buffer | None]) -> None:

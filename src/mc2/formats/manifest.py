@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -125,7 +125,7 @@ def _names_or_word(
 
 @dataclass(frozen=True, slots=True)
 class ChunkRef:
-    """A sealed chunk: the digest of its ciphertext, which is its name, and its size in bytes."""
+    """A sealed chunk, or part of one: its name, the ciphertext's digest, and its size in bytes."""
 
     digest: Digest
     size: int
@@ -178,6 +178,12 @@ class Segment:
         return found
 
 
+def _place(value: Json) -> int:
+    """Read the place of a column. Raises: FormatError."""
+    fields = Fields({"place": value}, "a cut")
+    return fields.integer("place", 1, LIMITS.columns - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkPlace:
     """Where a chunk stands: in which segment, sealed with which version, the how many-th of it."""
@@ -198,6 +204,9 @@ class Manifest(Statement):
     is derived, and `key_commitment` binds that key, so that no two keys open one dataset.
     `earlier` are the segments that the version keeps of versions before it; `row_bound` and
     `chunks` are of all segments, the version's own being the last.
+    Each chunk of rows is sealed in parts, so that a reader opens the columns it needs: `cuts` are
+    the columns before which a chunk is cut, and `chunks` has the parts of the first chunk, then
+    those of the second. A padded table is not cut.
     With sizes `exact`, `row_bound` is the number of rows; with `padded` it is only their bound,
     every chunk has the same size, and how many rows are real stands inside the chunks; `facts`
     then has the widths of all that has no fixed one.
@@ -223,6 +232,7 @@ class Manifest(Statement):
     chunks: tuple[ChunkRef, ...]
     facts: TableFacts = field(default_factory=TableFacts)
     earlier: tuple[Segment, ...] = ()
+    cuts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         versions = (*(s.version for s in self.earlier), self.version)
@@ -232,7 +242,11 @@ class Manifest(Statement):
             raise FormatError(f"{self.dataset} has fewer rows than its segments")
         if self.dataset.partition(".")[0] != self.owner:
             raise FormatError(f"{self.dataset} is not a dataset of {self.owner}")
-        if len(self.chunks) != sum(self._counts()):
+        if any(a >= b for a, b in pairwise((0, *self.cuts, len(self.schema)))):
+            raise FormatError(f"the cuts of {self.dataset} are not columns in rising order")
+        if self.cuts and self.sizes == "padded":
+            raise FormatError(f"{self.dataset} is padded, but its chunks are cut")
+        if len(self.chunks) != self.whole_chunks * len(self.parts):
             raise FormatError(f"{self.dataset} has not as many chunks as its row bound says")
         if self.sizes == "padded" and (
             self.compression != "none" or len({c.size for c in self.chunks}) != 1
@@ -271,6 +285,7 @@ class Manifest(Statement):
             "policy": self.policy.json(),
             "facts": self.facts.json(),
             "earlier": [s.json() for s in self.earlier],
+            "cuts": list(self.cuts),
             "chunks": [c.json() for c in self.chunks],
         }
 
@@ -293,6 +308,7 @@ class Manifest(Statement):
             policy=UsagePolicy.read(fields.fields("policy")),
             facts=TableFacts.read(fields.value("facts")),
             earlier=fields.items("earlier", LIMITS.segments, Segment.read),
+            cuts=fields.items("cuts", LIMITS.columns, _place),
             chunks=fields.items("chunks", LIMITS.chunks, ChunkRef.read),
         )
 
@@ -300,6 +316,30 @@ class Manifest(Statement):
     def own_rows(self) -> int:
         """The bound of the rows that came with this version."""
         return self.row_bound - sum(s.row_bound for s in self.earlier)
+
+    @property
+    def parts(self) -> tuple[range, ...]:
+        """The columns of each part of a chunk, by their places in the schema."""
+        ends = (0, *self.cuts, len(self.schema))
+        return tuple(range(a, b) for a, b in pairwise(ends))
+
+    @property
+    def whole_chunks(self) -> int:
+        """How many chunks there are, in as many parts each."""
+        return sum(self._counts())
+
+    def part(self, index: int, part: int) -> ChunkRef:
+        """What part `part` of chunk `index` is called, and its size."""
+        return self.chunks[index * len(self.parts) + part]
+
+    def parts_with(self, names: Collection[str]) -> tuple[int, ...]:
+        """The parts that hold some columns; all parts if none is named."""
+        wanted = [i for i, column in enumerate(self.schema.columns) if column.name in names]
+        return tuple(
+            number
+            for number, columns in enumerate(self.parts)
+            if not names or any(i in columns for i in wanted)
+        )
 
     def _counts(self) -> list[int]:
         rows = [*(s.row_bound for s in self.earlier), self.own_rows]
@@ -322,11 +362,16 @@ class Manifest(Statement):
         """Whether every value has a place of its own in a chunk: `mc2.formats.fixed`."""
         return self.sizes == "padded" and is_flat(self.schema)
 
-    def associated_data(self, index: int) -> bytes:
-        """What chunk `index` is bound to (docs/spec/dataset.md, section "Associated data")."""
+    def associated_data(self, index: int, part: int = 0) -> bytes:
+        """What a part of chunk `index` is bound to (docs/spec/dataset.md, "Associated data")."""
         place = self.place(index)
         return dataset_associated_data(
-            self.dataset_id, place.version, self.schema.digest, place.index, place.count
+            self.dataset_id,
+            place.version,
+            self.schema.digest,
+            place.index,
+            place.count,
+            self.parts[part],
         )
 
     def segment_associated_data(self, number: int) -> bytes:
@@ -350,11 +395,12 @@ def chunk_count(row_bound: int, rows_per_chunk: int) -> int:
 
 
 def dataset_associated_data(
-    dataset_id: str, version: int, schema: Digest, index: int, count: int
+    dataset_id: str, version: int, schema: Digest, index: int, count: int, columns: range
 ) -> bytes:
-    """Binds a chunk to its table, version and schema, its place, and being last or not.
+    """Binds a part to its table, version and schema, its columns, its place, and being last or not.
 
-    Without it a host could swap, drop, repeat or cut off chunks, or mix two versions.
+    Without it a host could swap, drop, repeat or cut off chunks, swap columns of one type, or mix
+    two versions.
     """
     return (
         Label.DATASET_CHUNK.prefix()
@@ -364,4 +410,6 @@ def dataset_associated_data(
         + index.to_bytes(8, "big")
         + count.to_bytes(8, "big")
         + (b"\x01" if index == count - 1 else b"\x00")
+        + columns.start.to_bytes(8, "big")
+        + columns.stop.to_bytes(8, "big")
     )

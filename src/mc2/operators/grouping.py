@@ -29,6 +29,7 @@ from mc2.operators.logic import TRUTH, column, complement, conjunction
 from mc2.operators.ordering import bounded, check_bound
 from mc2.operators.planes import (
     Key,
+    bit_planes,
     canonical,
     equality_keys,
     flatten,
@@ -38,6 +39,7 @@ from mc2.operators.planes import (
     planes_of,
     rebuild,
     sort_planes,
+    value_keys,
 )
 from mc2.operators.run import Flag, Run
 from mc2.plan.types import DOUBLE, INT64
@@ -64,6 +66,14 @@ class Aggregate:
     distinct: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of groups, and those of them that decide the others: names, all public."""
+
+    names: Sequence[str]
+    by: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Groups:
     """Rows in order of their keys."""
@@ -80,10 +90,13 @@ def group(
     keys: Sequence[str],
     aggregates: Sequence[Aggregate],
     bound: int | None = None,
+    by: Sequence[str] | None = None,
 ) -> SecretTable:
     """One row for each combination of keys, NULL being one; without keys exactly one row.
 
     Columns are the keys, then the aggregates. `bound` is the greatest number of groups: public.
+    `by` are keys that decide all of them: a flag is raised if rows that agree in these do not
+    agree in all.
     Cost: a sort of the rows for all aggregates together, and one more for each distinct argument.
     """
     if not keys:
@@ -91,11 +104,12 @@ def group(
     rows = table.rows if bound is None else min(bound, table.rows)
     plain = [a for a in aggregates if not a.distinct]
     parts: dict[str, SecretColumn] = {}
-    found = _sorted_groups(run, table, keys, plain, None, rows)
+    chosen = _Keys(keys, keys if by is None else by)
+    found = _sorted_groups(run, table, chosen, plain, None, rows)
     for one in aggregates:
         if one.distinct:
             # Groups come out in the order of their keys each time, so the rows agree.
-            parts |= _sorted_groups(run, table, keys, [one], one.argument, rows).columns
+            parts |= _sorted_groups(run, table, chosen, [one], one.argument, rows).columns
     columns = {**found.columns, **parts}
     names = [*keys, *(a.name for a in aggregates)]
     return SecretTable({name: columns[name] for name in names}, found.present)
@@ -174,15 +188,15 @@ def _starts(run: Run, keys: Sequence[Words]) -> Marks:
 def _sorted_groups(
     run: Run,
     table: SecretTable,
-    keys: Sequence[str],
+    keys: _Keys,
     aggregates: Sequence[Aggregate],
     value: SecretColumn | None,
     bound: int,
 ) -> SecretTable:
     """Groups of the keys; rows within them in order of `value`, whose repetitions count once."""
-    chosen = [canonical(run, table.columns[k]) for k in keys]
-    payload = _payload(table, dict(zip(keys, chosen, strict=True)), aggregates)
-    by_key = equality_keys(run, chosen, table.present)
+    chosen = {k: canonical(run, table.columns[k]) for k in keys.names}
+    payload = _payload(table, chosen, aggregates)
+    by_key = equality_keys(run, [chosen[k] for k in keys.by], table.present)
     by_value: list[Key] = []
     if value is not None:
         where = aggregates[0].where
@@ -198,8 +212,10 @@ def _sorted_groups(
     last = np.empty_like(starts)
     run.call(_native.ends, starts, last)
     present = marks_of(moved.present)
+    decided = [moved.columns[k] for k in keys.names if k not in keys.by]
+    _check_decided(run, starts, present, decided)
     groups = _Groups(starts, conjunction(run, last, present), first, present)
-    columns = {k: moved.columns[k] for k in keys}
+    columns = {k: moved.columns[k] for k in keys.names}
     for place, one in enumerate(aggregates):
         argument = moved.columns.get(f"\0argument{place}")
         where = None
@@ -210,7 +226,7 @@ def _sorted_groups(
     found = SecretTable(columns, SecretMarks(groups.ends))
     check_bound(run, groups.ends, bound)
     found = bounded(run, found, bound)
-    results = {k: found.columns[k] for k in keys}
+    results = {k: found.columns[k] for k in keys.names}
     counts = marks_of(found.present)
     for place, one in enumerate(aggregates):
         partial = {
@@ -220,6 +236,18 @@ def _sorted_groups(
         }
         results[one.name] = _finished(run, one, partial, counts)
     return SecretTable(results, found.present)
+
+
+def _check_decided(
+    run: Run, starts: Marks, present: Marks, decided: Sequence[SecretColumn]
+) -> None:
+    """Raise a flag where a row has another value than the row before it of its group."""
+    if not decided:
+        return
+    planes = bit_planes(run, [known_of(c) for c in decided], len(starts))
+    planes += [key.words for c in decided for key in value_keys(run, c)]
+    other = conjunction(run, _starts(run, planes), complement(run, starts), present)
+    run.raise_where(SecretMarks(other), Flag.DUPLICATE_KEY)
 
 
 _PARTS: Final = ("\0value", "\0count")  # no column of a plan has such a name

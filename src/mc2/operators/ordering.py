@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,12 +14,13 @@ from mc2.operators.handles import (
     SecretColumn,
     SecretMarks,
     SecretTable,
+    Words,
     flat_words_of,
     known_of,
     marks_of,
     words_of,
 )
-from mc2.operators.logic import conjunction
+from mc2.operators.logic import complement, conjunction
 from mc2.operators.planes import (
     SIGNED,
     Key,
@@ -39,29 +40,64 @@ _LESS: Final = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Order:
-    """A column to sort by."""
+    """A column to sort by; `nullable`: whether rows that are there could have no value."""
 
     column: SecretColumn
     descending: bool = False
     nulls_first: bool = True
+    nullable: bool = True
 
 
-def sort_table(run: Run, table: SecretTable, orders: Sequence[Order]) -> SecretTable:
-    """The rows in order, those that are there first; equal ones in order of all columns.
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What orders rows that are equal in all that they are sorted by: public.
 
-    The order of all columns is from left to right, ascending, NULL first: docs/spec/plan.md.
+    Columns from left to right, ascending, NULL first: docs/spec/plan.md. `columns` are those that
+    are looked at, and `decided` those among them in which such rows agree. With `unique` there are
+    no two rows that are equal in all that has been looked at, or a flag is raised.
     """
+
+    columns: Sequence[str]
+    decided: Collection[str] = ()
+    nullable: Collection[str] = ()
+    unique: bool = False
+
+
+def sort_table(
+    run: Run, table: SecretTable, orders: Sequence[Order], ties: Ties | None = None
+) -> SecretTable:
+    """The rows in order, those that are there first; equal ones in order of all columns."""
+    if ties is None:
+        ties = Ties(list(table.columns), nullable=list(table.columns))
     keys = [absent_key(run, table.present)]
     for one in orders:
-        keys += order_keys(run, one.column, descending=one.descending, nulls_first=one.nulls_first)
+        keys += order_keys(
+            run,
+            one.column,
+            descending=one.descending,
+            nulls_first=one.nulls_first,
+            nullable=one.nullable,
+        )
     sorted_by = {id(one.column) for one in orders}
-    for value in table.columns.values():
-        if id(value) not in sorted_by:
-            keys += order_keys(run, value)
+    for name in ties.columns:
+        value = table.columns[name]
+        if id(value) not in sorted_by and name not in ties.decided:
+            keys += order_keys(run, value, nullable=name in ties.nullable)
         if value.layout.is_real:
             keys.append(_sign_key(run, value))
-    _, planes = sort_planes(run, keys, flatten(run, table))
-    return rebuild(run, layouts_of(table), planes)
+    found, planes = sort_planes(run, keys, flatten(run, table))
+    moved = rebuild(run, layouts_of(table), planes)
+    if ties.unique and table.rows:
+        _refuse_ties(run, found, moved.present)
+    return moved
+
+
+def _refuse_ties(run: Run, keys: Sequence[Words], present: SecretMarks) -> None:
+    """Raise a flag if two rows that are there have the same keys: facts said there are none."""
+    starts = np.empty(len(keys[0]), dtype=np.uint8)
+    run.call(_native.starts, list(keys), starts)
+    equal = conjunction(run, marks_of(present), complement(run, starts))
+    run.raise_where(SecretMarks(equal), Flag.DUPLICATE_KEY)
 
 
 def _sign_key(run: Run, value: SecretColumn) -> Key:

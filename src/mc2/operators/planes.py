@@ -149,15 +149,25 @@ def _sort_pass(
 
 
 def order_keys(
-    run: Run, value: SecretColumn, *, descending: bool = False, nulls_first: bool = True
+    run: Run,
+    value: SecretColumn,
+    *,
+    descending: bool = False,
+    nulls_first: bool = True,
+    nullable: bool = True,
 ) -> list[Key]:
-    """The keys that sort by a column as SQL orders values: -0 is +0, NaN is the greatest."""
-    known = np.empty(value.rows, dtype=np.uint64)
-    run.call(_native.marks_to_words, known_of(value), known)
-    nulls = Key(known, SIGNED)
+    """The keys that sort by a column as SQL orders values: -0 is +0, NaN is the greatest.
+
+    `nullable`: whether a row that is there could have none, as everybody knows.
+    """
     found = value_keys(run, value)
     if descending:
         found = [key.reversed() for key in found]
+    if not nullable:
+        return found
+    known = np.empty(value.rows, dtype=np.uint64)
+    run.call(_native.marks_to_words, known_of(value), known)
+    nulls = Key(known, SIGNED)
     return [nulls if nulls_first else nulls.reversed(), *found]
 
 
@@ -186,10 +196,13 @@ def absent_key(run: Run, present: SecretMarks) -> Key:
 
 def equality_keys(run: Run, columns: Sequence[SecretColumn], present: SecretMarks) -> list[Key]:
     """Keys that bring equal rows together, NULLs being equal, and those that are absent last."""
-    marks = [known_of(c) for c in columns]
-    found = [absent_key(run, present)]
-    if marks:
-        found += [Key(bits, UNSIGNED) for bits in bit_planes(run, marks, present.rows)]
+    # In one word: whether the row is there in its highest bit, and below which values are known.
+    first = [known_of(c) for c in columns[: _BITS - 1]]
+    found = [
+        Key(bit_planes(run, [*first, marks_of(present)], present.rows)[0], UNSIGNED).reversed()
+    ]
+    marks = [known_of(c) for c in columns[_BITS - 1 :]]
+    found += [Key(bits, UNSIGNED) for bits in bit_planes(run, marks, present.rows)]
     for value in columns:
         found += value_keys(run, value)
     return found

@@ -8,14 +8,24 @@ reserves room by it, and each fact that it rests on is checked inside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Final
 
-from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, Literal
+from mc2.plan.deciding import Decides, closure, fewest, known_of, restricted
+from mc2.plan.expressions import (
+    Call,
+    Case,
+    Cast,
+    ColumnRef,
+    Expression,
+    InList,
+    Literal,
+    columns_of,
+)
 from mc2.plan.linear_models import Apply
-from mc2.plan.matching import Matching, match
+from mc2.plan.matching import Matching, conjuncts, fixed_column, match
 from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.plan import Node, Operation, PlanInput
 from mc2.plan.relations import (
@@ -47,17 +57,36 @@ class Facts:
 
     `rows`: at most so many. `unique`: sets of columns in which no two rows agree, NULL being equal
     to NULL; the empty set says that there is one row at most. `widths`: the most bytes of a text
-    column. `spread`: the most different values of a column, NULL being one.
+    column. `spread`: the most different values of a column, NULL being one, where they are fewer
+    than rows. `ranges`: of whole numbers and dates. `decides`: rows that agree in all columns of
+    the first set agree in those of the second.
     """
 
     rows: int
     unique: Unique = _NONE
     widths: Mapping[str, int] | None = None
     spread: Mapping[str, int] | None = None
+    ranges: Mapping[str, tuple[int, int]] | None = None
+    decides: Decides = frozenset()
 
     def is_unique(self, columns: frozenset[str]) -> bool:
         """Whether no two rows agree in all of these columns."""
-        return self.rows <= 1 or any(key <= columns for key in self.unique)
+        if self.rows <= 1:
+            return True
+        every = self.decided(columns)
+        return any(key <= every for key in self.unique)
+
+    def decided(self, columns: frozenset[str]) -> frozenset[str]:
+        """These columns, and those in which rows agree that agree in these."""
+        return closure(columns, self.decides)
+
+    def values(self, name: str) -> int:
+        """The most different values of a column, NULL being one."""
+        return min(self.rows, (self.spread or {}).get(name, self.rows))
+
+    def fewest(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Some of these columns that decide all of them; wide texts are left out first."""
+        return fewest(columns, self.decides, self.widths or {})
 
     def width(self, name: str) -> int:
         """The most bytes of a text column."""
@@ -96,7 +125,8 @@ def _matrix(shape: MatrixShape, sources: Sequence[Facts]) -> Facts:
 def _predict(operation: Predict | Apply, rows: Facts) -> Facts:
     kept = set(operation.keep)
     unique = frozenset(key for key in rows.unique if key <= kept)
-    return replace(rows, unique=unique, widths={n: rows.width(n) for n in kept})
+    decides = restricted(rows.decides, frozenset(kept))
+    return replace(rows, unique=unique, widths={n: rows.width(n) for n in kept}, decides=decides)
 
 
 _METRIC_BYTES: Final = 64  # of the longest name of a metric
@@ -135,17 +165,27 @@ def _over(
     """The facts of an operation that reads others."""
     match operation:
         case Project():
-            return _project(operation, sources[0])
+            return _project(operation, sources[0], _exact(nodes[operation.source]))
         case Join() | Mark():
             sides = [_names(nodes[s]) for s in operation.sources]
             found = match(operation.on, sides[0], sides[1])
-            return _join(operation, found, sources[0], sources[1])
+            names = frozenset(sides[0]), frozenset(sides[1])
+            return _join(operation, found, (sources[0], sources[1]), names)
         case Union():
             return _union(_names(node), [_names(nodes[s]) for s in operation.sources], sources)
         case Aggregate() | Distinct():
             return _grouped(operation, sources[0], node)
         case _:
             return _same_rows(node, sources)
+
+
+_REAL: Final = frozenset({"double", "float"})
+
+
+def _exact(node: Node) -> frozenset[str]:
+    """Columns whose equal values are the same: -0 is equal to +0, and 1 / -0 not to 1 / +0."""
+    columns = () if node.schema is None else node.schema.columns
+    return frozenset(c.name for c in columns if c.type.name not in _REAL)
 
 
 def _names(node: Node) -> tuple[str, ...]:
@@ -155,7 +195,9 @@ def _names(node: Node) -> tuple[str, ...]:
 def _same_rows(node: Node, sources: Sequence[Facts]) -> Facts:
     operation = node.operation
     match operation:
-        case Filter() | Sort() | Window():
+        case Filter(predicate=predicate):
+            return _filtered(predicate, sources[0])
+        case Sort() | Window():
             return sources[0]
         case RowBound(rows=rows):
             return replace(sources[0], rows=min(rows, sources[0].rows))
@@ -172,12 +214,35 @@ def _scan(source: PlanInput, operation: Scan) -> Facts:
     spread = {n: high - low + 1 for n, (low, high) in facts.ranges.items() if n in names}
     spread |= {n: len(values) for n, values in facts.domains.items() if n in names}
     spread |= {n: 2 for n in names if columns[n].type.name == "boolean"}
+    unique = frozenset(frozenset(key) for key in facts.unique if set(key) <= names)
     return Facts(
         source.row_bound,
-        frozenset(frozenset(key) for key in facts.unique if set(key) <= names),
+        unique,
         {n: max(1, w) for n, w in facts.widths.items() if n in names},
         {n: count + columns[n].nullable for n, count in spread.items()},
+        {n: ends for n, ends in facts.ranges.items() if n in names},
+        known_of(unique, frozenset(names)),
     )
+
+
+def _filtered(predicate: Expression, source: Facts) -> Facts:
+    """The same rows or fewer: a column that must be one of some constants has no other values."""
+    spread = dict(source.spread or {})
+    for part in conjuncts(predicate):
+        name, count = _listed(part)
+        if name is not None:
+            spread[name] = min(source.values(name), max(1, count))
+    return replace(source, spread=spread)
+
+
+def _listed(part: Expression) -> tuple[str | None, int]:
+    match part:
+        case InList(ColumnRef(name), items):
+            return name, len(items)
+        case Call("eq", (ColumnRef(name), Literal())) | Call("eq", (Literal(), ColumnRef(name))):
+            return name, 1
+        case _:
+            return None, 0
 
 
 def _values(operation: Values) -> Facts:
@@ -192,19 +257,62 @@ def literal_bytes(value: Literal) -> int:
     return max(1, len((value.text or "").encode()))
 
 
-def _project(operation: Project, source: Facts) -> Facts:
+def _project(operation: Project, source: Facts, exact: frozenset[str]) -> Facts:
     renamed: dict[str, str] = {}
-    spread = {}
+    spread, ranges = {}, {}
     for column in operation.columns:
+        count = _values_of(column.expression, source, exact)
+        if count < source.rows:
+            spread[column.name] = count
         if isinstance(column.expression, ColumnRef):
-            renamed.setdefault(column.expression.name, column.name)
-            if column.expression.name in (source.spread or {}):
-                spread[column.name] = (source.spread or {})[column.expression.name]
+            name = column.expression.name
+            renamed.setdefault(name, column.name)
+            if name in (source.ranges or {}):
+                ranges[column.name] = (source.ranges or {})[name]
     unique = frozenset(
         frozenset(renamed[n] for n in key) for key in source.unique if key <= set(renamed)
     )
     widths = {c.name: width_of(c.expression, source.widths or {}) for c in operation.columns}
-    return Facts(source.rows, unique, widths, spread)
+    decides = _projected_decides(operation, source, renamed, exact)
+    return Facts(source.rows, unique, widths, spread, ranges, decides)
+
+
+def _projected_decides(
+    operation: Project, source: Facts, renamed: Mapping[str, str], exact: frozenset[str]
+) -> Decides:
+    """What is decided still, and what is computed: that by what it is computed from."""
+    of_exact = {
+        c.name: columns_of(c.expression)
+        for c in operation.columns
+        if isinstance(c.expression, ColumnRef) or columns_of(c.expression) <= exact
+    }
+    keys = {key for key, _ in source.decides} | set(of_exact.values())
+    decides = set()
+    for key in keys:
+        if key <= set(renamed):
+            every = source.decided(key)
+            made = frozenset(name for name, read in of_exact.items() if read <= every)
+            own = frozenset(renamed[n] for n in key)
+            decides.add((own, made - own))
+    return frozenset((key, others) for key, others in decides if others)
+
+
+_DAYS_OF_YEAR: Final = 365
+
+
+def _values_of(expression: Expression, source: Facts, exact: frozenset[str]) -> int:
+    """The most different values of an expression: it has one for those of its columns."""
+    if isinstance(expression, ColumnRef):
+        return source.values(expression.name)
+    if isinstance(expression, Call) and expression.function == "year":
+        argument = expression.arguments[0]
+        ends = (source.ranges or {}).get(argument.name) if isinstance(argument, ColumnRef) else None
+        if ends is not None:
+            return min(source.rows, (ends[1] - ends[0]) // _DAYS_OF_YEAR + 3)  # NULL is one
+    if not columns_of(expression) <= exact:
+        return source.rows
+    counts = (source.values(n) for n in columns_of(expression))
+    return min(source.rows, reduce(lambda a, b: capped(a * b), counts, 1))
 
 
 _FIRST: Final = frozenset({"lower", "upper", "trim", "trim_start", "trim_end", "nullif"})
@@ -242,20 +350,69 @@ def _width_of_call(name: str, parts: Sequence[int], arguments: Sequence[Expressi
     return _NAME_BYTES
 
 
-def _join(operation: Join | Mark, found: Matching, left: Facts, right: Facts) -> Facts:
+def _join(
+    operation: Join | Mark,
+    found: Matching,
+    sides: tuple[Facts, Facts],
+    names: tuple[frozenset[str], frozenset[str]],
+) -> Facts:
+    left, right = sides
     how = "mark" if isinstance(operation, Mark) else operation.how
-    if how in {"semi", "anti", "mark"}:
+    same = {(fixed_column(e.left), fixed_column(e.right)) for e in found.equalities}
+    if how == "semi":
+        spread = dict(left.spread or {})
+        spread |= {a: min(left.values(a), right.values(b)) for a, b in same if a and b}
+        return replace(left, spread=spread)
+    if how in {"anti", "mark"}:
         return left
     widths = {**(left.widths or {}), **(right.widths or {})}
-    more = int(how in {"left", "full", "single"}), int(how in {"right", "full"})
-    spread = {n: c + more[1] for n, c in (left.spread or {}).items()}
-    spread |= {n: c + more[0] for n, c in (right.spread or {}).items()}
+    ranges = {**(left.ranges or {}), **(right.ranges or {})}
     to_one = how == "single" or right.is_unique(found.right_columns)
     of_one = left.is_unique(found.left_columns)
-    unique = _joined_keys(how, left, right, to_one=to_one, of_one=of_one)
     return Facts(
-        _joined_rows(how, left, right, to_one=to_one, of_one=of_one), unique, widths, spread
+        _joined_rows(how, left, right, to_one=to_one, of_one=of_one),
+        _joined_keys(how, left, right, to_one=to_one, of_one=of_one),
+        widths,
+        _joined_spread(how, sides, names, same),
+        ranges,
+        _joined_decides(how, sides, names[1], found, to_one=to_one),
     )
+
+
+def _joined_spread(
+    how: str,
+    sides: tuple[Facts, Facts],
+    names: tuple[frozenset[str], frozenset[str]],
+    same: Collection[tuple[str | None, str | None]],
+) -> dict[str, int]:
+    left, right = sides
+    more = int(how in {"left", "full", "single"}), int(how in {"right", "full"})
+    spread = {n: left.values(n) + more[1] for n in names[0]}
+    spread |= {n: right.values(n) + more[0] for n in names[1]}
+    if how == "inner":
+        for a, b in same:
+            if a and b:
+                spread[a] = spread[b] = min(spread[a], spread[b])
+    return spread
+
+
+def _joined_decides(
+    how: str, sides: tuple[Facts, Facts], rights: frozenset[str], found: Matching, *, to_one: bool
+) -> Decides:
+    """What each side decides, and each term what it is equal to; rows without partner aside."""
+    left, right = sides
+    if how in {"inner", "cross"}:
+        pairs = set(left.decides | right.decides)
+        for one in found.equalities:
+            a, b = fixed_column(one.left), fixed_column(one.right)
+            if a and b:
+                pairs |= {(frozenset({a}), frozenset({b})), (frozenset({b}), frozenset({a}))}
+        return frozenset(pairs)
+    if how in {"left", "single"}:
+        partner = frozenset({(found.left_columns, rights)})
+        alone = to_one and found.rest is None and len(found.left_columns) == len(found.equalities)
+        return left.decides | partner if alone else left.decides
+    return right.decides if how == "right" else frozenset()
 
 
 def _joined_rows(how: str, left: Facts, right: Facts, *, to_one: bool, of_one: bool) -> int:
@@ -304,15 +461,17 @@ def _grouped(operation: Aggregate | Distinct, source: Facts, node: Node) -> Fact
     if isinstance(operation, Aggregate) and not keys:
         widths = _aggregated_widths(operation, source)
         return Facts(1, _AT_MOST_ONE, widths, {})
-    spread = source.spread or {}
-    rows = source.rows
-    if all(k in spread for k in keys):
-        rows = min(rows, reduce(lambda a, b: capped(a * b), (spread[k] for k in keys), 1))
-    unique = {key for key in source.unique if key <= set(keys)} | {frozenset(keys)}
+    by = source.fewest(keys)
+    rows = min(source.rows, reduce(lambda a, b: capped(a * b), (source.values(k) for k in by), 1))
+    unique = {key for key in source.unique if key <= set(keys)} | {frozenset(keys), frozenset(by)}
     widths = {k: (source.widths or {}).get(k, 1) for k in keys}
     if isinstance(operation, Aggregate):
         widths |= _aggregated_widths(operation, source)
-    return Facts(rows, frozenset(unique), widths, {k: spread[k] for k in keys if k in spread})
+    spread = {k: source.values(k) for k in keys if source.values(k) < rows}
+    ranges = {k: ends for k, ends in (source.ranges or {}).items() if k in keys}
+    decides = restricted(source.decides, frozenset(keys))
+    decides |= known_of(frozenset({frozenset(by)}), frozenset(names))
+    return Facts(rows, frozenset(unique), widths, spread, ranges, decides)
 
 
 def _aggregated_widths(operation: Aggregate, source: Facts) -> dict[str, int]:

@@ -108,6 +108,7 @@ ROUTES = [
     ("GET", f"/v1/jobs/{'0' * 32}/attempts/1/challenges"),
     ("GET", f"/v1/jobs/{'0' * 32}/attempts/1/evidence"),
     ("PUT", f"/v1/jobs/{'0' * 32}/attempts/1/grant"),
+    ("PUT", f"/v1/jobs/{'0' * 32}/attempts/1/refusal?code=attestation"),
     ("GET", f"/v1/jobs/{'0' * 32}/proof"),
     ("GET", "/v1/events"),
 ]

@@ -117,7 +117,15 @@ class Training(Job):
 
     def train(self, settings, rounds, matrix, evaluations=(), stopping=None):
         found = tuple(Evaluation(n, m) for n, m in evaluations)
-        return self.add(Train(matrix, parameters(settings), rounds, found, stopping if stopping is None else Stopping(stopping)))
+        return self.add(
+            Train(
+                matrix,
+                parameters(settings),
+                rounds,
+                found,
+                stopping if stopping is None else Stopping(stopping),
+            )
+        )
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_a_missing_altered_or_cut_chunk_is_noticed(sealed):
     raw = blobs.get(manifest.chunks[1].digest)
     for bad in (b"", raw[:-1], raw + b"\x00", bytes([raw[0] ^ 1]) + raw[1:]):
         with pytest.raises(DatasetError, match="chunk 1"):
-            open_chunk(cipher, manifest, 1, bad)
+            open_chunk(cipher, manifest, 1, [bad])
 
 
 def test_swapped_repeated_and_foreign_chunks_are_noticed(sealed):
@@ -123,13 +123,13 @@ def test_swapped_repeated_and_foreign_chunks_are_noticed(sealed):
         other_blobs.get(other.manifest.chunks[1].digest),
     ):
         with pytest.raises(DatasetError):
-            open_chunk(cipher, manifest, 1, bad)
+            open_chunk(cipher, manifest, 1, [bad])
 
 
 @pytest.mark.parametrize("index", [-1, 3])
 def test_there_is_no_other_chunk(sealed, index):
     with pytest.raises(DatasetError, match="no chunk"):
-        open_chunk(cipher_of(sealed[0].manifest), sealed[0].manifest, index, b"")
+        open_chunk(cipher_of(sealed[0].manifest), sealed[0].manifest, index, [b""])
 
 
 # --- a forged or mixed manifest, should its signature ever be let through
@@ -208,7 +208,7 @@ def test_a_padded_table_has_no_more_rows_than_room_and_no_gaps(padded):
     small = replace(signed, row_bound=14)  # its last chunk has room for two
     many, read = resealed(small, *packed(2, 0, 0, 0)[1:], packed(3)[0])
     with pytest.raises(DatasetError, match="number of rows"):
-        open_chunk(cipher_of(many), many, 3, read(many.chunks[3].digest))
+        open_chunk(cipher_of(many), many, 3, [read(many.chunks[3].digest)])
     gap, read = resealed(signed, *packed(4, 3, 1, 0))
     with pytest.raises(DatasetError, match="after its last"):
         open_all(gap, read)

@@ -181,17 +181,22 @@ def test_the_associated_data_is_as_the_page_says():
         + (2).to_bytes(8, "big")
         + (3).to_bytes(8, "big")
         + b"\x01"
+        + (0).to_bytes(8, "big")
+        + len(SCHEMA).to_bytes(8, "big")
     )
 
 
 def test_each_part_of_the_associated_data_separates():
-    first = ("00" * 16, 1, SCHEMA.digest, 0, 2)
+    one, other = range(3), range(3, 4)
+    first = ("00" * 16, 1, SCHEMA.digest, 0, 2, one)
     others = [
-        ("00" * 15 + "01", 1, SCHEMA.digest, 0, 2),
-        ("00" * 16, 2, SCHEMA.digest, 0, 2),
-        ("00" * 16, 1, digest(b"other"), 0, 2),
-        ("00" * 16, 1, SCHEMA.digest, 1, 2),
-        ("00" * 16, 1, SCHEMA.digest, 0, 3),
-        ("00" * 16, 1, SCHEMA.digest, 0, 1),
+        ("00" * 15 + "01", 1, SCHEMA.digest, 0, 2, one),
+        ("00" * 16, 2, SCHEMA.digest, 0, 2, one),
+        ("00" * 16, 1, digest(b"other"), 0, 2, one),
+        ("00" * 16, 1, SCHEMA.digest, 1, 2, one),
+        ("00" * 16, 1, SCHEMA.digest, 0, 3, one),
+        ("00" * 16, 1, SCHEMA.digest, 0, 1, one),
+        ("00" * 16, 1, SCHEMA.digest, 0, 2, other),
+        ("00" * 16, 1, SCHEMA.digest, 0, 2, range(2)),
     ]
     assert len({dataset_associated_data(*parts) for parts in (first, *others)}) == len(others) + 1

@@ -129,7 +129,7 @@ def test_names_follow_through_projections():
     assert found.unique == keys("key")
     assert found.width("short") == 2
     assert found.width("long") == 9
-    assert found.spread == {"level": 4}
+    assert found.spread == {"level": 4, "short": 3, "long": 3}  # as many as what they are made of
     assert plan.facts(plan.add(Project(plan.orders, columns[1:]))).unique == keys()
 
 

@@ -117,10 +117,11 @@ class PeImage:
             hasher.update(self.raw[section.start : section.start + section.size])
             hashed += section.size
         signatures = _number(self.raw, self.certificates_at + 4, 4)
-        if signatures:
-            place = _number(self.raw, self.certificates_at, 4)
-            if place < hashed or place + signatures != len(self.raw):
-                raise FormatError("the signatures of the PE image are not at its end")
+        place = _number(self.raw, self.certificates_at, 4)
+        if signatures and (place < hashed or place + signatures != len(self.raw)):
+            raise FormatError("the signatures of the PE image are not at its end")
+        if place and not signatures:  # a value that no digest would cover
+            raise FormatError("the PE image has a place for signatures, and none")
         hasher.update(self.raw[hashed : len(self.raw) - signatures])
         return hasher.digest()
 

@@ -21,9 +21,11 @@ from mc2.operators.handles import (
 from mc2.operators.joining import On
 from mc2.operators.run import Run
 from mc2.plan.expressions import Expression
+from mc2.plan.matching import names_of
 from mc2.plan.oblivious_joins import Compared, JoinForm
 from mc2.plan.types import INT64
 
+_OWN: Final = "\0"  # no column of a plan starts so
 _ROW: Final = "\0row"
 _KEY: Final = "\0key"
 _LEAST: Final = "\0least"
@@ -32,10 +34,21 @@ _MANY: Final = "\0many"
 
 
 class Joiner:
-    """Joins two tables of one run by the form of a condition."""
+    """Joins two tables of one run by the form of a condition.
 
-    def __init__(self, run: Run, form: JoinForm, left: SecretTable, right: SecretTable) -> None:
+    `needed` are the columns that others read: no more are carried along, but for conditions.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        form: JoinForm,
+        left: SecretTable,
+        right: SecretTable,
+        needed: frozenset[str],
+    ) -> None:
         self._run = run
+        self._needed = needed
         self._form = form
         self._left = left
         self._right = right
@@ -69,6 +82,13 @@ class Joiner:
         columns = {**rows.columns, name: logic.truth(run, found, known)}
         return SecretTable(columns, rows.present)
 
+    def _narrow(self, table: SecretTable) -> SecretTable:
+        """The columns that are read once rows have found each other."""
+        form = self._form
+        read = self._needed | names_of(t for t in (form.left_only, form.rest) if t is not None)
+        kept = [n for n in table.columns if n in read or n.startswith(_OWN)]
+        return _with_columns(table, kept)
+
     # --- pairs
 
     def _on(self, left: SecretTable, right: SecretTable) -> list[On]:
@@ -82,6 +102,9 @@ class Joiner:
         """The pairs of rows for which the whole condition is true."""
         run, form = self._run, self._form
         on = self._on(left, right)
+        if form.right_only is not None:
+            right, form = self._tested(right, form.right_only), replace(form, right_only=None)
+        left, right = self._narrow(left), self._narrow(right)
         if form.to_one and on:
             found = joining.join_unique(run, left, right, on, outer=False)
         elif form.of_one and on:
@@ -115,7 +138,7 @@ class Joiner:
             right_only=form.left_only,
             compared=None,
         )
-        return Joiner(self._run, turned, self._right, self._left)
+        return Joiner(self._run, turned, self._right, self._left, self._needed)
 
     def _outer(self) -> SecretTable:
         """All rows of the left side, with their partners or NULLs."""
@@ -141,7 +164,8 @@ class Joiner:
         """Each left row with its one partner, or NULLs."""
         run, form = self._run, self._form
         on = self._on(self._left, right)
-        rows, partners, found = joining.look_up(run, self._left, right, on, unique=True)
+        left, right = self._narrow(self._left), self._narrow(right)
+        rows, partners, found = joining.look_up(run, left, right, on, unique=True)
         tests = [t for t in (form.left_only, form.rest) if t is not None]
         for test in tests:
             pairs = joining.side_by_side(
@@ -161,7 +185,8 @@ class Joiner:
         turned = _renamed(SecretTable({_KEY: pairs.columns[_KEY]}, pairs.present), _KEY, _ROW)
         rows, alone = self._alone(_renamed(other, _KEY, _ROW), turned)
         rights = joining.with_nulls(self._run, rows, self._left, alone)
-        names = [*self._left.columns, *self._right.columns]
+        every = [*self._left.columns, *self._right.columns]
+        names = [n for n in every if n in pairs.columns]
         return ordering.union_all([_with_columns(t, names) for t in (pairs, lefts, rights)], names)
 
     def _single(self) -> SecretTable:
@@ -204,12 +229,14 @@ class Joiner:
         if form.unsure is not None:
             rows, found, unknown = self._asked_unsure(right)
         elif form.rest is None:
-            rows, found = joining.partnered(run, self._left, right, self._on(self._left, right))
+            on = self._on(self._left, right)
+            rows, found = joining.partnered(run, self._narrow(self._left), right, on)
         elif form.compared is not None:
             rows, found = self._asked_compared(right, form.compared)
         elif form.to_one:
             on = self._on(self._left, right)
-            rows, partners, found = joining.look_up(run, self._left, right, on, unique=True)
+            left, right = self._narrow(self._left), self._narrow(right)
+            rows, partners, found = joining.look_up(run, left, right, on, unique=True)
             here = logic.conjunction(run, marks_of(rows.present), found)
             found = marks_of(
                 self._tested(joining.side_by_side(rows, partners, here), form.rest).present
@@ -217,7 +244,7 @@ class Joiner:
         else:
             own = joining.numbered(self._left, _ROW)
             rows, alone = self._alone(own, self._pairs(own, right))
-            rows = _with_columns(rows, list(self._left.columns))
+            rows = _with_columns(rows, list(self._left.columns))  # without their numbers
             found = logic.complement(run, alone)
         if form.left_only is not None:
             holds = logic.value_marks(run, Evaluator.over(run, rows).of(form.left_only))
@@ -242,7 +269,9 @@ class Joiner:
             On(of_left.of(e.left), groups.columns[name], e.nulls)
             for e, name in zip(self._form.equalities, keys, strict=True)
         ]
-        rows, partners, found = joining.look_up(run, self._left, groups, on, unique=True)
+        rows, partners, found = joining.look_up(
+            run, self._narrow(self._left), groups, on, unique=True
+        )
         mine = Evaluator.over(run, rows).of(test.left)
         answers = [
             _compare(run, test.function, mine, partners.columns[name])
@@ -262,7 +291,8 @@ class Joiner:
         if unsure is None:
             raise TypeError("only a mark with an equality that could be NULL comes here")
         everything = replace(form, equalities=(*form.equalities, unsure), unsure=None)
-        first = Joiner(run, everything, joining.numbered(self._left, _ROW), right)
+        left = joining.numbered(self._left, _ROW)
+        first = Joiner(run, everything, left, right, self._needed)
         rows, found = joining.partnered(run, first._left, right, first._on(first._left, right))
         value = Evaluator.over(run, right).of(unsure.right)
         nothing = SecretMarks(logic.complement(run, known_of(value)))

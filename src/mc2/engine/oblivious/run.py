@@ -6,7 +6,7 @@ are there is secret until a recipient opens the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -32,10 +32,12 @@ from mc2.operators.handles import (
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
+from mc2.plan.expressions import Expression
 from mc2.plan.facts import Facts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.oblivious_joins import join_form
+from mc2.plan.oblivious_steps import is_computed, sorted_columns, steps, ties
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Operation, PlanOutput
 from mc2.plan.relations import (
@@ -53,6 +55,7 @@ from mc2.plan.relations import (
     Values,
 )
 from mc2.plan.shapes import LinearShape
+from mc2.plan.typing import type_of
 
 _CHUNK_ROWS: Final = 1 << 16
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
@@ -109,6 +112,7 @@ class _Run:
         self._ordered = ordered_nodes(checked.plan.nodes)
         self._tables: dict[int, SecretTable] = {}
         self._readers_left = uses(checked.plan.nodes, checked.plan.outputs)
+        self._steps = steps(checked.plan, checked.facts, self._readers_left)
 
     def compute(self, index: int) -> None:
         """Compute a node into a table with no more places than its bound."""
@@ -125,7 +129,7 @@ class _Run:
                 self._linear.fit(index, operation)
             case operation:
                 table = self._node(index, operation)
-                names = self._schema(index).names
+                names = [n for n in self._schema(index).names if n in self._steps.needed[index]]
                 table = SecretTable({n: table.columns[n] for n in names}, table.present)
                 self._tables[index] = ordering.bounded(self.trace, table, self._facts[index].rows)
         for source in node.operation.sources:
@@ -148,32 +152,32 @@ class _Run:
             case Values():
                 return self._values(index, operation)
             case Join() | Mark():
-                return self._join(operation)
+                return self._join(operation, index)
             case Union(sources=sources):
                 return self._union(index, sources)
             case Aggregate():
                 source = self._tables[operation.source]
-                return self._aggregate(operation, source, self._schema(index))
+                return self._aggregate(operation, source, index)
             case Apply():
                 return self._linear.told(operation, self._schema(index), self._facts[index])
             case Predict() | History():
                 facts = self._facts[index]
                 return self._learner.told(operation, self._schema(index), facts)
             case _:
-                return self._of_one(operation, self._tables[operation.sources[0]])
+                return self._of_one(operation, self._tables[operation.sources[0]], index)
 
-    def _of_one(self, operation: Operation, source: SecretTable) -> SecretTable:
+    def _of_one(self, operation: Operation, source: SecretTable, index: int) -> SecretTable:
         match operation:
             case Project():
-                evaluator = Evaluator.over(self.trace, source)
-                columns = {c.name: evaluator.of(c.expression) for c in operation.columns}
+                evaluator, needed = Evaluator.over(self.trace, source), self._steps.needed[index]
+                wanted = [c for c in operation.columns if is_computed(c, needed)]
+                columns = {c.name: evaluator.of(c.expression) for c in wanted}
                 return SecretTable(columns, source.present)
-            case Filter(predicate=predicate):
-                value = Evaluator.over(self.trace, source).of(predicate)
-                present = logic.restrict(self.trace, source.present, value)
-                return SecretTable(source.columns, present)
+            case Filter():
+                return self._tested(source, self._steps.filters[index])
             case Distinct():
-                return grouping.distinct(self.trace, source)
+                by = self._facts[operation.source].fewest(list(source.columns))
+                return grouping.group(self.trace, source, list(source.columns), [], None, by)
             case Sort():
                 return self._sort(operation, source)
             case Limit():
@@ -199,11 +203,21 @@ class _Run:
         present = np.ones(len(operation.rows), dtype=np.uint8)
         return SecretTable(columns, SecretMarks(present))
 
-    def _join(self, operation: Join | Mark) -> SecretTable:
-        left, right = self._tables[operation.left], self._tables[operation.right]
+    def _tested(self, table: SecretTable, condition: Expression | None) -> SecretTable:
+        """The rows for which a condition is true; all of them for none."""
+        if condition is None:
+            return table
+        value = Evaluator.over(self.trace, table).of(condition)
+        return SecretTable(table.columns, logic.restrict(self.trace, table.present, value))
+
+    def _join(self, operation: Join | Mark, index: int) -> SecretTable:
+        before = self._steps.before.get(index, (None, None))
+        left = self._tested(self._tables[operation.left], before[0])
+        right = self._tested(self._tables[operation.right], before[1])
         schemas = self._schema(operation.left), self._schema(operation.right)
         facts = self._facts[operation.left], self._facts[operation.right]
-        joiner = Joiner(self.trace, join_form(operation, *schemas, facts), left, right)
+        form = join_form(operation, *schemas, facts)
+        joiner = Joiner(self.trace, form, left, right, self._steps.needed[index])
         if isinstance(operation, Mark):
             return joiner.mark(operation.name)
         return joiner.join(operation.how)
@@ -218,7 +232,8 @@ class _Run:
             tables.append(SecretTable(fitted, table.present))
         return ordering.union_all(tables, names)
 
-    def _aggregate(self, operation: Aggregate, source: SecretTable, schema: Schema) -> SecretTable:
+    def _aggregate(self, operation: Aggregate, source: SecretTable, index: int) -> SecretTable:
+        schema, rows = self._schema(index), self._facts[index].rows
         evaluator = Evaluator.over(self.trace, source)
         wanted = []
         for column in operation.aggregates:
@@ -233,21 +248,36 @@ class _Run:
                     column.name, column.function, argument, kind, where, column.distinct
                 )
             )
-        return grouping.group(self.trace, source, operation.keys, wanted)
+        by = self._facts[operation.source].fewest(operation.keys)
+        return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
 
     def _sort(self, operation: Sort, source: SecretTable) -> SecretTable:
         evaluator = Evaluator.over(self.trace, source)
+        columns = self._schema(operation.source).by_name()
         orders = [
-            ordering.Order(evaluator.of(k.expression), k.descending, k.nulls_first)
+            ordering.Order(
+                evaluator.of(k.expression),
+                k.descending,
+                k.nulls_first,
+                type_of(k.expression, columns).nullable,
+            )
             for k in operation.keys
         ]
-        return ordering.sort_table(self.trace, source, orders)
+        last = self._ties(operation.source, sorted_columns(operation))
+        return ordering.sort_table(self.trace, source, orders, last)
+
+    def _ties(self, index: int, sorted_by: Sequence[str]) -> ordering.Ties:
+        """What to look at, where rows agree in some columns: up to where no two agree."""
+        schema = self._schema(index)
+        found = ties(self._facts[index], schema.names, sorted_by)
+        nullable = [c.name for c in schema.columns if c.nullable]
+        return ordering.Ties(found.columns, found.decided, nullable, unique=found.unique)
 
     def _in_front(self, index: int, table: SecretTable) -> SecretTable:
         """The rows that are there first, in the order of the node or in that of all columns."""
         if self._ordered[index]:
             return ordering.rows_to_front(self.trace, table)
-        return ordering.sort_table(self.trace, table, [])
+        return ordering.sort_table(self.trace, table, [], self._ties(index, []))
 
     def _limit(self, operation: Limit, source: SecretTable) -> SecretTable:
         table = self._in_front(operation.source, source)

@@ -146,7 +146,11 @@ def test_a_tpm_is_taken_only_by_name_and_with_its_chain(tmp_path: Path) -> None:
     assert isinstance(found, TpmCollector)
     assert found.tier == Tier.MEASURED_BOOT
     with pytest.raises(AttestationError):
-        choose(AUTO, FakeMachine(), tpm=TpmSource(device, b"chain", tmp_path / "log", tmp_path / "chain"))
+        choose(
+            AUTO,
+            FakeMachine(),
+            tpm=TpmSource(device, b"chain", tmp_path / "log", tmp_path / "chain"),
+        )
     assert Path("/dev/tpmrm0") == TPM_DEVICE
 
 
