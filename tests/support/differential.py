@@ -74,8 +74,16 @@ def direct(query: str, tables: Mapping[str, pa.Table]) -> list[tuple]:
 
 def rows_of(table: pa.Table) -> list[tuple]:
     """Rows with numbers of one kind, so that 1, 1.0 and Decimal('1.00') are the same."""
-    columns = [[plain(v) for v in c.to_pylist()] for c in table.columns]
+    columns = [[plain(v) for v in _values(c)] for c in table.columns]
     return list(zip(*columns, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list:
+    """The values; dates by their days if there are some that Python has no dates for."""
+    try:
+        return column.to_pylist()
+    except OverflowError:
+        return column.cast(pa.int32()).to_pylist()
 
 
 def plain(value):

@@ -47,8 +47,8 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
-from mc2.plan.types import INT64, STRING
-from mc2.plan.windows import WHOLE, Window, WindowColumn
+from mc2.plan.types import INT32, INT64, STRING
+from mc2.plan.windows import WHOLE, Bound, Frame, Window, WindowColumn
 
 DATASET: Final = "warm.up"
 ROWS: Final = 64
@@ -147,7 +147,15 @@ def _obliviously(builder: PlanBuilder, scan: int) -> int:
     ]
     both = builder.add(Union(tuple(parts)))
     key = SortKey(ColumnRef("total"), descending=True, nulls_first=False)
-    return builder.add(Limit(builder.add(Sort(both, (key,))), ROWS))
+    near = Frame("rows", Bound("preceding", literal(1, INT32)), Bound("current_row"))
+    functions = (
+        WindowColumn("place", "row_number", ()),
+        WindowColumn("before", "lag", (n, literal(1, INT32), n), ignore_nulls=True),
+        WindowColumn("first", "first_value", (name,), near),
+        WindowColumn("sum", "sum", (ColumnRef("amount"),), near),
+    )
+    placed = builder.add(Window(both, ("label",), (key,), functions))
+    return builder.add(Limit(builder.add(Sort(placed, (key,))), ROWS))
 
 
 def _learnt_obliviously(builder: PlanBuilder, scan: int) -> list[PlanOutput]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 from mc2.crypto.digest import Digest, digest
@@ -175,7 +176,13 @@ class Schema:
     @property
     def digest(self) -> Digest:
         """The schema's name, which every chunk of the table is bound to."""
-        return digest(Label.SCHEMA.prefix() + encode(self.json()))
+        return _digest(self)
+
+
+@lru_cache(maxsize=256)
+def _digest(schema: Schema) -> Digest:
+    """Each part of a chunk asks for it, and writing JSON takes as long as decrypting one."""
+    return digest(Label.SCHEMA.prefix() + encode(schema.json()))
 
 
 def is_flat(schema: Schema) -> bool:

@@ -8,7 +8,7 @@ sets. See docs/spec/oblivious-boosting.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,18 +17,13 @@ import numpy.typing as npt
 
 from mc2 import _native
 from mc2.errors import EngineError
-from mc2.ml.boosted_trees import SecretModel, SecretTree, add_trees, reveal
-from mc2.ml.boosting_metrics import mean_parts, metric_names, metric_number, metric_value
+from mc2.ml.boosted_trees import SecretModel, SecretTree, reveal
+from mc2.ml.boosting_metrics import metric_names, metric_value
 from mc2.ml.boosting_parameters import BoostingParameters
-from mc2.ml.boosting_rows import (
-    Level,
-    Reals,
-    Sums,
-    TrainingRows,
-    key_word,
-    losses,
-)
-from mc2.ml.secret_matrix import Floats, SecretMatrix, parts_of
+from mc2.ml.boosting_partition import Partition
+from mc2.ml.boosting_rounds import Arrays, Form, Kind, Step, summed
+from mc2.ml.boosting_rows import Level, Reals, Sums, key_word
+from mc2.ml.secret_matrix import Floats, SecretCuts, SecretMatrix
 from mc2.operators.run import Run
 
 PUBLIC: Final = "public"
@@ -92,114 +87,143 @@ def train(  # noqa: PLR0913 - what there is to say
         raise EngineError("a training's key has 32 bytes")
     if not partitions or any(m.cuts is not partitions[0].cuts for m in partitions):
         raise EngineError("all partitions must be binned by the same cuts")
-    job = _Job(run, partitions, parameters, training, key)
-    watch = _Watch(run, job, evaluations or {}, training)
-    for turn in range(training.rounds):
-        watch.add_round(job.add_round(turn))
-        tell(turn + 1)
-        if watch.stops():
-            break
-    model = SecretModel(parameters, partitions[0].cuts, tuple(job.trees))
-    return Trained(model, watch.history(), watch.best_round)
+    # Without padding, which depends on how rows are cut.
+    all_rows = sum(m.places for m in partitions)
+    sets = evaluations or {}
+    if any(m.cuts is not partitions[0].cuts for ms in sets.values() for m in ms):
+        raise EngineError("evaluation sets must be binned by the cuts of the training set")
+    fixed = training.fixed_order
+    rows = Partition(
+        run,
+        partitions,
+        parameters,
+        key,
+        all_rows=all_rows,
+        fixed_order=fixed,
+        evaluations=sets,
+    )
+    leader = Leader(run, partitions[0].cuts, parameters, training, key, tuple(sets))
+    told = 0
+    while leader.step is not None:
+        leader.take([rows.answer(leader.step, leader.told)])
+        if leader.rounds > told:
+            told = leader.rounds
+            tell(told)
+    return leader.trained()
 
 
-class _Job:
-    """The rows of all partitions, and the trees so far."""
+Play = Generator[tuple[Step, Arrays], Arrays, None]
+
+
+class Leader:
+    """What puts the sums of all partitions together, and chooses.
+
+    It never sees a row. `step` and `told` are what every partition has to answer next; there is no
+    step once the training is over. The model is the same however rows are cut into partitions.
+    """
 
     def __init__(
         self,
         run: Run,
-        partitions: Sequence[SecretMatrix],
+        cuts: SecretCuts,
         parameters: BoostingParameters,
         training: Training,
         key: bytes,
+        evaluations: Sequence[str] = (),
     ) -> None:
-        self.run, self.parameters, self._training, self._key = run, parameters, training, key
-        self.cuts = partitions[0].cuts
-        self.trees: list[SecretTree] = []
-        # Without padding, which depends on how rows are cut.
-        total = sum(m.places for m in partitions)
-        self.rows = [
-            TrainingRows(
-                run,
-                matrix,
-                parameters,
-                key,
-                all_rows=total,
-                partition=place,
-                fixed_order=training.fixed_order,
-            )
-            for place, matrix in enumerate(partitions)
-        ]
-        features = self.cuts.features
+        if len(key) != _KEY_BYTES:
+            raise EngineError("a training's key has 32 bytes")
+        self._run, self.cuts, self.parameters = run, cuts, parameters
+        self._training, self._key = training, key
+        self._trees: list[SecretTree] = []
+        self._watch = _Watch(run, parameters, evaluations, training)
+        self.rounds = 0
+        """How many rounds are over."""
+        self.form = Form.of(parameters, int(cuts.counts.sum()), self._watch.count)
+        features = cuts.features
         self._one_hot = np.array([f.categories > 0 for f in features], dtype=np.uint8)
         self._nullable = np.array([f.nullable for f in features], dtype=np.uint8)
         signs = parameters.monotone or (0,) * len(features)
         self._monotone = np.array(signs, dtype=np.int8)
-        self._start = self._start_margin()
+        self._start: Reals = np.zeros(1, dtype=np.float64)
+        self._play = self._training_steps()
+        self.step: Step | None
+        self.step, self.told = next(self._play)
 
-    def _start_margin(self) -> Reals:
-        margin = np.zeros(1, dtype=np.float64)
+    def take(self, answers: Sequence[Arrays]) -> None:
+        """Take one answer of each partition to the step, in any order; go on to the next step."""
+        if self.step is None or not answers:
+            raise EngineError("a training takes the answers of its partitions, step by step")
+        try:
+            self.step, self.told = self._play.send(summed(self._run, answers))
+        except StopIteration:
+            self.step, self.told = None, ()
+
+    def trained(self) -> Trained:
+        """The model, once there is no step left. Raises: EngineError."""
+        if self.step is not None:
+            raise EngineError("the training is not over")
+        model = SecretModel(self.parameters, self.cuts, tuple(self._trees))
+        return Trained(model, self._watch.history(), self._watch.best_round)
+
+    # --- steps
+
+    def _training_steps(self) -> Play:
+        leaf = yield from self._start_leaf()
+        for turn in range(self._training.rounds):
+            greatest = (yield Step(Kind.GRADIENTS, turn), (leaf,) if turn == 0 else ())[0]
+            for of_class in range(self.parameters.classes):
+                of_tree = greatest[2 * of_class : 2 * of_class + 2].copy()
+                yield from self._tree(turn, of_class, of_tree)
+            if self._watch.count:
+                greatest = (yield Step(Kind.LOSSES, turn), ())[0]
+                sums = (yield Step(Kind.LOSS_SUMS, turn), (greatest,))[0]
+                self._watch.add_round(sums, greatest)
+            self.rounds = turn + 1
+            if self._watch.stops():
+                return
+
+    def _start_leaf(self) -> Generator[tuple[Step, Arrays], Arrays, Floats]:
         given = self.parameters.base_margin
         if given is None:
-            sums, greatest = mean_parts(self.run, [r.weighted_labels() for r in self.rows])
+            greatest = (yield Step(Kind.LABELS), ())[0]
+            sums = (yield Step(Kind.LABEL_SUMS), (greatest,))[0]
             objective = int(self.parameters.objective)
-            self.run.call(_native.margin_of_mean, objective, sums, greatest, margin)
+            self._run.call(_native.margin_of_mean, objective, sums, greatest, self._start)
         else:
-            margin[:] = given
-        # The rows start where predictions will: at a leaf that holds the start.
+            self._start[:] = given
         leaf = np.zeros(1, dtype=np.float32)
-        self.run.call(
-            _native.leaf_values,
-            np.zeros(2, np.int64),
-            _no_bounds(1),
-            self.parameters.rules,
-            np.ones(2),
-            0.0,
-            margin,
-            leaf,
-        )
-        for rows in self.rows:
-            for of_class in range(self.parameters.classes):
-                rows.add_leaves(of_class, leaf)
-        return margin
+        nothing, one, rules = np.zeros(2, np.int64), np.ones(2), self.parameters.rules
+        begin = (nothing, _no_bounds(1), rules, one, 0.0, self._start)
+        self._run.call(_native.leaf_values, *begin, leaf)
+        return leaf
 
-    def add_round(self, turn: int) -> tuple[SecretTree, ...]:
-        """Grow one tree for each class."""
-        for rows in self.rows:
-            rows.compute_gradients(turn)
-        grown = [self._tree(turn, of_class) for of_class in range(self.parameters.classes)]
-        self.trees += grown
-        return tuple(grown)
-
-    def _tree(self, turn: int, of_class: int) -> SecretTree:
-        run, depth = self.run, self.parameters.max_depth
-        greatest, units = np.zeros(2, dtype=np.float64), np.zeros(2, dtype=np.float64)
-        for rows in self.rows:
-            rows.raise_greatest(of_class, greatest)
-        run.call(_native.gradient_units, greatest, units)
-        totals = np.zeros(2, dtype=np.int64)
-        for rows in self.rows:
-            rows.begin_tree(turn, of_class, greatest)
-            rows.add_total(totals)
+    def _tree(self, turn: int, of_class: int, greatest: Reals) -> Play:
+        """Grow one tree."""
+        units = np.zeros(2, dtype=np.float64)
+        self._run.call(_native.gradient_units, greatest, units)
+        totals, sums = yield Step(Kind.ROOT, turn, of_class), (greatest,)
         bounds, levels = _no_bounds(1), []
-        for depth_now in range(depth):
-            sums = self._histograms(depth_now)
-            allowed = self._allowed(turn, of_class, depth_now)
+        for depth in range(self.parameters.max_depth):
+            allowed = self._allowed(turn, of_class, depth)
             level, totals, bounds = self._splits(sums, totals, bounds, allowed, units)
             levels.append(level)
-            shown = self._shown(level)
-            for rows in self.rows:
-                rows.route(level, shown=shown)
-        return self._finish(turn, of_class, levels, bounds, units)
+            last = depth + 1 == self.parameters.max_depth
+            kind, shown = Kind.LEAVES if last else Kind.LEVEL, self._shown(level)
+            splits = (level.features, level.thresholds, level.flags)
+            sums, *flags = yield Step(kind, turn, of_class, depth + 1, shown), splits
+        self._run.add_flags(flags[0])
+        values = self._leaves(turn, sums, bounds, units)
+        yield Step(Kind.GROWN, turn, of_class), (values,)
+        self._trees.append(SecretTree.of(levels, sums, values, units))
 
-    def _histograms(self, level: int) -> Sums:
-        sums = self.rows[0].histograms(level)
-        if len(self.rows) > 1:
-            sums = sums.copy()
-        for rows in self.rows[1:]:
-            self.run.call(_native.add_histograms, sums, rows.histograms(level))
-        return sums
+    def _leaves(self, turn: int, sums: Sums, bounds: Reals, units: Reals) -> Floats:
+        values = np.zeros(len(sums) // 2, np.float32)
+        begin = self._start if turn == 0 else np.zeros(1)
+        rate = self.parameters.learning_rate
+        arguments = (sums, bounds, self.parameters.rules, units, rate, begin)
+        self._run.call(_native.leaf_values, *arguments, values)
+        return values
 
     def _splits(
         self, sums: Sums, totals: Sums, bounds: Reals, allowed: npt.NDArray[np.uint8], units: Reals
@@ -213,7 +237,7 @@ class _Job:
             totals,
         )
         child_totals, child_bounds = np.zeros(4 * nodes, np.int64), np.zeros(4 * nodes)
-        self.run.call(
+        self._run.call(
             _native.find_splits,
             sums,
             totals,
@@ -234,33 +258,13 @@ class _Job:
         )
         return level, child_totals, child_bounds
 
-    def _shown(self, level: Level) -> npt.NDArray[np.uint32] | None:
+    def _shown(self, level: Level) -> tuple[int, ...] | None:
         """The features that are used, if splits may show and it saves reading the others."""
         many = len(self.cuts.features) >= _WIDE * len(level.features)
         if self._training.model != PUBLIC or not many:
             return None
-        shown = np.unique(reveal(self.run, level.features, "splits show as they are chosen"))
-        return shown.astype(np.uint32)
-
-    def _finish(
-        self, turn: int, of_class: int, levels: list[Level], bounds: Reals, units: Reals
-    ) -> SecretTree:
-        leaves = 1 << len(levels)
-        sums, values = np.zeros(2 * leaves, np.int64), np.zeros(leaves, np.float32)
-        for rows in self.rows:
-            rows.add_leaf_sums(sums, leaves)
-        rules, rate = self.parameters.rules, self.parameters.learning_rate
-        begin = np.zeros(1)
-        leaf = (_native.leaf_values, sums, bounds, rules, units, rate)
-        if turn > 0:
-            self.run.call(*leaf, begin, values)
-        else:
-            self.run.call(*leaf, self._start, values)
-            for rows in self.rows:
-                rows.margins[of_class] = 0
-        for rows in self.rows:
-            rows.add_leaves(of_class, values)
-        return SecretTree.of(levels, sums, values, units)
+        shown = np.unique(reveal(self._run, level.features, "splits show as they are chosen"))
+        return tuple(int(feature) for feature in shown)
 
     # --- columns
 
@@ -293,36 +297,30 @@ class _Watch:
     def __init__(
         self,
         run: Run,
-        job: _Job,
-        evaluations: Mapping[str, Sequence[SecretMatrix]],
+        parameters: BoostingParameters,
+        evaluations: Sequence[str],
         training: Training,
     ) -> None:
-        self._run, self._job, self._stop = run, job, training.early_stopping_rounds
+        self._run, self._stop = run, training.early_stopping_rounds
         if self._stop is not None and not evaluations:
             raise EngineError("early stopping needs an evaluation set")
-        if any(m.cuts is not job.cuts for ms in evaluations.values() for m in ms):
-            raise EngineError("evaluation sets must be binned by the cuts of the training set")
-        self._names = metric_names(job.parameters)
-        classes = job.parameters.classes
-        self._sets: dict[str, list[tuple[SecretMatrix, Floats]]] = {
-            name: [(m, np.zeros((classes, m.rows), dtype=np.float32)) for m in matrices]
-            for name, matrices in evaluations.items()
-        }
+        names = metric_names(parameters)
+        self._metrics = [(name, metric) for name in evaluations for metric in names]
         self._secret: list[tuple[str, str, Sums, Reals]] = []
         self._last: list[float] = []
-        self._history: History = {name: {m: [] for m in self._names} for name in evaluations}
+        self._history: History = {name: {m: [] for m in names} for name in evaluations}
         self.best_round: int | None = None
 
-    def add_round(self, trees: tuple[SecretTree, ...]) -> None:
-        """Compute the metrics after these trees, and keep them secret."""
-        depth = self._job.parameters.max_depth
-        for name, matrices in self._sets.items():
-            for matrix, margins in matrices:
-                add_trees(self._run, trees, depth, matrix, margins)
-            for metric in self._names:
-                number = metric_number(metric)
-                rows = [losses(self._run, number, m, parts_of(x)) for x, m in matrices]
-                self._secret.append((name, metric, *mean_parts(self._run, rows)))
+    @property
+    def count(self) -> int:
+        """How many metrics there are, over all sets."""
+        return len(self._metrics)
+
+    def add_round(self, sums: Sums, greatest: Reals) -> None:
+        """Keep the metrics of a round secret."""
+        for place, (name, metric) in enumerate(self._metrics):
+            here = slice(2 * place, 2 * place + 2)
+            self._secret.append((name, metric, sums[here].copy(), greatest[here].copy()))
 
     def stops(self) -> bool:
         """With early stopping: whether the last metric of the last set has not improved."""

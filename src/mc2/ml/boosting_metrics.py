@@ -6,14 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
-from mc2 import _native
 from mc2.errors import EngineError
 from mc2.ml.boosting_parameters import BoostingParameters, Objective
-from mc2.ml.boosting_rows import Reals, Sums
-from mc2.ml.secret_matrix import Floats
-from mc2.operators.run import Run
 
 _SUM_UNITS: Final = float(1 << 30)
 
@@ -55,16 +49,6 @@ def metric_names(parameters: BoostingParameters) -> tuple[str, ...]:
 def metric_number(name: str) -> int:
     """The number of the kernel's loss."""
     return METRICS[name][0]
-
-
-def mean_parts(run: Run, rows: Sequence[tuple[Floats, Floats]]) -> tuple[Sums, Reals]:
-    """Sums of values and weights over partitions, and what they are units of; secret."""
-    greatest, sums = np.zeros(2, dtype=np.float64), np.zeros(2, dtype=np.int64)
-    for values, weights in rows:
-        run.call(_native.greatest, values, weights, greatest)
-    for values, weights in rows:
-        run.call(_native.float_sums, values, weights, greatest, sums)
-    return sums, greatest
 
 
 def metric_value(name: str, sums: Sequence[int], greatest: Sequence[float]) -> float:

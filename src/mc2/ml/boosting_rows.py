@@ -141,7 +141,7 @@ class TrainingRows:
         self._run.call(_native.greatest, self._g[of_class], self._h[of_class], greatest)
 
     def begin_tree(self, turn: int, of_class: int, greatest: Reals) -> None:
-        """Turn gradients into whole numbers, and bring all rows to the root."""
+        """Turn gradients into whole numbers."""
         g, h, run = self._g[of_class], self._h[of_class], self._run
         run.call(_native.fine_digits, g, h, greatest, self._fine)
         if self._coarse:
@@ -151,6 +151,9 @@ class TrainingRows:
         if self._grouping:
             features = len(self._counts)
             run.call(_native.fill_digits, self._planes, self._worth, features, self._records)
+
+    def to_root(self) -> None:
+        """Bring all rows to the root of the next tree."""
         self._nodes[:] = 0
 
     def add_total(self, total: Sums) -> None:

@@ -30,6 +30,7 @@ from mc2.operators import (
     ordering,
     planes,
     texts,
+    windows,
 )
 from mc2.operators.grouping import Aggregate
 from mc2.operators.handles import (
@@ -40,7 +41,7 @@ from mc2.operators.handles import (
     SecretTable,
 )
 from mc2.operators.joining import On
-from mc2.operators.ordering import Order
+from mc2.operators.ordering import Order, Ties
 from mc2.operators.run import Run
 from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
 
@@ -344,6 +345,55 @@ def _joining(run: Run, made: Made) -> object:
         joining.with_nulls(run, left, right, made.marks()),
         joining.look_up(run, left, right, on, unique=False),
     ]  # fmt: skip
+
+
+_PLACES: Final = (
+    windows.END, windows.Place(0), windows.Place(equals=True), windows.Place(2), windows.Place(-1),
+)  # fmt: skip
+
+
+def _ordered(run: Run, made: Made) -> windows.Ordered:
+    table = made.table(*_KINDS)
+    orders = [Order(table.columns["r"], True, False)]
+    ties = Ties(list(table.columns), nullable=list(table.columns))
+    return windows.arrange(run, table, ["i"], orders, ties)
+
+
+@case("windows.rank_rows")
+def _rank_rows(run: Run, made: Made) -> object:
+    rows = _ordered(run, made)
+    names = ("row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile")
+    return [rows.table, *(windows.rank_rows(run, rows, what, 3) for what in names)]
+
+
+@case("windows.neighbour")
+def _neighbour(run: Run, made: Made) -> object:
+    rows = _ordered(run, made)
+    pairs = [(rows.table.columns[n], made.column(k, text_bytes=w)) for n, k, w in _KINDS]
+    return [
+        windows.neighbour(run, rows, value, away, default, ignore_nulls=ignore)
+        for value, default in pairs
+        for away, ignore in ((-1, False), (2, False), (-2, True), (1, True))
+    ]
+
+
+@case("windows.over_frame")
+def _over_frame(run: Run, made: Made) -> object:
+    rows = _ordered(run, made)
+    ends = [e for e in _PLACES if not e.equals]
+    spans = [windows.Span(windows.END, end) for end in _PLACES]
+    spans += [windows.Span(start, windows.END) for start in _PLACES[1:]]
+    spans += [windows.Span(a, b) for a in ends[1:] for b in ends[1:]]
+    spans.append(windows.Span(_PLACES[2], _PLACES[2]))
+    picks = [
+        windows.Pick(rows.table.columns["t"], place, ignore)
+        for place, ignore in ((1, False), (None, True))
+    ]
+    some = _aggregates(made, rows.table, distinct=False)[::5]
+    wanted: list[Aggregate | windows.Pick] = [*some, *picks]
+    found = [windows.over_frame(run, rows, what, span) for what in wanted for span in spans]
+    nth = windows.Pick(rows.table.columns["w"], 2, True)
+    return [*found, windows.over_frame(run, rows, nth, spans[1])]
 
 
 @case("joining.check_one")

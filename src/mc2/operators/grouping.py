@@ -176,7 +176,7 @@ def _last_row(
         name: SecretColumn(c.layout, words_of(c)[rows - 1 :].copy(), known_of(c)[rows - 1 :].copy())
         for name, c in partial.items()
     }
-    return {one.name: _finished(run, one, last, np.ones(1, dtype=np.uint8))}
+    return {one.name: finished(run, one, last, np.ones(1, dtype=np.uint8))}
 
 
 def _starts(run: Run, keys: Sequence[Words]) -> Marks:
@@ -234,7 +234,7 @@ def _sorted_groups(
             for part in _PARTS
             if f"{part}{place}" in found.columns
         }
-        results[one.name] = _finished(run, one, partial, counts)
+        results[one.name] = finished(run, one, partial, counts)
     return SecretTable(results, found.present)
 
 
@@ -342,7 +342,15 @@ def _as_stored(run: Run, layout: Layout, words: Words) -> Words:
     return np.ascontiguousarray(words[:, ::-1]) if layout.is_wide else words
 
 
-def _finished(
+def running_parts(
+    run: Run, starts: Marks, present: Marks, one: Aggregate
+) -> dict[str, SecretColumn]:
+    """What has been aggregated of its group up to each row, for `finished`; absent rows aside."""
+    groups = _Groups(starts, starts, None, present)
+    return _running(run, groups, one, one.argument, one.where)
+
+
+def finished(
     run: Run, one: Aggregate, partial: Mapping[str, SecretColumn], counts: Marks
 ) -> SecretColumn:
     """The result of a group, from its value and count: NULL over no values, but for counts."""

@@ -75,6 +75,14 @@ class Run:
         """Raise a flag if a mark is set."""
         self.checked(_native.raise_flag, marks_of(marks), int(flag))
 
+    def flags(self) -> Words:
+        """What went wrong so far: secret, for the leader of a computation of several workers."""
+        return self._flags.copy()
+
+    def add_flags(self, flags: Words) -> None:
+        """Join the flags of another worker with those of this run."""
+        self._flags |= flags
+
     def declassify(self, words: Words, reason: str) -> list[int]:
         """Make secret words public, for a reason that the plan shows to its reviewers."""
         self.declassified.append(reason)

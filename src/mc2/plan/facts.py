@@ -27,6 +27,7 @@ from mc2.plan.expressions import (
 from mc2.plan.linear_models import Apply
 from mc2.plan.matching import Matching, conjuncts, fixed_column, match
 from mc2.plan.models import History, Matrix, Predict
+from mc2.plan.oblivious_windows import added_widths
 from mc2.plan.plan import Node, Operation, PlanInput
 from mc2.plan.relations import (
     Aggregate,
@@ -197,8 +198,11 @@ def _same_rows(node: Node, sources: Sequence[Facts]) -> Facts:
     match operation:
         case Filter(predicate=predicate):
             return _filtered(predicate, sources[0])
-        case Sort() | Window():
+        case Sort():
             return sources[0]
+        case Window():
+            added = added_widths(operation, sources[0].widths or {}, width_of)
+            return replace(sources[0], widths={**(sources[0].widths or {}), **added})
         case RowBound(rows=rows):
             return replace(sources[0], rows=min(rows, sources[0].rows))
         case Limit(count=count, offset=offset):

@@ -24,6 +24,7 @@ from mc2.plan.facts import Facts, trace_facts, width_of
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.oblivious_models import check_learning, is_model_node
+from mc2.plan.oblivious_windows import check_window, window_expressions
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
 from mc2.plan.relations import (
     Aggregate,
@@ -119,8 +120,6 @@ def _check_kinds(nodes: Sequence[Node]) -> None:
                 what = "such models"
             case Explode():
                 what = "lists"
-            case Window():
-                what = "window functions"
         if what:
             raise PlanError(
                 f"node {index} ({operation.OP}): oblivious mode has no {what} in plans",
@@ -179,9 +178,11 @@ def _check_node(node: Node, nodes: Sequence[Node], facts: Sequence[Facts]) -> No
     if isinstance(operation, Aggregate):
         for aggregate in operation.aggregates:
             _check_aggregate(aggregate, columns)
+    if isinstance(operation, Window):
+        check_window(operation, columns, facts[operation.source].rows)
 
 
-def _expressions(operation: Operation) -> list[Expression]:
+def _expressions(operation: Operation) -> list[Expression]:  # noqa: PLR0911 - one a case
     match operation:
         case Project(columns=columns):
             return [c.expression for c in columns]
@@ -191,6 +192,8 @@ def _expressions(operation: Operation) -> list[Expression]:
             return [] if on is None else [on]
         case Sort(keys=keys):
             return [k.expression for k in keys]
+        case Window():
+            return window_expressions(operation)
         case Aggregate(aggregates=aggregates):
             conditions = [a.where for a in aggregates if a.where is not None]
             return [*(e for a in aggregates for e in a.arguments), *conditions]

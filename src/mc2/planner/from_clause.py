@@ -19,6 +19,7 @@ from mc2.planner.aggregate_calls import refuse_aggregates
 from mc2.planner.levels import Level, Rows
 from mc2.planner.literal_rows import plan_values
 from mc2.planner.names import Scope, Source, Visible, same
+from mc2.planner.pivots import before_pivot, last_pivot, pivoted
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import COMMA, QueryText, refuse_others
 from mc2.planner.subqueries import Queries, Subqueries, has_subquery, is_subquery
@@ -290,6 +291,8 @@ class _Binder:
     def _source(self, node: exp.Expr) -> tuple[Source, _Step]:
         found, columns = self._found(node)
         alias = node.args.get("alias")
+        if last_pivot(node) is not None:
+            alias = None  # that is the name of what is pivoted
         name = alias.name if isinstance(alias, exp.TableAlias) and alias.name else found.alias
         dataset = found.dataset if name == found.alias else None
         schema = self._builder.schema(found.node)
@@ -315,6 +318,9 @@ class _Binder:
     def _found(self, node: exp.Expr) -> tuple[Found, list[str]]:
         alias = node.args.get("alias")
         columns = [c.name for c in alias.columns] if isinstance(alias, exp.TableAlias) else []
+        pivot = last_pivot(node)
+        if pivot is not None:
+            return self._pivoted(node, pivot)
         if isinstance(node, exp.Table):
             refuse_others(self._where, node, ("this", "db", "catalog", "alias"), "FROM")
             return self._tables.table(node), columns
@@ -332,6 +338,18 @@ class _Binder:
         number = sum(s.alias.startswith("subquery") for s in self.sources)
         name = f"subquery_{number + 1}" if number else "subquery"
         return Found(self._tables.query(inner), name, None), columns
+
+    def _pivoted(self, node: exp.Expr, pivot: exp.Pivot) -> tuple[Found, list[str]]:
+        """A table with PIVOT or UNPIVOT after it; its name is the one after that."""
+        source = before_pivot(node)
+        found, columns = self._found(source)
+        names = columns or list(self._builder.schema(found.node).names)
+        query = pivoted(self._where, pivot, source, names)
+        alias = pivot.args.get("alias")
+        renamed = [c.name for c in alias.columns] if isinstance(alias, exp.TableAlias) else []
+        made = self._tables.query(query)
+        name = pivot.alias or source.alias or found.alias
+        return Found(made, name, None), renamed
 
     def _prefix(self, node: exp.Expr, alias: str, dataset: str | None) -> str:
         """What stands before a table's columns in the plan: its alias, or its full name."""

@@ -57,7 +57,7 @@ REFUSED = [
     "SELECT count(DISTINCT age) OVER () AS n FROM clinic_a.visits",
     "WITH RECURSIVE t AS (SELECT age FROM clinic_a.visits) SELECT age FROM t",
     "SELECT v.age FROM clinic_a.visits v, LATERAL (SELECT v.age)",
-    "SELECT * FROM clinic_a.visits PIVOT (count(*) FOR site IN ('a'))",
+    "SELECT * FROM clinic_a.visits PIVOT (count(*) FOR site IN (SELECT 'a'))",
     "SELECT age FROM clinic_a.visits TABLESAMPLE (10 ROWS)",
     "SELECT now() AS n FROM clinic_a.visits",
     "SELECT 'it''s' AS x FROM clinic_a.visits",

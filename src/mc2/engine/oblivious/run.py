@@ -15,6 +15,7 @@ from mc2.engine.oblivious.expressions import Evaluator, in_width, literal_number
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.learning import Learner
 from mc2.engine.oblivious.linear import LinearLearner
+from mc2.engine.oblivious.windows import compute_window
 from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
@@ -32,7 +33,7 @@ from mc2.operators.handles import (
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
-from mc2.plan.expressions import Expression
+from mc2.plan.expressions import ColumnRef, Expression
 from mc2.plan.facts import Facts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import History, Matrix, Predict, Train
@@ -56,6 +57,7 @@ from mc2.plan.relations import (
 )
 from mc2.plan.shapes import LinearShape
 from mc2.plan.typing import type_of
+from mc2.plan.windows import Window
 
 _CHUNK_ROWS: Final = 1 << 16
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
@@ -158,6 +160,8 @@ class _Run:
             case Aggregate():
                 source = self._tables[operation.source]
                 return self._aggregate(operation, source, index)
+            case Window():
+                return self._window(operation, index)
             case Apply():
                 return self._linear.told(operation, self._schema(index), self._facts[index])
             case Predict() | History():
@@ -250,6 +254,14 @@ class _Run:
             )
         by = self._facts[operation.source].fewest(operation.keys)
         return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
+
+    def _window(self, operation: Window, index: int) -> SecretTable:
+        schemas = self._schema(operation.source), self._schema(index)
+        orders = (k.expression for k in operation.order)
+        names = [e.name for e in orders if isinstance(e, ColumnRef)]
+        ties = self._ties(operation.source, [*operation.keys, *names])
+        source = self._tables[operation.source]
+        return compute_window(self.trace, operation, source, schemas, ties)
 
     def _sort(self, operation: Sort, source: SecretTable) -> SecretTable:
         evaluator = Evaluator.over(self.trace, source)

@@ -1,0 +1,90 @@
+"""Window nodes of a plan over secret rows: the expressions, and which operator a function takes."""
+
+from __future__ import annotations
+
+from mc2.engine.oblivious.expressions import Evaluator, one_layout
+from mc2.errors import EngineError
+from mc2.formats.schema import DataType, Schema
+from mc2.operators import logic, ordering, windows
+from mc2.operators.grouping import Aggregate
+from mc2.operators.handles import SecretColumn, SecretTable
+from mc2.operators.run import Run
+from mc2.plan.expressions import Expression, Literal
+from mc2.plan.typing import type_of
+from mc2.plan.windows import AGGREGATES, NEIGHBOURS, RANKINGS, Bound, Window, WindowColumn
+
+
+def compute_window(
+    run: Run,
+    operation: Window,
+    source: SecretTable,
+    schemas: tuple[Schema, Schema],
+    ties: ordering.Ties,
+) -> SecretTable:
+    """The rows of a window's source with its functions' columns: `schemas` are before and after."""
+    before, after = (s.by_name() for s in schemas)
+    evaluator = Evaluator.over(run, source)
+    orders = [
+        ordering.Order(
+            evaluator.of(k.expression),
+            k.descending,
+            k.nulls_first,
+            type_of(k.expression, before).nullable,
+        )
+        for k in operation.order
+    ]
+    rows = windows.arrange(run, source, operation.keys, orders, ties)
+    here = Evaluator.over(run, rows.table)
+    columns = dict(rows.table.columns)
+    for one in operation.columns:
+        columns[one.name] = _function(run, rows, here, one, after[one.name].type)
+    return SecretTable(columns, rows.table.present)
+
+
+def _function(
+    run: Run, rows: windows.Ordered, here: Evaluator, one: WindowColumn, kind: DataType
+) -> SecretColumn:
+    if one.function in RANKINGS:
+        parts = _number(one.arguments[0]) if one.arguments else 1
+        return windows.rank_rows(run, rows, one.function, parts)
+    if one.function in NEIGHBOURS:
+        away = _number(one.arguments[1]) * (-1 if one.function == "lag" else 1)
+        pair = one_layout(here.of(one.arguments[0]), here.of(one.arguments[2]))
+        return windows.neighbour(run, rows, pair[0], away, pair[1], ignore_nulls=one.ignore_nulls)
+    if one.frame is None:
+        raise EngineError(f"{one.function} has no frame")
+    span = windows.Span(
+        _place(one.frame.start, one.frame.unit, forward=False),
+        _place(one.frame.end, one.frame.unit, forward=True),
+    )
+    if one.function in AGGREGATES:
+        where, inside = None, here
+        if one.where is not None:
+            where = logic.value_marks(run, here.of(one.where))
+            inside = here.where(where)
+        argument = inside.of(one.arguments[0]) if one.arguments else None
+        what = Aggregate(one.name, one.function, argument, kind, where)
+        return windows.over_frame(run, rows, what, span)
+    place = {"first_value": 1, "last_value": None}.get(one.function, 0)
+    if one.function == "nth_value":
+        place = _number(one.arguments[1])
+    pick = windows.Pick(here.of(one.arguments[0]), place, one.ignore_nulls)
+    return windows.over_frame(run, rows, pick, span)
+
+
+def _place(bound: Bound, unit: str, *, forward: bool) -> windows.Place:
+    """Where a frame ends, in the direction of that end."""
+    if bound.at.startswith("unbounded"):
+        return windows.END
+    if bound.offset is None:
+        return windows.Place(equals=True) if unit == "range" else windows.Place(0)
+    if unit == "range":
+        raise EngineError("oblivious mode has no frames by distance")
+    count = _number(bound.offset)
+    return windows.Place(count if (bound.at == "following") == forward else -count)
+
+
+def _number(argument: Expression) -> int:
+    if not isinstance(argument, Literal) or argument.text is None:
+        raise EngineError("it takes a number that is written out")
+    return int(argument.text)

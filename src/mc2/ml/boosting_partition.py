@@ -1,0 +1,214 @@
+"""One worker's part of a training: its rows, and its answers to the steps of the leader.
+
+A worker's state follows from its rows and from what it was told, so a worker that is lost is
+replaced by one that reads the same rows and catches up on the steps so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.ml.boosted_trees import SecretTree, add_trees
+from mc2.ml.boosting_metrics import metric_names, metric_number
+from mc2.ml.boosting_parameters import BoostingParameters
+from mc2.ml.boosting_rounds import Arrays, Kind, Step
+from mc2.ml.boosting_rows import Level, Reals, Sums, TrainingRows, losses
+from mc2.ml.secret_matrix import Floats, SecretMatrix, parts_of
+from mc2.operators.run import Run
+
+_Pairs = list[tuple[Floats, Floats]]
+
+
+class Partition:
+    """The rows of one worker, in one matrix or several, none of which the others see."""
+
+    def __init__(  # noqa: PLR0913 - what there is to say
+        self,
+        run: Run,
+        matrices: Sequence[SecretMatrix],
+        parameters: BoostingParameters,
+        key: bytes,
+        *,
+        all_rows: int,
+        first: int = 0,
+        fixed_order: bool = False,
+        evaluations: Mapping[str, Sequence[SecretMatrix]] | None = None,
+    ) -> None:
+        """Take rows, which wait for the first step.
+
+        `all_rows` are the places of all workers, `first` the number of matrices of those before
+        this one: both are public.
+        """
+        self._run, self._parameters = run, parameters
+        self._rows = [
+            TrainingRows(
+                run,
+                matrix,
+                parameters,
+                key,
+                all_rows=all_rows,
+                partition=first + place,
+                fixed_order=fixed_order,
+            )
+            for place, matrix in enumerate(matrices)
+        ]
+        classes = parameters.classes
+        self._sets = [
+            [(m, np.zeros((classes, m.rows), dtype=np.float32)) for m in found]
+            for found in (evaluations or {}).values()
+        ]
+        self._levels: list[Level] = []
+        self._trees: list[SecretTree] = []
+        self._losses: list[_Pairs] = []
+
+    def answer(self, step: Step, told: Arrays) -> Arrays:
+        """Take one step. Steps come in their order, each once."""
+        self.follow(step, told)
+        return _ANSWERS.get(step.kind, _nothing)(self, step, told)
+
+    def catch_up(self, steps: Sequence[tuple[Step, Arrays]]) -> None:
+        """Take the steps that a lost worker took, without the sums of trees that are grown."""
+        begun = max((i for i, (s, _) in enumerate(steps) if s.kind is Kind.GRADIENTS), default=0)
+        root = max((i for i, (s, _) in enumerate(steps) if s.kind is Kind.ROOT), default=0)
+        for place, (step, told) in enumerate(steps):
+            if place == begun or place >= root or step.kind is Kind.LOSSES:
+                self.answer(step, told)
+            else:
+                self.follow(step, told)
+
+    def follow(self, step: Step, told: Arrays) -> None:
+        """Bring rows and margins to where a step wants them."""
+        match step.kind:
+            case Kind.GRADIENTS if step.turn == 0:
+                # The rows start where predictions will: at a leaf that holds the start.
+                for rows in self._rows:
+                    for of_class in range(self._parameters.classes):
+                        rows.add_leaves(of_class, told[0])
+            case Kind.ROOT:
+                self._levels = []
+                for rows in self._rows:
+                    rows.to_root()
+            case Kind.LEVEL | Kind.LEAVES:
+                self._route(step, told)
+            case Kind.GROWN:
+                self._grow(step, told[0])
+            case Kind.LOSSES:
+                self._predict()
+
+    def _route(self, step: Step, told: Arrays) -> None:
+        features, thresholds, flags = told
+        nothing = (np.empty(0), np.empty(0, dtype=np.int64))
+        level = Level(features, thresholds, flags, *nothing)
+        shown = None if step.shown is None else np.array(step.shown, dtype=np.uint32)
+        for rows in self._rows:
+            rows.route(level, shown=shown)
+        self._levels.append(level)
+
+    def _grow(self, step: Step, values: Floats) -> None:
+        for rows in self._rows:
+            if step.turn == 0:  # the first trees hold the start
+                rows.margins[step.of_class] = 0
+            rows.add_leaves(step.of_class, values)
+        if self._sets:
+            nothing, units = np.empty(0, dtype=np.int64), np.empty(0)
+            self._trees.append(SecretTree.of(self._levels, nothing, values, units))
+
+    def _predict(self) -> None:
+        trees, self._trees = tuple(self._trees), []
+        for found in self._sets:
+            for matrix, margins in found:
+                add_trees(self._run, trees, self._parameters.max_depth, matrix, margins)
+
+    # --- answers
+
+    def labels(self, _: Step, __: Arrays) -> Arrays:
+        """The greatest of what the mean of labels is of."""
+        self._losses = [[r.weighted_labels() for r in self._rows]]
+        return (self._greatest(),)
+
+    def gradients(self, step: Step, _: Arrays) -> Arrays:
+        """Gradients of all classes at the margins of now; their greatest."""
+        found = np.zeros((self._parameters.classes, 2), dtype=np.float64)
+        for rows in self._rows:
+            rows.compute_gradients(step.turn)
+            for of_class, greatest in enumerate(found):
+                rows.raise_greatest(of_class, greatest)
+        return (found.reshape(-1),)
+
+    def root(self, step: Step, told: Arrays) -> Arrays:
+        """Gradients in whole numbers; the sums over all rows, and by feature and bin."""
+        totals = np.zeros(2, dtype=np.int64)
+        for rows in self._rows:
+            rows.begin_tree(step.turn, step.of_class, told[0])
+            rows.add_total(totals)
+        return totals, self._histograms(0)
+
+    def level(self, step: Step, _: Arrays) -> Arrays:
+        """Sums by node, feature and bin."""
+        return (self._histograms(step.level),)
+
+    def _histograms(self, level: int) -> Sums:
+        if not self._rows:
+            raise EngineError("a worker without rows takes no part in a training")
+        sums = self._rows[0].histograms(level)
+        if len(self._rows) > 1:
+            sums = sums.copy()
+        for rows in self._rows[1:]:
+            self._run.call(_native.add_histograms, sums, rows.histograms(level))
+        return sums
+
+    def leaves(self, _: Step, __: Arrays) -> Arrays:
+        """Sums of the leaves, and flags: secret until the leader has joined them with others'."""
+        leaves = 1 << self._parameters.max_depth
+        sums = np.zeros(2 * leaves, dtype=np.int64)
+        for rows in self._rows:
+            rows.add_leaf_sums(sums, leaves)
+        return sums, self._run.flags()
+
+    def losses(self, _: Step, __: Arrays) -> Arrays:
+        """The greatest losses and weights, of each set and metric."""
+        numbers = [metric_number(name) for name in metric_names(self._parameters)]
+        self._losses = [
+            [losses(self._run, number, margins, parts_of(m)) for m, margins in found]
+            for found in self._sets
+            for number in numbers
+        ]
+        return (self._greatest(),)
+
+    def _greatest(self) -> Reals:
+        found = np.zeros((len(self._losses), 2), dtype=np.float64)
+        for pairs, greatest in zip(self._losses, found, strict=True):
+            for values, weights in pairs:
+                self._run.call(_native.greatest, values, weights, greatest)
+        return found.reshape(-1)
+
+    def sums(self, _: Step, told: Arrays) -> Arrays:
+        """Sums of what the greatest were told of, in units of those of all workers."""
+        found = np.zeros((len(self._losses), 2), dtype=np.int64)
+        units = told[0].reshape(-1, 2)
+        for pairs, unit, total in zip(self._losses, units, found, strict=True):
+            for values, weights in pairs:
+                self._run.call(_native.float_sums, values, weights, unit, total)
+        self._losses = []
+        return (found.reshape(-1),)
+
+
+def _nothing(_: Partition, __: Step, ___: Arrays) -> Arrays:
+    return ()
+
+
+_ANSWERS: Final[Mapping[Kind, Callable[[Partition, Step, Arrays], Arrays]]] = {
+    Kind.LABELS: Partition.labels,
+    Kind.LABEL_SUMS: Partition.sums,
+    Kind.GRADIENTS: Partition.gradients,
+    Kind.ROOT: Partition.root,
+    Kind.LEVEL: Partition.level,
+    Kind.LEAVES: Partition.leaves,
+    Kind.LOSSES: Partition.losses,
+    Kind.LOSS_SUMS: Partition.sums,
+}

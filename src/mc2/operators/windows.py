@@ -1,0 +1,456 @@
+"""Windows: rows are sorted by partition and order once; functions are scans of what comes out.
+
+A frame from the start of a partition on is a running value, read at another place: at the row, at
+the last of its equals, so many rows further on, at the end. A frame up to the end is the same from
+behind. A frame of a public number of rows is that many rows, one group for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.operators.arithmetic import Operation
+from mc2.operators.grouping import Aggregate, finished, running_parts
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    SecretMarks,
+    SecretTable,
+    Words,
+    known_of,
+    marks_of,
+    words_of,
+)
+from mc2.operators.logic import choose, column, complement, conjunction
+from mc2.operators.ordering import Order, Ties
+from mc2.operators.planes import (
+    SIGNED,
+    Key,
+    equality_keys,
+    flatten,
+    joined,
+    layouts_of,
+    order_keys,
+    planes_of,
+    rebuild,
+    sort_planes,
+)
+from mc2.operators.run import Flag, Run
+from mc2.plan.types import DOUBLE, INT32
+
+Parts = Mapping[str, SecretColumn]
+_VALUE: Final = "\0value"
+_EQUAL: Final = 0
+_LESS: Final = 1
+_SIGN_BIT: Final = 63
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ordered:
+    """Rows in the order of a window: where partitions start, and where rows equal in its order."""
+
+    table: SecretTable
+    starts: Marks
+    equals: Marks
+
+    @property
+    def rows(self) -> int:
+        """How many places: public."""
+        return self.table.rows
+
+    @property
+    def present(self) -> Marks:
+        """Which rows are there."""
+        return marks_of(self.table.present)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a frame ends: so many rows after its row, at the last of its equals, or at the end.
+
+    `rows` is public, and may be negative.
+    """
+
+    rows: int | None = None
+    equals: bool = False
+
+
+END: Final = Place()
+"""The last row of the partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A frame. `start` counts from behind: END is the first row of the partition."""
+
+    start: Place
+    end: Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pick:
+    """The value of one row of a frame: its first one, its last one, or its n-th one."""
+
+    value: SecretColumn
+    place: int | None
+    ignore_nulls: bool = False
+
+
+def arrange(
+    run: Run, table: SecretTable, keys: Sequence[str], orders: Sequence[Order], ties: Ties
+) -> Ordered:
+    """The rows by partition, then in order, then by what `ties` says; absent rows last."""
+    by_key = equality_keys(run, [table.columns[k] for k in keys], table.present)
+    by_order: list[Key] = []
+    for one in orders:
+        by_order += order_keys(
+            run,
+            one.column,
+            descending=one.descending,
+            nulls_first=one.nulls_first,
+            nullable=one.nullable,
+        )
+    rest = _tie_keys(run, table, ties)
+    found, planes = sort_planes(run, [*by_key, *by_order, *rest], flatten(run, table))
+    moved = rebuild(run, layouts_of(table), planes)
+    starts = _changes(run, found[: len(by_key)])
+    equals = _changes(run, found[: len(by_key) + len(by_order)])
+    if ties.unique and table.rows:
+        same = complement(run, _changes(run, found))
+        twice = conjunction(run, marks_of(moved.present), same)
+        run.raise_where(SecretMarks(twice), Flag.DUPLICATE_KEY)
+    return Ordered(moved, starts, equals)
+
+
+def _tie_keys(run: Run, table: SecretTable, ties: Ties) -> list[Key]:
+    keys: list[Key] = []
+    for name in ties.columns:
+        value = table.columns[name]
+        if name not in ties.decided:
+            keys += order_keys(run, value, nullable=name in ties.nullable)
+        if value.layout.is_real:  # -0 before +0, which are equal in every other key
+            sign, words = np.empty(table.rows, np.uint8), np.empty(table.rows, np.uint64)
+            run.call(_native.spread_bit, words_of(value).reshape(-1), _SIGN_BIT, sign)
+            run.call(_native.marks_to_words, sign, words)
+            keys.append(Key(words, SIGNED).reversed())
+    return keys
+
+
+def _changes(run: Run, keys: Sequence[Words]) -> Marks:
+    out = np.empty(len(keys[0]), dtype=np.uint8)
+    run.call(_native.starts, list(keys), out)
+    return out
+
+
+# --- functions of a row's place
+
+
+def rank_rows(run: Run, rows: Ordered, what: str, parts: int = 1) -> SecretColumn:
+    """row_number, rank, dense_rank, percent_rank, cume_dist; ntile, of so many `parts`."""
+    everywhere = np.ones(rows.rows, dtype=np.uint8)
+    number = _count(run, rows.starts, everywhere)
+    if what == "row_number":
+        return column(run, Layout(INT32), number, rows.present)
+    if what == "dense_rank":
+        return column(run, Layout(INT32), _count(run, rows.starts, rows.equals), rows.present)
+    total = _at_end(run, rows.starts, number)
+    if what == "ntile":
+        return column(run, Layout(INT32), _part(run, number, total, parts), rows.present)
+    if what == "cume_dist":
+        last = _at_end(run, rows.equals, number)
+        return column(run, Layout(DOUBLE), _ratio(run, last, total), rows.present)
+    rank, seen = np.empty_like(number), np.empty_like(everywhere)
+    run.call(_native.fill_forward, rows.equals, rows.equals, number, rank, seen)
+    if what == "rank":
+        return column(run, Layout(INT32), rank, rows.present)
+    before, others = _less_one(run, rank), _less_one(run, total)
+    ratio = _ratio(run, before, _at_least_one(run, others))
+    return column(run, Layout(DOUBLE), ratio, rows.present)
+
+
+def _part(run: Run, number: Words, total: Words, parts: int) -> Words:
+    """In which of so many parts a row is; the first ones have one row more than the others."""
+    count = np.full_like(number, parts)
+    place = _less_one(run, number)
+    size = _integers(run, Operation.DIVIDE, total, count)
+    large = _integers(run, Operation.REMAINDER, total, count)
+    larger = _integers(run, Operation.ADD, size, np.ones_like(size))
+    before = _integers(run, Operation.MULTIPLY, large, larger)
+    early = _integers(run, Operation.DIVIDE, place, larger)
+    rest = _integers(run, Operation.SUBTRACT, place, before)
+    late = _integers(run, Operation.DIVIDE, rest, _at_least_one(run, size))
+    late = _integers(run, Operation.ADD, late, large)
+    is_early = np.empty(len(number), dtype=np.uint8)
+    run.call(_native.compare, _LESS, False, place, before, is_early)
+    out = np.empty((len(number), 1), dtype=np.uint64)
+    run.call(_native.select_rows, is_early, early.reshape(-1, 1), late.reshape(-1, 1), out)
+    return _integers(run, Operation.ADD, out.reshape(-1), np.ones_like(number))
+
+
+def _integers(run: Run, what: Operation, a: Words, b: Words) -> Words:
+    """Of numbers of rows, which are far below 2^63; divisors are no zeros where they mean much."""
+    out, nobody = np.empty_like(a), np.zeros(len(a), dtype=np.uint8)
+    run.checked(_native.integers, int(what), a, b, nobody, out)
+    return out
+
+
+def _less_one(run: Run, a: Words) -> Words:
+    return _integers(run, Operation.SUBTRACT, a, np.ones_like(a))
+
+
+def _at_least_one(run: Run, a: Words) -> Words:
+    zero, more = np.empty(len(a), dtype=np.uint8), np.empty_like(a)
+    run.call(_native.compare, _EQUAL, False, a, np.zeros_like(a), zero)
+    run.call(_native.marks_to_words, zero, more)
+    return _integers(run, Operation.ADD, a, more)
+
+
+def _ratio(run: Run, a: Words, b: Words) -> Words:
+    out, nobody = np.empty_like(a), np.zeros(len(a), dtype=np.uint8)
+    numbers = []
+    for one in (a, b):
+        number = np.empty_like(one)
+        run.call(_native.integer_to_double, one, number)
+        numbers.append(number)
+    run.checked(_native.doubles, int(Operation.DIVIDE), *numbers, nobody, out)
+    return out
+
+
+def _count(run: Run, starts: Marks, keep: Marks) -> Words:
+    out = np.empty(len(starts), dtype=np.uint64)
+    run.call(_native.running_count, starts, keep, out)
+    return out
+
+
+def _at_end(run: Run, starts: Marks, words: Words) -> Words:
+    """What stands at the last row of the group, at all its rows."""
+    ends, seen = np.empty((2, len(starts)), dtype=np.uint8)
+    out = np.empty_like(words)
+    run.call(_native.ends, starts, ends)
+    run.call(_native.fill_backward, starts, ends, words, out, seen)
+    return out
+
+
+# --- functions of a neighbour
+
+
+def neighbour(
+    run: Run,
+    rows: Ordered,
+    value: SecretColumn,
+    away: int,
+    default: SecretColumn,
+    *,
+    ignore_nulls: bool = False,
+) -> SecretColumn:
+    """The value so many rows on (before, if negative), and the default where there is no row.
+
+    `ignore_nulls` counts rows with a value only: a pass for each row that it is away.
+    """
+    if ignore_nulls and away:
+        if away > 0:
+            turned = neighbour(
+                run,
+                _reversed(run, rows),
+                _mirror(value),
+                -away,
+                _mirror(default),
+                ignore_nulls=True,
+            )
+            return _mirror(turned)
+        found, there = _nth_before(run, rows, value, -away)
+        return choose(run, there, found, default)
+    inside = _inside(run, rows.starts, away)
+    return choose(run, inside, _shifted(value, away), default)
+
+
+def _nth_before(
+    run: Run, rows: Ordered, value: SecretColumn, count: int
+) -> tuple[SecretColumn, Marks]:
+    """The value of the n-th row before that has one, and whether there is such a row."""
+    keep = conjunction(run, known_of(value), rows.present)
+    inside = _inside(run, rows.starts, -1)
+    found, there = value, np.ones(rows.rows, dtype=np.uint8)
+    for _ in range(count):
+        marked = SecretColumn(found.layout, words_of(found), there)
+        carried = _shifted(_carried(run, rows.starts, keep, marked), -1)
+        there = conjunction(run, known_of(carried), inside)
+        found = column(run, value.layout, words_of(carried), there)
+    return found, there
+
+
+def _carried(run: Run, starts: Marks, keep: Marks, value: SecretColumn) -> SecretColumn:
+    """The last kept value of the group so far; NULL before the first one."""
+    return _filled(run, _native.fill_forward, starts, keep, value)
+
+
+def _filled(
+    run: Run, kernel: Callable[..., None], starts: Marks, keep: Marks, value: SecretColumn
+) -> SecretColumn:
+    known = np.empty(value.rows, dtype=np.uint64)
+    run.call(_native.marks_to_words, known_of(value), known)
+    planes = []
+    for plane in (*planes_of(words_of(value)), known):
+        out, seen = np.empty_like(plane), np.empty(value.rows, dtype=np.uint8)
+        run.call(kernel, starts, keep, plane, out, seen)
+        planes.append(out)
+    marks = np.empty(value.rows, dtype=np.uint8)
+    run.call(_native.words_to_marks, planes[-1], marks)
+    return column(run, value.layout, joined(planes[:-1]), marks)
+
+
+# --- frames
+
+
+def over_frame(run: Run, rows: Ordered, what: Aggregate | Pick, span: Span) -> SecretColumn:
+    """An aggregate, or a pick, of the rows of a frame; what counts is there, and where it says."""
+    if span.start == END:
+        parts = _up_to(run, rows, what, span.end)
+    elif span.end == END:
+        turned = _up_to(run, _reversed(run, rows), _turned(what), span.start)
+        parts = {name: _mirror(part) for name, part in turned.items()}
+    elif span.start.rows is None or span.end.rows is None:  # from equals to equals
+        whole = Ordered(rows.table, rows.equals, rows.equals)
+        parts = _up_to(run, whole, what, END)
+    else:
+        parts = _near(run, rows, what, -span.start.rows, span.end.rows)
+    if isinstance(what, Aggregate):
+        return finished(run, what, parts, rows.present)
+    known = conjunction(run, known_of(parts[_VALUE]), rows.present)
+    return column(run, what.value.layout, words_of(parts[_VALUE]), known)
+
+
+def _up_to(run: Run, rows: Ordered, what: Aggregate | Pick, end: Place) -> Parts:
+    """Of the rows from the first one of the partition to some place."""
+    so_far = _so_far(run, rows.starts, rows.present, what)
+    found: dict[str, SecretColumn] = {}
+    for name, part in so_far.items():
+        if end.equals:
+            found[name] = _last(run, rows.equals, part)
+        elif end.rows is None:
+            found[name] = _last(run, rows.starts, part)
+        else:
+            past = _last(run, rows.starts, part) if end.rows > 0 else _nothing(part)
+            inside = _inside(run, rows.starts, end.rows)
+            found[name] = choose(run, inside, _shifted(part, end.rows), past)
+    return found
+
+
+def _near(run: Run, rows: Ordered, what: Aggregate | Pick, first: int, last: int) -> Parts:
+    """Of the rows from so many on to so many on: each row with those near it is a group."""
+    steps = range(max(first, -rows.rows), min(last, rows.rows) + 1) or range(
+        rows.rows, rows.rows + 1
+    )
+    keep = [conjunction(run, _shift(rows.present, s), _inside(run, rows.starts, s)) for s in steps]
+    starts = np.zeros((rows.rows, len(steps)), dtype=np.uint8)
+    starts[:, 0] = 1
+    wide = _rearranged(what, lambda a: _side_by_side([_shift(a, s) for s in steps]))
+    parts = _so_far(run, starts.reshape(-1), _side_by_side(keep), wide)
+    ends = slice(len(steps) - 1, None, len(steps))
+    return {name: _arrayed(part, lambda a: a[ends]) for name, part in parts.items()}
+
+
+def _side_by_side(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    stacked = np.stack(arrays, axis=1)
+    return np.ascontiguousarray(stacked.reshape(-1, *stacked.shape[2:]))
+
+
+def _so_far(run: Run, starts: Marks, present: Marks, what: Aggregate | Pick) -> Parts:
+    """At each row, of those of its group up to it."""
+    if isinstance(what, Aggregate):
+        return running_parts(run, starts, present, what)
+    keep = conjunction(run, present, known_of(what.value)) if what.ignore_nulls else present
+    if what.place is not None:
+        count, chosen = _count(run, starts, keep), np.empty_like(keep)
+        wanted = np.full_like(count, what.place)
+        run.call(_native.compare, _EQUAL, False, count, wanted, chosen)
+        keep = conjunction(run, keep, chosen)
+    return {_VALUE: _carried(run, starts, keep, what.value)}
+
+
+def _last(run: Run, starts: Marks, part: SecretColumn) -> SecretColumn:
+    ends = np.empty_like(starts)
+    run.call(_native.ends, starts, ends)
+    return _filled(run, _native.fill_backward, starts, ends, part)
+
+
+def _nothing(part: SecretColumn) -> SecretColumn:
+    words = np.zeros_like(words_of(part))
+    return SecretColumn(part.layout, words, np.zeros(part.rows, dtype=np.uint8))
+
+
+def _inside(run: Run, starts: Marks, away: int) -> Marks:
+    """Where the row so many places on is one of the same partition."""
+    first = np.zeros_like(starts)
+    first[:1] = 1
+    partition, same = _count(run, first, starts), np.empty_like(starts)
+    run.call(_native.compare, _EQUAL, False, _shift(partition, away), partition, same)
+    return same
+
+
+def _reversed(run: Run, rows: Ordered) -> Ordered:
+    """The same rows, the last one first."""
+    marks = []
+    for starts in (rows.starts, rows.equals):
+        ends = np.empty_like(starts)
+        run.call(_native.ends, starts, ends)
+        marks.append(_backwards(ends))
+    present = SecretMarks(_backwards(rows.present))
+    return Ordered(SecretTable({}, present), *marks)
+
+
+def _turned(what: Aggregate | Pick) -> Aggregate | Pick:
+    """The same over reversed rows; a frame's n-th row cannot be told from behind."""
+    turned = _rearranged(what, _backwards)
+    if isinstance(turned, Pick):
+        if turned.place not in {None, 1}:
+            raise ValueError("places are counted from the start of a partition")
+        return Pick(turned.value, 1 if turned.place is None else None, turned.ignore_nulls)
+    return turned
+
+
+def _rearranged(
+    what: Aggregate | Pick, move: Callable[[np.ndarray], np.ndarray]
+) -> Aggregate | Pick:
+    if isinstance(what, Pick):
+        return Pick(_arrayed(what.value, move), what.place, what.ignore_nulls)
+    argument = None if what.argument is None else _arrayed(what.argument, move)
+    where = None if what.where is None else move(what.where)
+    return Aggregate(what.name, what.function, argument, what.kind, where, what.distinct)
+
+
+# --- public moves of whole arrays
+
+
+def _arrayed(value: SecretColumn, move: Callable[[np.ndarray], np.ndarray]) -> SecretColumn:
+    words = np.ascontiguousarray(move(words_of(value)))
+    return SecretColumn(value.layout, words, np.ascontiguousarray(move(known_of(value))))
+
+
+def _backwards(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array[::-1])
+
+
+def _mirror(value: SecretColumn) -> SecretColumn:
+    return _arrayed(value, _backwards)
+
+
+def _shift(array: np.ndarray, away: int) -> np.ndarray:
+    """What stands so many places on; zeros where nothing does."""
+    out = np.zeros_like(array)
+    if abs(away) < len(array):
+        if away >= 0:
+            out[: len(array) - away] = array[away:]
+        else:
+            out[-away:] = array[:away]
+    return out
+
+
+def _shifted(value: SecretColumn, away: int) -> SecretColumn:
+    return _arrayed(value, lambda a: _shift(a, away))

@@ -1,0 +1,83 @@
+"""Windows that a plan in oblivious mode may hold, and how wide their texts are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mc2.errors import PlanError
+from mc2.formats.schema import Column
+from mc2.plan.expressions import Expression, Literal
+from mc2.plan.typing import type_of
+from mc2.plan.windows import AGGREGATES, NEIGHBOURS, PICKS, Frame, Window, WindowColumn
+
+MOST_PLACES: Final = 1 << 28
+"""Of rows times the rows of a frame: each row has a copy of those near it."""
+MOST_STEPS: Final = 64
+"""How far LAG and LEAD look past NULLs: each step is a pass over all rows."""
+COMPUTED: Final = frozenset(AGGREGATES) - {"stddev_pop", "stddev_samp", "var_pop", "var_samp"}
+_ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
+WidthOf = Callable[[Expression, Mapping[str, int]], int]
+
+
+def window_expressions(operation: Window) -> list[Expression]:
+    """All that a window computes of a row."""
+    arguments = [e for c in operation.columns for e in c.expressions]
+    return [*(k.expression for k in operation.order), *arguments]
+
+
+def check_window(operation: Window, columns: Mapping[str, Column], rows: int) -> None:
+    """Check what oblivious mode can compute, for so many rows. Raises: PlanError."""
+    for column in operation.columns:
+        _check_column(column, columns)
+        if column.frame is not None:
+            _check_frame(column, column.frame, rows)
+
+
+def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
+    name = column.function
+    if name in AGGREGATES and name not in COMPUTED:
+        raise PlanError(f"oblivious mode has no aggregate {name}", hint=_ENCRYPTED)
+    if name in {"sum", "avg"} and type_of(column.arguments[0], columns).type.name == "float":
+        raise PlanError("oblivious mode adds no floats", hint="cast them to double")
+    if name in NEIGHBOURS and column.ignore_nulls:
+        away = abs(_number(column.arguments[1]))
+        if not 0 < away <= MOST_STEPS:
+            raise PlanError(
+                f"oblivious mode looks past NULLs for 1 to {MOST_STEPS} rows", hint=_ENCRYPTED
+            )
+
+
+def _check_frame(column: WindowColumn, frame: Frame, rows: int) -> None:
+    offsets = [b.offset for b in (frame.start, frame.end) if b.offset is not None]
+    if frame.unit == "range" and offsets:
+        raise PlanError(
+            "oblivious mode has no frames by distance", hint="count rows: ROWS BETWEEN ..."
+        )
+    ends = frame.start.at.startswith("unbounded"), frame.end.at.startswith("unbounded")
+    if column.function == "nth_value" and ends == (False, True):
+        raise PlanError("oblivious mode has nth_value from the start of a partition only")
+    if not any(ends) and frame.unit == "rows":
+        width = min(rows, sum(_number(o) for o in offsets) + 1)
+        if rows * width > MOST_PLACES:
+            raise PlanError(
+                f"frames of {width:,} rows for {rows:,} rows take more room than there is",
+                hint="bound the rows before: table.bound(10_000), or take fewer rows in a frame",
+            )
+
+
+def added_widths(operation: Window, widths: Mapping[str, int], width_of: WidthOf) -> dict[str, int]:
+    """The most bytes of the texts that a window adds; of no meaning for other types."""
+    found = {}
+    for column in operation.columns:
+        parts = []
+        if column.function in {*PICKS, "min", "max"}:
+            parts = [column.arguments[0]]
+        elif column.function in NEIGHBOURS:
+            parts = [column.arguments[0], column.arguments[2]]
+        found[column.name] = max((width_of(p, widths) for p in parts), default=1)
+    return found
+
+
+def _number(argument: Expression) -> int:
+    return int(argument.text or 0) if isinstance(argument, Literal) else 0
