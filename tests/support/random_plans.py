@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from mc2.errors import EngineError
 from mc2.formats.schema import Column
 from mc2.plan.expressions import ColumnRef, Expression, Literal, call, literal
 from mc2.plan.relations import (
@@ -318,3 +320,21 @@ class _Maker:
 
     def distinct(self) -> int:
         return self.job.add(Distinct(self.some()))
+
+
+def failures(job: Job, nodes: Sequence[int]) -> set[str]:
+    """How nodes that outputs need fail if each is looked at alone: nothing else decides then."""
+    waiting = list(nodes)
+    places: set[int] = set()
+    found: set[str] = set()
+    while waiting:
+        place = waiting.pop()
+        if place not in places:
+            places.add(place)
+            waiting += job.builder.operation(place).sources
+    for place in sorted(p for p in places if job.builder.inputs_of(p)):
+        try:
+            job.run(alone=place)
+        except EngineError as error:
+            found.add(str(error))
+    return found

@@ -23,6 +23,7 @@ from mc2.engine.sql_partial import finish_query, partial_query
 from mc2.engine.sql_terms import Scribe, positive_zero
 from mc2.formats.schema import Schema
 from mc2.plan.check import CheckedPlan
+from mc2.plan.fragments import NOTHING
 from mc2.plan.relations import Aggregate
 from mc2.plan.stages import Exchange
 from mc2.plan.types import TYPE_CLASSES
@@ -59,6 +60,8 @@ def open_fragment(
 
     Raises: EngineError, and what reading an input raises.
     """
+    if NOTHING in {i.dataset for i in checked.plan.inputs}:
+        inputs = {NOTHING: FragmentInput(_NoRows(checked.plan.inputs[0].schema))}
     with Database(limits) as database:
         shuffled = {
             place
@@ -118,6 +121,17 @@ class _FragmentRun(Run):
         order = {n: i for i, n in enumerate(table.schema.names)}
         columns = ", ".join(f"c{order[n]} AS c{i}" for i, n in enumerate(names))
         self._database.store(f"s{place}", f"SELECT {columns} FROM f{place}", ())  # noqa: S608  our own names
+
+
+@dataclass(frozen=True, slots=True)
+class _NoRows:
+    """What a stage reads that reads nothing."""
+
+    schema: Schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """None."""
+        yield from ()
 
 
 @dataclass(frozen=True, slots=True)
