@@ -71,8 +71,9 @@ _CONTAINER_METHODS: Final = (
 _DICTIONARY_VIEWS: Final = ("items", "keys", "values")
 _API: Final = (
     "Booster", "DMatrix", "Job", "Table", "bound", "column_names", "history", "keep", "kept",
-    "limit", "predict", "public_table", "release", "release_to_owners", "row_bound", "secret",
-    "sql", "table", "train", "view", "xgboost",
+    "limit", "predict",
+    "public_table", "release", "release_to_owners", "row_bound", "secret", "sql", "table",
+    "train", "view", "xgboost",
 )  # fmt: skip
 _XGBOOST: Final = (
     "EarlyStopping", "LearningRateScheduler", "XGBClassifier", "XGBRFClassifier", "XGBRFRegressor",
