@@ -52,8 +52,10 @@ def enclave(root: Path) -> tuple[str, ...]:
     return (sys.executable, "-m", "mc2.enclave", *simulation, *limits)
 
 
-def sealed_tables(tables: dict[str, pa.Table]) -> dict[str, Sealed]:
-    enclave_jobs.ROWS_PER_CHUNK = ROWS_PER_CHUNK
+def sealed_tables(
+    tables: dict[str, pa.Table], rows_per_chunk: int = ROWS_PER_CHUNK
+) -> dict[str, Sealed]:
+    enclave_jobs.ROWS_PER_CHUNK = rows_per_chunk
     return {
         f"ada.{name}": seal(f"ada.{name}", table, dataset_id=secrets.token_hex(16))
         for name, table in tables.items()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
+import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +30,7 @@ class Standalone:
     master: str
     folder: Path
     environment: dict[str, str]
+    inside: tuple[str, ...] = ()
 
     def run(self, scenario: str) -> dict[str, Any]:
         """Run a driver; what it says. Its log is beside."""
@@ -35,7 +39,7 @@ class Standalone:
         command = [str(PYTHON), "-m", "tests.support.spark_driver", self.master, str(folder)]
         with (folder / "driver.log").open("wb") as log:
             done = subprocess.run(
-                [*command, scenario],
+                [*self.inside, *command, scenario],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=subprocess.PIPE,
@@ -81,6 +85,113 @@ def standalone(tmp_path: Path) -> Iterator[Standalone]:
             sizes = ["--cores", "1", "--memory", "700m", "--host", "127.0.0.1", "--webui-port", "0"]
             _await(run(name, [*start, worker, *sizes, address]), r"Successfully registered")
         yield Standalone(address, tmp_path, names)
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Network namespaces, each with an address of its own, beside one that has the switch.
+
+    The first one is the driver's and the master's.
+    """
+
+    mark: str
+    count: int
+
+    def name(self, number: int) -> str:
+        return f"mc2-{self.mark}-{number}"
+
+    def inside(self, number: int) -> tuple[str, ...]:
+        return ("ip", "netns", "exec", self.name(number))
+
+    @staticmethod
+    def address(number: int) -> str:
+        return f"10.87.0.{number + 1}"
+
+    @staticmethod
+    def port(number: int) -> str:
+        """The switch's port that a host hangs on."""
+        return f"host{number}"
+
+    def make(self) -> None:
+        switch = ("-n", self.name(0))
+        for number in range(self.count):
+            _ip("netns", "add", self.name(number))
+            _ip("-n", self.name(number), "link", "set", "lo", "up")
+        _ip(*switch, "link", "add", "switch", "type", "bridge")
+        _ip(*switch, "addr", "add", f"{self.address(0)}/24", "dev", "switch")
+        _ip(*switch, "link", "set", "switch", "up")
+        for number in range(1, self.count):
+            own, port = ("-n", self.name(number)), self.port(number)
+            other = ("peer", "name", "eth0", "netns", self.name(number))
+            _ip(*switch, "link", "add", port, "type", "veth", *other)
+            _ip(*switch, "link", "set", port, "master", "switch", "up")
+            _ip(*own, "addr", "add", f"{self.address(number)}/24", "dev", "eth0")
+            _ip(*own, "link", "set", "eth0", "up")
+
+    def remove(self) -> None:
+        for number in range(self.count):
+            subprocess.run(["ip", "netns", "del", self.name(number)], check=False)
+
+    def processes(self, number: int) -> list[int]:
+        found = subprocess.run(
+            ["ip", "netns", "pids", self.name(number)], stdout=subprocess.PIPE, check=True
+        )
+        return [int(word) for word in found.stdout.split()]
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+@dataclass
+class Networked(Standalone):
+    """A cluster whose hosts have addresses of their own."""
+
+    hosts: Hosts = Hosts("", 0)
+
+    def lose(self, fault: str) -> dict[str, Any]:
+        """Run the scenario in which the last host is `cut` off or `killed` in mid-stage."""
+        last = self.hosts.count - 1
+        cut = f"ip link set {self.hosts.port(last)} down"
+        killed = f"sh -c 'kill -9 $(ip netns pids {self.hosts.name(last)})'"
+        self.environment["FAULT"] = {"cut": cut, "killed": killed}[fault]
+        return self.run("host_lost")
+
+
+@pytest.fixture
+def networked(tmp_path: Path) -> Iterator[Networked]:
+    """A master and three workers of one processor each, on four hosts of one switch."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("only root can make network namespaces, with `ip` of iproute2")
+    hosts = Hosts(secrets.token_hex(3), 4)
+    names = environment(tmp_path) | {
+        "DRIVER_HOST": hosts.address(0),
+        "SPARK_DAEMON_JAVA_OPTS": "-Dspark.worker.timeout=15",
+        "SPARK_DAEMON_MEMORY": "256m",
+    }
+    start = [f"{names['SPARK_HOME']}/bin/spark-class"]
+    with ExitStack() as stack:
+        stack.callback(hosts.remove)
+        hosts.make()
+        address = ""
+        for number in range(hosts.count):
+            own = {**names, "SPARK_LOCAL_IP": hosts.address(number)}
+            run = _starter(stack, own, tmp_path)
+            place = ["--host", hosts.address(number)]
+            command = [*hosts.inside(number), *start]
+            if number == 0:
+                master = ["org.apache.spark.deploy.master.Master", "--port", "0"]
+                log = run("master", [*command, *master, *place])
+                address = _await(log, r"Starting Spark master at (spark://\S+)")
+                continue
+            worker = ["org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory", "700m"]
+            log = run(f"worker-{number}", [*command, *worker, "--webui-port", "0", *place, address])
+            _await(log, r"Successfully registered")
+        names["SPARK_LOCAL_IP"] = hosts.address(0)
+        yield Networked(address, tmp_path, names, hosts.inside(0), hosts)
+        for number in range(hosts.count):
+            for process in hosts.processes(number):
+                os.kill(process, signal.SIGKILL)
 
 
 def _starter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.spark.conftest import Standalone
+from tests.spark.conftest import Networked, Standalone
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -39,7 +39,7 @@ def test_what_dies_costs_its_own_work_alone(standalone: Standalone, fault: str) 
     found = standalone.run(fault)
     whole(found["first"])
     whole(found["second"])
-    assert found["second"]["members"] == 2
+    assert found["second"]["members"] == 2, found["second"]
     assert found.get("gone", True)
 
 
@@ -55,3 +55,15 @@ def test_a_lost_block_is_told_and_the_next_job_is_right(standalone: Standalone) 
     found = standalone.run("block_lost")
     assert found["first"].get("error") == "dataset" or found["first"]["right"], found
     whole(found["second"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["cut", "killed"])
+def test_a_host_that_is_lost_in_mid_stage_costs_its_own_work_alone(
+    networked: Networked, fault: str
+) -> None:
+    found = networked.lose(fault)
+    assert found["before"]["members"] == 3, found["before"]
+    for job in found.values():
+        whole(job)
+    assert found["second"]["members"] == 2, found["second"]

@@ -2,6 +2,8 @@
 
     build/spark/bin/python -m tests.support.spark_driver MASTER FOLDER SCENARIO
 
+`DRIVER_HOST` in its environment is the driver's own address in a cluster of several hosts, and
+`FAULT` the command by which such a cluster loses one.
 Stock PySpark and its client share a package name, so tests themselves run without Spark.
 """
 
@@ -10,7 +12,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -53,9 +57,13 @@ class Disturbed:
             disturb()
 
 
-def keepers() -> dict[int, int]:
-    """The keepers on this machine by the executor (a JVM) that they belong to."""
-    return {int(words[3]): pid for pid, words in _commands() if words[1:3] == _KEEPER}
+def keepers(application: str) -> dict[int, int]:
+    """An application's keepers on this machine by the executor (a JVM) that they belong to."""
+    return {
+        int(words[3]): pid
+        for pid, words in _commands()
+        if words[1:3] == _KEEPER and f"-{application}-" in words[4]
+    }
 
 
 _KEEPER = ["-m", "mc2.spark.keeper"]
@@ -83,6 +91,20 @@ def _parent(pid: int) -> int:
         return 0
 
 
+def _network() -> dict[str, str]:
+    """For several hosts: the driver's own address, and how soon a lost one is missed."""
+    host = os.environ.get("DRIVER_HOST")
+    if host is None:
+        return {}
+    return {
+        "spark.driver.host": host,
+        "spark.driver.bindAddress": host,
+        "spark.network.timeout": "20s",
+        "spark.network.timeoutInterval": "5s",
+        "spark.executor.heartbeatInterval": "5s",
+    }
+
+
 class Driver:
     """One Spark application, its leader, and the job."""
 
@@ -99,6 +121,7 @@ class Driver:
                 "spark.eventLog.compress": "false",
                 "spark.eventLog.dir": str(folder / "events"),
                 "spark.local.dir": str(folder / "local"),
+                **_network(),
             },
         )
         self.backend = backend(
@@ -131,6 +154,14 @@ class Driver:
             "left": [p.name for p in (self.folder / "blocks").rglob("*") if p.is_file()],
             "keys": [d.key.hex() for d in job.datasets.values()],
         }
+
+    @property
+    def application(self) -> str:
+        return str(self.spark.sparkContext.applicationId)
+
+    def one_keeper(self) -> tuple[int, int]:
+        """An executor and its keeper, the same one each time."""
+        return min(keepers(self.application).items())
 
     def stop(self) -> None:
         self.leader.kill()
@@ -175,47 +206,58 @@ def _held(pid: int, marks: list[bytes]) -> set[bytes]:
     return found
 
 
-def _again(driver: Driver) -> Found:
-    """Jobs until both executors take part again: Spark brings a lost one back in its own time."""
+def host_lost(driver: Driver) -> Found:
+    """One of three hosts is lost in mid-stage; the next job has those that are left."""
+    before = _again(driver, 3)
+    command = shlex.split(os.environ["FAULT"])
+    first = driver.job(lambda: subprocess.run(command, check=True))
+    return {"before": before, "first": first, "second": _again(driver, 2)}
+
+
+def _again(driver: Driver, members: int = 2) -> Found:
+    """Jobs until so many executors take part again: Spark brings a lost one back in its own time.
+
+    An enclave that a leader left out is told at once: the code on the disk was changed since the
+    leader began, and more jobs would change nothing.
+    """
     until = time.monotonic() + 120
-    while (found := driver.job()).get("members") != 2 and time.monotonic() < until:
+    while (found := driver.job()).get("members") != members and time.monotonic() < until:
+        if found.get("left_out"):
+            break
         time.sleep(1)
     return found
 
 
-def _one_keeper() -> tuple[int, int]:
-    return min(keepers().items())
-
-
 def executor_killed(driver: Driver) -> Found:
     driver.job()
-    executor, _ = _one_keeper()
+    executor, _ = driver.one_keeper()
     first = driver.job(lambda: os.kill(executor, signal.SIGKILL))
     until = time.monotonic() + 120
-    while executor in keepers() and time.monotonic() < until:
+    while executor in keepers(driver.application) and time.monotonic() < until:
         time.sleep(0.2)
-    gone = executor not in keepers()
+    gone = executor not in keepers(driver.application)
     return {"first": first, "second": _again(driver), "gone": gone}
 
 
 def enclave_killed(driver: Driver) -> Found:
     driver.job()
-    enclave = enclaves_of(_one_keeper()[1])[0]
+    enclave = enclaves_of(driver.one_keeper()[1])[0]
     return {"first": driver.job(lambda: os.kill(enclave, signal.SIGKILL)), "second": _again(driver)}
 
 
 def enclave_hung(driver: Driver) -> Found:
     driver.job()
-    enclave = enclaves_of(_one_keeper()[1])[0]
+    enclave = enclaves_of(driver.one_keeper()[1])[0]
     return {"first": driver.job(lambda: os.kill(enclave, signal.SIGSTOP)), "second": _again(driver)}
 
 
 def python_killed(driver: Driver) -> Found:
     driver.job()
+    executors = keepers(driver.application)
 
     def kill() -> None:
         for pid, words in _commands():
-            if "pyspark.daemon" in words:
+            if "pyspark.daemon" in words and _parent(pid) in executors:
                 os.kill(pid, signal.SIGKILL)
 
     return {"first": driver.job(kill), "second": _again(driver)}
@@ -241,7 +283,15 @@ def block_lost(driver: Driver) -> Found:
 
 SCENARIOS: dict[str, Callable[[Driver], Found]] = {
     f.__name__: f
-    for f in (plain, executor_killed, enclave_killed, enclave_hung, python_killed, block_lost)
+    for f in (
+        plain,
+        executor_killed,
+        enclave_killed,
+        enclave_hung,
+        python_killed,
+        block_lost,
+        host_lost,
+    )
 }
 
 

@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 GROUP: Final = "mc2-muster"
 _ATTACH_SECONDS: Final = 60.0
+_BUSY_SECONDS: Final = 10.0
+_BUSY_PAUSE_SECONDS: Final = 0.1
 _AGAIN_SECONDS: Final = 5.0  # between two looks at which executors there are
 
 
@@ -147,11 +149,20 @@ class SparkFleet:
         return member
 
     def _greeted(self, address: str) -> socket.socket:
+        """A keeper's connection. It may still be at the end of the job before this one."""
+        until = time.monotonic() + _BUSY_SECONDS
+        while (connection := self._greet(address)) is None:
+            if time.monotonic() > until:
+                raise FormatError("the enclave serves another driver")
+            time.sleep(_BUSY_PAUSE_SECONDS)
+        return connection
+
+    def _greet(self, address: str) -> socket.socket | None:
         with ExitStack() as stack:
             connection = stack.enter_context(connect(address))
             deadline = time.monotonic() + _ATTACH_SECONDS
             send(connection, Attach(self._settings.token).frame(), deadline)
             if receive(connection, deadline).header.get("type") == BUSY:
-                raise FormatError("the enclave serves another driver")
+                return None
             stack.pop_all()
         return connection

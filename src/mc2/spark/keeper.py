@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -52,6 +53,7 @@ from mc2.spark.wire import (
     parse_request,
     receive,
     send,
+    watch_peer,
 )
 
 _log = logging.getLogger(__name__)
@@ -254,6 +256,7 @@ def main() -> int:
         executor.wait()
         _log.info("the executor has ended")
         keeper.end()
+    shutil.rmtree(folder, ignore_errors=True)  # nobody looks for this executor's keeper again
     return 0
 
 
@@ -263,8 +266,7 @@ def _accept(listener: socket.socket, keeper: Keeper) -> None:
             connection, _ = listener.accept()
         except OSError:
             return
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        watch_peer(connection)
         threading.Thread(target=keeper.serve, args=(connection,), daemon=True).start()
 
 

@@ -25,7 +25,7 @@ from mc2.errors import FormatError, WorkerError
 from mc2.formats.address import TcpAddress, parse_address
 from mc2.spark.processes import ProcessWatch, executor_of_this_task
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.wire import BUSY, STRANGER, AskTask, TaskAnswer, receive, send
+from mc2.spark.wire import BUSY, STRANGER, AskTask, TaskAnswer, receive, send, watch_peer
 
 _CONNECT_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.02
@@ -94,7 +94,7 @@ def _nearest_first(errand: Errand) -> list[str]:
         return members
     turn = int.from_bytes(digest(errand.ask.order).encode()[-4:], "big") % len(members)
     members = members[turn:] + members[:turn]
-    own = _own_folder(errand.settings, executor_of_this_task()) / "address"
+    own = _folder_of(errand.settings, executor_of_this_task()) / "address"
     if own.exists() and (address := own.read_text()) in members:
         members.remove(address)
         members.insert(0, address)
@@ -114,8 +114,7 @@ def connect(address: str) -> socket.socket:
     if not isinstance(place, TcpAddress):
         raise FormatError("keepers listen on TCP")
     connection = socket.create_connection((place.host, place.port), _CONNECT_SECONDS)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    watch_peer(connection)
     return connection
 
 
@@ -127,9 +126,13 @@ def _answers(address: str) -> bool:
     return True
 
 
-def _own_folder(settings: KeeperSettings, executor: ProcessWatch) -> Path:
+def _folder_of(settings: KeeperSettings, executor: ProcessWatch) -> Path:
     name = f"mc2-{os.getuid()}-{settings.application}-{executor.number}-{executor.began}"
-    folder = Path(tempfile.gettempdir()) / name
+    return Path(tempfile.gettempdir()) / name
+
+
+def _own_folder(settings: KeeperSettings, executor: ProcessWatch) -> Path:
+    folder = _folder_of(settings, executor)
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or folder.is_symlink():

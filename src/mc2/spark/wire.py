@@ -34,11 +34,30 @@ _FOLDER: Final = re.compile(r"[0-9a-z][0-9a-z-]{0,79}")
 _PIECE_BYTES: Final = 1 << 20
 _CODE_LENGTH: Final = 64
 _TEXT_LENGTH: Final = 4096
+_SILENCE_SECONDS: Final = 15
+_PROBE_SECONDS: Final = 5
+_PROBES: Final = 3
 
 BUSY: Final = "busy"
 """The enclave is at another task: ask again, or ask another."""
 STRANGER: Final = "stranger"
 """The enclave is not in this epoch: it came late, or was started again."""
+
+
+def watch_peer(connection: socket.socket) -> None:
+    """Have the kernel end a TCP connection some thirty seconds after its other host went away.
+
+    A host that is cut off says no goodbye. Without this a driver would wait for its enclave, and an
+    enclave would hold its job's keys for a driver that is gone, for the two hours of TCP's own
+    probes. A host that merely thinks still answers probes.
+    """
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENCE_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+    silent_milliseconds = 1000 * (_SILENCE_SECONDS + _PROBES * _PROBE_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silent_milliseconds)
 
 
 def check_folder(name: str) -> str:

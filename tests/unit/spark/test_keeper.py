@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,11 +20,12 @@ from mc2.crypto.digest import digest
 from mc2.errors import FormatError, WorkerError
 from mc2.formats.frames import Frame
 from mc2.formats.worker import Chunk
+from mc2.spark.fleet import SparkFleet
 from mc2.spark.keeper import Keeper, source_of
 from mc2.spark.on_executor import Errand, connect, muster, run_task
 from mc2.spark.processes import ProcessWatch
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.wire import BUSY, STRANGER, AskTask, Attach, TaskAnswer, receive, send
+from mc2.spark.wire import BUSY, STRANGER, AskTask, Attach, TaskAnswer, receive, send, watch_peer
 
 TOKEN = "ab" * 32
 
@@ -49,8 +51,6 @@ class Nobody:
 
 def talk(keeper: Keeper, *frames: Frame) -> list[Frame]:
     """What a keeper answers before it hangs up."""
-    import threading
-
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=keeper.serve, args=(theirs,))
     thread.start()
@@ -153,7 +153,7 @@ def test_an_executor_starts_one_keeper_which_ends_with_it(tmp_path: Path) -> Non
         assert state.stat().st_mode & 0o077 == 0
         executor.communicate(b"\n")
     until = time.monotonic() + SECONDS
-    while _reachable(first):
+    while _reachable(first) or list(tmp_path.glob("mc2-*")):
         assert time.monotonic() < until
         time.sleep(0.1)
 
@@ -200,3 +200,64 @@ def test_a_folder_of_somebody_else_is_refused(
 
 def test_enclave_commands_name_the_root(tmp_path: Path) -> None:
     assert str(tmp_path) in enclave_command(tmp_path)
+
+
+def test_a_look_for_the_nearest_enclave_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    settings = make_settings(tmp_path, tmp_path)
+    with pytest.raises(WorkerError, match="is left for this task"):
+        run_task(Errand(settings=settings, ask=ask(), members=("tcp:127.0.0.1:9",)))
+    assert list(tmp_path.glob("mc2-*")) == []
+
+
+class Places:
+    """A pretended Spark with one executor."""
+
+    slots = 1
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def run(self, *_: Any, **__: Any) -> list[str]:
+        return [self.address]
+
+    def cancel(self, group: str) -> None:
+        raise AssertionError(group)
+
+
+def test_an_enclave_at_the_end_of_a_job_is_waited_for(tmp_path: Path) -> None:
+    """A keeper may hear of the end of a job after the driver has begun the next one."""
+    settings = make_settings(tmp_path, tmp_path)
+    asked: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for said in (BUSY, BUSY, "attached"):
+                connection, _ = listener.accept()
+                with connection:
+                    deadline = time.monotonic() + SECONDS
+                    asked.append(str(receive(connection, deadline).header["type"]))
+                    send(connection, Frame({"type": said}), deadline)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = "tcp:{}:{}".format(*listener.getsockname())
+        fleet = SparkFleet(Places(address), settings, seconds=SECONDS)  # type: ignore[arg-type]  # pretended
+        with pytest.raises(WorkerError, match="no enclave beside an executor is free"):
+            fleet.acquire(timeout_seconds=0)  # the pretended keeper hangs up after that
+        thread.join()
+    assert asked == ["attach"] * 3
+
+
+def test_a_host_that_is_cut_off_is_missed_within_a_minute() -> None:
+    with socket.socket() as connection:
+        watch_peer(connection)
+        idle, pause, count = (
+            connection.getsockopt(socket.IPPROTO_TCP, name)
+            for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert idle + pause * count <= 60
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 60_000
