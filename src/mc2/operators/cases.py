@@ -27,6 +27,7 @@ from mc2.operators import (
     grouping,
     joining,
     logic,
+    numbers,
     ordering,
     planes,
     texts,
@@ -204,6 +205,25 @@ def _negative(run: Run, made: Made) -> object:
         arithmetic.negative(run, made.column(kind), everywhere(made))
         for kind in (INT64, DOUBLE, WIDE, INT32)
     ]
+
+
+@case("numbers")
+def _numbers(run: Run, made: Made) -> object:
+    counts, days = everywhere(made), made.column(DATE, 20_000)
+    found: list[object] = [
+        numbers.whole(run, made.column(a), b, counts, upwards=up)
+        for a, b in ((DOUBLE, INT64), (NARROW, decimal(11, 0)), (WIDE, decimal(27, 0)))
+        for up in (False, True)
+    ]
+    a, b = made.column(INT64, 7), made.column(INT64, 3)
+    found += [numbers.modulo(run, a, b, INT64, counts), numbers.sign(run, made.column(DOUBLE))]
+    rest, ratio = arithmetic.Operation.REMAINDER, arithmetic.Operation.DIVIDE
+    found.append(numbers.unless_zero(run, rest, a, b, INT64, counts))
+    x, y = made.column(DOUBLE, 7), made.column(DOUBLE, 3)
+    found.append(numbers.unless_zero(run, ratio, x, y, DOUBLE, counts))
+    found.append(numbers.floored(run, made.column(INSTANT, 2**50), 10**6))
+    found.append(numbers.count_bytes(run, made.column(TEXT, 127, 9), INT32))
+    return [*found, dates.iso_day_of_week(run, days)]
 
 
 @case("conversions.cast")

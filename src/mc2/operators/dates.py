@@ -35,6 +35,8 @@ TIME_UNITS: Final = {
 }
 """Microseconds in a unit of time."""
 
+_WEEK: Final = 7
+_SUNDAY_LAST: Final = 5  # from 1 for Sunday to 0 for Monday, but for whole weeks
 _PARTS: Final = {"hour": 24, "minute": 60, "second": 60}
 
 
@@ -59,6 +61,15 @@ def date_field(run: Run, what: str, a: SecretColumn) -> SecretColumn:
     else:
         raise EngineError(f"oblivious mode has no field {what} of a date")
     return column(run, Layout(INT32), out, known_of(a))
+
+
+def iso_day_of_week(run: Run, a: SecretColumn) -> SecretColumn:
+    """1 for Monday to 7 for Sunday."""
+    day, out = np.empty((2, a.rows), dtype=np.uint64)
+    run.call(_native.date_field, DATE_FIELDS.index("day_of_week"), days_of(run, a), day)
+    from_monday = _sum(run, day, np.full_like(day, _SUNDAY_LAST))
+    run.call(_native.modulo, from_monday, _WEEK, out)
+    return column(run, Layout(INT32), _sum(run, out, np.ones_like(out)), known_of(a))
 
 
 def truncate(run: Run, unit: str, a: SecretColumn) -> SecretColumn:

@@ -22,6 +22,7 @@ from mc2.plan.expressions import (
 )
 from mc2.plan.facts import Facts, trace_facts, width_of
 from mc2.plan.models import ModelOperation
+from mc2.plan.oblivious_functions import NUMBERS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.oblivious_models import check_learning, is_model_node
 from mc2.plan.oblivious_windows import check_window, window_expressions
@@ -53,6 +54,7 @@ FUNCTIONS: Final = frozenset(
         "truncate_to", "timestamp_add", "timestamp_diff", "make_date",
         "lower", "upper", "trim", "trim_start", "trim_end", "length", "substring", "concat",
         "like", "contains", "starts_with", "ends_with",
+        *NUMBERS,
     }
 )  # fmt: skip
 AGGREGATES: Final = frozenset(
@@ -248,6 +250,8 @@ def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[
         not isinstance(arguments[0], Literal) or arguments[0].text not in _TRUNCATED
     ):
         raise PlanError("oblivious mode truncates times to seconds at most", hint=_ENCRYPTED)
+    if function in NUMBERS:
+        check_number(function, arguments, types)
     if function in _ARITHMETIC:
         _check_arithmetic(function, types)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from mc2.errors import EngineError
 from mc2.formats.schema import Column, DataType
-from mc2.operators import arithmetic, comparisons, dates, logic, texts
+from mc2.operators import arithmetic, comparisons, dates, logic, numbers, texts
 from mc2.operators.arithmetic import Operation
 from mc2.operators.constants import constant
 from mc2.operators.conversions import cast
@@ -295,6 +295,14 @@ def _concat(of: Evaluator, values: _Values, _: DataType) -> SecretColumn:
     return found
 
 
+def _whole_quotient(of: Evaluator, values: _Values, kind: DataType) -> SecretColumn:
+    return arithmetic.compute(of.run, Operation.DIVIDE, values[0], values[1], kind, of.counts)
+
+
+def _lenient(of: Evaluator, what: Operation, values: _Values, kind: DataType) -> SecretColumn:
+    return numbers.unless_zero(of.run, what, values[0], values[1], kind, of.counts)
+
+
 _SIMPLE: Final[Mapping[str, _Simple]] = {
     "eq": _compare(comparisons.equal),
     "ne": _compare(comparisons.unequal),
@@ -326,6 +334,17 @@ _SIMPLE: Final[Mapping[str, _Simple]] = {
     "trim_end": lambda of, v, _: texts.trim(of.run, v[0], start=False, end=True),
     "length": lambda of, v, _: texts.count_characters(of.run, v[0]),
     "concat": _concat,
+    "integer_divide": _whole_quotient,
+    "modulo": lambda of, v, kind: numbers.modulo(of.run, v[0], v[1], kind, of.counts),
+    "try_divide": lambda of, v, kind: _lenient(of, Operation.DIVIDE, v, kind),
+    "try_remainder": lambda of, v, kind: _lenient(of, Operation.REMAINDER, v, kind),
+    "sign": lambda of, v, _: numbers.sign(of.run, v[0]),
+    "floor": lambda of, v, kind: numbers.whole(of.run, v[0], kind, of.counts, upwards=False),
+    "ceil": lambda of, v, kind: numbers.whole(of.run, v[0], kind, of.counts, upwards=True),
+    "round": lambda of, v, kind: cast(of.run, v[0], kind, of.counts),
+    "iso_day_of_week": lambda of, v, _: dates.iso_day_of_week(of.run, v[0]),
+    "epoch_second": lambda of, v, _: numbers.floored(of.run, v[0], dates.TIME_UNITS["second"]),
+    "byte_length": lambda of, v, kind: numbers.count_bytes(of.run, v[0], kind),
 }
 
 COMPUTED: Final = frozenset(

@@ -166,10 +166,10 @@ def test_what_cannot_be_done_is_refused_with_a_next_step():
     made = job()
     scan = made.scan("t")
     total = AggregateColumn("v", "bits_or_of", (ColumnRef("k"),))
-    power = call("eq", call("integer_divide", ColumnRef("k"), literal(2, INT64)), ColumnRef("k"))
+    power = call("eq", call("bits_and", ColumnRef("k"), literal(2, INT64)), ColumnRef("k"))
     for node, words in (
         (made.add(Aggregate(scan, (), (total,))), "no aggregate bits_or_of"),
-        (made.add(Filter(scan, power)), "no function integer_divide"),
+        (made.add(Filter(scan, power)), "no function bits_and"),
     ):
         with pytest.raises(PlanError, match=words) as raised:
             obliviously(made.plan(out=node), made)

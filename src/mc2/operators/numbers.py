@@ -1,0 +1,105 @@
+"""Functions of numbers beside the four operations: whole parts, signs, remainders above zero."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mc2 import _native
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
+from mc2.operators.arithmetic import Operation, compute, narrowed, scaled, widened
+from mc2.operators.comparisons import equal_marks, less_marks
+from mc2.operators.constants import constant
+from mc2.operators.conversions import cast
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    Words,
+    flat_words_of,
+    known_of,
+    words_of,
+)
+from mc2.operators.logic import choose, column, complement, conjunction
+from mc2.operators.run import Run
+from mc2.plan.types import INT64
+
+
+def whole(
+    run: Run, a: SecretColumn, kind: DataType, counts: Marks, *, upwards: bool
+) -> SecretColumn:
+    """The next whole number down, or up: of a double an int64, of a decimal one without digits."""
+    counted = conjunction(run, counts, known_of(a))
+    if not a.layout.is_real:
+        return _whole_decimal(run, a, kind, counted, upwards=upwards)
+    cut = cast(run, a, INT64, counts)  # towards zero
+    back = cast(run, cut, a.type, counts)
+    beyond = less_marks(run, back, a) if upwards else less_marks(run, a, back)
+    one = constant(Layout(INT64), 1 if upwards else -1, a.rows)
+    moved = compute(run, Operation.ADD, cut, one, INT64, conjunction(run, counted, beyond))
+    return choose(run, beyond, moved, cut)
+
+
+def _whole_decimal(
+    run: Run, a: SecretColumn, kind: DataType, counted: Marks, *, upwards: bool
+) -> SecretColumn:
+    wide_type = DataType("decimal", DECIMAL_DIGITS, a.type.scale)
+    layout = Layout(wide_type)
+    unit = constant(layout, 10**a.type.scale, a.rows)
+    nothing = constant(layout, 0, a.rows)
+    value, rest, cut = widened(run, a), *(np.empty((a.rows, 2), np.uint64) for _ in range(2))
+    run.checked(_native.remainder_wide, value, words_of(unit), counted, rest)
+    run.checked(_native.add_wide, value, rest, True, DECIMAL_DIGITS, counted, cut)
+    left = SecretColumn(layout, rest, known_of(a))
+    beyond = less_marks(run, nothing, left) if upwards else less_marks(run, left, nothing)
+    moved = np.empty_like(cut)
+    here = conjunction(run, counted, beyond)
+    down = not upwards
+    run.checked(_native.add_wide, cut, words_of(unit), down, DECIMAL_DIGITS, here, moved)
+    chosen = np.empty_like(cut)
+    run.call(_native.select_rows, beyond, moved, cut, chosen)
+    words = scaled(run, chosen, -a.type.scale, kind.precision, counted)
+    return column(run, Layout(kind), narrowed(run, words, Layout(kind), counted), known_of(a))
+
+
+def sign(run: Run, a: SecretColumn) -> SecretColumn:
+    """-1, 0 or 1 as a double; NaN of NaN."""
+    zero, one, less = (constant(a.layout, value, a.rows) for value in (0.0, 1.0, -1.0))
+    found = choose(run, less_marks(run, a, zero), less, one)
+    found = choose(run, equal_marks(run, a, zero), zero, found)
+    nan = constant(a.layout, float("nan"), a.rows)
+    found = choose(run, equal_marks(run, a, nan), a, found)
+    return column(run, a.layout, words_of(found), known_of(a))
+
+
+def modulo(
+    run: Run, a: SecretColumn, b: SecretColumn, kind: DataType, counts: Marks
+) -> SecretColumn:
+    """The remainder of whole numbers; where it is below zero and the divisor is not, their sum."""
+    rest = compute(run, Operation.REMAINDER, a, b, kind, counts)
+    nothing = constant(rest.layout, 0, a.rows)
+    turns = conjunction(run, less_marks(run, rest, nothing), less_marks(run, nothing, b))
+    above = compute(run, Operation.ADD, rest, b, kind, conjunction(run, counts, turns))
+    return choose(run, turns, above, rest)
+
+
+def unless_zero(
+    run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType, counts: Marks
+) -> SecretColumn:
+    """A quotient of doubles or a remainder of whole numbers, and NULL where the divisor is zero."""
+    zero = constant(b.layout, 0.0 if b.layout.is_real else 0, b.rows)
+    some = complement(run, equal_marks(run, b, zero))
+    found = compute(run, what, a, b, kind, conjunction(run, counts, some))
+    return column(run, found.layout, words_of(found), conjunction(run, known_of(found), some))
+
+
+def floored(run: Run, a: SecretColumn, divisor: int) -> SecretColumn:
+    """Whole numbers over a public divisor, rounded down."""
+    out = np.empty(a.rows, dtype=np.uint64)
+    run.call(_native.floor_divide, flat_words_of(a), divisor, out)
+    return column(run, Layout(INT64), out, known_of(a))
+
+
+def count_bytes(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
+    """How many bytes a text has."""
+    out: Words = np.ascontiguousarray(words_of(a)[:, -1])
+    return column(run, Layout(kind), out, known_of(a))
