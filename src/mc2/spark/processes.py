@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from mc2.errors import WorkerError
+
 _TICK_SECONDS: Final = 0.5
 _GENERATIONS: Final = 8
+_FIRST_PROCESS: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,28 @@ class ProcessWatch:
 def executor_of_this_task() -> ProcessWatch:
     """The JVM above a Python worker of Spark; its parent if there is none.
 
-    Raises: OSError.
+    Spark's Python workers outlive the daemon that forked them, and Spark goes on using them. Such a
+    one belongs to the system's first process, and what it started would never end.
+
+    Raises: OSError; WorkerError in a worker whose daemon has died. Spark drops it then.
     """
     parent = number = os.getppid()
     for _ in range(_GENERATIONS):
-        if number <= 1:
+        if number < _FIRST_PROCESS:
             break
-        if Path(f"/proc/{number}/comm").read_text().strip() == "java":
+        if _name(number) == "java":
             return ProcessWatch.of(number)
         number = int(_fields(number)[1])
+    if parent == _FIRST_PROCESS or _name(parent) == "systemd":
+        raise WorkerError(
+            "the daemon of this executor's Python workers has died",
+            hint="Spark tries the task again in a new worker",
+        )
     return ProcessWatch.of(parent)
+
+
+def _name(number: int) -> str:
+    return Path(f"/proc/{number}/comm").read_text().strip()
 
 
 def _fields(number: int) -> list[str]:

@@ -23,7 +23,7 @@ from mc2.formats.worker import Chunk
 from mc2.spark.fleet import SparkFleet
 from mc2.spark.keeper import Keeper, source_of
 from mc2.spark.on_executor import Errand, connect, muster, run_task
-from mc2.spark.processes import ProcessWatch
+from mc2.spark.processes import ProcessWatch, executor_of_this_task
 from mc2.spark.settings import KeeperSettings
 from mc2.spark.wire import BUSY, STRANGER, AskTask, Attach, TaskAnswer, receive, send, watch_peer
 
@@ -261,3 +261,18 @@ def test_a_host_that_is_cut_off_is_missed_within_a_minute() -> None:
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert idle + pause * count <= 60
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 60_000
+
+
+def test_a_worker_whose_daemon_died_starts_no_keeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It belongs to the first process, with which a keeper would live for ever."""
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("os.getppid", lambda: 1)
+    monkeypatch.setattr("mc2.spark.processes._name", lambda _: "init")
+    settings = make_settings(tmp_path, tmp_path)
+    with pytest.raises(WorkerError, match="Python workers has died"):
+        muster(settings)
+    assert list(tmp_path.glob("mc2-*")) == []
+    monkeypatch.setattr("mc2.spark.processes._name", lambda _: "java")  # in a container
+    assert executor_of_this_task() == ProcessWatch.of(1)
