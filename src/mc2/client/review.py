@@ -20,6 +20,7 @@ from mc2.client.oblivious_words import shown_of_models
 from mc2.client.origins import Origins as ColumnOrigins
 from mc2.client.origins import trace_origins
 from mc2.client.plan_words import names, step_words, visible
+from mc2.client.python_functions import sources_in
 from mc2.client.review_parts import Outgoing, OutgoingColumn, Reading, Review
 from mc2.client.review_text import review_text
 from mc2.errors import Mc2Error
@@ -75,6 +76,7 @@ def review_plan(
             _reading(plan, i, manifests.get(i.dataset), kept.get(i.dataset)) for i in plan.inputs
         ),
         steps=tuple(_step(checked, index) for index in range(len(plan.nodes))),
+        functions=sources_in(plan.script),
         outputs=tuple(_outgoing(checked, o, grains[o.node], origins[o.node]) for o in plan.outputs),
         host_sees=_host_sees(plan, manifests),
         packages=tuple(sorted(plan.packages.items())),

@@ -133,6 +133,7 @@ class Review:
     approvers: tuple[str, ...]
     readings: tuple[Reading, ...]
     steps: tuple[str, ...]
+    functions: tuple[str, ...]
     outputs: tuple[Outgoing, ...]
     host_sees: tuple[str, ...]
     packages: tuple[tuple[str, str], ...]
@@ -159,6 +160,7 @@ class Review:
             "approvers": list(self.approvers),
             "reads": [r.json() for r in self.readings],
             "steps": list(self.steps),
+            "python_functions": list(self.functions),
             "outputs": [o.json() for o in self.outputs],
             "host_sees": list(self.host_sees),
             "packages": dict(self.packages),

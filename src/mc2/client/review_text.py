@@ -48,6 +48,7 @@ def _lines(review: Review) -> Iterator[str]:
     yield "WHAT IS COMPUTED"
     for number, step in enumerate(review.steps, 1):
         yield from _wrapped(step, f"  {number:>3}. ", "       ")
+    yield from _functions(review)
     yield ""
     yield "WHO MUST APPROVE"
     yield f"  {', '.join(review.approvers)}"
@@ -65,6 +66,18 @@ def _lines(review: Review) -> Iterator[str]:
         yield ""
         yield "WHAT CHANGED SINCE THE EARLIER PLAN"
         yield from _items(review.changes or ("nothing: it is the same plan",))
+
+
+def _functions(review: Review) -> Iterator[str]:
+    """The Python functions of the script, word for word."""
+    if not review.functions:
+        return
+    yield ""
+    yield "PYTHON FUNCTIONS OF THE SCRIPT"
+    words = "The steps above hold each call as an expression over its columns. Nothing else runs."
+    yield from _wrapped(words, "  ", "  ")
+    for source in review.functions:
+        yield from (f"  | {visible(line)}".rstrip() for line in source.split("\n"))
 
 
 def _outgoing(output: Outgoing) -> Iterator[str]:

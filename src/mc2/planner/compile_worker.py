@@ -61,6 +61,13 @@ job.release("part", part, to=["p"])
 job.release_to_owners("o", c, job.table("p.t"))
 l = mc2.linear.LogisticRegression(C=2.0).fit(t, "n", features=["x"])
 job.release("l", l.predict_proba(t), to=["p"])
+@job.udf("string")
+def band(n, s):
+    if n is None or s is None:
+        return None
+    return s.strip().upper()[:2] if n % 3 > 0.5 else f"{n}"
+shown = df.select(band(F.col("k"), F.lit("a")).alias("b"))
+job.release("band", shown, to=["p"])
 job.release("u", job.public_table("u", {"k": [1]}), to=["p"])
 job.release("k", mc2.clusters.KMeans(2, init=[[1.0], [2.0]]).fit(t, features=["x"]), to=["p"])
 '''

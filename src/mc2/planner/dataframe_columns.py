@@ -311,7 +311,7 @@ _WITH_CONSTANTS: Final[dict[str, tuple[int, ...]]] = {
 
 FUNCTION_NAMES: Final = (
     *_OF_COLUMNS, *_WITH_CONSTANTS, "asc", "col", "column", "concat_ws", "countDistinct",
-    "count_distinct", "desc", "expr", "lit", "sum_distinct", "when",
+    "count_distinct", "desc", "expr", "lit", "sum_distinct", "udf", "when",
 )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from mc2.plan.shapes import Shape
 from mc2.planner.catalog import Catalog
 from mc2.planner.names import suggestion
 from mc2.planner.prune import prune
+from mc2.planner.python_functions import PythonFunction
+from mc2.planner.python_names import check_free
 from mc2.planner.query import plan_query
 
 
@@ -33,6 +35,7 @@ class Draft:
         self._places = {source.dataset: place for place, source in enumerate(self._inputs)}
         self._builder = PlanBuilder(self._inputs)
         self._views: dict[str, int] = {}
+        self._functions: dict[str, PythonFunction] = {}
         self._named: set[str] = set()
         self._outputs: dict[str, PlanOutput] = {}
         self._title: str | None = None
@@ -60,8 +63,29 @@ class Draft:
         """The result of a query. Raises: PlanError with its place in the query's text."""
         names = {**self._views, **given}
         return plan_query(
-            text, self._builder, self.dataset, names, given=tuple(given), dialect=dialect
+            text,
+            self._builder,
+            self.dataset,
+            names,
+            given=tuple(given),
+            dialect=dialect,
+            functions=self._functions,
         )
+
+    @property
+    def script(self) -> str:
+        """The text of the script."""
+        return self._script
+
+    def define(self, function: PythonFunction) -> None:
+        """Let later queries call a Python function.
+
+        Raises: PlanError if SQL means something else by its name, or another function has it.
+        """
+        check_free(function.name)
+        known = function.name.lower()
+        if self._functions.setdefault(known, function) is not function:
+            raise PlanError(f"there is a function {function.name!r} already", hint="rename one")
 
     def view(self, name: str, node: int) -> None:
         """Let later queries name a result. Raises: PlanError if the name is taken."""

@@ -108,6 +108,17 @@ class Job:
             self._spark = Spark(self._draft)
         return self._spark
 
+    def udf(self, *given: object, **options: object) -> Any:
+        """A Python function over the values of a row, for queries and DataFrames.
+
+        `@job.udf("double")` stands above a function, or `f = job.udf(f, "double")` after it; the
+        type is what the function returns. It is never run: its source is read as expressions.
+        Raises: PlanError for what is not of the small part of Python that means the same there.
+        """
+        from mc2.planner.python_sources import script_function
+
+        return script_function(*given, **options)
+
     def view(self, name: str, table: Table) -> Table:
         """Give a table a name that later queries may use in FROM. Raises: PlanError."""
         self._draft.view(_name(name, "a view's name"), self._own(name, table))

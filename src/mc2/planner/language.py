@@ -73,7 +73,7 @@ _API: Final = (
     "Booster", "DMatrix", "Job", "Table", "bound", "column_names", "history", "keep", "kept",
     "limit", "predict",
     "public_table", "release", "release_to_owners", "row_bound", "secret", "sql", "table",
-    "train", "view", "xgboost",
+    "train", "udf", "view", "xgboost",
 )  # fmt: skip
 _XGBOOST: Final = (
     "EarlyStopping", "LearningRateScheduler", "XGBClassifier", "XGBRFClassifier", "XGBRFRegressor",
@@ -253,8 +253,10 @@ class _Checker(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        if node.decorator_list:
-            raise self.error(node, "decorators may not stand in a script", "call the function")
+        if not all(map(_is_udf, node.decorator_list)) or len(node.decorator_list) > 1:
+            raise self.error(
+                node, "decorators may not stand in a script", "call the function; @job.udf(...) may"
+            )
         self._check_identifier(node, node.name)
         node.returns = None
         return self.generic_visit(node)
@@ -313,6 +315,15 @@ class _Checker(ast.NodeTransformer):
             raise self.error(node, f"the name {name!r} is not of ASCII letters", "rename it")
         if name.startswith("__"):
             raise self.error(node, f"the name {name!r} may not stand in a script", "rename it")
+
+
+def _is_udf(node: ast.expr) -> bool:
+    """Whether a decorator is the one that scripts have: `@job.udf(...)`, `@udf(...)`."""
+    if not isinstance(node, ast.Call):
+        return False
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else ""
+    return (function.id if isinstance(function, ast.Name) else name) == "udf"
 
 
 def _import_refused(name: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef
 from mc2.planner.from_clause import Found
 from mc2.planner.levels import TOP, Level
+from mc2.planner.python_functions import PythonFunction
 from mc2.planner.results import Results
 from mc2.planner.select import Selection
 from mc2.planner.set_operations import plan_set_operation
@@ -24,7 +25,7 @@ from mc2.planner.subqueries import Direct, NotDirect
 from mc2.planner.typed import Typed
 
 
-def plan_query(
+def plan_query(  # noqa: PLR0913  # what a query may name, each under its own word
     text: str,
     builder: PlanBuilder,
     datasets: Callable[[str], int],
@@ -32,13 +33,15 @@ def plan_query(
     *,
     given: Sequence[str] = (),
     dialect: str = "spark",
+    functions: Mapping[str, PythonFunction] | None = None,
 ) -> int:
     """Add a query's nodes and give the place of its result.
 
     `datasets` gives the scan of `party.table`; `names` are earlier results that FROM may name;
-    `given` are those of them that stand as `{name}`. Raises: PlanError with line and column.
+    `given` are those of them that stand as `{name}`; `functions` are those of the script, by name.
+    Raises: PlanError with line and column.
     """
-    tree, where = parse_query(text, given, dialect)
+    tree, where = parse_query(text, given, dialect, functions)
     for node in tree.find_all(exp.CTE):
         if node.alias in given:
             raise where.error(node, f"{node.alias!r} names a table given to this query, too")

@@ -100,6 +100,8 @@ class Scalars:
 
     def bind(self, node: exp.Expr) -> Typed:
         """The value as a typed expression. Raises: PlanError with its place."""
+        if isinstance(node, exp.Anonymous) and str(node.this).lower() in self.where.functions:
+            return self._python(node)
         found = self.aggregate(node)
         if found is None and self.special is not None:
             found = self.special(self, node)
@@ -116,6 +118,17 @@ class Scalars:
                 raise
             raise self.where.error(node, str(error), error.hint) from None
         except FormatError as error:
+            raise self.where.error(node, str(error), error.hint) from None
+
+    def _python(self, node: exp.Anonymous) -> Typed:
+        """A call of a Python function of the script. Raises: PlanError."""
+        function = self.where.functions[str(node.this).lower()]
+        self.only(node, "this", "expressions")
+        arguments = [self.bind(a) for a in node.expressions]
+        try:
+            found = function.apply(arguments)
+            return type_expression(found.expression, self.columns)
+        except (PlanError, FormatError) as error:
             raise self.where.error(node, str(error), error.hint) from None
 
     def condition(self, node: exp.Expr, what: str) -> Typed:

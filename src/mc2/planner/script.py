@@ -79,6 +79,7 @@ def compile_here(
         linear_names,
         xgboost_names,
     )
+    from mc2.planner.python_sources import script_function
     from mc2.planner.tables import Table
 
     callback = Namespace("mc2.xgboost.callback", callback_names())
@@ -88,8 +89,8 @@ def compile_here(
         "linear": Namespace("mc2.linear", linear_names()),
         "xgboost": xgboost,
     }
-    outer = Namespace("mc2", {"Job": Job, "Table": Table, **learning})
-    columns = functions()
+    outer = Namespace("mc2", {"Job": Job, "Table": Table, "udf": script_function, **learning})
+    columns = {**functions(), "udf": script_function}
     f = Namespace("pyspark.sql.functions", columns)
     sql = Namespace("pyspark.sql", {"functions": f, "Window": Window()})
     modules = {

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
@@ -19,6 +19,9 @@ from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from mc2.errors import PlanError
+
+if TYPE_CHECKING:  # which needs the types of values, and those this
+    from mc2.planner.python_functions import PythonFunction
 
 DIALECTS: Final = ("spark",)
 _QUERY_BYTES: Final = 64 * 1024
@@ -77,9 +80,13 @@ class Mc2Spark(Spark):
 
 @dataclass(frozen=True, slots=True)
 class QueryText:
-    """A query's text, which turns parts of its tree into lines and columns of it."""
+    """A query's text, which turns parts of its tree into lines and columns of it.
+
+    `functions` are the Python functions that the query may call, by name in lower case.
+    """
 
     text: str
+    functions: Mapping[str, PythonFunction] = field(default_factory=dict)
 
     def error(self, node: exp.Expr | None, message: str, hint: str = "") -> PlanError:
         """An error at a part of the query."""
@@ -104,7 +111,12 @@ def _start(node: exp.Expr | None) -> int | None:
     return min(found) if found else _start(node.parent)
 
 
-def parse_query(text: str, names: Iterable[str], dialect: str) -> tuple[exp.Query, QueryText]:
+def parse_query(
+    text: str,
+    names: Iterable[str],
+    dialect: str,
+    functions: Mapping[str, PythonFunction] | None = None,
+) -> tuple[exp.Query, QueryText]:
     """Read one query. `{name}` stands for a relation, for each of `names`.
 
     Raises: PlanError with line and column in the text.
@@ -115,7 +127,7 @@ def parse_query(text: str, names: Iterable[str], dialect: str) -> tuple[exp.Quer
         )
     if len(text.encode("utf-8", "surrogatepass")) > _QUERY_BYTES:
         raise PlanError(f"the query is larger than {_QUERY_BYTES} bytes")
-    where = QueryText(text)
+    where = QueryText(text, functions or {})
     engine = Mc2Spark()
     try:
         tokens = engine.tokenize(_fill(where, engine.tokenize(text), set(names)))

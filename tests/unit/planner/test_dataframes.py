@@ -84,7 +84,8 @@ def test_dataframes_in_scripts_give_what_duckdb_gives(expression, expected):
         ("people.collect()", "may not stand after a dot"),
         ("people.toPandas()", "may not stand after a dot"),
         ("people.rdd", "may not stand after a dot"),
-        ("people.select(F.udf('x'))", "may not stand after a dot"),
+        ("people.select(F.udf('x'))", "no schema"),
+        ("people.select(F.pandas_udf('x'))", "may not stand after a dot"),
         ("people.select(F.upper(1))", "no column"),
         ("people.join(3)", "no DataFrame"),
         ("people.join(orders, 'id', 'sideways')", "no join"),
@@ -104,7 +105,7 @@ def test_what_scripts_cannot_do_is_said_with_its_line(expression, words):
     [
         "import pyspark",
         "from pyspark.sql import SparkSession",
-        "from pyspark.sql.functions import udf",
+        "from pyspark.sql.functions import pandas_udf",
         "from pyspark.sql.functions import *",
         "import pyspark.sql.functions as F",
     ],

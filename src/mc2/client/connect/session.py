@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mc2.client.connect import requests
 from mc2.client.connect.answers import Columns, table_responses
+from mc2.client.connect.functions import Functions, called
 from mc2.client.connect.jobs import Runner
 from mc2.client.connect.operations import Operation, Produce
 from mc2.client.connect.proto import base_pb2, relations_pb2
@@ -50,19 +51,23 @@ class Session:
         self._tell = tell
         self._lock = threading.Lock()
         self._views: Views = {}
+        self._functions = Functions()
         self._operations: dict[str, Operation] = {}
 
     # what is asked about a DataFrame, without running it
 
     def frame(self, relation: Json) -> Frame:
         """What a DataFrame is, by its types alone. Raises: PlanError."""
-        return self._translated(lambda program: translate(relation, program, self._views))
+        known = self._functions.rewritten(relation)
+        return self._translated(known, lambda program: translate(known, program, self._views))
 
     def script(self, relation: Json, *, fresh: bool = False) -> tuple[Frame, str]:
         """The script of a DataFrame. Raises: PlanError."""
         recipient = self._runner.recipient
+        known = self._functions.rewritten(relation)
         return self._translated(
-            lambda program: script_of(relation, program, self._views, recipient),
+            known,
+            lambda program: script_of(known, program, self._views, recipient),
             fresh=fresh,
         )
 
@@ -70,14 +75,24 @@ class Session:
         """The script and the plan of a DataFrame. Raises: PlanError."""
         return self._runner.words(self.script(relation)[1])
 
-    def _translated(self, make: Callable[[Program], _T], *, fresh: bool = False) -> _T:
+    def _translated(
+        self, relation: Json, make: Callable[[Program], _T], *, fresh: bool = False
+    ) -> _T:
         """Make something over the known datasets; once more over the newest if one is unknown."""
         try:
-            return make(Program(self._runner.catalog(fresh=fresh)))
+            return make(self._program(relation, fresh=fresh))
         except PlanError as error:
             if fresh or "there is no dataset" not in str(error):
                 raise
-        return make(Program(self._runner.catalog(fresh=True)))
+        return make(self._program(relation, fresh=True))
+
+    def _program(self, relation: Json, *, fresh: bool) -> Program:
+        program = Program(self._runner.catalog(fresh=fresh))
+        wanted = {*called(relation), *called([v.relation for v in self._views.values()])}
+        for name, source in self._functions.defined.items():
+            if name in wanted:
+                program.define(name, source.text, source.returns)
+        return program
 
     # running
 
@@ -209,7 +224,8 @@ class Session:
         self.frame(relation)
         with self._lock:
             views = self._views
-            self._views = {**views, name.casefold(): View(relation, views)}
+            known = self._functions.rewritten(relation)
+            self._views = {**views, name.casefold(): View(known, views)}
 
     def _catalog(self, inner: Json) -> Produce:
         kind, content = Message(inner, "spark.catalog").one()

@@ -34,6 +34,16 @@ def parse_ddl(text: str) -> list[Field] | DataType:
     return kind
 
 
+def declared(given: object) -> DataType:
+    """The type that a Python function is declared to return. Raises: PlanError."""
+    if not isinstance(given, str):
+        raise PlanError("a Python function says what type it returns", hint='udf(f, "double")')
+    found = parse_ddl(given)
+    if not isinstance(found, DataType):
+        raise PlanError("a Python function returns one value", hint='udf(f, "double")')
+    return found
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text

@@ -263,8 +263,10 @@ class Expressions:
     def _call_function(self, inner: Any) -> Value:
         message = Message(inner, "a function")
         name, arguments = message.text("function_name"), message.items("arguments")
+        shown = message.text("shown")  # of a Python function: the name that its author gave it
         message.done()
-        return self._call(name, arguments, distinct=False)
+        found = self._call(name, arguments, distinct=False)
+        return replace(found, name=shown + found.name[len(name) :]) if shown else found
 
     def _call(self, name: str, arguments: Sequence[object], *, distinct: bool) -> Value:
         known = name.lower()

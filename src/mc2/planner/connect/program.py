@@ -6,6 +6,7 @@ of its script. Each step is planned at once, over the same catalog, for its colu
 
 from __future__ import annotations
 
+import ast
 import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +17,10 @@ from mc2.formats.schema import Column, Schema
 from mc2.plan.relations import Limit
 from mc2.plan.shapes import TableShape
 from mc2.planner.catalog import Catalog
+from mc2.planner.connect.ddl import declared
 from mc2.planner.connect.frame import Frame, FrameColumn, carried, quoted, unique
 from mc2.planner.draft import Draft
+from mc2.planner.python_functions import python_function
 
 TITLE: Final = "DataFrame"
 OUTPUT: Final = "result"
@@ -34,7 +37,34 @@ class Program:
             draft = Draft(catalog, name="dataframe.py", script="", packages={})
         self._draft = draft
         self._lines: list[str] = []
+        self._functions: dict[str, list[str]] = {}
         self._count = 0
+
+    def define(self, name: str, text: str, returns: str) -> None:
+        """A Python function that steps may call, by its source: a `def` or a lambda.
+
+        It stands in the script if a step calls it. Raises: PlanError for what is none over rows.
+        """
+        try:
+            node = ast.parse(text if text.startswith(("def", "@")) else f"({text})").body[0]
+        except SyntaxError:
+            raise PlanError(f"the source of {name} cannot stand alone") from None
+        tree = node.value if isinstance(node, ast.Expr) else node
+        if not isinstance(tree, (ast.FunctionDef, ast.Lambda)):
+            raise PlanError(f"the source of {name} is no function")
+        self._draft.define(python_function(tree, name, declared(returns)))
+        kind, given = _python_text(returns), _python_text(name)
+        if isinstance(tree, ast.Lambda):
+            lines = [f"{name} = job.udf({text}, {kind}, name={given})"]
+        else:
+            own = "\n".join(text.split("\n")[tree.lineno - 1 :])  # without decorators
+            lines = [own, f"{name} = job.udf({tree.name}, {kind}, name={given})"]
+        self._functions[name] = lines
+
+    def _called(self) -> list[str]:
+        """The definitions of functions that some step calls."""
+        steps = "\n".join(self._lines).lower()
+        return [line for n, lines in self._functions.items() if f"{n}(" in steps for line in lines]
 
     def dataset(self, name: str) -> Frame:
         """A sealed table, `party.table`. Raises: PlanError if there is none."""
@@ -120,6 +150,7 @@ class Program:
             "import mc2",
             "",
             f"job = mc2.Job({_python_text(f'{TITLE} of {recipient}')})",
+            *self._called(),
             *self._lines,
             f"job.release({_python_text(OUTPUT)}, {last.source}, to=[{_python_text(recipient)}])",
         ]
