@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -20,7 +21,8 @@ from tests.support.tables import (
     tables,
 )
 
-from mc2.client.data_key import open_own_table
+from mc2.client import rows as cutting
+from mc2.client.data_key import open_own_table, own_data_key
 from mc2.client.export import export_table
 from mc2.client.padding import width_paths
 from mc2.client.sources.columns import column_text, parse_columns
@@ -29,6 +31,7 @@ from mc2.client.sources.csv_file import from_csv
 from mc2.client.sources.frames import from_frame
 from mc2.client.sources.open import open_source
 from mc2.formats.arrow import arrow_schema
+from mc2.formats.dataset_open import dataset_cipher, open_rows
 from mc2.formats.schema import Column, Schema, parse_type
 
 RELAXED = settings(deadline=None, max_examples=80)
@@ -66,6 +69,20 @@ def test_slices_and_odd_batches_seal_alike(drawn, step):
     pieces = pa.concat_tables([t for b in batches for t in (b, b.slice(0, 0))] or [table])
     sealed, blobs = seal(pieces, rows_per_chunk=3)
     assert identical(opened(sealed, blobs), table)
+
+
+@RELAXED
+@given(tables(), st.sampled_from(["none", "lz4", "zstd"]), st.data())
+def test_what_is_cut_by_column_opens_to_the_same(drawn, compression, data):
+    _, table = drawn
+    with mock.patch.object(cutting, "_PART_BYTES", data.draw(st.sampled_from([1, 40]))):
+        sealed, blobs = seal(table, compression=compression, rows_per_chunk=3)
+    assert identical(opened(sealed, blobs), table)
+    names = data.draw(st.lists(st.sampled_from(table.column_names), min_size=1, unique=True))
+    with own_data_key(SECRET, sealed.manifest) as key:
+        cipher = dataset_cipher(sealed.manifest, key.raw)
+    some = pa.Table.from_batches(open_rows(cipher, sealed.manifest, blobs.get, names))
+    assert identical(some, table.select([n for n in table.column_names if n in names]))
 
 
 @RELAXED
