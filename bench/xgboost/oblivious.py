@@ -13,6 +13,7 @@ import json
 import resource
 import time
 from collections.abc import Callable
+from itertools import product
 from statistics import median
 
 import numpy as np
@@ -64,13 +65,14 @@ def auc(label: np.ndarray, score: np.ndarray) -> float:
 class Contest:
     """One setting: both sides with their data ready."""
 
-    def __init__(self, args: argparse.Namespace, bins: int, threads: int) -> None:
+    def __init__(self, args: argparse.Namespace, bins: int, threads: int, search: str) -> None:
         self.args, self.threads = args, threads
         self.x, self.y = higgs_like(args.rows, args.features)
         _native.set_threads(threads)
         self.names = [f"f{i}" for i in range(args.features)]
         self.settings = {"objective": "binary:logistic", "max_depth": args.depth, "max_bin": bins}
-        self.parameters = BoostingParameters.read(self.settings, self.names)
+        ours = {**self.settings, "split_search": search}
+        self.parameters = BoostingParameters.read(ours, self.names)
         self.run = Run()
         features = [Feature(name, nullable=False) for name in self.names]
         columns = {n: column(self.x[:, i]) for i, n in enumerate(self.names)}
@@ -134,18 +136,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--bins", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--searches", nargs="+", default=["exact", "refined"])
     args = parser.parse_args()
-    for bins in args.bins:
-        for threads in args.threads:
-            contest = Contest(args, bins, threads)
-            ours, theirs = contest.rounds()
-            print(f"{bins} bins, {threads} threads: {ours:.3f} s a round,", end=" ")
-            print(f"stock {theirs:.3f}, {ours / theirs:.2f}x")
-            print(f"  cuts {contest.cutting:.2f} s, binning {contest.binning:.2f} s,", end=" ")
-            print(f"stock's both {contest.stock_binning:.2f} s")
-            mine, stock, equal = contest.prediction()
-            print(f"  10 trees: {mine:.3f} s, stock {stock:.3f} s,", end=" ")
-            print(f"{mine / stock:.2f}x, margins equal: {equal}")
+    for bins, threads, search in product(args.bins, args.threads, args.searches):
+        contest = Contest(args, bins, threads, search)
+        ours, theirs = contest.rounds()
+        print(f"{bins} bins, {search}, {threads} threads: {ours:.3f} s a round,", end=" ")
+        print(f"stock {theirs:.3f}, {ours / theirs:.2f}x")
+        print(f"  cuts {contest.cutting:.2f} s, binning {contest.binning:.2f} s,", end=" ")
+        print(f"stock's both {contest.stock_binning:.2f} s")
+        mine, stock, equal = contest.prediction()
+        print(f"  10 trees: {mine:.3f} s, stock {stock:.3f} s,", end=" ")
+        print(f"{mine / stock:.2f}x, margins equal: {equal}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"peak of the process, both sides: {peak / args.rows:.0f} bytes a row")
 

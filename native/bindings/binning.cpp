@@ -32,6 +32,15 @@ void bind_binning(nb::module_& m) {
         "values"_a.noconvert(), "known"_a.noconvert(), "count"_a, "missing"_a, "out"_a.noconvert(), "flags"_a.noconvert(),
         "Numbers of categories; 255 for a missing one.");
     m.def(
+        "cells_of_bins",
+        [](Marks bins, unsigned shift, OutMarks out) {
+            require_one_length(bins, out);
+            require(shift < 8, "a bin has 8 bits");
+            nb::gil_scoped_release unlocked;
+            binning().cells(bins.data(), bins.shape(0), shift, out.data());
+        },
+        "bins"_a.noconvert(), "shift"_a, "out"_a.noconvert(), "The cells of 2^shift bins that bins are in; 255 stays.");
+    m.def(
         "sortable_floats",
         [](Doubles values, Marks known, float missing, OutWords out) {
             require_one_length(values, known, out);

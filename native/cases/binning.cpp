@@ -23,6 +23,11 @@ void binning_cases(std::vector<Case>& cases) {
             kernels::binning().floats(values, known, present, p.rows(), true, floats, flags);
         });
     }});
+    cases.push_back({"binning.cells", sizes, [](Probe& p) {
+        const u8* bins = p.bytes(p.rows());
+        auto* out = p.room<u8>(p.rows());
+        p.kernel([=, &p] { kernels::binning().cells(bins, p.rows(), 3, out); });
+    }});
     cases.push_back({"binning.cuts", sizes, [](Probe& p) {
         const double* values = p.doubles(p.rows());
         const u8* known = p.marks(p.rows());

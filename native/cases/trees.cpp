@@ -38,6 +38,15 @@ void trees_cases(std::vector<Case>& cases) {
             kernels::trees().add_leaves(nodes, p.rows(), values, 2 * count, margins);
         });
     }});
+    cases.push_back({"trees.places", sizes, [](Probe& p) {
+        constexpr std::size_t features = 3, count = 32;
+        const u8* bins = p.bytes(features * p.rows());
+        const u32* used = p.halves(count, features);
+        const u8* thresholds = p.bytes(count, 32);
+        const u8* nodes = p.bytes(p.rows(), count);
+        auto* out = p.room<u8>(p.rows());
+        p.kernel([=, &p] { kernels::trees().places({bins, p.rows(), features, nullptr}, p.rows(), used, thresholds, 3, count, nodes, out); });
+    }});
 }
 
 }  // namespace mc2::oblivious

@@ -113,6 +113,13 @@ void encode_categories(const double* values, const u8* known, std::size_t rows, 
     found.raise_in(flags);
 }
 
+void cells(const u8* bins, std::size_t rows, unsigned shift, u8* out) noexcept {
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u8 missing = static_cast<u8>((Secret<u32>(bins[i]) == Secret<u32>(none)).word());
+        out[i] = static_cast<u8>((bins[i] >> shift) | missing);
+    }
+}
+
 void sortable(const double* values, const u8* known, std::size_t rows, float missing, u64* out) noexcept {
     for (std::size_t i = 0; i < rows; ++i) {
         const Number number = number_of(values, known, i, missing);
@@ -198,6 +205,6 @@ void floats(const double* values, const u8* known, const u8* present, std::size_
 }  // namespace
 
 extern const BinningKernels binning_table;
-const BinningKernels binning_table = {encode, encode_categories, sortable, cuts_of, cut_values, floats};
+const BinningKernels binning_table = {encode, encode_categories, cells, sortable, cuts_of, cut_values, floats};
 
 }  // namespace mc2::oblivious::MC2_ISA

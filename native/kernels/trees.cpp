@@ -6,6 +6,7 @@
 #include "mc2/families.hpp"
 #include "mc2/pool.hpp"
 #include "mc2/secret.hpp"
+#include "mc2/windows.hpp"
 
 #if defined(MC2_ISA_avx2)
 #include <immintrin.h>
@@ -112,23 +113,29 @@ struct Level {
     }
 };
 
+// The bins of rows i .. i + 31, each in its node's feature.
+MC2_INLINE void chosen_bins(const BinnedColumns& columns, std::size_t i, const Level& level, const Bytes& node, Bytes& bin) noexcept {
+    Bytes low, high{};
+    look_up(level.low, level.count, node, low);
+    if (columns.features > features_in_byte) look_up(level.high, level.count, node, high);
+    for (std::size_t from = 0; from < columns.features; from += features_in_byte) {
+        const std::size_t until = columns.features - from < features_in_byte ? columns.features : from + features_in_byte;
+        Bytes found{};
+        for (std::size_t f = from; f < until; ++f) {
+            found |= reinterpret_cast<Bytes>(low == static_cast<u8>(f)) & load(columns.bins + f * columns.stride + i);
+        }
+        bin |= found & reinterpret_cast<Bytes>(high == static_cast<u8>(from / features_in_byte));
+    }
+}
+
 // Rows first .. last of the columns; nodes[0] is that of row `first`.
 MC2_INLINE void route_rows(const BinnedColumns& columns, std::size_t first, std::size_t last, const Level& level, u8* nodes) noexcept {
     for (std::size_t i = first; i < last; i += lanes) {
         const Bytes node = load(nodes + i - first);
-        Bytes low, high{}, threshold, flags, bin{};
-        look_up(level.low, level.count, node, low);
+        Bytes threshold, flags, bin{};
         look_up(level.thresholds, level.count, node, threshold);
         look_up(level.flags, level.count, node, flags);
-        if (columns.features > features_in_byte) look_up(level.high, level.count, node, high);
-        for (std::size_t from = 0; from < columns.features; from += features_in_byte) {
-            const std::size_t until = columns.features - from < features_in_byte ? columns.features : from + features_in_byte;
-            Bytes found{};
-            for (std::size_t f = from; f < until; ++f) {
-                found |= reinterpret_cast<Bytes>(low == static_cast<u8>(f)) & load(columns.bins + f * columns.stride + i);
-            }
-            bin |= found & reinterpret_cast<Bytes>(high == static_cast<u8>(from / features_in_byte));
-        }
+        chosen_bins(columns, i, level, node, bin);
         Bytes above = reinterpret_cast<Bytes>(bin > threshold), same = reinterpret_cast<Bytes>(bin == threshold);
         Bytes missing = reinterpret_cast<Bytes>(bin == missing_bin);
         Bytes one_hot = reinterpret_cast<Bytes>((flags & split_one_hot) != 0), left = reinterpret_cast<Bytes>((flags & missing_left) != 0);
@@ -168,6 +175,32 @@ void route(const BinnedColumns& columns, std::size_t rows, const u32* features, 
     by_tiles(rows, [&](std::size_t first, std::size_t last) { route_rows(columns, first, last, level, nodes + first); });
 }
 
+// How far each bin is behind the base of its node's window, at most the last place.
+MC2_INLINE void place_rows(const BinnedColumns& columns, std::size_t first, std::size_t last, const Level& level, const u8* nodes, u8* out) noexcept {
+    for (std::size_t i = first; i < last; i += lanes) {
+        const Bytes node = load(nodes + i);
+        Bytes base, bin{};
+        look_up(level.thresholds, level.count, node, base);
+        chosen_bins(columns, i, level, node, bin);
+        Bytes behind = reinterpret_cast<Bytes>(bin > base);
+        hide(behind);
+        const Bytes place = (bin - base) & behind;
+        Bytes beyond = reinterpret_cast<Bytes>(place > static_cast<u8>(window)), missing = reinterpret_cast<Bytes>(bin == missing_bin);
+        hide(beyond), hide(missing);
+        store(out + i, (beyond & static_cast<u8>(window)) | (~beyond & place) | missing);
+    }
+}
+
+void places(const BinnedColumns& columns, std::size_t rows, const u32* features, const u8* thresholds, unsigned shift, std::size_t count,
+            const u8* nodes, u8* out) {
+    u8 bases[most_nodes];
+    const u8 unused[most_nodes] = {};
+    for (std::size_t i = 0; i < count; ++i) bases[i] = static_cast<u8>(window_base(thresholds[i], shift).bits());
+    Level level;
+    level.read(features, bases, unused, count);
+    by_tiles(rows, [&](std::size_t first, std::size_t last) { place_rows(columns, first, last, level, nodes, out); });
+}
+
 void add_leaves(const u8* nodes, std::size_t rows, const float* leaves, std::size_t count, float* margins) noexcept {
     alignas(32) float padded[2 * most_nodes] = {};
     std::memcpy(padded, leaves, count * sizeof(float));
@@ -205,6 +238,6 @@ void leaves_of(const BinnedColumns& columns, std::size_t rows, const Trees& tree
 }  // namespace
 
 extern const TreesKernels trees_table;
-const TreesKernels trees_table = {route, add_leaves, predict, leaves_of};
+const TreesKernels trees_table = {route, places, add_leaves, predict, leaves_of};
 
 }  // namespace mc2::oblivious::MC2_ISA

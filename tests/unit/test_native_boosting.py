@@ -341,6 +341,141 @@ def test_splits_are_the_best_there_are(seed, rules):
             assert (features[n], thresholds[n], flags[n] & 1) == (f, b, left)
 
 
+def refine(histogram, totals, found, *, shift, monotone=0, rules, bounds=1e300):
+    """Look for splits found between cells once more, with the windows summed up slowly."""
+    nodes, bins = len(totals), histogram.shape[1]
+    features, thresholds, flags, gains, children, limits = found
+    windows = np.zeros((nodes, 17, 2), np.int64)
+    for n in range(nodes):
+        base = max(0, (int(thresholds[n]) + 1 << shift) - 1 - 8)
+        for b in range(bins):
+            windows[n, min(max(b - base, 0), 16)] += histogram[n, b]
+    _native.refine_splits(
+        windows.reshape(-1),
+        totals.reshape(-1),
+        np.array([-bounds, bounds] * nodes),
+        shift,
+        bins,
+        np.zeros(1, np.uint8),
+        np.array([monotone], np.int8),
+        rules,
+        np.ones(2),
+        features,
+        thresholds,
+        flags,
+        gains,
+        children,
+        limits,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([(1.0, 0.0, 0.0, 1.0, 0.0), (0.0, 20.0, 5.0, 40.0, 0.0)]),
+    st.sampled_from([(1, 33), (2, 97), (3, 255)]),
+    st.sampled_from([0, 1, -1]),
+)
+def test_refined_splits_are_the_best_around_the_best_border_of_cells(seed, rules, cells, monotone):
+    rng, (shift, bins), nodes = np.random.default_rng(seed), cells, 4
+    histogram = np.stack(
+        [rng.integers(-500, 500, (nodes, bins)), rng.integers(0, 300, (nodes, bins))], -1
+    )
+    totals = histogram.sum(1) + np.stack(
+        [rng.integers(-99, 99, nodes), rng.integers(0, 99, nodes)], -1
+    )
+    histogram[3], totals[3] = 0, 0  # a node without rows is not split
+    coarse = np.add.reduceat(histogram, np.arange(0, bins, 1 << shift), axis=1)
+    counts, marks = np.array([coarse.shape[1]], np.uint32), np.ones(1, np.uint8)
+    found = (
+        np.zeros(nodes, np.uint32),
+        np.zeros(nodes, np.uint8),
+        np.zeros(nodes, np.uint8),
+        np.zeros(nodes),
+        np.zeros(4 * nodes, np.int64),
+        np.zeros(4 * nodes),
+    )
+    _native.find_splits(
+        np.ascontiguousarray(coarse).reshape(-1),
+        totals.reshape(-1),
+        np.array([-1e300, 1e300] * nodes),
+        np.ones((nodes, 1), np.uint8),
+        counts,
+        np.zeros(1, np.uint8),
+        marks,
+        np.array([monotone], np.int8),
+        rules,
+        np.ones(2),
+        *found,
+    )
+    before = [part.copy() for part in found]
+    refine(histogram, totals, found, shift=shift, monotone=monotone, rules=rules)
+    _, thresholds, flags, gains, children, _ = found
+    assert not flags[3] & 4
+    assert (gains >= before[3]).all()
+    for n in range(nodes):
+        assert bool(flags[n] & 4) == bool(before[2][n] & 4)
+        if not flags[n] & 4:
+            assert (thresholds[n], gains[n]) == (before[1][n], before[3][n])
+            continue
+        left = histogram[n, : int(thresholds[n]) + 1].sum(0)
+        left = left + (totals[n] - histogram[n].sum(0)) * (flags[n] & 1)
+        assert (children.reshape(nodes, 2, 2)[n] == [left, totals[n] - left]).all()
+        if monotone:
+            continue
+        base = max(0, (int(before[1][n]) + 1 << shift) - 1 - 8)
+        window = np.zeros((17, 2), np.int64)
+        for b in range(bins):
+            window[min(max(b - base, 0), 16)] += histogram[n, b]
+        gain, _, place, side = slow_split(
+            window, totals[n].astype(float), [0], [17], [1], [0], rules
+        )
+        assert gains[n] == pytest.approx(gain, rel=1e-9)
+        expected = bins - 1 if place == 16 else base + place
+        assert (thresholds[n], flags[n] & 1) == (expected, side)
+
+
+def test_a_split_by_category_is_not_looked_for_again():
+    found = (
+        np.zeros(1, np.uint32),
+        np.array([3], np.uint8),
+        np.array([4 | 2 | 1], np.uint8),
+        np.ones(1),
+        np.arange(4, dtype=np.int64),
+        np.zeros(4),
+    )
+    before = [part.copy() for part in found]
+    rng = np.random.default_rng(1)
+    histogram = np.stack([rng.integers(-500, 500, (1, 40)), rng.integers(1, 9, (1, 40))], -1)
+    refine(
+        histogram,
+        histogram.sum(1),
+        found,
+        shift=1,
+        rules=(1.0, 0.0, 0.0, 1.0, 0.0),
+    )
+    assert all((a == b).all() for a, b in zip(found, before, strict=True))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 4), st.sampled_from([3, 300]))
+def test_cells_and_places_in_windows(seed, shift, features):
+    rng, rows, nodes = np.random.default_rng(seed), 128, 32
+    bins = rng.integers(0, 256, (features, rows)).astype(np.uint8)
+    cells = np.empty(rows, np.uint8)
+    _native.cells_of_bins(bins[0], shift, cells)
+    assert (cells == np.where(bins[0] == 255, 255, bins[0] >> shift)).all()
+    used = rng.integers(0, features, nodes).astype(np.uint32)
+    thresholds = rng.integers(0, 256 >> shift, nodes).astype(np.uint8)
+    at = rng.integers(0, nodes, rows).astype(np.uint8)
+    out = np.empty(rows, np.uint8)
+    _native.window_places(bins, used, thresholds, shift, at, out)
+    for row in range(rows):
+        bin_ = int(bins[used[at[row]], row])
+        base = max(0, (int(thresholds[at[row]]) + 1 << shift) - 1 - 8)
+        assert out[row] == (255 if bin_ == 255 else min(max(bin_ - base, 0), 16))
+
+
 def test_shapes_are_checked():
     column = np.zeros((1, 60), np.uint8)
     one = np.ones(1, np.uint32)

@@ -19,6 +19,9 @@ struct BinningKernels {
     void (*encode_categories)(const double* values, const u8* known, std::size_t rows, std::size_t count, float missing, u8* out,
                               u64* flags) noexcept;
 
+    // out[i] = bins[i] >> shift: the cell of a bin, of 2^shift bins each; 255 stays.
+    void (*cells)(const u8* bins, std::size_t rows, unsigned shift, u8* out) noexcept;
+
     // Words that ascend with the values as floats; those without a value (as above) come last.
     void (*sortable)(const double* values, const u8* known, std::size_t rows, float missing, u64* out) noexcept;
     // Cuts for at most `bins` bins from sorted words: every value but the least, if there are so few;

@@ -37,6 +37,9 @@ struct Splits {
     double* bounds;       // of the values of both children: lower, upper
 };
 
+// Of how many borders between bins a split is looked for once more, after the best one between cells.
+inline constexpr std::size_t window = 16;
+
 struct SplitsKernels {
     // `histograms` as HistogramsKernels makes them, in units of units[0] for g and units[1] for h;
     // `totals` sums of all rows of each node. A candidate counts if its node may use the feature
@@ -45,6 +48,12 @@ struct SplitsKernels {
     // lowest bin.
     void (*find)(const i64* histograms, const i64* totals, const double* bounds, const u8* allowed, std::size_t nodes,
                  const SplitFeatures& features, const SplitRules& rules, const double* units, const Splits& out);
+    // Splits found between cells of 2^shift bins, looked for once more between bins: in place, and only those
+    // of features that are not one_hot. `windows` are sums, 17 for each node: of the bins up to the base of its
+    // window, of the next 15 one by one, of all behind them. Features have `bins` bins. Of equal gains the
+    // first in the order of `find` wins.
+    void (*refine)(const i64* windows, const i64* totals, const double* bounds, std::size_t nodes, unsigned shift, std::size_t bins,
+                   const SplitFeatures& features, const SplitRules& rules, const double* units, const Splits& out);
     // eta * weight of each leaf, as floats; 0 for all if the tree's rows have less than
     // min_child_weight. `offset` is added before the last rounding.
     void (*leaf_values)(const i64* sums, const double* bounds, std::size_t leaves, const SplitRules& rules, const double* units,

@@ -22,7 +22,7 @@ from mc2.ml.boosting_metrics import metric_names, metric_value
 from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.ml.boosting_partition import Partition
 from mc2.ml.boosting_rounds import Arrays, Form, Kind, Step, summed
-from mc2.ml.boosting_rows import Level, Reals, Sums, key_word
+from mc2.ml.boosting_rows import Level, Reals, Sums, cell_counts, key_word
 from mc2.ml.secret_matrix import Floats, SecretCuts, SecretMatrix
 from mc2.operators.run import Run
 
@@ -112,6 +112,14 @@ def train(  # noqa: PLR0913 - what there is to say
     return leader.trained()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Nodes:
+    """Nodes of one level: their sums of g and h, and between what their values must be."""
+
+    totals: Sums
+    bounds: Reals
+
+
 Play = Generator[tuple[Step, Arrays], Arrays, None]
 
 
@@ -139,7 +147,9 @@ class Leader:
         self._watch = _Watch(run, parameters, evaluations, training)
         self.rounds = 0
         """How many rounds are over."""
-        self.form = Form.of(parameters, int(cuts.counts.sum()), self._watch.count)
+        self._counts = cell_counts(cuts, parameters)
+        self._shift = parameters.cell_shift(cuts.bins)
+        self.form = Form.of(parameters, int(self._counts.sum()), self._watch.count)
         features = cuts.features
         self._one_hot = np.array([f.categories > 0 for f in features], dtype=np.uint8)
         self._nullable = np.array([f.nullable for f in features], dtype=np.uint8)
@@ -203,17 +213,19 @@ class Leader:
         units = np.zeros(2, dtype=np.float64)
         self._run.call(_native.gradient_units, greatest, units)
         totals, sums = yield Step(Kind.ROOT, turn, of_class), (greatest,)
-        bounds, levels = _no_bounds(1), []
+        above, levels = _Nodes(totals, _no_bounds(1)), []
         for depth in range(self.parameters.max_depth):
             allowed = self._allowed(turn, of_class, depth)
-            level, totals, bounds = self._splits(sums, totals, bounds, allowed, units)
+            level, below = self._splits(sums, above, allowed, units)
+            if self._shift:
+                windows = (yield Step(Kind.WINDOWS, turn, of_class, depth + 1), level.splits)[0]
+                self._refine(windows, above, level, below, units)
             levels.append(level)
-            last = depth + 1 == self.parameters.max_depth
+            above, last = below, depth + 1 == self.parameters.max_depth
             kind, shown = Kind.LEAVES if last else Kind.LEVEL, self._shown(level)
-            splits = (level.features, level.thresholds, level.flags)
-            sums, *flags = yield Step(kind, turn, of_class, depth + 1, shown), splits
+            sums, *flags = yield Step(kind, turn, of_class, depth + 1, shown), level.splits
         self._run.add_flags(flags[0])
-        values = self._leaves(turn, sums, bounds, units)
+        values = self._leaves(turn, sums, above.bounds, units)
         yield Step(Kind.GROWN, turn, of_class), (values,)
         self._trees.append(SecretTree.of(levels, sums, values, units))
 
@@ -226,37 +238,55 @@ class Leader:
         return values
 
     def _splits(
-        self, sums: Sums, totals: Sums, bounds: Reals, allowed: npt.NDArray[np.uint8], units: Reals
-    ) -> tuple[Level, Sums, Reals]:
+        self, sums: Sums, above: _Nodes, allowed: npt.NDArray[np.uint8], units: Reals
+    ) -> tuple[Level, _Nodes]:
+        """The best splits of a level between bins, or between cells of them; the nodes below."""
         nodes = len(allowed)
         level = Level(
             np.zeros(nodes, np.uint32),
             np.zeros(nodes, np.uint8),
             np.zeros(nodes, np.uint8),
             np.zeros(nodes, np.float64),
-            totals,
+            above.totals,
         )
-        child_totals, child_bounds = np.zeros(4 * nodes, np.int64), np.zeros(4 * nodes)
+        below = _Nodes(np.zeros(4 * nodes, np.int64), np.zeros(4 * nodes))
         self._run.call(
             _native.find_splits,
             sums,
-            totals,
-            bounds,
+            above.totals,
+            above.bounds,
             allowed,
-            self.cuts.counts,
+            self._counts,
             self._one_hot,
             self._nullable,
             self._monotone,
             self.parameters.rules,
             units,
-            level.features,
-            level.thresholds,
-            level.flags,
-            level.gains,
-            child_totals,
-            child_bounds,
+            *level.found,
+            below.totals,
+            below.bounds,
         )
-        return level, child_totals, child_bounds
+        return level, below
+
+    def _refine(
+        self, windows: Sums, above: _Nodes, level: Level, below: _Nodes, units: Reals
+    ) -> None:
+        """Move splits from borders of cells to the best of the bins around them."""
+        self._run.call(
+            _native.refine_splits,
+            windows,
+            above.totals,
+            above.bounds,
+            self._shift,
+            self.cuts.bins,
+            self._one_hot,
+            self._monotone,
+            self.parameters.rules,
+            units,
+            *level.found,
+            below.totals,
+            below.bounds,
+        )
 
     def _shown(self, level: Level) -> tuple[int, ...] | None:
         """The features that are used, if splits may show and it saves reading the others."""

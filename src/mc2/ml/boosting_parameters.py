@@ -14,6 +14,9 @@ MOST_DEPTH: Final = 8
 MOST_BINS: Final = 255
 """A byte holds the bin, and one of its values is for missing ones."""
 
+_EXACT: Final = "exact"
+_REFINED: Final = "refined"
+_MOST_CELLS: Final = 32
 _POISSON_STEP: Final = 0.7
 
 
@@ -79,6 +82,11 @@ class BoostingParameters:
     seed: int = 0
     monotone: tuple[int, ...] = ()
     metrics: tuple[str, ...] = field(default=())
+    refined: bool = False
+
+    def cell_shift(self, bins: int) -> int:
+        """Splits are looked for between cells of 2^shift bins first; 0 between all bins at once."""
+        return max(0, (bins - 1).bit_length() - _MOST_CELLS.bit_length() + 1) if self.refined else 0
 
     @property
     def rules(self) -> tuple[float, float, float, float, float]:
@@ -134,6 +142,7 @@ class _Reader:
         found = self._numbers(OBJECTIVES[name])
         found["monotone"] = self._monotone(self._left.pop("monotone_constraints", ()))
         found["metrics"] = _metrics(self._left.pop("eval_metric", ()))
+        found["refined"] = self._refined(self._left.pop("split_search", _EXACT))
         for ignored in _IGNORED:
             self._left.pop(ignored, None)
         if self._left:
@@ -195,6 +204,11 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise EngineError(f"oblivious training takes {name} from {least} to {most}")
         return value
+
+    def _refined(self, given: object) -> bool:
+        if given not in {_EXACT, _REFINED}:
+            raise EngineError(f'split_search is "{_EXACT}" or "{_REFINED}"')
+        return given == _REFINED
 
     def _monotone(self, given: object) -> tuple[int, ...]:
         signs: list[object]

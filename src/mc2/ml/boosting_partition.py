@@ -6,7 +6,7 @@ replaced by one that reads the same rows and catches up on the steps so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -101,9 +101,7 @@ class Partition:
                 self._predict()
 
     def _route(self, step: Step, told: Arrays) -> None:
-        features, thresholds, flags = told
-        nothing = (np.empty(0), np.empty(0, dtype=np.int64))
-        level = Level(features, thresholds, flags, *nothing)
+        level = _level_of(told)
         shown = None if step.shown is None else np.array(step.shown, dtype=np.uint32)
         for rows in self._rows:
             rows.route(level, shown=shown)
@@ -152,14 +150,23 @@ class Partition:
         """Sums by node, feature and bin."""
         return (self._histograms(step.level),)
 
+    def windows(self, _: Step, told: Arrays) -> Arrays:
+        """Sums around the splits that are told, which the rows do not follow yet."""
+        return (self._sum(rows.windows(_level_of(told)) for rows in self._rows),)
+
     def _histograms(self, level: int) -> Sums:
+        return self._sum(rows.histograms(level) for rows in self._rows)
+
+    def _sum(self, parts: Iterable[Sums]) -> Sums:
+        """The sums of all matrices, in an array of their own if there are several."""
         if not self._rows:
             raise EngineError("a worker without rows takes no part in a training")
-        sums = self._rows[0].histograms(level)
+        left = iter(parts)
+        sums = next(left)
         if len(self._rows) > 1:
-            sums = sums.copy()
-        for rows in self._rows[1:]:
-            self._run.call(_native.add_histograms, sums, rows.histograms(level))
+            sums = sums.copy()  # a matrix goes on to need its own
+        for other in left:
+            self._run.call(_native.add_histograms, sums, other)
         return sums
 
     def leaves(self, _: Step, __: Arrays) -> Arrays:
@@ -198,6 +205,11 @@ class Partition:
         return (found.reshape(-1),)
 
 
+def _level_of(told: Arrays) -> Level:
+    features, thresholds, flags = told
+    return Level(features, thresholds, flags, np.empty(0), np.empty(0, dtype=np.int64))
+
+
 def _nothing(_: Partition, __: Step, ___: Arrays) -> Arrays:
     return ()
 
@@ -207,6 +219,7 @@ _ANSWERS: Final[Mapping[Kind, Callable[[Partition, Step, Arrays], Arrays]]] = {
     Kind.LABEL_SUMS: Partition.sums,
     Kind.GRADIENTS: Partition.gradients,
     Kind.ROOT: Partition.root,
+    Kind.WINDOWS: Partition.windows,
     Kind.LEVEL: Partition.level,
     Kind.LEAVES: Partition.leaves,
     Kind.LOSSES: Partition.losses,

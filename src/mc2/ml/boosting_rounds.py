@@ -26,6 +26,9 @@ Arrays = tuple[npt.NDArray[Any], ...]
 Shape = tuple[tuple[str, int], ...]
 """Of each array: its type as numpy writes it, little-endian, and its length."""
 
+WINDOW: Final = 17
+"""Places in the window that a split is looked for in once more."""
+
 _REAL: Final = "<f8"
 _FLOAT: Final = "<f4"
 _WHOLE: Final = "<i8"
@@ -39,6 +42,7 @@ class Kind(Enum):
     LABEL_SUMS = "label_sums"  # their sums
     GRADIENTS = "gradients"  # the greatest |g| and h of each class, as a round begins
     ROOT = "root"  # the sums of a tree's root
+    WINDOWS = "windows"  # the sums around the splits between cells that are told, bin by bin
     LEVEL = "level"  # the sums of the level below the splits that are told
     LEAVES = "leaves"  # the sums of the leaves below the last splits, and what went wrong
     GROWN = "grown"  # nothing: the values of the leaves are told
@@ -61,7 +65,7 @@ class Step:
 class Form:
     """What the lengths of messages depend on.
 
-    `bins`: of all features together, missing ones included. `metrics`: over all evaluation sets.
+    `bins`: of all features together, or cells of bins. `metrics`: over all evaluation sets.
     """
 
     bins: int
@@ -80,6 +84,7 @@ class Form:
             Kind.LABEL_SUMS: ((_REAL, 2),),
             Kind.GRADIENTS: ((_FLOAT, 1),) if step.turn == 0 else (),
             Kind.ROOT: ((_REAL, 2),),
+            Kind.WINDOWS: _splits(step.level),
             Kind.LEVEL: _splits(step.level),
             Kind.LEAVES: _splits(step.level),
             Kind.GROWN: ((_FLOAT, 1 << self.depth),),
@@ -94,6 +99,7 @@ class Form:
             Kind.LABEL_SUMS: ((_WHOLE, 2),),
             Kind.GRADIENTS: ((_REAL, 2 * self.classes),),
             Kind.ROOT: ((_WHOLE, 2), (_WHOLE, 2 * self.bins)),
+            Kind.WINDOWS: ((_WHOLE, WINDOW << step.level),),
             Kind.LEVEL: ((_WHOLE, 2 * self.bins << step.level),),
             Kind.LEAVES: ((_WHOLE, 2 << self.depth), (_FLAGS, 1)),
             Kind.LOSSES: ((_REAL, 2 * self.metrics),),

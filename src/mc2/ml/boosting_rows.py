@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from mc2 import _native
 from mc2.ml.boosting_parameters import BoostingParameters
-from mc2.ml.secret_matrix import Bytes, Floats, Parts, SecretMatrix, parts_of
+from mc2.ml.boosting_rounds import WINDOW
+from mc2.ml.secret_matrix import Bytes, Floats, Parts, SecretCuts, SecretMatrix, parts_of
 from mc2.operators.handles import Marks, Words
 from mc2.operators.run import Run
 
@@ -44,6 +45,16 @@ class Level:
     totals: Sums
     """Of the nodes themselves: g and h."""
 
+    @property
+    def splits(self) -> tuple[npt.NDArray[np.uint32], Marks, Marks]:
+        """What rows need to go on: features, thresholds, flags."""
+        return self.features, self.thresholds, self.flags
+
+    @property
+    def found(self) -> tuple[npt.NDArray[np.uint32], Marks, Marks, Reals]:
+        """What a search writes: the splits and their gains."""
+        return *self.splits, self.gains
+
 
 def key_word(key: bytes, *purpose: object) -> int:
     """64 bits for one purpose: a keyed hash, so that no two purposes share random words."""
@@ -67,7 +78,8 @@ class TrainingRows:
     ) -> None:
         self.matrix = matrix
         self._run, self._parameters, self._key = run, parameters, key
-        self._counts = matrix.cuts.counts
+        self._shift = parameters.cell_shift(matrix.cuts.bins)
+        self.counts = cell_counts(matrix.cuts, parameters)
         self._coarse = all_rows >= COARSE_FROM
         self._worth = _COARSE_WORTH if self._coarse else _FINE_WORTH
         self._fixed_order = fixed_order
@@ -76,6 +88,9 @@ class TrainingRows:
         self._parts = parts_of(matrix)
         if self._grouping:
             self._shuffle(partition)
+        self._cells = self._cells_of_bins()
+        if self._grouping and self._shift:
+            run.call(_native.fill_records, self._cells, self._records)
         self.margins: Floats = np.zeros((parameters.classes, rows), dtype=np.float32)
         self._g, self._h = np.empty_like(self.margins), np.empty_like(self.margins)
         self._fine = np.empty((6, rows), dtype=np.int8)
@@ -87,7 +102,18 @@ class TrainingRows:
     @property
     def bins(self) -> int:
         """How many bins all features have together: public."""
-        return int(self._counts.sum())
+        return int(self.counts.sum())
+
+    def _cells_of_bins(self) -> Bytes:
+        """What histograms are over: cells of bins if splits are refined, else the bins."""
+        bins, features = self._parts.bins, self.matrix.features
+        if not self._shift:
+            return bins
+        cells = bins.copy()
+        for place, feature in enumerate(features):
+            if not feature.categories:
+                self._run.call(_native.cells_of_bins, bins[place], self._shift, cells[place])
+        return cells
 
     def _shuffle(self, partition: int) -> None:
         """Rows in random order, as records: grouping then needs room for half of each tile only.
@@ -95,7 +121,7 @@ class TrainingRows:
         The model does not depend on the order, so it does not depend on the shuffle either.
         """
         run, parts, rows = self._run, self._parts, self.matrix.rows
-        features = len(self._counts)
+        features = len(self.counts)
         digits = 2 * len(self._worth)
         self._width = -(-(features + digits + 1) // 8) * 8
         records = np.zeros((rows, self._width + 24), dtype=np.uint8)
@@ -149,7 +175,7 @@ class TrainingRows:
             identity = self._parts.identity
             run.call(_native.coarse_digits, g, h, greatest, identity, word, self._planes)
         if self._grouping:
-            features = len(self._counts)
+            features = len(self.counts)
             run.call(_native.fill_digits, self._planes, self._worth, features, self._records)
 
     def to_root(self) -> None:
@@ -169,6 +195,17 @@ class TrainingRows:
         else:
             out = self._children(1 << (level - 1))
         self._above = out
+        return out
+
+    def windows(self, level: Level) -> Sums:
+        """Sums around the split of each node, by single bins: see `refine_splits`."""
+        nodes = len(level.features)
+        out = np.zeros(2 * nodes * WINDOW, dtype=np.int64)
+        splits = (level.features, level.thresholds, self._shift)
+        self._run.call(_native.window_places, self._parts.bins, *splits, self._nodes, self._slots)
+        column, counts = self._slots.reshape(1, -1), np.array([WINDOW], dtype=np.uint32)
+        planes = (self._planes, self._worth, self._nodes, nodes)
+        self._run.call(_native.histograms, column, counts, *planes, out)
         return out
 
     def route(self, level: Level, *, shown: npt.NDArray[np.uint32] | None = None) -> None:
@@ -213,8 +250,8 @@ class TrainingRows:
     def _direct(self, slots: int, out: Sums) -> None:
         self._run.call(
             _native.histograms,
-            self._parts.bins,
-            self._counts,
+            self._cells,
+            self.counts,
             self._planes,
             self._worth,
             self._slots,
@@ -246,7 +283,7 @@ class TrainingRows:
         self._run.checked(
             _native.grouped_histograms,
             self._records,
-            self._counts,
+            self.counts,
             self._worth,
             self._slots,
             slots,
@@ -255,6 +292,13 @@ class TrainingRows:
             _BLOCK,
             out,
         )
+
+
+def cell_counts(cuts: SecretCuts, parameters: BoostingParameters) -> npt.NDArray[np.uint32]:
+    """How many bins, or cells of bins, of each feature histograms are over: public."""
+    counts, shift = cuts.counts, parameters.cell_shift(cuts.bins)
+    categories = np.array([f.categories > 0 for f in cuts.features], dtype=np.bool_)
+    return np.where(categories, counts, ((counts - 1) >> shift) + 1).astype(np.uint32)
 
 
 def losses(run: Run, metric: int, margins: Floats, parts: Parts) -> tuple[Floats, Floats]:

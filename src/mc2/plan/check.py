@@ -16,6 +16,7 @@ from mc2.plan.facts import Facts
 from mc2.plan.infer import Inference
 from mc2.plan.lineage import Lineage, trace
 from mc2.plan.oblivious import check_oblivious
+from mc2.plan.oblivious_models import check_stock
 from mc2.plan.plan import Node, Plan, PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.shapes import LinearShape, ModelShape, Shape, TableShape
@@ -61,9 +62,15 @@ def check_plan(plan: Plan) -> CheckedPlan:
         _check_kept(plan, output)
     # 4. Nothing is there that no output needs: owners approve what runs, and all of it.
     _check_used(plan)
-    # 5. An oblivious plan holds nothing that oblivious mode cannot do: there is no other way then.
-    facts = check_oblivious(plan, shapes) if plan.mode == "oblivious" else ()
+    # 5. A plan holds nothing that its mode cannot do: there is no other way then.
+    facts = check_oblivious(plan, shapes) if plan.mode == "oblivious" else _check_encrypted(plan)
     return CheckedPlan(plan, tuple(shapes), trace(plan.inputs, plan.nodes), facts)
+
+
+def _check_encrypted(plan: Plan) -> tuple[Facts, ...]:
+    for node in plan.nodes:
+        check_stock(node.operation)
+    return ()
 
 
 def _check_nodes(plan: Plan) -> list[Shape]:

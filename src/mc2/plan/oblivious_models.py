@@ -19,9 +19,9 @@ from mc2.plan.linear_models import LinearOperation
 from mc2.plan.literals import parse_float
 from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.parameters import Parameter
-from mc2.plan.plan import Node, PlanOutput
+from mc2.plan.plan import Node, Operation, PlanOutput
 from mc2.plan.shapes import Shape, TableShape
-from mc2.plan.training import Stopping, Train
+from mc2.plan.training import CrossValidate, Stopping, Train
 from mc2.plan.types import INTEGER_BITS
 
 METRICS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -47,8 +47,12 @@ _FIXED: Final[Mapping[str, str | int]] = {
 _FREE: Final = frozenset({
     "alpha", "base_score", "colsample_bylevel", "colsample_bynode", "colsample_bytree", "eta",
     "eval_metric", "gamma", "lambda", "max_bin", "max_delta_step", "max_depth", "min_child_weight",
-    "monotone_constraints", "num_class", "objective", "scale_pos_weight", "seed", "subsample",
+    "monotone_constraints", "num_class", "objective", "scale_pos_weight", "seed",
+    "split_search", "subsample",
 })  # fmt: skip
+OBLIVIOUS_ONLY: Final = frozenset({"split_search"})
+"""Parameters that stock XGBoost does not know."""
+
 _PREDICTIONS: Final = frozenset({"class", "margin", "value"})
 _NUMBERS: Final = frozenset({*INTEGER_BITS, "boolean", "double", "float"})
 _ENCRYPTED: Final = 'leave it out, or run the job with mode="encrypted"'
@@ -75,6 +79,19 @@ def check_learning(node: Node, shapes: Sequence[Shape]) -> None:
             _check_predict(predict)
         case _:
             pass
+
+
+def check_stock(operation: Operation) -> None:
+    """Check that a training asks stock XGBoost for nothing that oblivious training alone has.
+
+    Raises: PlanError.
+    """
+    if isinstance(operation, Train | CrossValidate):
+        for name in OBLIVIOUS_ONLY & operation.named_parameters.keys():
+            raise PlanError(
+                f"only oblivious training has the parameter {name}",
+                hint="leave it out, or run the plan in oblivious mode",
+            )
 
 
 def is_released(outputs: Sequence[PlanOutput], model: int) -> bool:

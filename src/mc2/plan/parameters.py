@@ -285,6 +285,7 @@ ALLOWED: Final[Mapping[str, Check]] = {
     "seed": _integer(0, _ANY_SEED),
     "seed_per_iteration": _boolean,
     "skip_drop": _number(0.0, 1.0),
+    "split_search": _choice("exact", "refined"),
     "subsample": _SHARE,
     "tolerance": _POSITIVE,
     "top_k": _integer(0),

@@ -79,11 +79,22 @@ def last(trained):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize(
-    ("depth", "bins", "gamma"), [(1, 16, 0), (3, 64, 1.0), (6, 256, 0), (8, 32, 0.1)]
+    ("depth", "bins", "gamma", "search"),
+    [
+        (1, 16, 0, "exact"),
+        (3, 64, 1.0, "exact"),
+        (6, 256, 0, "exact"),
+        (8, 32, 0.1, "exact"),
+        (6, 256, 0, "refined"),
+        (3, 64, 1.0, "refined"),
+    ],
 )
-def test_stock_xgboost_loads_the_model_and_predicts_the_same_bits(objective, depth, bins, gamma):
+def test_stock_xgboost_loads_the_model_and_predicts_the_same_bits(
+    objective, depth, bins, gamma, search
+):
     x, y = made(1500, objective)
-    parameters = asked(objective, max_depth=depth, max_bin=bins, gamma=gamma)
+    stock_parameters = asked(objective, max_depth=depth, max_bin=bins, gamma=gamma)
+    parameters = {**stock_parameters, "split_search": search}
     run, trained, (matrix,) = fit(x, y, parameters, 8, evaluate=True)
     run.finish()
     booster = stock_of(run, trained)
@@ -95,7 +106,7 @@ def test_stock_xgboost_loads_the_model_and_predicts_the_same_bits(objective, dep
     assert np.allclose(values, booster.predict(data), rtol=2e-6, atol=1e-7)
     shown = float(booster.eval(data).split(":")[-1])
     assert last(trained) == pytest.approx(shown, rel=1e-4)
-    expected = stock_metric(x, y, parameters, 8)
+    expected = stock_metric(x, y, stock_parameters, 8)
     assert last(trained) <= expected * 1.06 + 0.01
     leaves = predict_leaves(run, trained.model, matrix)
     assert leaves.shape == (8 * len(mine), matrix.rows)
@@ -108,20 +119,29 @@ def test_stock_xgboost_loads_the_model_and_predicts_the_same_bits(objective, dep
     st.integers(1, 400),
     st.integers(0, 2**32 - 1),
     st.integers(1, 4),
-    st.sampled_from([{}, {"subsample": 0.6}, {"colsample_bynode": 0.5}, {"max_delta_step": 0.4}]),
+    st.sampled_from(
+        [
+            {},
+            {"subsample": 0.6},
+            {"colsample_bynode": 0.5},
+            {"max_delta_step": 0.4},
+            {"split_search": "refined", "max_bin": 200},
+        ]
+    ),
 )
 def test_models_have_one_digest_over_orders_and_partitions(objective, rows, seed, parts, more):
     x, y = made(rows, objective, seed)
-    parameters = asked(objective, max_depth=3, max_bin=16, **more)
+    parameters = asked(objective, **{"max_depth": 3, "max_bin": 16, **more})
     order = np.random.default_rng(seed + 1).permutation(rows)
     first = digest(*fit(x, y, parameters, 3, evaluate=True)[:2])
     assert digest(*fit(x, y, parameters, 3, parts=parts, order=order, evaluate=True)[:2]) == first
 
 
 @pytest.mark.parametrize("rows", [20_000, 140_000])
-def test_models_have_one_digest_over_threads_kernels_and_grouping(rows):
+@pytest.mark.parametrize("more", [{"max_bin": 16}, {"max_bin": 99, "split_search": "refined"}])
+def test_models_have_one_digest_over_threads_kernels_and_grouping(rows, more):
     x, y = made(rows, "binary:logistic")
-    parameters = asked("binary:logistic", max_depth=4, max_bin=16, subsample=0.8)
+    parameters = asked("binary:logistic", max_depth=4, subsample=0.8, **more)
     found = set()
     order = np.random.default_rng(3).permutation(rows)
     _native.set_serial_below(1000)
@@ -321,7 +341,8 @@ def test_early_stopping_shows_its_metrics_and_no_more():
     assert trained.model.first(1).rounds == 1
 
 
-def test_kernel_calls_depend_on_shapes_only():
+@pytest.mark.parametrize("search", ["exact", "refined"])
+def test_kernel_calls_depend_on_shapes_only(search):
     """One shape, very different rows: the same calls; with a public model too, but for its columns."""
     calls = []
     for seed in range(3):
@@ -329,7 +350,8 @@ def test_kernel_calls_depend_on_shapes_only():
         if seed == 2:
             x[:], y[:] = 1.0, 0.0
         run = Run(record=True)
-        fit(x, y, asked("binary:logistic", max_depth=4), 3, run=run, evaluate=True)
+        parameters = asked("binary:logistic", max_depth=4, split_search=search)
+        fit(x, y, parameters, 3, run=run, evaluate=True)
         calls.append((run.calls, run.declassified))
     assert calls[0] == calls[1] == calls[2]
     assert len(calls[0][0]) > 50
@@ -343,6 +365,23 @@ def test_a_public_model_shows_which_features_it_uses():
     assert "splits show as they are chosen" in public[0].declassified
     assert not secret[0].declassified
     assert digest(*public[:2]) == digest(*secret[:2])
+
+
+def test_few_bins_are_searched_exactly():
+    x, y = made(600, "binary:logistic")
+    parameters = asked("binary:logistic", max_depth=4, max_bin=32)
+    refined = {**parameters, "split_search": "refined"}
+    assert digest(*fit(x, y, parameters, 3)[:2]) == digest(*fit(x, y, refined, 3)[:2])
+
+
+def test_refined_splits_stand_where_single_bins_say():
+    """Two borders that no cell of eight bins has; the label turns there."""
+    x = np.arange(4000.0).reshape(-1, 1)
+    y = ((x[:, 0] >= 1234) & (x[:, 0] < 3003)) * 1.0
+    parameters = asked("binary:logistic", max_depth=2, max_bin=256, eta=1.0)
+    exact = stock_of(*fit(x, y, parameters, 1)[:2]).trees_to_dataframe()
+    refined = stock_of(*fit(x, y, {**parameters, "split_search": "refined"}, 1)[:2])
+    assert refined.trees_to_dataframe().equals(exact)
 
 
 def test_statistics_can_be_left_out():
