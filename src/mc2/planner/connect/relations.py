@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from mc2.errors import PlanError
-from mc2.planner.connect import cleaning, combining, grouping, projecting
+from mc2.planner.connect import cleaning, combining, counting, grouping, projecting
 from mc2.planner.connect.expressions import Expressions
 from mc2.planner.connect.frame import Frame, split_name
 from mc2.planner.connect.message import Json, Message, unsupported
@@ -253,6 +253,7 @@ _KINDS: Final[Mapping[str, _Translate]] = {
     **combining.KINDS,
     **grouping.KINDS,
     **cleaning.KINDS,
+    **counting.KINDS,
 }
 
 _PYTHON: Final = (
@@ -272,7 +273,6 @@ _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "cached_local_relation": _LOCAL,
     "chunked_cached_local_relation": _LOCAL,
     "cached_remote_relation": ("a checkpoint", ""),
-    "range": ("spark.range", "rows come from sealed tables"),
     "map_partitions": _PYTHON,
     "group_map": _PYTHON,
     "co_group_map": _PYTHON,

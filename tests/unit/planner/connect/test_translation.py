@@ -297,3 +297,42 @@ def test_datasets_are_known_by_the_catalog_alone():
             Program(catalog_of_tables(TABLES)),
             {},
         )
+
+
+@pytest.mark.parametrize(
+    ("given", "numbers"),
+    [
+        ({"end": "3"}, range(3)),
+        ({"start": "5", "end": "-4", "step": "-3"}, range(5, -4, -3)),
+        ({"start": str(2**40), "end": str(2**40 + 2), "step": "1"}, range(2**40, 2**40 + 2)),
+        ({"start": "-1", "end": "10000", "step": "5000"}, (-1, 4999, 9999)),
+    ],
+)
+def test_ranges_are_rows_of_the_script(given, numbers):
+    visits = {"read": {"named_table": {"unparsed_identifier": "clinic_a.visits"}}}
+    relation = {
+        "join": {
+            "left": {"range": {**given, "num_partitions": 4}},
+            "right": {"limit": {"input": visits, "limit": 1}},
+            "join_type": "JOIN_TYPE_CROSS",
+        }
+    }
+    frame, script = script_of(relation, Program(catalog()), {}, "institute")
+    assert (frame.columns[0].name, str(frame.columns[0].type)) == ("id", "int64")
+    plan = compile_here(script, name="d.py", catalog=catalog(), packages=PACKAGES)
+    found = [n.operation.rows for n in plan.nodes if n.operation.OP == "values"]
+    assert [[int(v.text) for (v,) in rows] for rows in found] == [list(numbers)]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"end": "0"}, "0 rows"),
+        ({"end": "10001"}, "10001 rows"),
+        ({"end": "5", "step": "0"}, "step of 0"),
+        ({"end": "many"}, "no whole number"),
+    ],
+)
+def test_ranges_that_no_script_holds(given, message):
+    with pytest.raises(PlanError, match=message):
+        frame_of({"range": given})
