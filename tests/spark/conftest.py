@@ -34,18 +34,22 @@ class Standalone:
 
     def run(self, scenario: str) -> dict[str, Any]:
         """Run a driver; what it says. Its log is beside."""
-        folder = self.folder / scenario
+        return self.start("spark_driver", scenario)
+
+    def start(self, module: str, *words: str, seconds: float = SECONDS) -> dict[str, Any]:
+        """Run a module of `tests.support` as a driver."""
+        folder = self.folder / words[0]
         folder.mkdir()
-        command = [str(PYTHON), "-m", "tests.support.spark_driver", self.master, str(folder)]
+        command = [str(PYTHON), "-m", f"tests.support.{module}", self.master, str(folder)]
         with (folder / "driver.log").open("wb") as log:
             done = subprocess.run(
-                [*self.inside, *command, scenario],
+                [*self.inside, *command, *words],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 check=False,
-                timeout=SECONDS,
+                timeout=seconds,
             )
         assert done.returncode == 0, (folder / "driver.log").read_text()[-4000:]
         found: dict[str, Any] = json.loads(done.stdout.decode().strip().splitlines()[-1])

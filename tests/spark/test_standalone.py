@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.spark.conftest import Networked, Standalone
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
+QUERIES = ["1", "6", "12"]
+"""A group, a filter, and a join with a group: each is cut into tasks at this size."""
 
 
 def whole(found: dict) -> None:
@@ -67,3 +69,11 @@ def test_a_host_that_is_lost_in_mid_stage_costs_its_own_work_alone(
     for job in found.values():
         whole(job)
     assert found["second"]["members"] == 2, found["second"]
+
+
+@pytest.mark.slow
+def test_queries_of_tpch_give_what_duckdb_gives(standalone: Standalone) -> None:
+    found = standalone.start("spark_tpch", "0.05", *QUERIES, seconds=1200)
+    assert list(found) == QUERIES
+    assert all(job.get("right") for job in found.values()), found
+    assert all(job["tasks"] > 0 and job["members"] == 3 for job in found.values()), found

@@ -27,7 +27,7 @@ from tests.support.differential import rows_of
 from tests.support.enclave_jobs import open_table
 from tests.support.spark_jobs import Attempt, make_root
 
-MEMORY = 192 << 20
+MEMORY = 64 << 20
 ROWS_PER_CHUNK = 4096
 
 
