@@ -6,8 +6,8 @@ import pytest
 from tests.spark.conftest import Networked, Standalone
 
 pytestmark = pytest.mark.timeout(1800)
-QUERIES = ["1", "6", "12"]
-"""A group, a filter, and a join with a group: each is cut into tasks at this size."""
+QUERIES = ["1", "3", "6", "12", "14"]
+"""Groups, filters, joins with groups and a top-k: each is cut into tasks at this size."""
 
 
 def whole(found: dict) -> None:
