@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 from tests.support.world import VISITS_A
 from tests.support.world import world as make_world
 
+from mc2.cli.datasets import command as datasets_command
 from mc2.cli.demo.hostile import Lie
+from mc2.cli.verify import job_facts
 from mc2.client.data_key import own_share
 from mc2.client.results import open_result
 from mc2.errors import (
@@ -98,6 +102,20 @@ def test_a_kept_table_is_joined_in_a_later_job(world):
     ]
     proof = world.cy.verify_job(job_id)
     assert sorted(proof.receipt.value.inputs) == ["ada.visits", "kept.both"]
+
+
+def test_the_commands_tell_what_is_kept_from_what_is_received(world, monkeypatch):
+    job_id = world.job(KEEP)
+    facts = job_facts(world.cy.verify_job(job_id))
+    assert (facts["outputs"], facts["kept"]) == ({}, {"both": ["ada", "bo"]})
+    monkeypatch.setattr("mc2.cli.datasets.open_party", lambda home: world.cy)
+    said = CliRunner().invoke(datasets_command, ["--columns", "--json"])
+    assert said.exit_code == 0, said.output
+    (row,) = [r for r in json.loads(said.stdout) if r["dataset"] == "kept.both"]
+    assert (row["version"], row["kept_by"], row["job_id"]) == ("kept", ["ada", "bo"], job_id)
+    text = CliRunner().invoke(datasets_command, ["--columns"])
+    assert text.exit_code == 0, text.output
+    assert "kept.both is kept by ada, bo: all must approve its use" in text.output
 
 
 def test_nobody_opens_what_is_kept(world):
@@ -197,14 +215,15 @@ def emptied(kept):
     kept["kept.both"]["kept"] = None
 
 
-@pytest.mark.parametrize("edit", [tampered, missing, emptied])
-def test_a_kept_result_that_is_not_the_plans_is_refused_by_owners(world, edit):
+def test_a_kept_result_that_is_not_the_plans_is_refused_by_owners(world):
     world.job(KEEP)
     job_id = world.propose(ALONE)
-    world.mailboxes["ada"].lies["job_bundle"] = lambda real, *a: bundle_lie(edit)(real(*a))
-    with pytest.raises(Mc2Error) as caught:
-        world.ada.review(job_id)
-    assert caught.value.code in {"dataset", "format"}
+    for edit in (tampered, missing, emptied):
+        lie = bundle_lie(edit)
+        world.mailboxes["ada"].lies["job_bundle"] = lambda real, *a, lie=lie: lie(real(*a))
+        with pytest.raises(Mc2Error) as caught:
+            world.ada.review(job_id)
+        assert caught.value.code in {"dataset", "format"}, edit
 
 
 def test_a_kept_result_that_is_swapped_on_the_way_is_refused_by_the_enclave(world):
@@ -250,27 +269,25 @@ def test_the_strictest_policy_follows_what_is_kept(world):
     assert sorted(result.keys) == ["ada", "bo"]
 
 
-@pytest.mark.parametrize(
-    ("part", "value"),
-    [("row_bound", 9), ("policy", None), ("origins", None), ("shares", None)],
-)
-def test_a_proof_whose_kept_result_says_something_else_is_refused(world, part, value):
-    job_id = world.job(KEEP)
-    raw = world.cy.coordinator.proof(job_id)
+def test_a_proof_whose_kept_result_says_something_else_is_refused(world):
+    raw = world.cy.coordinator.proof(world.job(KEEP))
 
-    def edit(proof):
-        kept = proof["results"]["both"]["kept"]
-        if part == "shares":
-            kept["shares"]["ada"] = "00" * 32
-        elif part == "origins":
-            del kept["origins"]["ada.visits"]
-        elif part == "policy":
-            kept["policy"]["recipients"] = []
-        else:
-            kept["row_bound"] = value
+    def other_share(kept):
+        kept["shares"]["ada"] = "00" * 32
 
-    with pytest.raises(ReceiptError, match="V6"):
-        world.cy.verify(edited(raw, edit))
+    def fewer_origins(kept):
+        del kept["origins"]["ada.visits"]
+
+    def other_policy(kept):
+        kept["policy"]["recipients"] = []
+
+    def other_bound(kept):
+        kept["row_bound"] = 9
+
+    for edit in (other_share, fewer_origins, other_policy, other_bound):
+        changed = edited(raw, lambda proof, edit=edit: edit(proof["results"]["both"]["kept"]))
+        with pytest.raises(ReceiptError, match="V6"):
+            world.cy.verify(changed)
 
 
 def test_scripts_that_keep_what_cannot_be_kept_are_refused(world):

@@ -40,7 +40,8 @@ def command(
             "plan": plan.digest,
             "title": plan.title,
             "inputs": [i.dataset for i in plan.inputs],
-            "outputs": {o.name: list(o.recipients) for o in plan.outputs},
+            "outputs": {o.name: list(o.recipients) for o in plan.outputs if not o.keep},
+            "kept": [o.name for o in plan.outputs if o.keep],
         }
     )
     console.note(f"next: its owners review and approve it: mc2 review {proposed.job_id[:8]}")

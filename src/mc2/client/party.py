@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from mc2.client import contracts, datasets, downloads, proposals
+from mc2.client import contracts, datasets, downloads, kept, proposals
 from mc2.client.agent import AgentNews
 from mc2.client.contracts import ContractStatus
 from mc2.client.coordinator import Coordinator
@@ -36,6 +36,7 @@ from mc2.formats.contract import Contract
 from mc2.formats.coordinator_file import CoordinatorFile
 from mc2.formats.job import Approval, Rejection
 from mc2.formats.manifest import Manifest
+from mc2.formats.result import Result
 from mc2.formats.statement import Verified
 from mc2.formats.status import JobStatus
 from mc2.plan.plan import Plan
@@ -222,6 +223,13 @@ class Party:
     def datasets(self, contract: str = "") -> dict[str, Verified[Manifest]]:
         """The newest sealed tables of a collaboration, by name, verified."""
         return datasets.datasets_under(self.desk, contracts.find_contract(self.desk, contract))
+
+    def kept(self, contract: str = "") -> dict[str, Result]:
+        """The newest results that stay sealed for later jobs, by the name it takes to read them.
+
+        Each is in a proof that was verified here.
+        """
+        return kept.kept_results(self.desk, contracts.find_contract(self.desk, contract))
 
     # --- jobs
 
