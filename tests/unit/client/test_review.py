@@ -391,3 +391,18 @@ def test_no_text_of_a_stranger_adds_a_line_or_a_control(title, name):
     lines = review_text(review(replace(PLAN, title=title, script_name=name))).split("\n")
     assert len(lines) == len(review_text(review(PLAN)).split("\n"))
     assert all(line.isprintable() for line in lines)
+
+
+def test_python_functions_stand_in_a_review_word_for_word():
+    script = (
+        "import mc2\njob = mc2.Job('t')\n@job.udf('string')\ndef band(g):\n"
+        "    # Nobody is above.\n    return 'none' if g is None or g > 7.5 else 'low'\n"
+        "job.release('r', job.sql('SELECT band(glucose) AS b FROM clinic_a.visits'), to='institute')\n"
+    )
+    text = words(compiled(script))
+    assert "PYTHON FUNCTIONS OF THE SCRIPT" in text
+    assert "  | def band(g):\n  |     # Nobody is above.\n" in text
+    assert "  | @job.udf('string')\n" in text
+    assert "glucose > 7.5" in text.partition("PYTHON FUNCTIONS")[0]
+    plain = script.split("@", maxsplit=1)[0] + script.split("\n")[-2].replace("band(glucose)", "site")
+    assert "PYTHON FUNCTIONS" not in words(compiled(plain))

@@ -250,3 +250,25 @@ def test_functions_over_dataframes_in_the_sandbox():
     plan = compile_script(text, name="t.py", catalog=catalog_of_tables({"a.t": table}))
     found = execute(check_plan(plan), {"a.t": ArrowSource(table)}, LIMITS, lambda _: None)["r"]
     assert found.table.to_pylist() == [{"band(n, s)": "AB", "x": 16}, {"band(n, s)": "3", "x": 12}]
+
+
+def test_a_value_looked_up_in_another_table_is_an_argument():
+    """So are secret values, which a query reads the same way."""
+    text = dedent("""
+        import mc2
+        job = mc2.Job("t")
+        @mc2.udf("int")
+        def above(i, limit):
+            if i is None or limit is None:
+                return None
+            return 1 if i > limit else 0
+        s = job.table("a.s")
+        query = "SELECT above(i, (SELECT max(n) FROM {s})) AS r FROM a.t"
+        job.release("r", job.sql(query, s=s), to="institute")
+    """)
+    tables = {"a.t": table_of("i", [(1,), (5,), (None,)]), "a.s": table_of("n", [(3,)])}
+    catalog = catalog_of_tables(tables)
+    plan = compile_here(text, name="t.py", catalog=catalog, packages=PACKAGES)
+    sources = {name: ArrowSource(table) for name, table in tables.items()}
+    found = execute(check_plan(plan), sources, LIMITS, lambda _: None)["r"].table
+    assert sorted(found["r"].to_pylist(), key=str) == [0, 1, None]
