@@ -404,5 +404,7 @@ def test_python_functions_stand_in_a_review_word_for_word():
     assert "  | def band(g):\n  |     # Nobody is above.\n" in text
     assert "  | @job.udf('string')\n" in text
     assert "glucose > 7.5" in text.partition("PYTHON FUNCTIONS")[0]
-    plain = script.split("@", maxsplit=1)[0] + script.split("\n")[-2].replace("band(glucose)", "site")
+    plain = script.split("@", maxsplit=1)[0] + script.split("\n")[-2].replace(
+        "band(glucose)", "site"
+    )
     assert "PYTHON FUNCTIONS" not in words(compiled(plain))
