@@ -104,6 +104,26 @@ def snp(
     _report(console, measure_snp(guest), settings, out)
 
 
+@command.command(epilog="Example: mc2 measure tdx OVMF.fd --out tdx.toml")
+@click.argument("firmware", type=_FILE)
+@_settings
+def tdx(console: Console, firmware: Path, settings: tuple[str, ...], out: Path | None) -> None:
+    """Compute MRTD of a TDX guest from its firmware, the whole OVMF image."""
+    from mc2.client.measure import measure_tdx
+
+    _report(console, measure_tdx(firmware), settings, out)
+
+
+@command.command(epilog="Example: mc2 measure nitro mc2.eif --out nitro.toml")
+@click.argument("image", type=_FILE)
+@_settings
+def nitro(console: Console, image: Path, settings: tuple[str, ...], out: Path | None) -> None:
+    """Compute registers 0 to 2 of a Nitro enclave from its image (EIF)."""
+    from mc2.client.measure import measure_nitro
+
+    _report(console, measure_nitro(image), settings, out)
+
+
 @command.command(epilog="Example: mc2 measure gramine worker.sig")
 @click.argument("file", type=_FILE)
 @_settings

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mc2.attestation.dcap.policy import SgxSection
+from mc2.attestation.dcap.firmware import predict_mrtd
+from mc2.attestation.dcap.policy import SgxSection, TdxSection
+from mc2.attestation.nitro.image import predict_image
+from mc2.attestation.nitro.policy import NitroSection
 from mc2.attestation.snp.policy import SnpSection
 from mc2.attestation.tpm.policy import TpmSection
 from mc2.attestation.tpm.uki import predict_uki
@@ -147,6 +150,40 @@ def measure_snp(given: SnpGuest) -> Measurement:
         own={"measurements": [digest.hex()]},
         details={"processors": f"{given.processors} {given.processor}", "monitor": given.monitor},
         notes=("another number or type of processors, or another monitor, is another digest",),
+    )
+
+
+def measure_tdx(firmware: Path) -> Measurement:
+    """MRTD of a TDX guest, from its firmware. Raises: FormatError."""
+    found = predict_mrtd(_read(firmware))
+    return Measurement(
+        kind=TdxSection.KIND,
+        own={"mrtd": sorted({found.by_page.hex(), found.by_section.hex()})},
+        details={
+            "measured page by page": found.by_page.hex(),
+            "all pages of a section added first": found.by_section.hex(),
+        },
+        notes=(
+            "which of the two it is depends on the monitor; both stand for this firmware alone",
+            "what the firmware starts is in RTMR 1 and 2: take them from a guest that you trust",
+        ),
+    )
+
+
+def measure_nitro(image: Path) -> Measurement:
+    """Registers 0 to 2 of a Nitro enclave, from its image. Raises: FormatError."""
+    found = predict_image(_read(image))
+    values = {name: value.hex() for name, value in found.registers.items()}
+    signed = ("the image is signed: register 8 is that of its certificate",) if found.signed else ()
+    return Measurement(
+        kind=NitroSection.KIND,
+        own={"pcr0": [values["pcr0"]]},  # it covers what the two others do
+        details={
+            "format": f"version {found.version}",
+            "pcr1": values["pcr1"],
+            "pcr2": values["pcr2"],
+        },
+        notes=("an enclave started for debugging has zeros instead, and is refused", *signed),
     )
 
 

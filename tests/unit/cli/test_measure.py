@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.command_line import CommandLine
+from tests.support.machine_images import eif, tdvf
 from tests.support.pe_images import deploy_script, pe_image, stub
 from tests.support.vectors import VECTORS, needs_vectors
 
 ROOT = "sha256:" + "ab" * 32
 SNP, SGX, TPM = "amd-sev-snp/v1", "intel-sgx/v1", "tpm2-quote/v1"
+TDX_KIND, NITRO = "intel-tdx/v1", "aws-nitro/v1"
 DIGEST_21 = (
     "329c8ce0972ae52343b64d34a434a86f245dfd74f5ed7aae15d22efc78fb9683"
     "632b9b50e4e1d7fa41179ef98a7ef198"
@@ -78,6 +80,40 @@ def test_an_image_of_something_else_is_refused(mc2_command: CommandLine, tmp_pat
     other.write_bytes(pe_image((".text", b"x")))
     assert mc2_command("measure", "uki", other, "--json").error["code"] == "format"
     assert mc2_command("measure", "uki", tmp_path / "none", "--json").error["code"] == "usage"
+
+
+# --- TDX and Nitro
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "names", "section"),
+    [
+        ("tdx", tdvf([(bytes(4096), 0xFFC00000, 4096, 1)]), {"mrtd"}, TDX_KIND),
+        (
+            "nitro",
+            eif([(1, b"kernel"), (2, b"quiet"), (3, b"init"), (3, b"app")]),
+            {"pcr0"},
+            NITRO,
+        ),
+    ],
+)
+def test_firmware_and_images_become_sections(
+    mc2_command: CommandLine,
+    tmp_path: Path,
+    kind: str,
+    raw: bytes,
+    names: set[str],
+    section: str,
+) -> None:
+    file, out = tmp_path / "file", tmp_path / "policy.toml"
+    file.write_bytes(raw)
+    done = mc2_command("measure", kind, file, "--out", out, "--json")
+    assert done.code == 0
+    assert set(done.json["values"]) == names
+    found = tomllib.loads(out.read_text())["attestation"][section]
+    assert {name: found[name] for name in names} == done.json["values"]
+    file.write_bytes(raw[:-1])
+    assert mc2_command("measure", kind, file, "--json").error["code"] == "format"
 
 
 # --- SEV-SNP
