@@ -166,6 +166,14 @@ def _reachable(address: str) -> bool:
     return True
 
 
+@pytest.fixture
+def own_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process stands for the executor, whoever started it."""
+    own = ProcessWatch.of(os.getpid())
+    monkeypatch.setattr("mc2.spark.on_executor.executor_of_this_task", lambda: own)
+
+
+@pytest.mark.usefixtures("own_executor")
 def test_an_enclave_that_does_not_start_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +210,7 @@ def test_enclave_commands_name_the_root(tmp_path: Path) -> None:
     assert str(tmp_path) in enclave_command(tmp_path)
 
 
+@pytest.mark.usefixtures("own_executor")
 def test_a_look_for_the_nearest_enclave_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,5 +53,8 @@ def test_a_process_is_watched_to_its_end() -> None:
     assert not ProcessWatch(os.getpid(), "another moment").alive
 
 
-def test_without_a_jvm_the_executor_is_the_parent() -> None:
-    assert executor_of_this_task().number > 0
+def test_without_a_jvm_the_executor_is_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as parent:
+        monkeypatch.setattr("os.getppid", lambda: parent.pid)
+        assert executor_of_this_task() == ProcessWatch.of(parent.pid)
+        parent.communicate(b"\n")

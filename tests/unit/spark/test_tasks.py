@@ -5,7 +5,11 @@ Faults must cost time alone, or end the job by name; a lying Spark never changes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +24,17 @@ from tests.support.spark_jobs import (
 )
 
 from mc2.coordinator.backend import TaskBackend, TaskNeeds
-from mc2.crypto.digest import Digest
+from mc2.crypto.digest import Digest, digest
+from mc2.crypto.secret import SigningKey
 from mc2.errors import DatasetError, JobError, Mc2Error
+from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.limits import LIMITS
 from mc2.formats.task import TaskOrder
 from mc2.formats.worker_tasks import Ended, Task
 from mc2.spark.backend import SparkBackend
+
+Workers = Mapping[str, Any]
+RECEIPT = PayloadType.TASK_RECEIPT.encode()
 
 
 def right(attempt: Attempt) -> None:
@@ -78,45 +88,26 @@ def test_an_enclave_that_the_policy_does_not_accept_gets_no_key(make_fleet) -> N
     assert any("LEFT OUT" in text for text in attempt.receipt.warnings)
 
 
-def test_a_lost_block_ends_the_job_by_name(make_fleet) -> None:
-    fleet = make_fleet(1)
-
-    def lose(number: int) -> None:
-        chunks = {name.removeprefix("sha256:") for name in chunk_names(attempt.job)}
-        for path in fleet.blocks:
-            if path.name not in chunks:
-                path.unlink()
-
-    fleet.jobs.on_run = lose
-    attempt = fleet.attempt()
-    with pytest.raises(DatasetError):
-        attempt.run()
-    assert fleet.blocks == []
-
-
 class Hostile:
     """Spark that lies: every message of the backend may be replaced."""
 
     def __init__(self, honest: TaskBackend, lie: Lie) -> None:
         self.honest = honest
         self.lie = lie
-        self.receipts: list[Ended] = []
 
     def read(self, name: Digest) -> bytes:
         return self.lie.read(name, self.honest.read(name))
 
     def keep(self, name: Digest, raw: bytes) -> None:
+        self.lie.kept(raw)
         self.honest.keep(name, raw)
 
-    def assign(self, name: str, task: Task, workers: Mapping[str, Any]) -> None:
-        self.honest.assign(name, self.lie.assign(task), workers)
+    def assign(self, name: str, task: Task, workers: Workers) -> None:
+        self.lie.hand_out(self.honest, name, task, workers)
 
     def ended(self, *, wait: bool) -> Ended:
-        found = self.honest.ended(wait=wait)
-        if found.receipt:
-            found = self.lie.ended(found)
-            self.receipts.append(found)
-        return found
+        found = self.lie.collect(self.honest, wait=wait)
+        return self.lie.ended(found) if found.receipt else found
 
     @property
     def busy(self) -> tuple[str, ...]:
@@ -127,25 +118,59 @@ class Hostile:
 
 
 class Lie:
-    """Nothing is replaced; a lie overrides one of these."""
+    """Nothing is replaced; a lie overrides one of these. `chunks`: the sealed inputs."""
+
+    def __init__(self, chunks: set[Digest]) -> None:
+        self.chunks = chunks
+
+    def is_block(self, name: Digest, raw: bytes) -> bool:
+        return name not in self.chunks and RECEIPT not in raw
 
     def read(self, name: Digest, raw: bytes) -> bytes:
         return raw
 
+    def kept(self, raw: bytes) -> None:
+        pass
+
     def assign(self, task: Task) -> Task:
         return task
+
+    def hand_out(self, honest: TaskBackend, name: str, task: Task, workers: Workers) -> None:
+        honest.assign(name, self.assign(task), workers)
+
+    def collect(self, honest: TaskBackend, *, wait: bool) -> Ended:
+        return honest.ended(wait=wait)
 
     def ended(self, found: Ended) -> Ended:
         return found
 
 
 class Altered(Lie):
+    """One bit of everything that the leader reads is another one."""
+
     def read(self, name: Digest, raw: bytes) -> bytes:
         return raw[:-1] + bytes([raw[-1] ^ 1])
 
 
+class AlteredBlocks(Altered):
+    """Inputs and receipts are served as they are; blocks are not."""
+
+    def read(self, name: Digest, raw: bytes) -> bytes:
+        return super().read(name, raw) if self.is_block(name, raw) else raw
+
+
+class AlteredReceipts(Altered):
+    """Receipts of tasks alone are served with another bit."""
+
+    def read(self, name: Digest, raw: bytes) -> bytes:
+        return super().read(name, raw) if RECEIPT in raw else raw
+
+
 class Swapped(Lie):
-    def __init__(self) -> None:
+    """Something else is served that was asked for before."""
+
+    def __init__(self, chunks: set[Digest]) -> None:
+        super().__init__(chunks)
         self.before: dict[Digest, bytes] = {}
 
     def read(self, name: Digest, raw: bytes) -> bytes:
@@ -153,13 +178,23 @@ class Swapped(Lie):
         return next((r for n, r in self.before.items() if n != name), raw)
 
 
+class SwappedBlocks(Swapped):
+    """The same, of blocks alone."""
+
+    def read(self, name: Digest, raw: bytes) -> bytes:
+        return super().read(name, raw) if self.is_block(name, raw) else raw
+
+
 class Replayed(Lie):
-    """The first receipt of all is handed back for every task."""
+    """A receipt of the leader's own is handed back for every task."""
 
     first: bytes = b""
 
+    def kept(self, raw: bytes) -> None:
+        if RECEIPT in raw:
+            self.first = self.first or raw
+
     def ended(self, found: Ended) -> Ended:
-        self.first = self.first or found.receipt
         return Ended(worker=found.worker, receipt=self.first)
 
 
@@ -169,15 +204,8 @@ class AnotherTask(Lie):
     def assign(self, task: Task) -> Task:
         order = TaskOrder.parse(task.order)
         moved = (order.task.partition + 1) % task.partitions
-        wrong = order.task.__class__(
-            context=order.task.context,
-            epoch=order.task.epoch,
-            stages=order.task.stages,
-            stage=order.task.stage,
-            partition=moved,
-            attempt=order.task.attempt,
-        )
-        return Task(task.partitions, TaskOrder(wrong, order.inputs).encode())
+        wrong = replace(order.task, partition=moved)
+        return replace(task, order=TaskOrder(wrong, order.inputs).encode())
 
 
 class OtherCut(Lie):
@@ -187,11 +215,31 @@ class OtherCut(Lie):
         return Task(task.partitions + 1, task.order)
 
 
+def _envelope(receipt: bytes) -> Envelope:
+    return Envelope.parse(receipt, PayloadType.TASK_RECEIPT, LIMITS.task_bytes)
+
+
+def _stage(receipt: bytes) -> int:
+    return int(json.loads(_envelope(receipt).payload)["task"]["stage"])
+
+
 class Invented(Lie):
-    """A receipt that no member signed."""
+    """A receipt that says what it must, signed by nobody in the epoch."""
 
     def ended(self, found: Ended) -> Ended:
-        return Ended(worker=found.worker, receipt=found.receipt.replace(b"A", b"B", 1))
+        honest = _envelope(found.receipt)
+        forged = Envelope.sign(honest.payload_type, honest.payload, SigningKey.generate())
+        return Ended(worker=found.worker, receipt=forged.encode())
+
+
+class Resigned(Lie):
+    """A receipt whose rows were counted anew, below the signature that it had."""
+
+    def ended(self, found: Ended) -> Ended:
+        honest = _envelope(found.receipt)
+        other = re.sub(rb'"rows":(\d+)', rb'"rows":\g<1>0', honest.payload, count=1)
+        assert other != honest.payload
+        return Ended(worker=found.worker, receipt=replace(honest, payload=other).encode())
 
 
 class Skipped(Lie):
@@ -201,18 +249,105 @@ class Skipped(Lie):
         return Ended(worker=found.worker, receipt=b"")
 
 
-LIES: list[Callable[[], Lie]] = [
-    Altered, Swapped, Replayed, AnotherTask, OtherCut, Invented, Skipped,
-]  # fmt: skip
+class TwoRuns(Lie):
+    """Tasks run twice: the leader hears of one run, readers are sent the receipt of the other."""
+
+    def __init__(self, chunks: set[Digest]) -> None:
+        super().__init__(chunks)
+        self.other: dict[Digest, Digest] = {}
+
+    def hand_out(self, honest: TaskBackend, name: str, task: Task, workers: Workers) -> None:
+        order = TaskOrder.parse(task.order)
+        inputs = tuple(tuple(self.other.get(n, n) for n in names) for names in order.inputs)
+        honest.assign(name, replace(task, order=TaskOrder(order.task, inputs).encode()), workers)
+        if not order.task.stage:
+            honest.assign(f"{name}_again", task, workers)
+
+    def collect(self, honest: TaskBackend, *, wait: bool) -> Ended:
+        found = honest.ended(wait=wait)
+        if not found.receipt or _stage(found.receipt):
+            return found
+        again = honest.ended(wait=True)
+        honest.keep(digest(again.receipt), again.receipt)
+        if again.worker < found.worker:
+            found, again = again, found
+        self.other[digest(found.receipt)] = digest(again.receipt)
+        return found
+
+
+class Lost(Lie):
+    """The storage loses what a task handed on, once its receipt is there."""
+
+    folder: Path
+
+    def ended(self, found: Ended) -> Ended:
+        names = re.findall(rb'"digest":"sha256:([0-9a-f]{64})"', _envelope(found.receipt).payload)
+        for path in self.folder.rglob("*"):
+            if path.name.encode() in names:
+                path.unlink()
+        return found
+
+
+class Dropped(Lie):
+    """The host says that it has nothing under that name."""
+
+    def read(self, name: Digest, raw: bytes) -> bytes:
+        raise DatasetError(f"there is no blob {name}")
+
+
+class SkippedStage(Lie):
+    """The order of the first stage becomes one of the stage after it."""
+
+    def assign(self, task: Task) -> Task:
+        order = TaskOrder.parse(task.order)
+        later = replace(order.task, stage=order.task.stage + 1)
+        return replace(task, order=TaskOrder(later, order.inputs).encode())
+
+
+class OtherInputs(Lie):
+    """A task is to read a receipt of its own choosing instead of the one that was ordered."""
+
+    def assign(self, task: Task) -> Task:
+        order = TaskOrder.parse(task.order)
+        inputs = tuple(tuple(reversed(names)) for names in order.inputs)
+        return replace(task, order=TaskOrder(order.task, inputs).encode())
+
+
+LIES: list[tuple[type[Lie], str, str]] = [
+    (Altered, "dataset", "chunk .* is not the one that its manifest names"),
+    (AlteredBlocks, "dataset", "a block is not the one that its task's receipt names"),
+    (AlteredReceipts, "job", "a receipt is not the one that was named"),
+    (Swapped, "dataset", "chunk .* is not the one that its manifest names"),
+    (SwappedBlocks, "dataset", "a block is not the one that its task's receipt names"),
+    (Dropped, "dataset", "there is no blob"),
+    (Lost, "dataset", "there is no"),
+    (Replayed, "job", "the receipt of another task came back"),
+    (AnotherTask, "job", "the receipt of another task came back"),
+    (SkippedStage, "job", "does not read exactly the tasks that it must"),
+    (OtherInputs, "job", "a receipt stands in the place of another task's"),
+    (OtherCut, "job", "the order is for another job, epoch or cut of the plan"),
+    (Invented, "signature", "member 1 has not signed this"),
+    (Resigned, "signature", "the signature in the name of member 1 is false"),
+    (Skipped, "format", "task-receipt.* is not canonical JSON"),
+    (TwoRuns, "job", "read another attempt than the others"),
+]
 
 
 def test_no_lie_of_spark_gives_an_answer(make_fleet) -> None:
+    """Each is refused by a name of its own; the honest job after them gives the answer.
+
+    A lie is told for certain: a member gets the first task of each stage, and the leader runs one
+    of the first stage's itself.
+    """
     fleet = make_fleet(1)
-    for lie in LIES:
-        attempt = fleet.attempt(wrap=lambda tasks, lie=lie: Hostile(tasks, lie()))
-        with pytest.raises(Mc2Error) as caught:
+    Lost.folder = fleet.folder / "blocks"
+    for lie, code, words in LIES:
+        attempt = fleet.attempt()
+        chunks = chunk_names(attempt.job)
+        attempt.wrap = lambda tasks, lie=lie, chunks=chunks: Hostile(tasks, lie(chunks))
+        with pytest.raises(Mc2Error, match=words) as caught:
             attempt.run()
-        assert caught.type is not Mc2Error, lie
+        assert caught.value.code == code, lie
         fleet.leader.close()
         assert fleet.blocks == []
     right(fleet.attempt())
