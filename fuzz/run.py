@@ -26,13 +26,17 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     from mc2.formats.bundle import JobBundle, Proof
     from mc2.formats.canonical import decode
     from mc2.formats.card import verify_card
+    from mc2.formats.cluster import Admission, EpochSecrets, Invitation, verify_member_evidence
     from mc2.formats.contract import verify_contract
     from mc2.formats.job import Approval
+    from mc2.formats.linear_model import read_linear_model
     from mc2.formats.manifest import Manifest
     from mc2.formats.receipt import Receipt
     from mc2.formats.release import Challenge, Evidence, Grant
     from mc2.formats.result import Result
     from mc2.formats.schema import parse_type
+    from mc2.formats.task import TaskOrder, TaskReceipt
+    from mc2.formats.training_message import parse as parse_training_message
     from mc2.plan.plan import Plan
 
     at = datetime(2026, 6, 1, tzinfo=UTC)
@@ -48,6 +52,11 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
         "proof": (Proof.parse, ""),
         "result": (Result.parse, ""),
         "plan": (Plan.parse, "plan"),
+        "task-order": (TaskOrder.parse, "task-order"),
+        "member-evidence": (verify_member_evidence, "member-evidence"),
+        "epoch-secrets": (EpochSecrets.parse, ""),
+        "training-message": (parse_training_message, ""),
+        "linear-model": (read_linear_model, ""),
         "column-type": (lambda raw: parse_type(raw.decode("utf-8", "replace")), ""),
     }
     for kind, vectors in (
@@ -57,6 +66,9 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
         (Grant, "grant"),
         (Manifest, "manifest"),
         (Receipt, "receipt"),
+        (TaskReceipt, "task-receipt"),
+        (Invitation, "invitation"),
+        (Admission, "admission"),
     ):
         found[vectors] = (lambda raw, kind=kind: kind.verify(raw, key_of), vectors)
         found[f"{vectors}-payload"] = (kind.parse, vectors)
@@ -65,18 +77,18 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
 
 def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     """The parsers of vendors' evidence; genuine evidence is not in the repository."""
-    from mc2.attestation.tpm.enrolment import ActivationChallenge, TpmIdentity
-
     from mc2.attestation.azure.evidence import AzureEvidence
     from mc2.attestation.azure.folder import read_azure_case
     from mc2.attestation.azure.hcl import parse_hcl_report
     from mc2.attestation.azure.runtime_data import parse_runtime_data
     from mc2.attestation.cbor import decode_cbor
     from mc2.attestation.dcap.collateral import parse_qe_identity, parse_tcb_info, split_signed
+    from mc2.attestation.dcap.firmware import predict_mrtd
     from mc2.attestation.dcap.folder import read_collateral
     from mc2.attestation.dcap.pck import parse_pck_extension
     from mc2.attestation.dcap.quote import parse_quote
     from mc2.attestation.nitro.document import parse_document
+    from mc2.attestation.nitro.image import predict_image
     from mc2.attestation.snp.certificate_table import read_certificate_table
     from mc2.attestation.snp.report import parse_report
     from mc2.attestation.tokens.confidential_space import read_space_token
@@ -85,6 +97,7 @@ def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     from mc2.attestation.tpm.eventlog import parse_event_log
     from mc2.attestation.tpm.evidence import TpmEvidence
     from mc2.attestation.tpm.structures import parse_attest, parse_public, parse_signature
+    from mc2.attestation.tpm.uki import predict_uki
     from mc2.attestation.x509 import parse_certificate, parse_crl
 
     return {
@@ -107,11 +120,12 @@ def evidence_targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
         "tpm-response": (lambda raw: read_response(raw, with_handle=True), ""),
         "tpm-event-log": (lambda raw: parse_event_log(raw).replay("sha256"), ""),
         "tpm-evidence": (TpmEvidence.parse, ""),
-        "tpm-identity": (TpmIdentity.parse, ""),
-        "tpm-activation-challenge": (ActivationChallenge.parse, ""),
         "azure-evidence": (AzureEvidence.parse, ""),
         "azure-hcl-report": (parse_hcl_report, ""),
         "azure-runtime-data": (parse_runtime_data, ""),
+        "unified-kernel-image": (predict_uki, ""),
+        "nitro-image": (predict_image, ""),
+        "tdx-firmware": (predict_mrtd, ""),
         "azure-case": (lambda raw: read_azure_case({"evidence.json": raw}), ""),
     }
 
