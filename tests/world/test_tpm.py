@@ -65,7 +65,7 @@ def decide(world: Any, name: str = "ada") -> None:
 
 def _until(world: Any, job_id: str, phase: str) -> None:
     coordinator = world.cy.desk.coordinator
-    for _ in range(1200):
+    for _ in range(4000):
         status = coordinator.job(job_id)
         if status.phase == phase or status.state.final:
             assert status.phase == phase, status.error

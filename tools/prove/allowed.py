@@ -47,7 +47,7 @@ ALLOWED = (
     ),
     Allowed("\\w+", r"Parted<.*|Work::run|Encoding::run|grouped", "division", _SHARE),
     Allowed(
-        "splits", "Finder::run|leaf_values|find", "verdict of vectors",
+        "splits", "Finder::run|Finder::run_window|leaf_values|find|refine", "verdict of vectors",
         "tells which of the training's parameters are in use: they are public",
     ),
     Allowed("texts", "like|concat|substring|trim", "masked move", _MASKS),

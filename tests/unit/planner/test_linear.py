@@ -327,7 +327,7 @@ def test_lineage():
 
 def test_an_owners_rules_on_leaves_rule_them_out():
     class Manifest:
-        owner, dataset = "ada", "ada.t"
+        owners, dataset = "ada", "ada.t"
 
         class policy:  # noqa: N801
             models = ModelPolicy(leaf_rows=5)
