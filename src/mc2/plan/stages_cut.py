@@ -15,6 +15,7 @@ from mc2.plan.aggregates import AGGREGATES
 from mc2.plan.build import renumbered
 from mc2.plan.check import CheckedPlan
 from mc2.plan.expressions import ColumnRef, Expression, columns_of
+from mc2.plan.oblivious_stages import cut_obliviously
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.partial import splittable
 from mc2.plan.plan import Node, Operation
@@ -51,13 +52,10 @@ _ONE_SOURCE = (Project, Filter, Explode, Sort, Limit, Distinct, Aggregate, Windo
 
 def cut(checked: CheckedPlan, layout: Layout) -> StagePlan:
     """The stages of a plan. Raises: PlanError if the layout is not one for this plan."""
-    if checked.plan.mode != "encrypted":
-        raise PlanError(
-            f"a plan in mode {checked.plan.mode} runs in one enclave and has no stages",
-            hint="run the job without a cluster",
-        )
     if len(layout.split) != len(checked.plan.inputs):
         raise PlanError("the layout is for a plan with other inputs")
+    if checked.plan.mode == "oblivious":
+        return cut_obliviously(checked, layout)
     cutter = _Cutter(checked, layout)
     for index in range(len(checked.plan.nodes)):
         cutter.place(index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mc2.formats.schema import Schema
@@ -52,7 +52,7 @@ def write_stages(
 ) -> StagePlan:
     """The stages of a plan; `wanted` says for each node that is put out which piece it is."""
     writer = _Writer(pieces, layout.partitions)
-    for group in writer.order():
+    for group in group_order(pieces, writer.members):
         writer.write(group)
     outputs = tuple(
         replace(o, node=writer.places[pieces.direct(wanted[o.node])]) for o in plan.outputs
@@ -63,49 +63,56 @@ def write_stages(
     return StagePlan(plan.digest, layout, stages, outputs)
 
 
+def members_of(pieces: Pieces) -> dict[int, list[int]]:
+    """The pieces of each group that are really computed or read."""
+    members: dict[int, list[int]] = {}
+    for place in range(1, len(pieces.items)):
+        if pieces.direct(place) == place:
+            members.setdefault(pieces.group(place), []).append(place)
+    return members
+
+
+def group_order(pieces: Pieces, members: Mapping[int, Sequence[int]]) -> list[int]:
+    """Groups after those that they read, as early as their first piece stands; root last."""
+    done: dict[int, None] = {}
+    root = pieces.group(ROOT)
+    for group in [g for g in sorted(members) if g != root]:
+        _visit(pieces, members, group, done)
+    done[root] = None
+    return list(done)
+
+
+def _visit(
+    pieces: Pieces, members: Mapping[int, Sequence[int]], group: int, done: dict[int, None]
+) -> None:
+    waiting = [group]
+    while waiting:
+        here = waiting[-1]
+        origins = (pieces.items[m].origin for m in members[here])
+        below = [g for o in origins if o is not None if (g := pieces.group(o)) not in done]
+        if below and here not in done:
+            waiting += below
+        else:
+            done[here] = None
+            waiting.pop()
+
+
 class _Writer:
     def __init__(self, pieces: Pieces, partitions: int) -> None:
         self._pieces = pieces
         self._partitions = partitions
-        self._members: dict[int, list[int]] = {}
-        for place in range(1, len(pieces.items)):
-            if pieces.direct(place) == place:
-                self._members.setdefault(pieces.group(place), []).append(place)
+        self.members = members_of(pieces)
         self._stage: dict[int, int] = {}
         self.drafts: list[_Draft] = []
         self.places: dict[int, int] = {}
 
-    def order(self) -> list[int]:
-        """Groups after those that they read, as early as their first piece stands; root last."""
-        done: dict[int, None] = {}
-        root = self._pieces.group(ROOT)
-        for group in [g for g in sorted(self._members) if g != root]:
-            self._visit(group, done)
-        done[root] = None
-        return list(done)
-
-    def _visit(self, group: int, done: dict[int, None]) -> None:
-        waiting = [group]
-        while waiting:
-            here = waiting[-1]
-            below = [g for g in self._reads(here) if g not in done]
-            if below and here not in done:
-                waiting += below
-            else:
-                done[here] = None
-                waiting.pop()
-
-    def _reads(self, group: int) -> list[int]:
-        origins = (self._pieces.items[m].origin for m in self._members[group])
-        return [self._pieces.group(o) for o in origins if o is not None]
-
     def write(self, group: int) -> None:
         """Write one group as a stage."""
-        split = any(self._pieces.items[m].split for m in self._members.get(group, ()))
+        split = any(self._pieces.items[m].split for m in self.members.get(group, ()))
         draft = _Draft(self._partitions if split else 1)
         self._stage[group] = len(self.drafts)
         self.drafts.append(draft)
-        for member in self._members.get(group, ()):
+        for member in self.members.get(group, ()):
             self.places[member] = self._member(draft, self._pieces.items[member])
 
     def _member(self, draft: _Draft, piece: Piece) -> int:

@@ -114,7 +114,9 @@ class Joiner:
         elif not on:
             found = joining.cross(run, left, right)
         else:
-            found = joining.match(run, left, right, on, form.pairs)
+            # A task of several has a part of the rows alone, and needs room for no more pairs.
+            bound = min(form.pairs, left.rows * right.rows)
+            found = joining.match(run, left, right, on, bound)
         return self._tested(found, form.whole)
 
     def _tested(self, table: SecretTable, condition: Expression | None) -> SecretTable:

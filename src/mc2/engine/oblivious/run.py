@@ -84,7 +84,7 @@ def execute(
     if checked.plan.mode != "oblivious":
         raise PlanError("the plan is for another mode")
     use_threads(threads)
-    run = _Run(checked, tables, progress, trace or Trace(), key)
+    run = PlanRun(checked, tables, progress, trace or Trace(), key)
     for index in range(len(checked.plan.nodes)):
         run.compute(index)
     found = {o.name: run.output(o) for o in checked.plan.outputs}
@@ -92,7 +92,7 @@ def execute(
     return found
 
 
-class _Run:
+class PlanRun:
     """One run: the tables of the nodes that others still read."""
 
     def __init__(
@@ -118,6 +118,15 @@ class _Run:
 
     def compute(self, index: int) -> None:
         """Compute a node into a table with no more places than its bound."""
+        self._compute(index)
+        for source in self._plan.nodes[index].operation.sources:
+            self._readers_left[source] -= 1
+            if not self._readers_left[source]:
+                self._tables.pop(source, None)
+                self._learner.forget_matrix(source)
+                self._linear.forget_matrix(source)
+
+    def _compute(self, index: int) -> None:
         node = self._plan.nodes[index]
         self._progress(f"node {index}: {node.operation.OP}")
         match node.operation:
@@ -134,12 +143,6 @@ class _Run:
                 names = [n for n in self._schema(index).names if n in self._steps.needed[index]]
                 table = SecretTable({n: table.columns[n] for n in names}, table.present)
                 self._tables[index] = ordering.bounded(self.trace, table, self._facts[index].rows)
-        for source in node.operation.sources:
-            self._readers_left[source] -= 1
-            if not self._readers_left[source]:
-                self._tables.pop(source, None)
-                self._learner.forget_matrix(source)
-                self._linear.forget_matrix(source)
 
     def _schema(self, index: int) -> Schema:
         schema = self._plan.nodes[index].schema
@@ -237,7 +240,16 @@ class _Run:
         return ordering.union_all(tables, names)
 
     def _aggregate(self, operation: Aggregate, source: SecretTable, index: int) -> SecretTable:
-        schema, rows = self._schema(index), self._facts[index].rows
+        wanted = self._wanted(operation, source, index)
+        by = self._facts[operation.source].fewest(operation.keys)
+        rows = self._facts[index].rows
+        return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
+
+    def _wanted(
+        self, operation: Aggregate, source: SecretTable, index: int
+    ) -> list[grouping.Aggregate]:
+        """The aggregates of a node over some rows, with their arguments computed."""
+        schema = self._schema(index)
         evaluator = Evaluator.over(self.trace, source)
         wanted = []
         for column in operation.aggregates:
@@ -252,8 +264,7 @@ class _Run:
                     column.name, column.function, argument, kind, where, column.distinct
                 )
             )
-        by = self._facts[operation.source].fewest(operation.keys)
-        return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
+        return wanted
 
     def _window(self, operation: Window, index: int) -> SecretTable:
         schemas = self._schema(operation.source), self._schema(index)

@@ -10,6 +10,7 @@ from tests.support.oblivious_plans import both_ways, obliviously
 from tests.support.plans import Job, Source, schema
 
 from mc2.engine.oblivious.expressions import COMPUTED
+from mc2.engine.oblivious.part import Part, PartSettings
 from mc2.engine.oblivious.run import execute
 from mc2.errors import EngineError, FormatError, PlanError
 from mc2.formats.facts import TableFacts
@@ -207,9 +208,10 @@ def test_a_plan_of_one_mode_never_runs_in_the_other():
     plan = made.plan(out=made.scan("t"))
     with pytest.raises(PlanError, match="another mode"):
         execute(check_plan(plan), {}, lambda _: None)
+    stages = cut(check_plan(plan), layout_of([InputSize(1, 1, 1)], 1))
     checked, _ = obliviously(plan, made)
-    with pytest.raises(PlanError, match="one enclave"):
-        cut(checked, layout_of([InputSize(1, 1, 1)], 2))
+    with pytest.raises(PlanError, match="another mode"):
+        Part(checked, stages, 0, [], PartSettings())
 
 
 def test_an_empty_table_gives_what_it_must():

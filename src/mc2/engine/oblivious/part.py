@@ -1,0 +1,232 @@
+"""Runs one task's part of a plan in oblivious mode, between blocks of other tasks.
+
+Nodes are computed by the facts of the whole plan: what is true of all rows is true of some. What a
+task hands on has places for as many rows as there could be, and the flags of all it computed; so
+whether anything failed is looked at once, by the task with the outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mc2.engine.oblivious.expressions import in_width
+from mc2.engine.oblivious.run import PlanRun
+from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
+from mc2.errors import PlanError
+from mc2.operators import ordering, partial
+from mc2.operators.blocks import absent_row, read_blocks, write_blocks
+from mc2.operators.chunks import layout_in
+from mc2.operators.handles import Layout, SecretTable
+from mc2.operators.run import Run as Trace
+from mc2.operators.run import use_threads
+from mc2.plan.check import CheckedPlan
+from mc2.plan.oblivious_stages import ObliviousExchange, ObliviousStage, Step
+from mc2.plan.plan import PlanOutput
+from mc2.plan.relations import Aggregate, Distinct, Limit, RowBound, Scan, Sort
+from mc2.plan.stages import DatasetSource, Exchange, StagePlan
+
+
+@dataclass(frozen=True, slots=True)
+class PartInput:
+    """A source of a stage: chunks of an input, or the plaintexts of blocks in order."""
+
+    chunks: ChunkSource | None = None
+    blocks: Callable[[], Sequence[bytes]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartSettings:
+    """How a part is run: threads of kernels, the run's random key, whom to tell of progress."""
+
+    threads: int = 1
+    key: bytes = b""
+    progress: Callable[[str], None] = lambda _: None
+    trace: Trace | None = None
+
+
+class Part:
+    """The tables of one task of a stage."""
+
+    def __init__(
+        self,
+        checked: CheckedPlan,
+        stages: StagePlan,
+        stage: int,
+        inputs: Sequence[PartInput],
+        settings: PartSettings,
+    ) -> None:
+        """Compute a part. Raises: as `mc2.engine.oblivious.run.execute`, but for its end."""
+        here = stages.stages[stage]
+        if not isinstance(here, ObliviousStage):
+            raise PlanError("the stage is one of another mode")
+        use_threads(settings.threads)
+        self._checked, self._stages, self._stage = checked, stages, here
+        self._inputs = inputs
+        self._run = _PartRun(
+            checked, {}, settings.progress, settings.trace or Trace(), settings.key
+        )
+        self._results: list[SecretTable | None] = []
+        for step in here.steps:
+            self._results.append(self._computed(step))
+
+    def _computed(self, step: Step) -> SecretTable | None:
+        if step.source is not None:
+            return self._read(step, step.source)
+        operation = self._checked.plan.nodes[step.node].operation
+        if isinstance(operation, Aggregate) and self._are_partial(step.reads[0]):
+            return self._run.merged(step.node, operation, self._table(step.reads[0]))
+        tables = {
+            node: table
+            for node, place in zip(operation.sources, step.reads, strict=True)
+            if (table := self._results[place]) is not None
+        }
+        return self._run.over(step.node, tables)
+
+    def _table(self, place: int) -> SecretTable:
+        table = self._results[place]
+        if table is None:
+            raise TypeError("a model is no table")
+        return table
+
+    # --- what is read
+
+    def _exchange(self, source: int) -> ObliviousExchange | None:
+        found = self._stage.sources[source]
+        if isinstance(found, DatasetSource):
+            return None
+        exchange = self._stages.stages[found.stage].exchanges[found.exchange]
+        if not isinstance(exchange, ObliviousExchange):
+            raise PlanError("the exchange is one of another mode")
+        return exchange
+
+    def _are_partial(self, place: int) -> bool:
+        source = self._stage.steps[place].source
+        exchange = None if source is None else self._exchange(source)
+        return exchange is not None and exchange.partial is not None
+
+    def _read(self, step: Step, source: int) -> SecretTable:
+        given, exchange = self._inputs[source], self._exchange(source)
+        if exchange is None:
+            if given.chunks is None:
+                raise TypeError("an input is read by its chunks")
+            return self._run.scanned(step.node, given.chunks)
+        if given.blocks is None:
+            raise TypeError("an exchange is read by its blocks")
+        layouts = self._run.layouts(step.node, exchange)
+        table = read_blocks(self._run.trace, layouts, given.blocks())
+        rows = self._run.most(step.node) if exchange.partial is None else table.rows
+        return ordering.bounded(self._run.trace, table, rows)
+
+    # --- what is handed on
+
+    def blocks(self) -> list[list[tuple[bytes, int]]]:
+        """The blocks of each exchange: plaintexts, and how many places each has."""
+        tables = []
+        for exchange in self._stage.exchanges:
+            if not isinstance(exchange, ObliviousExchange):
+                raise PlanError("the exchange is one of another mode")
+            node = self._stage.steps[exchange.node].node
+            table = self._run.handed_on(node, exchange, self._table(exchange.node))
+            tables.append(table)
+        # All is computed now: the flags are complete.
+        return [list(write_blocks(self._run.trace, table)) for table in tables]
+
+    def outputs(self) -> Mapping[str, PaddedOutput | ModelOutput]:
+        """The outputs of the whole plan, from its last stage. Raises: EngineError."""
+        found: dict[str, PaddedOutput | ModelOutput] = {}
+        for last, output in zip(self._stages.outputs, self._checked.plan.outputs, strict=True):
+            table = self._results[last.node]
+            found[output.name] = self._run.put_out(output, table)
+        self._run.trace.finish()
+        return found
+
+
+class _PartRun(PlanRun):
+    """A run of single nodes over tables that somebody else keeps."""
+
+    def over(self, index: int, tables: Mapping[int, SecretTable]) -> SecretTable | None:
+        """A node over these tables; None for what is no table."""
+        self._tables = dict(tables)
+        self._compute(index)
+        return self._tables.pop(index, None)
+
+    def most(self, index: int) -> int:
+        """How many places a table of a node has at most."""
+        return self._facts[index].rows
+
+    def scanned(self, index: int, chunks: ChunkSource) -> SecretTable:
+        """A scan of some chunks of its input; of none, one place without a row."""
+        operation = self._plan.nodes[index].operation
+        if not isinstance(operation, Scan):
+            raise TypeError("inputs are scanned")
+        if not chunks.form.row_bound:
+            names = [n for n in operation.columns if n in self._steps.needed[index]]
+            return absent_row({n: layout_in(chunks.form, n) for n in names})
+        self._sources = {self._plan.inputs[operation.input].dataset: chunks}
+        found = self.over(index, {})
+        if found is None:
+            raise TypeError("a scan gives a table")
+        return found
+
+    def layouts(self, index: int, exchange: Exchange) -> dict[str, Layout]:
+        """How the columns of an exchange of a node lie in words."""
+        facts = self._facts[index]
+        if exchange.partial is None:
+            columns = exchange.schema.columns
+            named = [c for c in columns if c.name in self._steps.needed[index]]
+            return {
+                c.name: Layout(c.type, max(1, facts.width(c.name)) if c.type.has_width else 0)
+                for c in named
+            }
+        return partial.layouts(exchange.partial, exchange.schema, facts.widths or {})
+
+    def handed_on(self, index: int, exchange: ObliviousExchange, table: SecretTable) -> SecretTable:
+        """What goes into the blocks of an exchange: in layouts that facts alone decide."""
+        if exchange.reader is not None:
+            table = self._reduced(index, exchange.reader, exchange.rows, table)
+        layouts = self.layouts(index, exchange)
+        columns = {n: in_width(table.columns[n], la.text_bytes) for n, la in layouts.items()}
+        return SecretTable(columns, table.present)
+
+    def _reduced(
+        self, index: int, reader: int, rows: int | None, table: SecretTable
+    ) -> SecretTable:
+        """Of a task's own rows what a node makes of all."""
+        operation = self._plan.nodes[reader].operation
+        most = table.rows if rows is None else min(rows, table.rows)
+        match operation:
+            case Aggregate():
+                by = self._facts[index].fewest(operation.keys)
+                wanted = self._wanted(operation, table, reader)
+                groups = (operation.keys, wanted, self._facts[reader].rows, by)
+                return partial.partial_groups(self.trace, table, *groups)
+            case Distinct():
+                found = self._of_one(operation, table, reader)
+                return ordering.bounded(self.trace, found, self._facts[reader].rows)
+            case Sort():
+                return ordering.limit(self.trace, self._sort(operation, table), most)
+            case Limit():
+                return ordering.limit(self.trace, self._in_front(index, table), most)
+            case RowBound():
+                return ordering.bounded(self.trace, table, most)
+            case _:
+                raise PlanError(f"no task computes {operation.OP} of its own rows")
+
+    def merged(self, index: int, operation: Aggregate, table: SecretTable) -> SecretTable:
+        """An aggregate of what tasks have aggregated."""
+        columns = self._schema(index).by_name()
+        wanted = [
+            partial.merged_aggregate(a.name, a.function, columns[a.name].type)
+            for a in operation.aggregates
+        ]
+        by = self._facts[operation.source].fewest(operation.keys)
+        groups = (operation.keys, wanted, self._facts[index].rows, by)
+        found = partial.merged_groups(self.trace, table, *groups)
+        names = [n for n in found.columns if n in self._steps.needed[index]]
+        return SecretTable({n: found.columns[n] for n in names}, found.present)
+
+    def put_out(self, output: PlanOutput, table: SecretTable | None) -> PaddedOutput | ModelOutput:
+        """An output, from the table of its node if it is one."""
+        self._tables = {} if table is None else {output.node: table}
+        return self.output(output)
