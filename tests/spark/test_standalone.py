@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.spark.conftest import Networked, Standalone
+from tests.spark.conftest import Networked, Standalone, environment
 
 pytestmark = pytest.mark.timeout(1800)
 QUERIES = ["1", "3", "6", "12", "14"]
@@ -69,6 +71,16 @@ def test_a_host_that_is_lost_in_mid_stage_costs_its_own_work_alone(
     for job in found.values():
         whole(job)
     assert found["second"]["members"] == 2, found["second"]
+
+
+def test_two_queries_of_tpch_within_one_process_tree(tmp_path: Path) -> None:
+    """Groups, and two joins with a top-k: both are cut into tasks at this size."""
+    found = Standalone("local[2]", tmp_path, environment(tmp_path)).start(
+        "spark_tpch", "0.02", "1", "3"
+    )
+    assert list(found) == ["1", "3"]
+    assert all(job.get("right") for job in found.values()), found
+    assert all(job["tasks"] > 0 and job["members"] == 2 for job in found.values()), found
 
 
 @pytest.mark.slow
