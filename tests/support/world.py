@@ -270,3 +270,19 @@ def world(
     finally:
         scheduler.stop()
         store.close()
+
+
+@contextmanager
+def restarted(found: World) -> Iterator[World]:
+    """The same parties and folder, under a coordinator and enclaves that have started anew."""
+    store = Store(found.folder / "coordinator")
+    found.service = Service(store, clock=lambda: datetime.now(UTC), invitation=lambda: TOKEN)
+    for name, mailbox in found.mailboxes.items():
+        mailbox.honest = found.service.for_party(name)
+    scheduler: Scheduler[Any] = Scheduler(found.service, SessionPool(found))
+    scheduler.start()
+    try:
+        yield found
+    finally:
+        scheduler.stop()
+        store.close()

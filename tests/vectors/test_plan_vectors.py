@@ -16,7 +16,7 @@ from mc2.plan.plan import Plan
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
-WHOLE = "sha256:c7fce80989b5f3cc528874156860993eb515db22e0daed747fa45d6c7f97f16a"
+WHOLE = "sha256:747b05b3444a37bada6361235c78fa64a9b662d4335b1bb1ffffca95350bf65b"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -9,10 +9,12 @@ from typing import Any
 
 from mc2.crypto.digest import digest
 from mc2.formats.canonical import decode, encode
+from mc2.formats.result import MODEL_COLUMNS
 from mc2.formats.schema import Column, Schema, parse_type
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import Case, Cast, ColumnRef, InList, When, call, literal
 from mc2.plan.formulas import Formula, Step
+from mc2.plan.kept_models import ModelFacts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import (
     Annotate,
@@ -22,6 +24,7 @@ from mc2.plan.models import (
     Inspect,
     Matrix,
     Predict,
+    Recall,
     Slice,
     Stopping,
     Train,
@@ -128,6 +131,28 @@ def kept_plan() -> Plan:
     return _plan((read,), builder, [kept])
 
 
+def _kept_model() -> PlanInput:
+    """Trees over one feature, which two owners keep."""
+    facts = ModelFacts(
+        operation=Train(0, parameters({"objective": "binary:logistic"}), 8),
+        matrix=Matrix((0,), ("age",)),
+        features=Schema((Column("age", DOUBLE, nullable=False),)),
+        margins=1,
+        values=1,
+        rounds=8,
+        has_best=True,
+    )
+    return PlanInput(
+        dataset="kept.risk",
+        owner="kept",
+        manifest=digest(b"model"),
+        schema=MODEL_COLUMNS,
+        row_bound=1,
+        kept=("ada", "bob"),
+        model=facts,
+    )
+
+
 def whole_plan() -> Plan:
     """Two owners' tables, joined, summed up and learned from."""
     inputs = (
@@ -141,6 +166,7 @@ def whole_plan() -> Plan:
             codes="list<string>",
         ),
         _input("bob.people", person="int64", age="double", city="string"),
+        _kept_model(),
     )
     add = (builder := PlanBuilder(inputs)).add
     visits = add(Scan(0, ("id", "site", "cost", "day", "y")))
@@ -228,9 +254,11 @@ def _linear(builder: PlanBuilder, rows: int) -> list[PlanOutput]:
     bare = builder.add(replace(plain, label=None))
     centres = builder.add(FitClusters(bare, 2, 100, 0, 1, ("20.0", "60.0")))
     said = builder.add(Apply(curve, labelled, (), "p", "probability"))
+    recalled = builder.add(Predict(builder.add(Recall(2)), labelled, (), "r", "value", "best"))
     return [
         PlanOutput(name="middles", node=centres, kind="model", recipients=("ada",)),
         _table("likely", said, "ada"),
+        _table("recalled", recalled, "ada"),
     ]
 
 
@@ -301,7 +329,8 @@ def _unused_node(plan: Any) -> None:
 
 
 def _unused_input(plan: Any) -> None:
-    plan["inputs"].append({**plan["inputs"][0], "dataset": "cy.more", "owner": "cy"})
+    plan["inputs"].insert(2, {**plan["inputs"][0], "dataset": "cy.more", "owner": "cy"})
+    _node(plan, "recall")["input"] = 3
 
 
 def _deep(plan: Any) -> None:
@@ -309,6 +338,27 @@ def _deep(plan: Any) -> None:
     for _ in range(60):
         item = {"kind": "call", "function": "not", "arguments": [item]}
     _node(plan, "filter")["predicate"] = item
+
+
+def _place(plan: Any, op: str) -> int:
+    return next(i for i, n in enumerate(plan["nodes"]) if n["op"] == op)
+
+
+def _inspect_recalled(plan: Any) -> None:
+    _node(plan, "inspect")["model"] = _place(plan, "recall")
+    plan["nodes"].sort(key=lambda node: node["op"] == "inspect")  # the model comes first
+    inspected = _place(plan, "inspect")
+    for output in plan["outputs"]:
+        output["node"] = inspected if output["name"] == "scores" else output["node"]
+
+
+def _release_recalled(plan: Any) -> None:
+    plan["outputs"][-1] |= {"kind": "model", "node": _place(plan, "recall")}
+
+
+def _keep_recalled(plan: Any) -> None:
+    _release_recalled(plan)
+    plan["outputs"][-1] |= {"keep": True, "recipients": []}
 
 
 def _lied_schema(plan: Any) -> None:
@@ -335,6 +385,34 @@ _EDITS: dict[str, tuple[Edit, str, str]] = {
     "kept_by_one_who_owns": (
         _set("inputs.0.kept", ["ada"]), "FormatError", "a dataset has one owner"),
     "kept_by_nobody": (_set("inputs.0.kept", []), "FormatError", "a kept input without owners"),
+    "model_of_an_owner": (
+        _set("inputs.1.model", {}), "FormatError", "the facts of a model have fields"),
+    "model_of_rows": (_set("inputs.2.row_bound", 2), "FormatError", "a kept model is one row"),
+    "model_with_other_columns": (
+        _set("inputs.2.schema.0.name", "file"), "FormatError", "a kept model has one column"),
+    "model_missing": (_drop("inputs.2.model"), "FormatError", "a field is missing"),
+    "model_with_evaluations": (
+        _set("inputs.2.model.operation.evaluations", [{"name": "a", "matrix": 0}]),
+        "FormatError", "facts that say more than how a model predicts"),
+    "model_over_rows": (
+        _set("inputs.2.model.matrix.sources", [1]), "FormatError", "facts that name nodes"),
+    "model_of_a_category": (
+        _set("inputs.2.model.matrix.categorical", ["age"]), "FormatError", "a category"),
+    "model_of_other_features": (
+        _set("inputs.2.model.matrix.features", ["cost"]), "FormatError", "features without types"),
+    "model_not_learnt": (
+        _set("inputs.2.model.operation.op", "scan"), "FormatError", "a model of no training"),
+    "recall_of_a_table": (_set("input", 0, "recall"), "PlanError", "a table as a kept model"),
+    "recall_of_nothing": (_set("input", 7, "recall"), "PlanError", "an input that is not there"),
+    "scan_of_a_model": (_set("input", 2, "scan"), "PlanError", "a kept model as a table"),
+    "recalled_and_inspected": (_inspect_recalled, "PlanError", "a kept model only predicts"),
+    "recalled_and_released": (_release_recalled, "PlanError", "a kept model never leaves"),
+    "recalled_and_kept": (_keep_recalled, "PlanError", "a kept model never leaves"),
+    "recalled_with_other_facts": (
+        _set("inputs.2.model.features.0.type", "int32"),
+        "PlanError", "the rows have not the features of the kept model"),
+    "recalled_without_a_best_round": (
+        _set("inputs.2.model.has_best", False), "PlanError", "nobody knows which round is best"),
     "recipients_unsorted": (
         _set("outputs.0.recipients", ["bob", "ada"]), "FormatError", "recipients out of order"),
     "unknown_operation": (_set("nodes.0.op", "sample"), "FormatError", "no such operation"),

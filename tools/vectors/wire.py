@@ -114,22 +114,29 @@ def _results() -> Iterator[Case]:
 
 
 def _kept_results(table: Result) -> Iterator[Case]:
-    kept = replace(
-        table,
-        kept=Kept(
-            row_bound=1000,
-            policy=UsagePolicy(recipients=("ada",)),
-            origins={"ada.visits": digest(b"manifest"), "kept.earlier": digest(b"result")},
-            shares={"ada": "cd" * 32, "bo": "ef" * 32},
-        ),
+    shared = Kept(
+        row_bound=1000,
+        policy=UsagePolicy(recipients=("ada",)),
+        origins={"ada.visits": digest(b"manifest"), "kept.earlier": digest(b"result")},
+        shares={"ada": "cd" * 32, "bo": "ef" * 32},
     )
+    kept = replace(table, kept=shared)
     yield _case("result", "kept", kept.encode(), "", "a table whose key two owners share")
+    facts = replace(shared, row_bound=1, model={"rounds": 8})
+    model = replace(kept, kind="model", schema=None, kept=facts)
+    yield _case("result", "kept_model", model.encode(), "", "a model that two owners keep")
+    bound = _edited(model.encode(), lambda value: value["kept"].update(row_bound=2))
+    yield _case("result", "kept_model_bound", bound, "FormatError", "a model is one row")
 
     def inner(**changes: Any) -> Callable[[Any], None]:
         return lambda value: value["kept"].update(changes)
 
     reject = {
-        "kept_model": (_set(kind="model", schema=None), "only tables are kept"),
+        "kept_model_without_facts": (
+            _set(kind="model", schema=None), "a model of which nothing is known"),
+        "kept_table_with_facts": (inner(model={}, row_bound=1), "a table with a model's facts"),
+        "kept_facts_list": (inner(model=[]), "facts are an object"),
+        "kept_facts_missing": (lambda value: value["kept"].pop("model"), "a missing field"),
         "kept_key_without_share": (inner(shares={"ada": "cd" * 32}), "a key without a share"),
         "kept_share_without_key": (_set(keys={"ada": "AA=="}), "a share without a key"),
         "kept_share_length": (

@@ -51,7 +51,8 @@ def command(console: Console, contract: str, columns: bool, home: Path | None) -
                 for c in schema.columns
             )
     for name, result in kept.items():
-        text += f"\n{name} is kept by {', '.join(sorted(result.keys))}: all must approve its use"
+        what = "a model that is kept" if result.kind == "model" else "kept"
+        text += f"\n{name} is {what} by {', '.join(sorted(result.keys))}: all must approve its use"
     console.data(rows, text if rows else "no sealed tables yet; next: mc2 upload FILE")
 
 
@@ -61,6 +62,7 @@ def _kept_row(name: str, result: Result) -> dict[str, Any]:
     return {
         "dataset": name,
         "version": "kept",
+        "kind": result.kind,
         "row_bound": 0 if facts is None else facts.row_bound,
         "sizes": "exact",
         "chunks": len(result.chunks),

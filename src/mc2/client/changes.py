@@ -10,7 +10,7 @@ from typing import Final
 from mc2.client.plan_words import names, step_words, visible
 from mc2.crypto.digest import digest
 from mc2.formats.canonical import Json, encode
-from mc2.plan.models import Train
+from mc2.plan.models import Recall, Train
 from mc2.plan.plan import Node, Plan, PlanInput, PlanOutput
 from mc2.plan.relations import Scan
 
@@ -84,7 +84,7 @@ def _own(plan: Plan, node: Node) -> dict[str, Json]:
     """What a node does, free of the numbers of the nodes that it reads."""
     operation = node.operation
     found = {k: v for k, v in operation.json().items() if k not in _PLACES}
-    if isinstance(operation, Scan):
+    if isinstance(operation, Scan | Recall):
         found["input"] = plan.inputs[operation.input].dataset
     if isinstance(operation, Train):
         found["evaluations"] = [e.name for e in operation.evaluations]
@@ -120,6 +120,8 @@ def _inputs(before: Plan, after: Plan) -> list[str]:
             found.append(f"no longer reads {names(fewer)} of {name}")
         if old[name].kept != new[name].kept:
             found.append(f"{name} is kept by others: {', '.join(new[name].owners)}")
+        if old[name].model != new[name].model:
+            found.append(f"{name} is another model, trained in another way")
         if old[name].manifest != new[name].manifest:
             found.append(f"reads another version of {name}")
     return found
@@ -130,7 +132,7 @@ def _scanned(plan: Plan, source: PlanInput) -> list[str]:
     return [
         column
         for node in plan.nodes
-        if isinstance(node.operation, Scan) and node.operation.input == place
+        if isinstance(node.operation, Scan | Recall) and node.operation.input == place
         for column in node.operation.columns
     ]
 

@@ -13,6 +13,7 @@ from mc2.client.plan_words import name_words, names, rows, step_words, visible
 from mc2.formats.canonical import Json
 from mc2.plan.check import CheckedPlan
 from mc2.plan.lineage import Lineage, Origins
+from mc2.plan.models import Recall
 from mc2.plan.plan import PlanInput, PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.shapes import TableShape
@@ -100,7 +101,7 @@ class Explanation:
     def _columns_read(self, source: PlanInput) -> tuple[str, ...]:
         place = self.checked.plan.inputs.index(source)
         operations = (n.operation for n in self.checked.plan.nodes)
-        scans = (o for o in operations if isinstance(o, Scan) and o.input == place)
+        scans = (o for o in operations if isinstance(o, Scan | Recall) and o.input == place)
         wanted = {name for o in scans for name in o.columns}
         return tuple(n for n in source.schema.names if n in wanted)
 

@@ -128,7 +128,12 @@ class StagesExplained:
 
 
 def explain_stages(checked: CheckedPlan, workers: int) -> StagesExplained:
-    """How a plan would be spread over some workers. Raises: FormatError, PlanError."""
+    """How a plan would be spread over some workers; one that reads what is kept stays in one.
+
+    Raises: FormatError, PlanError.
+    """
+    if any(i.kept is not None for i in checked.plan.inputs):
+        return StagesExplained(checked, None)
     if workers == 1 or checked.plan.mode != "encrypted":
         return StagesExplained(checked, None)
     sizes = [InputSize(i.row_bound, workers, 0) for i in checked.plan.inputs]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from mc2.client.text_words import name_words, names, steps, visible
 from mc2.plan.formulas import formula_words
+from mc2.plan.linear_models import FitClusters, FitLinear
 from mc2.plan.models import (
     Annotate,
     CrossValidate,
     History,
     Inspect,
     Matrix,
-    ModelOperation,
     Predict,
     Slice,
     Stopping,
     Train,
 )
+from mc2.plan.plan import PlanInput
 from mc2.plan.training import Boosting, Controls
 
+_OverNodes: TypeAlias = (
+    Matrix | Train | CrossValidate | Predict | History | Slice | Annotate | Inspect
+)
 _SAID: Final = {
     "value": "predictions",
     "class": "the likeliest classes",
@@ -38,7 +42,7 @@ _INSPECTED: Final = {
 }
 
 
-def model_words(operation: ModelOperation) -> str:  # noqa: PLR0911 - one a case
+def model_words(operation: _OverNodes) -> str:  # noqa: PLR0911 - one a case
     """What one operation does, without the full stop."""
     match operation:
         case Matrix():
@@ -62,6 +66,24 @@ def model_words(operation: ModelOperation) -> str:  # noqa: PLR0911 - one a case
             return f"Write into the model of step {operation.model + 1}: {written}"
         case Inspect():
             return f"List of the model of step {operation.model + 1}: {_inspected(operation)}"
+
+
+def recalled_words(source: PlanInput) -> str:
+    """That a plan takes a kept model, and how it was made, without the full stop."""
+    facts = source.model
+    if facts is None:
+        raise TypeError("a checked plan recalls models only")
+    made = facts.operation
+    match made:
+        case Train():
+            what = f"an XGBoost model of at most {facts.rounds:,} rounds{_settings(made)}"
+            what += _controls(made.controls)
+        case FitLinear():
+            what = f"a {made.family} regression"
+        case FitClusters():
+            what = f"the centres of {made.clusters:,} clusters"
+    features = names(facts.matrix.features)
+    return f"Take the model {source.dataset}, to predict with: {what}; features {features}"
 
 
 def _predict(operation: Predict) -> str:

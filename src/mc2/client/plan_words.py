@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from mc2.client.linear_words import linear_words
-from mc2.client.model_words import model_words
+from mc2.client.model_words import model_words, recalled_words
 from mc2.client.text_words import name_words, names, steps, visible
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
 from mc2.plan.linear_models import LinearOperation
-from mc2.plan.models import ModelOperation
+from mc2.plan.models import ModelOperation, Recall
 from mc2.plan.plan import Plan
 from mc2.plan.relations import (
     Aggregate,
@@ -150,6 +150,8 @@ def step_words(plan: Plan, index: int) -> str:
     match operation:
         case Scan(place, columns):
             words = f"Read {names(columns)} of {plan.inputs[place].dataset}"
+        case Recall(place):
+            words = recalled_words(plan.inputs[place])
         case Project(source, chosen):
             words = f"Of step {source + 1}, {_projection(chosen)}"
         case Filter(source, predicate):

@@ -327,6 +327,7 @@ def _check_keys(result: Result, output: PlanOutput, facts: KeptFacts | None) -> 
         ("row bound", found.row_bound, facts.row_bound),
         ("policy", found.policy, facts.policy),
         ("origins", dict(found.origins), dict(facts.origins)),
+        ("model", found.model, None if facts.model is None else facts.model.json()),
     ):
         if said != implied:
             raise ReceiptError(f"the kept result {output.name} has another {what} than the plan's")

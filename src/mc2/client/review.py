@@ -32,6 +32,7 @@ from mc2.formats.secret_value import is_secret_value
 from mc2.plan.check import CheckedPlan
 from mc2.plan.kept import kept_owners
 from mc2.plan.lineage import Origins
+from mc2.plan.models import Recall
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import RowBound, Scan
 from mc2.plan.rules import check_against
@@ -105,7 +106,7 @@ def _reading(
     scanned = {
         column
         for node in plan.nodes
-        if isinstance(node.operation, Scan) and node.operation.input == place
+        if isinstance(node.operation, Scan | Recall) and node.operation.input == place
         for column in node.operation.columns
     }
     read = tuple(c.name for c in source.schema.columns if c.name in scanned)

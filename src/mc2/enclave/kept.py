@@ -22,14 +22,17 @@ from mc2.plan.kept import KeptFacts
 
 
 class KeptTable:
-    """A kept result as the engine reads it: like `mc2.enclave.tables.SealedTable`."""
+    """A kept result as the engine reads it: like `mc2.enclave.tables.SealedTable`.
+
+    A model is one row with its file.
+    """
 
     def __init__(
         self, result: Result, cipher: ChunkCipher, read_chunk: Callable[[Digest], bytes]
     ) -> None:
-        if result.schema is None or result.kept is None:
-            raise DatasetError(f"{result.output} is no table that was kept")
-        self.schema: Schema = result.schema
+        if result.columns is None or result.kept is None:
+            raise DatasetError(f"{result.output} was not kept")
+        self.schema: Schema = result.columns
         self.row_bound: int = result.kept.row_bound
         self._result = result
         self._cipher: ChunkCipher | None = cipher
@@ -96,6 +99,7 @@ class Shared:
             policy=facts.policy,
             origins=facts.origins,
             shares=commitments,
+            model=None if facts.model is None else facts.model.json(),
         )
 
 

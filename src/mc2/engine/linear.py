@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mc2.errors import EngineError
+from mc2.errors import EngineError, FormatError
 from mc2.formats.arrow import arrow_schema
-from mc2.formats.linear_model import ClustersFile, RegressionFile
+from mc2.formats.linear_model import ClustersFile, RegressionFile, read_linear_model
 from mc2.formats.schema import Schema
 from mc2.ml.clusters import Start, fit_clusters, labels_of
 from mc2.ml.linear import Fitted, fit_linear, fit_logistic, margins_of, probabilities_of
@@ -28,6 +28,7 @@ from mc2.plan.literals import parse_float
 from mc2.plan.shapes import LinearShape, MatrixShape
 
 _GREATEST: Final = 2.0**150
+_KEEP_AGAIN: Final = "run the job that keeps it again"
 
 Doubles = npt.NDArray[np.float64]
 
@@ -58,6 +59,22 @@ class LinearModel:
         *factors, constant = map(float, self.numbers)
         penalty = parse_float(fit.penalty)
         return RegressionFile(fit.family, names, tuple(factors), constant, penalty).raw()
+
+
+def recalled(shape: LinearShape, raw: bytes) -> LinearModel:
+    """A kept model from its file. Raises: EngineError if it is another one than the plan says."""
+    fit = shape.operation
+    try:
+        found = read_linear_model(raw)
+    except FormatError as error:
+        raise EngineError(f"a kept model does not load: {error}", hint=_KEEP_AGAIN) from None
+    if found.features == tuple(f.name for f in shape.features):
+        match found, fit:
+            case ClustersFile(), FitClusters() if len(found.centres) == fit.clusters:
+                return LinearModel(shape, np.array(found.centres), found.inertia)
+            case RegressionFile(), FitLinear() if found.family == fit.family:
+                return LinearModel(shape, np.array([*found.factors, found.constant]))
+    raise EngineError("a kept model is not the one that the plan describes", hint=_KEEP_AGAIN)
 
 
 def rows(shape: MatrixShape, sources: Sequence[pa.Table]) -> PlainRows:

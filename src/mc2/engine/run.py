@@ -32,6 +32,7 @@ from mc2.plan.models import (
     Matrix,
     ModelOperation,
     Predict,
+    Recall,
     Slice,
     Train,
 )
@@ -88,6 +89,7 @@ class Run:
         self._ordered = ordered_nodes(self._plan.nodes, shuffled)
         self._stored: dict[int, str] = {}
         self._inputs: dict[int, tuple[str, Mapping[str, int]]] = {}
+        self._kept_models: dict[int, TableSource] = {}
         self._matrices: dict[int, MatrixData] = {}
         self._models: dict[int, trees.Model] = {}
         self._linear_models: dict[int, linear.LinearModel] = {}
@@ -105,6 +107,9 @@ class Run:
             table = tables[source.dataset]
             if table.schema != source.schema:
                 raise EngineError(f"{source.dataset} has other columns than the plan says")
+            if source.model is not None:
+                self._kept_models[place] = table
+                continue
             names = reads[place].names
             self._attach(place, table, names)
             self._inputs[place] = (f"s{place}", {n: i for i, n in enumerate(names)})
@@ -158,8 +163,12 @@ class Run:
         return 1 + max((self._depths[s] for s in sources if s not in self._stored), default=0)
 
     def _learn(self, index: int, operation: ModelOperation, shape: Shape) -> None:
-        """Compute a matrix or a model."""
+        """Compute a matrix or a model, or load one."""
         match operation, shape:
+            case Recall(), ModelShape():
+                self._models[index] = trees.recalled(shape, self._file(operation), self._threads)
+            case Recall(), LinearShape():
+                self._linear_models[index] = linear.recalled(shape, self._file(operation))
             case Matrix(), MatrixShape():
                 rows = [self._rows(s) for s in operation.sources]
                 if index in self._boosted_matrices:
@@ -191,6 +200,13 @@ class Run:
                 return trees.history(self._models[operation.model])
             case _:
                 raise TypeError("a checked plan has tables where it says so")
+
+    def _file(self, operation: Recall) -> bytes:
+        """The file of a kept model: one row with one value."""
+        self._progress(f"reading {self._plan.inputs[operation.input].dataset}")
+        (batch,) = self._kept_models[operation.input].batches()
+        (raw,) = batch.column(0).to_pylist()
+        return bytes(raw)
 
     def _linear(self, index: int, operation: LinearOperation) -> None:
         """Fit a linear model or clusters, or say what one says of rows."""

@@ -33,6 +33,7 @@ from mc2.plan.training import Boosting
 
 _QUIET: Final = 0
 
+_KEEP_AGAIN: Final = "run the job that keeps it again"
 _LABELS: Final = "look at the least and the greatest label, and choose a fitting objective"
 _KNOWN: Final = {
     "contains `inf`": ("a feature is infinite, or too large for 32 bits", "leave such rows out"),
@@ -158,6 +159,27 @@ def train(
         )
         booster = controlled(booster, operation, own, owners, threads)
     return Model(shape, booster, metrics, own.categories)
+
+
+def recalled(shape: ModelShape, raw: bytes, threads: int) -> Model:
+    """A kept model from its file. Raises: EngineError if it is another one than the plan says."""
+    if not raw:  # XGBoost would end the process
+        raise EngineError("a kept model has an empty file", hint=_KEEP_AGAIN)
+    with _translating("to load a kept model"):
+        booster = xgboost.Booster({"nthread": threads, "verbosity": _QUIET, "device": "cpu"})
+        booster.load_model(bytearray(raw))
+        names = tuple(booster.feature_names or ())
+        kinds = tuple(booster.feature_types or ())
+        rounds = 0 if shape.booster == "gblinear" else booster.num_boosted_rounds()
+        has_best = booster.attr("best_iteration") is not None
+    if (
+        names != tuple(f.name for f in shape.features)
+        or kinds != tuple(f.kind for f in shape.features)
+        or rounds > shape.rounds
+        or (shape.has_best and not has_best)
+    ):
+        raise EngineError("a kept model is not the one that the plan describes", hint=_KEEP_AGAIN)
+    return Model(shape, booster, {}, {})
 
 
 def validate(

@@ -16,8 +16,9 @@ from mc2.crypto.digest import Digest, digest, same_digest
 from mc2.crypto.kdf import derive
 from mc2.crypto.labels import Label
 from mc2.errors import DatasetError, FormatError
-from mc2.formats.chunk import unpack_rows
-from mc2.formats.result import Result
+from mc2.formats.arrow import arrow_schema
+from mc2.formats.chunk import unpack, unpack_rows
+from mc2.formats.result import MODEL_COLUMNS, Result
 
 
 def kept_cipher(result: Result, key: bytes | bytearray) -> ChunkCipher:
@@ -38,20 +39,18 @@ def open_kept_rows(
 ) -> Iterator[pa.RecordBatch]:
     """Open all chunks in order, or with `names` those columns; `read` fetches one by its digest.
 
-    Raises: DatasetError, CryptoError, FormatError, and what `read` raises.
+    A model is one row with its file. Raises: DatasetError, CryptoError, FormatError, and what
+    `read` raises.
     """
     schema, kept = result.schema, result.kept
-    if schema is None or kept is None:
-        raise DatasetError(f"{result.output} is no table that was kept")
+    if kept is None:
+        raise DatasetError(f"{result.output} was not kept")
+    if schema is None:
+        file = b"".join(_model_bytes(plain) for plain in _open_chunks(cipher, result, read))
+        yield pa.record_batch([pa.array([file], pa.binary())], schema=arrow_schema(MODEL_COLUMNS))
+        return
     rows = 0
-    for index, expected in enumerate(result.chunks):
-        raw = read(expected.digest)
-        if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
-            raise DatasetError(
-                f"chunk {index} of {result.dataset} is not the one that the result names",
-                hint="the store damaged or swapped it: run the job that keeps it again",
-            )
-        plain = cipher.open(index, raw, result.associated_data(index))
+    for index, plain in enumerate(_open_chunks(cipher, result, read)):
         try:
             batch = unpack_rows(plain, schema, names=names)
         except FormatError as error:
@@ -60,3 +59,23 @@ def open_kept_rows(
         if rows > kept.row_bound:
             raise DatasetError(f"{result.dataset} has more rows than its bound")
         yield batch
+
+
+def _open_chunks(
+    cipher: ChunkCipher, result: Result, read: Callable[[Digest], bytes]
+) -> Iterator[bytes]:
+    for index, expected in enumerate(result.chunks):
+        raw = read(expected.digest)
+        if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
+            raise DatasetError(
+                f"chunk {index} of {result.dataset} is not the one that the result names",
+                hint="the store damaged or swapped it: run the job that keeps it again",
+            )
+        yield cipher.open(index, raw, result.associated_data(index))
+
+
+def _model_bytes(plain: bytes) -> bytes:
+    chunk = unpack(plain)
+    if chunk.rows:
+        raise FormatError("a chunk of a model says that it has rows")
+    return bytes(chunk.payload)

@@ -21,11 +21,14 @@ from mc2.formats.fields import Fields, check_dataset_name, check_name, to_base64
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import ChunkRef, UsagePolicy, chunk_count
 from mc2.formats.release import JobContext
-from mc2.formats.schema import Schema, is_flat, width_paths
+from mc2.formats.schema import Column, DataType, Schema, is_flat, width_paths
 
 KINDS: Final = ("model", "table")
 KEPT: Final = "kept"
 """Stands where a dataset's name has its owner: `kept.base` is the kept result `base`."""
+
+MODEL_COLUMNS: Final = Schema((Column("model", DataType("binary"), nullable=False),))
+"""A kept model as a later job reads it: one row, whose one value is the model's file."""
 
 _SEALED_KEY_BYTES: Final = 4096
 
@@ -72,19 +75,23 @@ class Kept:
 
     `policy` is the strictest of all that the result derives from, `origins`: datasets and kept
     results by name. `shares` holds, for each owner, the commitment to its share of the key, so
-    that whoever grants a wrong one is known by name.
+    that whoever grants a wrong one is known by name. `model` are the facts of a model, which
+    `mc2.plan.kept_models` reads; None for a table.
     """
 
     row_bound: int
     policy: UsagePolicy
     origins: Mapping[str, Digest]
     shares: Mapping[str, str]
+    model: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
         if self.policy.columns is not None:
             raise FormatError("the policy of a kept result names columns: all of it was derived")
         if not self.origins:
             raise FormatError("a kept result derives from at least one dataset")
+        if self.model is not None and self.row_bound != 1:
+            raise FormatError("a kept model is read as one row")
 
     def json(self) -> Json:
         """These facts as canonical JSON has them."""
@@ -93,6 +100,7 @@ class Kept:
             "policy": self.policy.json(),
             "origins": dict(self.origins),
             "shares": dict(self.shares),
+            "model": None if self.model is None else dict(self.model),
         }
 
     @classmethod
@@ -100,6 +108,9 @@ class Kept:
         """Read them. Raises: FormatError."""
         fields = Fields(value, "what is kept")
         origins, shares = fields.value("origins"), fields.value("shares")
+        model = fields.value("model")
+        if model is not None and not isinstance(model, Mapping):
+            raise FormatError("the facts of a kept model are not an object")
         if not isinstance(origins, Mapping) or len(origins) > LIMITS.inputs:
             raise FormatError("the origins of a kept result are not an object")
         if not isinstance(shares, Mapping) or len(shares) > LIMITS.members:
@@ -110,6 +121,7 @@ class Kept:
             policy=UsagePolicy.read(fields.fields("policy")),
             origins={check_dataset_name(n, "an origin"): of.digest(n) for n in origins},
             shares={check_name(n, "an owner"): by.hex(n, 32) for n in shares},
+            model=model,
         )
         fields.done()
         return found
@@ -140,11 +152,13 @@ class Result:
 
     def __post_init__(self) -> None:
         if self.kept is not None and (
-            self.kind != "table"
+            (self.kind == "model") != (self.kept.model is not None)
             or self.padding is not None
             or self.kept.shares.keys() != self.keys.keys()
         ):
-            raise FormatError("a kept result is a table without padding, with a key for each share")
+            raise FormatError(
+                "a kept result has a key for each share and no padding; a model has its facts"
+            )
         if self.padding is not None and (
             self.schema is None
             or not is_flat(self.schema)
@@ -181,6 +195,12 @@ class Result:
     def digest(self) -> Digest:
         """The result's name, a subject of the receipt."""
         return digest(self.encode())
+
+    @property
+    def columns(self) -> Schema | None:
+        """The columns that a later job reads of it: a table's own, or those of a kept model."""
+        is_model = self.kept is not None and self.kept.model is not None
+        return MODEL_COLUMNS if is_model else self.schema
 
     @property
     def dataset(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from mc2.formats.schema import Schema
 from mc2.plan.infer import Inference
 from mc2.plan.linear_models import LinearOperation
-from mc2.plan.models import ModelOperation
+from mc2.plan.models import ModelOperation, Recall
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import Join, Mark, Scan, Union, Values
 from mc2.plan.shapes import Shape, TableShape
@@ -54,7 +54,7 @@ class PlanBuilder:
     def inputs_of(self, index: int) -> set[int]:
         """The places of the inputs that a node reads, itself or through others."""
         operations = (self._nodes[i].operation for i in needed(self._nodes, [index]))
-        return {o.input for o in operations if isinstance(o, Scan)}
+        return {o.input for o in operations if isinstance(o, Scan | Recall)}
 
     def is_table(self, index: int) -> bool:
         """Whether a node that was added is a relation."""

@@ -15,6 +15,7 @@ from mc2.formats.schema import Schema
 from mc2.plan.facts import Facts
 from mc2.plan.infer import Inference
 from mc2.plan.lineage import Lineage, trace
+from mc2.plan.models import Recall
 from mc2.plan.oblivious import check_oblivious
 from mc2.plan.oblivious_models import check_stock
 from mc2.plan.plan import Node, Plan, PlanOutput
@@ -58,7 +59,7 @@ def check_plan(plan: Plan) -> CheckedPlan:
     shapes = _check_nodes(plan)
     # 3. Each output is the result of a node of its kind.
     for output in plan.outputs:
-        _check_output(output, shapes)
+        _check_output(plan, output, shapes)
         _check_kept(plan, output)
     # 4. Nothing is there that no output needs: owners approve what runs, and all of it.
     _check_used(plan)
@@ -83,11 +84,16 @@ def _check_nodes(plan: Plan) -> list[Shape]:
     return inference.shapes
 
 
-def _check_output(output: PlanOutput, shapes: Sequence[Shape]) -> None:
+def _check_output(plan: Plan, output: PlanOutput, shapes: Sequence[Shape]) -> None:
     if output.node >= len(shapes):
         raise PlanError(f"the output {output.name} is of node {output.node}, which is not there")
     if not isinstance(shapes[output.node], _OUTPUT_SHAPE[output.kind]):
         raise PlanError(f"the output {output.name} is not a {output.kind}")
+    if isinstance(plan.nodes[output.node].operation, Recall):
+        raise PlanError(
+            f"the output {output.name} is a kept model, which never leaves",
+            hint="predict with it; or release the model in the job that trains it",
+        )
 
 
 def _check_kept(plan: Plan, output: PlanOutput) -> None:
@@ -104,7 +110,7 @@ def _check_used(plan: Plan) -> None:
         if index not in used:
             raise PlanError(f"no output needs node {index} ({plan.nodes[index].operation.OP})")
         used.update(plan.nodes[index].operation.sources)
-    scanned = {n.operation.input for n in plan.nodes if isinstance(n.operation, Scan)}
+    scanned = {n.operation.input for n in plan.nodes if isinstance(n.operation, Scan | Recall)}
     for place, source in enumerate(plan.inputs):
         if place not in scanned:
             raise PlanError(f"no node reads the input {source.dataset}")

@@ -29,6 +29,7 @@ from mc2.plan.models import (
     Matrix,
     ModelOperation,
     Predict,
+    Recall,
     Slice,
     Train,
 )
@@ -77,6 +78,7 @@ class Inference:
 
     def __init__(self, inputs: Sequence[PlanInput]) -> None:
         self._inputs = tuple(inputs)
+        self._recalled: set[int] = set()
         self.shapes: list[Shape] = []
 
     def add(self, operation: Operation) -> Shape:
@@ -86,6 +88,8 @@ class Inference:
         except (PlanError, FormatError) as error:
             where = f"node {len(self.shapes)} ({operation.OP})"
             raise PlanError(f"{where}: {error}", hint=error.hint) from None
+        if isinstance(operation, Recall):
+            self._recalled.add(len(self.shapes))
         self.shapes.append(shape)
         return shape
 
@@ -102,21 +106,23 @@ class Inference:
         match operation:
             case Matrix():
                 return infer_matrix(operation, [self.table(s) for s in operation.sources])
+            case Recall():
+                return self._recall(operation)
             case Train(start=start):
                 return infer_train(
                     operation,
                     self._at(operation.matrix, MatrixShape),
                     [self._at(e.matrix, MatrixShape) for e in operation.evaluations],
-                    None if start is None else self._at(start, ModelShape),
+                    None if start is None else self._own_model(start),
                 )
             case CrossValidate():
                 return infer_cross_validate(operation, self._at(operation.matrix, MatrixShape))
             case Slice():
-                return infer_slice(operation, self._at(operation.model, ModelShape))
+                return infer_slice(operation, self._own_model(operation.model))
             case Annotate():
-                return infer_annotate(operation, self._at(operation.model, ModelShape))
+                return infer_annotate(operation, self._own_model(operation.model))
             case Inspect():
-                return infer_inspect(operation, self._at(operation.model, ModelShape))
+                return infer_inspect(operation, self._own_model(operation.model))
             case Predict():
                 return infer_predict(
                     operation,
@@ -124,7 +130,7 @@ class Inference:
                     self._at(operation.matrix, MatrixShape),
                 )
             case History():
-                return infer_history(self._at(operation.model, ModelShape))
+                return infer_history(self._own_model(operation.model))
 
     def _infer_linear(self, operation: LinearOperation) -> Shape:
         matrix = self._at(operation.matrix, MatrixShape)
@@ -144,11 +150,31 @@ class Inference:
             raise PlanError(f"it reads node {index} as {_WHAT[kind]}: it is {_WHAT[type(found)]}")
         return found
 
+    def _own_model(self, index: int) -> ModelShape:
+        """A model that this plan trains: what is kept of earlier ones only predicts."""
+        if index in self._recalled:
+            raise PlanError(
+                "a kept model predicts, and nothing else is done with it",
+                hint="train one in this job, or release the model where it is trained",
+            )
+        return self._at(index, ModelShape)
+
     def _scan(self, operation: Scan) -> TableShape:
-        if not 0 <= operation.input < len(self._inputs):
-            raise PlanError(f"there is no input {operation.input}")
-        source = self._inputs[operation.input]
+        source = self._input(operation.input)
+        if source.model is not None:
+            raise PlanError(f"{source.dataset} is a model, and no table")
         return TableShape(_pick(source.schema, operation.columns), source.row_bound)
+
+    def _recall(self, operation: Recall) -> Shape:
+        source = self._input(operation.input)
+        if source.model is None:
+            raise PlanError(f"{source.dataset} is a table, and no model")
+        return source.model.shape
+
+    def _input(self, place: int) -> PlanInput:
+        if not 0 <= place < len(self._inputs):
+            raise PlanError(f"there is no input {place}")
+        return self._inputs[place]
 
 
 _Relational = (

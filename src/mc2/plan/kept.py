@@ -15,18 +15,24 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest, ModelPolicy, UsagePolicy
 from mc2.formats.result import Result
 from mc2.plan.check import CheckedPlan
+from mc2.plan.kept_models import ModelFacts, facts_of
+from mc2.plan.models import Matrix
 from mc2.plan.plan import PlanOutput
-from mc2.plan.shapes import TableShape
+from mc2.plan.shapes import LinearShape, ModelShape, TableShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptFacts:
-    """Of a kept output: who shares its key, at most how many rows, from what, under which rules."""
+    """Of a kept output: who shares its key, at most how many rows, from what, under which rules.
+
+    `model` are the facts of a model, which counts as one row; None for a table.
+    """
 
     owners: tuple[str, ...]
     row_bound: int
     policy: UsagePolicy
     origins: Mapping[str, Digest]
+    model: ModelFacts | None = None
 
 
 def kept_facts(
@@ -43,6 +49,7 @@ def kept_facts(
         row_bound=kept_bound(checked, output),
         policy=strictest(policy_of(name, manifests, kept) for name in sorted(names)),
         origins={i.dataset: i.manifest for i in sources},
+        model=kept_model(checked, output),
     )
 
 
@@ -61,12 +68,25 @@ def kept_owners(checked: CheckedPlan, output: PlanOutput) -> tuple[str, ...]:
 def kept_bound(checked: CheckedPlan, output: PlanOutput) -> int:
     """At most how many rows it has, for plans that read it. Raises: PlanError without a bound."""
     shape = checked.shapes[output.node]
+    if isinstance(shape, ModelShape | LinearShape):
+        return 1
     if not isinstance(shape, TableShape) or shape.row_bound > LIMITS.row_bound:
         raise PlanError(
             f"the rows of {output.name} are not bounded, so it cannot be kept",
             hint="say how many rows there are at most: LIMIT, or a bound on the table",
         )
     return shape.row_bound
+
+
+def kept_model(checked: CheckedPlan, output: PlanOutput) -> ModelFacts | None:
+    """The facts of a model; None for a table. Raises: PlanError if it cannot be kept."""
+    shape = checked.shapes[output.node]
+    if not isinstance(shape, ModelShape | LinearShape):
+        return None
+    matrix = checked.plan.nodes[shape.operation.matrix].operation
+    if not isinstance(matrix, Matrix):
+        raise PlanError(f"{output.name} was not trained in this plan, so it cannot be kept")
+    return facts_of(shape, matrix)
 
 
 def policy_of(

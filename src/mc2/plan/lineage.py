@@ -23,6 +23,7 @@ from mc2.plan.models import (
     Matrix,
     ModelOperation,
     Predict,
+    Recall,
     Slice,
     Train,
 )
@@ -54,6 +55,9 @@ MODEL: Final = ""
 _OfOne: TypeAlias = (
     Project | Filter | Window | Explode | Aggregate | Sort | Limit | RowBound | Distinct
 )
+_OverModels: TypeAlias = (
+    Matrix | Train | CrossValidate | Predict | History | Slice | Annotate | Inspect
+)
 _Relation: TypeAlias = Values | Mark | Join | Union | _OfOne
 _NONE: Final[Origins] = frozenset()
 _NO_DATASETS: Final[frozenset[str]] = frozenset()
@@ -84,6 +88,8 @@ def trace(inputs: Sequence[PlanInput], nodes: Sequence[Node]) -> tuple[Lineage, 
         operation = node.operation
         if isinstance(operation, Scan):
             found.append(_scan(inputs[operation.input], operation))
+        elif isinstance(operation, Recall):
+            found.append(_recall(inputs[operation.input], operation))
         elif isinstance(operation, ModelOperation):
             found.append(_model(operation, node, nodes, found))
         elif isinstance(operation, LinearOperation):
@@ -96,6 +102,12 @@ def trace(inputs: Sequence[PlanInput], nodes: Sequence[Node]) -> tuple[Lineage, 
 def _scan(source: PlanInput, operation: Scan) -> Lineage:
     values = {name: frozenset({(source.dataset, name)}) for name in operation.columns}
     return Lineage(values, _NONE, frozenset({source.dataset}))
+
+
+def _recall(source: PlanInput, operation: Recall) -> Lineage:
+    """A kept model derives from all of its input, which carries the rules of what made it."""
+    values = frozenset((source.dataset, name) for name in operation.columns)
+    return Lineage({MODEL: values}, _NONE, frozenset({source.dataset}))
 
 
 def _values(source: Lineage, expressions: Iterable[Expression]) -> Origins:
@@ -182,7 +194,7 @@ def _aggregated(operation: Aggregate, source: Lineage) -> Mapping[str, Origins]:
 
 
 def _model(
-    operation: ModelOperation, node: Node, nodes: Sequence[Node], found: Sequence[Lineage]
+    operation: _OverModels, node: Node, nodes: Sequence[Node], found: Sequence[Lineage]
 ) -> Lineage:
     sources = [found[s] for s in operation.sources]
     rows = _NONE.union(*(s.rows for s in sources))

@@ -12,6 +12,8 @@ from typing import ClassVar, Final, Self
 from mc2.errors import PlanError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
+from mc2.formats.limits import LIMITS
+from mc2.formats.result import MODEL_COLUMNS
 from mc2.plan.matrices import Edges, Matrix
 from mc2.plan.relations import read_names, read_node
 from mc2.plan.training import (
@@ -39,6 +41,7 @@ __all__ = [
     "Matrix",
     "ModelOperation",
     "Predict",
+    "Recall",
     "Slice",
     "Stopping",
     "Train",
@@ -52,6 +55,42 @@ ROUNDS: Final = ("all", "best")
 IMPORTANCES: Final = ("cover", "gain", "total_cover", "total_gain", "weight")
 INSPECTIONS: Final = ("attributes", "dump", "importance", "rounds", "splits", "trees")
 _ATTRIBUTES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A model that an earlier job kept sealed, to predict with and for nothing else.
+
+    `input` is the place of the kept result among the plan's inputs.
+    """
+
+    OP: ClassVar[str] = "recall"
+
+    input: int
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """It reads no node."""
+        return ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it reads of its input: all there is."""
+        return MODEL_COLUMNS.names
+
+    def moved(self, places: Mapping[int, int]) -> Self:
+        """The same: it reads no node."""
+        del places
+        return self
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {"input": self.input}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the operation's fields. Raises: FormatError."""
+        return cls(fields.integer("input", 0, LIMITS.inputs - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,5 +275,7 @@ class Inspect(_OfModel):
         )
 
 
-ModelOperation = Matrix | Train | CrossValidate | Predict | History | Slice | Annotate | Inspect
+ModelOperation = (
+    Matrix | Train | CrossValidate | Recall | Predict | History | Slice | Annotate | Inspect
+)
 """The operations of this page."""

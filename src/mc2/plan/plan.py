@@ -18,8 +18,9 @@ from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import SIZES
-from mc2.formats.result import KEPT
+from mc2.formats.result import KEPT, MODEL_COLUMNS
 from mc2.formats.schema import Schema
+from mc2.plan.kept_models import ModelFacts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear, LinearOperation
 from mc2.plan.models import (
     Annotate,
@@ -29,6 +30,7 @@ from mc2.plan.models import (
     Matrix,
     ModelOperation,
     Predict,
+    Recall,
     Slice,
     Train,
 )
@@ -66,7 +68,7 @@ OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     for kind in (
         Scan, Project, Filter, Join, Mark, Aggregate, Window, Sort, Limit, RowBound, Union,
         Distinct, Explode, Values,
-        Matrix, Train, CrossValidate, Predict, History, Slice, Annotate, Inspect,
+        Matrix, Train, CrossValidate, Recall, Predict, History, Slice, Annotate, Inspect,
         FitLinear, FitClusters, Apply,
     )
 }  # fmt: skip
@@ -105,7 +107,8 @@ class PlanInput:
 
     `sizes` and `facts` are those of the manifest: what is public of the rows. Or a result of an
     earlier job that is kept sealed: then `kept` are the owners who share its key, all of whom
-    must approve and grant, and `manifest` is the digest of that result.
+    must approve and grant, and `manifest` is the digest of that result. Of a kept model, `model`
+    are the facts; it is read as one row.
     """
 
     dataset: str
@@ -116,9 +119,14 @@ class PlanInput:
     sizes: str = "exact"
     facts: TableFacts = field(default_factory=TableFacts)
     kept: tuple[str, ...] | None = None
+    model: ModelFacts | None = None
 
     def __post_init__(self) -> None:
-        if (self.owner == KEPT) != bool(self.kept):
+        if self.model is not None and (
+            self.owner != KEPT or self.schema != MODEL_COLUMNS or self.row_bound != 1
+        ):
+            raise FormatError(f"{self.dataset} is a model, and is kept and read as one row")
+        if (self.owner == KEPT) != (self.kept is not None) or self.kept == ():
             raise FormatError(f"{self.dataset} is kept without owners, or owned and called kept")
         check_sorted_unique(self.owners, f"the owners of {self.dataset}")
         if self.dataset.partition(".")[0] != self.owner:
@@ -141,12 +149,14 @@ class PlanInput:
             "sizes": self.sizes,
             "facts": self.facts.json(),
             "kept": None if self.kept is None else list(self.kept),
+            "model": None if self.model is None else self.model.json(),
         }
 
     @classmethod
     def read(cls, value: Json) -> Self:
         """Read one input. Raises: FormatError."""
         fields = Fields(value, "an input of a plan")
+        model = fields.value("model")
         found = cls(
             dataset=fields.dataset("dataset"),
             owner=fields.name("owner"),
@@ -159,6 +169,7 @@ class PlanInput:
                 "kept",
                 lambda name: fields.items(name, LIMITS.members, text_item("an owner", check_name)),
             ),
+            model=None if model is None else ModelFacts.read(model),
         )
         fields.done()
         return found
@@ -202,8 +213,8 @@ class PlanOutput:
         )
         fields.done()
         check_sorted_unique(found.recipients, f"the recipients of {found.name}")
-        if found.keep and (found.recipients or found.kind != "table"):
-            raise FormatError(f"the output {found.name} is kept: a table, without recipients")
+        if found.keep and found.recipients:
+            raise FormatError(f"the output {found.name} is kept, and has recipients")
         if not found.recipients and not found.keep:
             raise FormatError(f"the output {found.name} has no recipient")
         return found

@@ -148,8 +148,9 @@ def _check_kept(source: PlanInput, result: Result, contract: Contract) -> None:
         what
         for what, planned, found in (
             ("owners", source.owners, tuple(sorted(kept.shares))),
-            ("columns", source.schema, result.schema),
+            ("columns", source.schema, result.columns),
             ("row bound", source.row_bound, kept.row_bound),
+            ("model", None if source.model is None else source.model.json(), kept.model),
             ("sizes", source.sizes, "exact"),
             ("facts", source.facts, TableFacts()),
         )

@@ -125,12 +125,8 @@ class Booster:
         `roles` are more arguments of `DMatrix`, such as `qid` and `base_margin`.
         """
         from mc2.plan.literals import parse_float
-        from mc2.plan.models import Matrix
 
-        shape = self._shape()
-        trained = self._draft.operation(shape.operation.matrix)
-        if not isinstance(trained, Matrix):
-            raise PlanError("models come from xgboost.train")
+        trained = self._draft.trained_on(self._node)
         return DMatrix(
             *tables,
             features=list(trained.features),

@@ -20,6 +20,7 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import SIZES, Manifest
 from mc2.formats.result import KEPT, Result
 from mc2.formats.schema import Schema
+from mc2.plan.kept_models import ModelFacts
 from mc2.plan.plan import PlanInput
 
 
@@ -28,7 +29,8 @@ class CatalogTable:
     """One version of a sealed table, as its manifest describes it.
 
     `allowed` are the columns that its owner's usage policy lets plans read, or None for all. Of a
-    result that is kept sealed, `kept` are those who keep it, and `manifest` is its digest.
+    result that is kept sealed, `kept` are those who keep it, and `manifest` is its digest; of a
+    model, `model` are its facts.
     """
 
     manifest: Digest
@@ -39,6 +41,7 @@ class CatalogTable:
     facts: TableFacts = field(default_factory=TableFacts)
     allowed: tuple[str, ...] | None = None
     kept: tuple[str, ...] | None = None
+    model: ModelFacts | None = None
 
     def as_input(self, dataset: str) -> PlanInput:
         """The table as a plan names it."""
@@ -51,19 +54,22 @@ class CatalogTable:
             sizes=self.sizes,
             facts=self.facts,
             kept=self.kept,
+            model=self.model,
         )
 
     @classmethod
     def of_kept(cls, result: Result) -> Self:
-        """A kept result. Raises: FormatError if it is none, or no table."""
-        if result.kept is None or result.schema is None:
-            raise FormatError(f"{result.output} is no table that is kept")
+        """A kept result. Raises: FormatError if it is none, PlanError if its facts are none."""
+        if result.kept is None or result.columns is None:
+            raise FormatError(f"{result.output} is not kept")
+        model = result.kept.model
         return cls(
             manifest=result.digest,
             owner=KEPT,
-            schema=result.schema,
+            schema=result.columns,
             row_bound=result.kept.row_bound,
             kept=tuple(sorted(result.kept.shares)),
+            model=None if model is None else ModelFacts.read(model),
         )
 
     @property
@@ -85,12 +91,14 @@ class CatalogTable:
             "facts": self.facts.json(),
             "allowed": None if self.allowed is None else list(self.allowed),
             "kept": None if self.kept is None else list(self.kept),
+            "model": None if self.model is None else self.model.json(),
         }
 
     @classmethod
     def read(cls, value: Json) -> Self:
         """Read one table. Raises: FormatError."""
         fields = Fields(value, "a table of a catalog")
+        model = fields.value("model")
         table = cls(
             manifest=fields.digest("manifest"),
             owner=fields.name("owner"),
@@ -100,6 +108,7 @@ class CatalogTable:
             facts=TableFacts.read(fields.value("facts")),
             allowed=fields.optional("allowed", lambda name: _read_names(fields, name)),
             kept=fields.optional("kept", lambda name: _read_names(fields, name)),
+            model=None if model is None else ModelFacts.read(model),
         )
         fields.done()
         return table

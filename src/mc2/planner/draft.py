@@ -8,9 +8,12 @@ from contextvars import ContextVar
 
 from mc2.errors import PlanError
 from mc2.plan.build import PlanBuilder
+from mc2.plan.kept_models import ModelFacts
+from mc2.plan.matrices import Matrix
+from mc2.plan.models import Recall
 from mc2.plan.plan import Operation, Plan, PlanOutput
 from mc2.plan.relations import Scan
-from mc2.plan.shapes import Shape
+from mc2.plan.shapes import ModelShape, Shape
 from mc2.planner.catalog import Catalog
 from mc2.planner.names import suggestion
 from mc2.planner.prune import prune
@@ -49,6 +52,36 @@ class Draft:
 
     def dataset(self, name: str) -> int:
         """All columns of a dataset. Raises: PlanError if the collaboration has none such."""
+        place = self._place(name)
+        source = self._inputs[place]
+        if source.model is not None:
+            raise PlanError(
+                f"{source.dataset} is a model, and no table",
+                hint=f"job.kept({source.dataset.partition('.')[2]!r}).predict(...)",
+            )
+        return self._builder.add(Scan(place, source.schema.names))
+
+    def kept_model(self, name: str) -> tuple[int, ModelFacts] | None:
+        """A kept model and its facts; None if a table has this name. Raises: PlanError."""
+        place = self._place(name)
+        facts = self._inputs[place].model
+        return None if facts is None else (self._builder.add(Recall(place)), facts)
+
+    def trained_on(self, model: int) -> Matrix:
+        """The matrix that a model was trained on: its features, not its rows. Raises: PlanError."""
+        operation = self.operation(model)
+        if isinstance(operation, Recall):
+            facts = self._inputs[operation.input].model
+            if facts is not None:
+                return facts.matrix
+        shape = self.shape(model)
+        if isinstance(shape, ModelShape):
+            matrix = self.operation(shape.operation.matrix)
+            if isinstance(matrix, Matrix):
+                return matrix
+        raise PlanError("models come from xgboost.train")
+
+    def _place(self, name: str) -> int:
         known = name.casefold()
         if known not in self._places:
             raise PlanError(
@@ -57,7 +90,7 @@ class Draft:
             )
         place = self._places[known]
         self._named.add(known)
-        return self._builder.add(Scan(place, self._inputs[place].schema.names))
+        return place
 
     def query(self, text: str, given: Mapping[str, int], dialect: str) -> int:
         """The result of a query. Raises: PlanError with its place in the query's text."""
@@ -125,6 +158,11 @@ class Draft:
         """
         if output.name in self._outputs:
             raise PlanError(f"{output.name!r} is released already", hint="choose another name")
+        if isinstance(self.operation(output.node), Recall):
+            raise PlanError(
+                f"{output.name!r} is a kept model, which never leaves",
+                hint="predict with it; or release the model in the job that trains it",
+            )
         for recipient in output.recipients:
             roles = self._catalog.members.get(recipient)
             if roles is None:

@@ -51,14 +51,25 @@ class Job:
         """A dataset of the collaboration, `party.table`. Raises: PlanError if there is none."""
         return Table(self._draft, self._draft.dataset(_text(dataset, "a dataset")))
 
-    def kept(self, name: str) -> Table:
-        """A result that an earlier job kept sealed; in SQL it is called `kept.name`.
+    def kept(self, name: str) -> Any:
+        """A result that an earlier job kept sealed: a table, in SQL called `kept.name`, or a model.
 
-        All who keep it must approve this job too. Raises: PlanError if there is none.
+        A model is a `Booster` or a fitted model of `mc2.linear` or `mc2.clusters`; it predicts,
+        and nothing else is done with it. All who keep it must approve this job too.
+        Raises: PlanError if there is none.
         """
         from mc2.formats.result import kept_name
+        from mc2.plan.training import Train
+        from mc2.planner.linear import fitted_estimator
 
-        return self.table(kept_name(_name(name, "a kept result")))
+        full = kept_name(_name(name, "a kept result"))
+        found = self._draft.kept_model(full)
+        if found is None:
+            return self.table(full)
+        node, facts = found
+        if isinstance(facts.operation, Train):
+            return Booster(self._draft, node)
+        return fitted_estimator(facts.operation, facts.matrix.features, node)
 
     def secret(self, name: str) -> Table:
         """A secret value, `party.name`, as a table of one cell: its owner sealed it (`mc2 secret`).
@@ -88,7 +99,7 @@ class Job:
         return self.view(name, table)
 
     def sql(self, query: str, *, dialect: str = "spark", **tables: Table) -> Table:
-        """The result of a query in Spark's SQL.
+        """The result of a query in Spark's SQL, or in that of `dialect`: `duckdb` or `postgres`.
 
         Datasets are written `party.table`. An earlier result is handed over by name and written
         in braces: `job.sql("SELECT ... FROM {visits}", visits=visits)`.
@@ -140,40 +151,37 @@ class Job:
         if not isinstance(parties, (list, tuple)) or not parties:
             raise PlanError("to= names at least one member", hint='write to=["clinic_a"]')
         recipients = tuple(sorted({_name(party, "a recipient") for party in parties}))
-        value = _table_of(value, self._draft)
-        if isinstance(value, Table):
-            kind, node = "table", self._own("value", value)
-        elif isinstance(value, (Booster, Estimator, XGBModel)):
-            value = value.get_booster() if isinstance(value, XGBModel) else value
-            kind, node = "model", value._node  # noqa: SLF001 - one API in two modules
-        else:
-            raise PlanError(
-                f"a {type(value).__name__} cannot be released", hint="release a table or a model"
-            )
+        kind, node = self._outgoing(value, "released", "release")
         output = PlanOutput(
             name=_name(name, "a result's name"), node=node, kind=kind, recipients=recipients
         )
         self._draft.release(output)
 
-    def keep(self, value: Table | DataFrame, name: str) -> None:
-        """Keep a table sealed for later jobs: nobody receives it, and nobody can open it alone.
+    def keep(self, value: Table | DataFrame | Booster | XGBModel | Estimator, name: str) -> None:
+        """Keep a table or a model sealed for later jobs: nobody receives it or opens it alone.
 
-        Its key is split among the owners of all that it derives from. A later job reads it as
+        Its key is split among the owners of all that it derives from. A later job has it as
         `job.kept(name)`, if all of them approve that job. Raises: PlanError.
         """
         from mc2.plan.plan import PlanOutput
 
-        value = _table_of(value, self._draft)
-        if not isinstance(value, Table):
-            raise PlanError(f"a {type(value).__name__} cannot be kept", hint="keep a table")
+        kind, node = self._outgoing(value, "kept", "keep")
         self._draft.release(
             PlanOutput(
-                name=_name(name, "a kept result"),
-                node=self._own("value", value),
-                kind="table",
-                recipients=(),
-                keep=True,
+                name=_name(name, "a kept result"), node=node, kind=kind, recipients=(), keep=True
             )
+        )
+
+    def _outgoing(self, value: Any, done: str, what: str) -> tuple[str, int]:
+        """The kind and the node of a table or a model. Raises: PlanError for anything else."""
+        value = _table_of(value, self._draft)
+        if isinstance(value, Table):
+            return "table", self._own("value", value)
+        if isinstance(value, (Booster, Estimator, XGBModel)):
+            model = value.get_booster() if isinstance(value, XGBModel) else value
+            return "model", model._node  # noqa: SLF001 - one API in two modules
+        raise PlanError(
+            f"a {type(value).__name__} cannot be {done}", hint=f"{what} a table or a model"
         )
 
     def release_to_owners(

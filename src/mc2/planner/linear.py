@@ -40,7 +40,7 @@ class Estimator:
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._settings = dict(settings)
         self._features: list[str] = []
-        self._fitted: tuple[DMatrix, int] | None = None
+        self._fitted: int | None = None
 
     def get_params(self, deep: bool = True) -> dict[str, object]:  # noqa: FBT001, FBT002 - scikit-learn's
         """All settings by name."""
@@ -50,7 +50,7 @@ class Estimator:
     def _fit(self, rows: DMatrix) -> Self:
         node = rows._draft.add(self._operation(rows))  # noqa: SLF001 - one API
         self._features = rows.feature_names
-        self._fitted = (rows, node)
+        self._fitted = node
         return self
 
     def _operation(self, rows: DMatrix) -> Fit:
@@ -60,7 +60,7 @@ class Estimator:
     def _node(self) -> int:
         if self._fitted is None:
             raise PlanError("the model is not fitted yet", hint="model.fit(table, ...)")
-        return self._fitted[1]
+        return self._fitted
 
     def predict(
         self,
@@ -88,6 +88,28 @@ class Estimator:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def fitted_estimator(fit: Fit, features: Sequence[str], node: int) -> Estimator:
+    """A model of an earlier job, with the settings that it was fitted with there."""
+    from mc2.plan.linear_models import FitClusters
+    from mc2.plan.literals import parse_float
+
+    found: Estimator
+    if isinstance(fit, FitClusters):
+        found = KMeans(fit.clusters, max_iter=fit.rounds, random_state=fit.seed)
+    elif fit.family == "logistic":
+        penalty = parse_float(fit.penalty)
+        found = LogisticRegression(
+            "l2" if penalty else None,
+            C=1 / penalty if penalty else 1.0,
+            fit_intercept=fit.intercept,
+            max_iter=fit.rounds,
+        )
+    else:
+        found = Ridge(parse_float(fit.penalty), fit_intercept=fit.intercept)
+    found._features, found._fitted = list(features), node  # noqa: SLF001 - one module
+    return found
 
 
 class _Regression(Estimator):

@@ -20,7 +20,7 @@ from mc2.plan.expressions import (
     columns_of,
 )
 from mc2.plan.linear_models import Apply
-from mc2.plan.models import CrossValidate, Matrix, Predict
+from mc2.plan.models import CrossValidate, Matrix, Predict, Recall
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
 from mc2.plan.relations import (
     Aggregate,
@@ -54,7 +54,7 @@ def prune(
     needs = _needs(nodes, outputs)
     live = _live(nodes, outputs, needs)
     found = (nodes[i].operation for i in live)
-    scanned = {o.input for o in found if isinstance(o, Scan)}
+    scanned = {o.input for o in found if isinstance(o, Scan | Recall)}
     kept_inputs = tuple(source for place, source in enumerate(inputs) if place in scanned)
     moved = {old: new for new, old in enumerate(sorted(scanned))}
     smaller = _Smaller(kept_inputs)
@@ -67,6 +67,8 @@ def prune(
             fallback = cheapest[inputs[operation.input].dataset]
             columns = _kept(operation.columns, needs[index]) or (fallback,)
             places[index] = smaller.add(Scan(moved[operation.input], columns))
+        elif isinstance(operation, Recall):
+            places[index] = smaller.add(Recall(moved[operation.input]))
         elif isinstance(operation, Union):
             chosen = _chosen(node, needs[index])
             wanted = [[_names(nodes[s])[i] for i in chosen] for s in operation.sources]

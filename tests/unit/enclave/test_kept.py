@@ -11,14 +11,21 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import digest
 from mc2.crypto.secret import DataKey, ReceivingKey
 from mc2.enclave.kept import KeptTable, Shared, join_key
-from mc2.errors import CryptoError, DatasetError, GrantError
+from mc2.enclave.outputs import Unsealed, seal_output
+from mc2.engine.outputs import ModelOutput
+from mc2.errors import CryptoError, DatasetError, FormatError, GrantError
 from mc2.formats.arrow import arrow_schema
 from mc2.formats.chunk import pack_rows
 from mc2.formats.manifest import ChunkRef, UsagePolicy
 from mc2.formats.release import JobContext
-from mc2.formats.result import Result, result_key_info, result_share_info
+from mc2.formats.result import MODEL_COLUMNS, Result, result_key_info, result_share_info
 from mc2.formats.schema import Column, Schema, parse_type
 from mc2.plan.kept import KeptFacts
+from mc2.plan.kept_models import facts_of
+from mc2.plan.linear_models import FitLinear
+from mc2.plan.matrices import Matrix
+from mc2.plan.plan import PlanOutput
+from mc2.plan.shapes import Feature, LinearShape
 
 CONTEXT = JobContext(
     contract=digest(b"c"), policy=digest(b"p"), plan=digest(b"q"), job_id="ab" * 16, attempt=1
@@ -128,3 +135,53 @@ def test_altered_chunks_and_too_many_rows_are_refused(kept):
     _, cipher = join_key(small.result, small.shares())
     with pytest.raises(DatasetError, match="more rows than its bound"):
         KeptTable(small.result, cipher, lambda _: small.sealed).read_rest()
+
+
+FACTS = facts_of(
+    LinearShape(FitLinear(3, "linear", "1.0"), (Feature("x", parse_type("int64"), False),)),
+    Matrix((1, 2), ("x",), "y"),
+)
+
+
+def test_a_kept_model_is_one_row_with_its_file():
+    file = b"a file" * 100
+    owner = ReceivingKey.generate()
+    facts = KeptFacts(
+        owners=("ada",),
+        row_bound=1,
+        policy=UsagePolicy(),
+        origins={"ada.visits": digest(b"m")},
+        model=FACTS,
+    )
+    written: dict[str, bytes] = {}
+    declared = PlanOutput(name="risk", node=0, kind="model", recipients=(), keep=True)
+    result = seal_output(
+        Unsealed(declared, None, ModelOutput(file)),
+        CONTEXT,
+        Shared(facts, {"ada": owner.public}),
+        written.__setitem__,
+    )
+    assert result.kept.model == FACTS.json()
+    assert Result.parse(result.encode()) == result
+    info = result_share_info(CONTEXT, "risk", "ada")
+    _, cipher = join_key(result, {"ada": DataKey(owner.open(result.keys["ada"], info))})
+    table = KeptTable(result, cipher, written.__getitem__)
+    assert (table.schema, table.row_bound) == (MODEL_COLUMNS, 1)
+    assert [b.to_pydict() for b in table.batches()] == [{"model": [file]}]
+    assert table.whole
+    (name,) = written
+    swapped = KeptTable(result, cipher, lambda _: written[name][:-1] + b"x")
+    with pytest.raises(DatasetError, match="not the one that the result names"):
+        swapped.read_rest()
+    for change in ({"model": None}, {"row_bound": 2}):
+        with pytest.raises(FormatError):
+            replace(result, kept=replace(result.kept, **change))
+
+
+def test_a_chunk_of_a_kept_model_that_says_it_has_rows_is_refused():
+    kept = Kept()
+    facts = replace(kept.result.kept, row_bound=1, model=FACTS.json())
+    lying = replace(kept.result, kind="model", schema=None, kept=facts)
+    _, cipher = join_key(lying, kept.shares())
+    with pytest.raises(FormatError, match="says that it has rows"):
+        KeptTable(lying, cipher, lambda _: kept.sealed).read_rest()
