@@ -57,11 +57,15 @@ class SealedTable:
     def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of all rows, in the schema's order; all columns if none is named.
 
-        Named decimals of at most 18 digits may come in 64 bits. Raises: as `batches`.
+        Named decimals of at most 18 digits may come in 64 bits. Who asks for columns and then
+        reads none of the rows has told `read_rest` what the plan reads. Raises: as `batches`.
         """
+        self._names = tuple(names)
+        return self._rows(names)
+
+    def _rows(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         if self._cipher is None:
             raise RuntimeError("the table was closed")
-        self._names = tuple(names)
         try:
             yield from open_rows(
                 self._cipher,

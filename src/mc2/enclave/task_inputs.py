@@ -96,8 +96,7 @@ class ChunkRange(TaskSource):
         Raises: as `batches`.
         """
         self._names = tuple(names)
-        for number in range(self._pieces):
-            yield self._piece(number, names)
+        return (self._piece(number, names) for number in range(self._pieces))
 
     def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
         index = self._chunks[number]

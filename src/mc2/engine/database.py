@@ -62,6 +62,8 @@ class Stream:
             [(f"c{i}", short_type(engine_arrow_type(t))) for i, t in enumerate(self._types)]
         )
         self.failure: Exception | None = None
+        if self._narrow and isinstance(source, ColumnSource):
+            source.columns(names)  # so that it knows of them, even if no query needs a row
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())

@@ -49,17 +49,37 @@ def read_inputs(plan: Plan, uses: Sequence[int]) -> list[InputRead]:
     return found
 
 
-def inputs_to_store(plan: Plan, reads: Sequence[InputRead], memory_bytes: int) -> frozenset[int]:
-    """The inputs to store: those read several times, and all where the order of joins matters.
+def inputs_to_store(
+    plan: Plan, reads: Sequence[InputRead], uses: Sequence[int], memory_bytes: int
+) -> frozenset[int]:
+    """The inputs to store: those read several times, and those that one query joins with others.
 
     Of two tables DuckDB finds the better order as they stream.
     """
     stored = {place for place, read in enumerate(reads) if read.times > 1}
-    if sum(isinstance(node.operation, Join | Mark) for node in plan.nodes) > 1:
-        sizes = {p: stored_bytes(plan.inputs[p], reads[p].names) for p in range(len(reads))}
-        if sum(sizes.values()) <= memory_bytes // _SHARE:
-            stored |= {place for place, read in enumerate(reads) if read.times}
+    joined = _joined_inputs(plan, uses)
+    sizes = [stored_bytes(plan.inputs[p], reads[p].names) for p in joined]
+    if sum(sizes) <= memory_bytes // _SHARE:
+        stored |= joined
     return frozenset(stored)
+
+
+def _joined_inputs(plan: Plan, uses: Sequence[int]) -> set[int]:
+    """The inputs of queries of several joins; nodes that are read more than once are tables."""
+    found = set[int]()
+    queries: list[tuple[int, set[int]]] = []
+    for node in plan.nodes:
+        joins, places = int(isinstance(node.operation, Join | Mark)), set[int]()
+        if isinstance(node.operation, Scan):
+            places.add(node.operation.input)
+        for source in node.operation.sources:
+            if uses[source] == 1 or isinstance(plan.nodes[source].operation, Scan):
+                joins += queries[source][0]
+                places |= queries[source][1]
+        queries.append((joins, places))
+        if joins > 1:
+            found |= places
+    return found
 
 
 def stored_bytes(source: PlanInput, names: Sequence[str]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from mc2.engine.constants import folded_call, folded_cast
 from mc2.engine.sql_calls import call, may_fail
 from mc2.engine.sql_casts import cast, never_fails
 from mc2.engine.sql_terms import Scribe, Term, unfolded
@@ -59,6 +60,9 @@ class ExpressionWriter:
             for t, e in zip(arguments, expressions, strict=True)
         )
         kind, nullable = function(name).type(typed)
+        known = folded_call(name, arguments, kind)
+        if known is not None:
+            return self.term(known)
         fails = may_fail(name, arguments, kind)
         constant = all(a.constant for a in arguments)
         if fails and constant:
@@ -68,6 +72,9 @@ class ExpressionWriter:
         return Term(sql, kind, nullable, fails=fails, constant=constant)
 
     def _cast(self, inner: Term, kind: DataType, *, strict: bool) -> Term:
+        known = folded_cast(inner, kind)
+        if known is not None:
+            return self.term(known)
         fails = strict and not never_fails(inner.type, kind)
         operand = unfolded(inner) if fails and inner.constant else inner
         return Term(
@@ -98,27 +105,42 @@ class ExpressionWriter:
         sql = f"({value.sql} IN ({listed}))"
         return Term(sql, BOOLEAN, nullable, fails=value.fails, constant=value.constant)
 
-    def condition(self, expression: Expression, guard: str = "") -> Term:
+    def condition(
+        self, expression: Expression, guard: str = "", known: Collection[Expression] = ()
+    ) -> Term:
         """A predicate of which only truth counts, for WHERE and ON.
 
         DuckDB may evaluate parts of a conjunction in any order and on rows of one side alone. So
         parts that may fail stand inside CASE, behind those that cannot, and behind `guard`, which
-        is always true and ties them to rows of both sides of a join.
+        is always true and ties them to rows of both sides of a join. Parts in `known` are true of
+        all rows.
         """
-        parts = [q for p in _conjuncts(expression) for q in self._factored(p)]
-        parts += [q for p in parts for q in self._implied(p)]
-        terms = [self.term(p) for p in parts]
-        safe = [t.sql for t in terms if not t.fails]
-        failing = [t.sql for t in terms if t.fails]
-        if not failing:
-            return Term(" AND ".join(safe), BOOLEAN, nullable=True)
-        chain = failing[-1]
-        for part in reversed(failing[:-1]):
-            chain = f"CASE WHEN {part} THEN {chain} ELSE FALSE END"
+        safe, chain = self.split(expression, known)
+        if not chain:
+            return Term(" AND ".join(safe) or "TRUE", BOOLEAN, nullable=True)
         before = " AND ".join([*safe, guard] if guard else safe)
         if before:
             chain = f"CASE WHEN {before} THEN {chain} ELSE FALSE END"
         return Term(" AND ".join([*safe, f"({chain})"]), BOOLEAN, nullable=True, fails=True)
+
+    def split(
+        self, expression: Expression, known: Collection[Expression] = ()
+    ) -> tuple[list[str], str]:
+        """A predicate's parts that cannot fail, and one condition of all that may, if there are.
+
+        That one is for rows on which the others hold. Parts in `known` are true of all rows.
+        """
+        terms = [self.term(p) for p in self.parts(expression) if p not in known]
+        failing = [t.sql for t in terms if t.fails]
+        chain = failing[-1] if failing else ""
+        for part in reversed(failing[:-1]):
+            chain = f"CASE WHEN {part} THEN {chain} ELSE FALSE END"
+        return [t.sql for t in terms if not t.fails], chain
+
+    def parts(self, expression: Expression) -> list[Expression]:
+        """Conditions that are true together exactly where a predicate is."""
+        parts = [q for p in _conjuncts(expression) for q in self._factored(p)]
+        return parts + [q for p in parts for q in self._implied(p)]
 
     def _factored(self, expression: Expression) -> tuple[Expression, ...]:
         """`(a AND b) OR (a AND c)` as `a`, `b OR c`: so that a join finds an equality in `a`.

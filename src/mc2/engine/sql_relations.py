@@ -6,7 +6,7 @@ place: `c0`, `c1`, …
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mc2.engine.order import order_of_all_columns
@@ -18,7 +18,7 @@ from mc2.engine.sql_types import sql_literal
 from mc2.engine.sql_windows import ONE, Over, range_value, window_function
 from mc2.formats.schema import DataType, Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
-from mc2.plan.expressions import Literal
+from mc2.plan.expressions import Expression, Literal
 from mc2.plan.functions import Argument
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
@@ -58,7 +58,8 @@ class QueryWriter:
     """Writes the query of one node over stored tables and inputs.
 
     `stored` names the tables of nodes that were computed before; `columns` gives for each input
-    the SQL name of its table and the places of its columns there.
+    the SQL name of its table and the places of its columns there. `applied` are the parts of a
+    filter's condition that hold for all rows of its inputs already.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class QueryWriter:
         stored: Mapping[int, str],
         inputs: Mapping[int, tuple[str, Mapping[str, int]]],
         scribe: Scribe,
+        applied: Mapping[int, Collection[Expression]] | None = None,
     ) -> None:
         self._nodes = nodes
         self._ordered = ordered
         self._stored = stored
         self._inputs = inputs
         self._scribe = scribe
+        self._applied = applied or {}
         self._with: list[str] = []
         self._scans: dict[int, _Part] = {}
 
@@ -108,12 +111,12 @@ class QueryWriter:
         operation = self._nodes[index].operation
         if isinstance(operation, ModelOperation | LinearOperation):
             raise TypeError("models are computed before the queries that read them")
-        text, drops = self._text(operation, below_pusher=below_pusher)
+        text, drops = self._text(index, operation, below_pusher=below_pusher)
         self._with.append(f"n{index} AS NOT MATERIALIZED ({text})")
         return drops
 
     def _text(
-        self, operation: RelationalOperation | Window, *, below_pusher: bool
+        self, index: int, operation: RelationalOperation | Window, *, below_pusher: bool
     ) -> tuple[str, bool]:
         """The query of one operation, and whether rows may have been dropped."""
         text, drops = "", True
@@ -123,7 +126,7 @@ class QueryWriter:
             case Values():
                 text, drops = _values(operation), False
             case Filter():
-                text = self._filter(operation)
+                text = self._filter(index, operation)
             case Explode():
                 text = self._explode(operation)
             case Join() | Mark():
@@ -165,11 +168,18 @@ class QueryWriter:
         columns = ", ".join(f"{t.sql} AS c{i}" for i, t in enumerate(terms))
         return select(columns, _from(source, barrier=barrier)), source.drops
 
-    def _filter(self, operation: Filter) -> str:
+    def _filter(self, index: int, operation: Filter) -> str:
+        """Parts that may fail wait above a barrier; the others still move below joins."""
         source = self._part(operation.source, below_pusher=True)
-        term = self._writer(source.schema).condition(operation.predicate)
-        origin = _from(source, barrier=source.drops and term.fails)
-        return select(_columns(source.schema), origin, f"WHERE {term.sql}")
+        writer = self._writer(source.schema)
+        known = self._applied.get(index, ())
+        columns = _columns(source.schema)
+        safe, failing = writer.split(operation.predicate, known)
+        if failing and source.drops:
+            inner = select(columns, source.name, f"WHERE {_conjunction(safe)}", "OFFSET 0")
+            return select(columns, f"({inner})", f"WHERE {failing}")
+        whole = writer.condition(operation.predicate, known=known)
+        return select(columns, source.name, f"WHERE {whole.sql}")
 
     def _join(self, operation: Join) -> str:
         left = self._part(operation.left, below_pusher=True)
@@ -384,6 +394,10 @@ def _values(operation: Values) -> str:
     rows = ", ".join(f"({', '.join(sql_literal(i) for i in row)})" for row in operation.rows)
     names = ", ".join(f"c{i}" for i in range(len(operation.columns)))
     return select(names, f"(VALUES {rows}) AS v({names})")
+
+
+def _conjunction(parts: Sequence[str]) -> str:
+    return " AND ".join(parts) or "TRUE"
 
 
 def _columns(schema: Schema) -> str:

@@ -13,7 +13,15 @@ from mc2.engine.limits import EngineLimits
 from mc2.errors import DatasetError, EngineError
 from mc2.formats.schema import parse_type
 from mc2.plan.expressions import Cast, ColumnRef, call, literal
-from mc2.plan.relations import Aggregate, AggregateColumn, Filter, Join, NamedExpression, Project
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Filter,
+    Join,
+    Limit,
+    NamedExpression,
+    Project,
+)
 from mc2.plan.types import DOUBLE, INT32, INT64, STRING
 
 SECRET = "Patient Zero 4711"
@@ -227,3 +235,15 @@ def test_null_where_the_plan_rules_it_out_is_refused():
     table = pa.table({"c0": pa.array([1, None], pa.int64())})
     with pytest.raises(EngineError, match="holds NULL"):
         in_schema(table, schema(x="int64!"))
+
+
+def test_a_source_hears_which_columns_are_read_even_if_no_row_is():
+    class Asked(Source):
+        def columns(self, names):
+            asked.append(tuple(names))
+            return (b.select(list(names)) for b in self.batches())
+
+    asked = []
+    job = Job(t=Asked(schema(x="int64", y="int64"), [(1, 2)]))
+    assert job.rows(job.add(Limit(job.scan("t", "y"), 0, 0))) == []
+    assert set(asked) == {("y",)}

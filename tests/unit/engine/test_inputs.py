@@ -19,8 +19,9 @@ def job(**tables):
 
 def stored(made, root, memory=PLENTY):
     plan = made.plan(o=root)
-    reads = read_inputs(plan, uses(plan.nodes, plan.outputs))
-    return inputs_to_store(plan, reads, memory), plan, reads
+    counts = uses(plan.nodes, plan.outputs)
+    reads = read_inputs(plan, counts)
+    return inputs_to_store(plan, reads, counts, memory), plan, reads
 
 
 def joined(made, *names):
@@ -52,8 +53,17 @@ def test_tables_that_would_fill_the_memory_stream():
     made = job(a=1, b=1, c=1)
     _, plan, reads = stored(made, joined(made, "a", "b", "c"))
     needed = sum(stored_bytes(plan.inputs[i], reads[i].names) for i in range(3))
-    assert inputs_to_store(plan, reads, 4 * needed) == {0, 1, 2}
-    assert inputs_to_store(plan, reads, 4 * needed - 1) == frozenset()
+    counts = uses(plan.nodes, plan.outputs)
+    assert inputs_to_store(plan, reads, counts, 4 * needed) == {0, 1, 2}
+    assert inputs_to_store(plan, reads, counts, 4 * needed - 1) == frozenset()
+
+
+def test_what_only_one_join_of_a_stored_node_reads_streams():
+    made = job(a=1, b=1, c=1)
+    pair = joined(made, "a", "b")
+    on = call("eq", ColumnRef("a"), ColumnRef("c"))
+    joins = [made.add(Join(pair, made.scan("c"), how, on)) for how in ("semi", "anti")]
+    assert stored(made, made.add(Union(tuple(joins))))[0] == {2}
 
 
 @pytest.mark.parametrize(
