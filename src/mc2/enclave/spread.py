@@ -7,6 +7,7 @@ memory, and is not worth sharing, runs in one piece.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
@@ -19,7 +20,13 @@ from mc2.enclave.task_leader import TaskLeader
 from mc2.enclave.task_runner import Finished, Host, TaskRunner
 from mc2.engine.limits import EngineLimits
 from mc2.formats.worker_tasks import Task
-from mc2.plan.stages import InputSize, Layout, choose_layout, layout_of
+from mc2.plan.linear_models import LinearOperation
+from mc2.plan.models import ModelOperation
+from mc2.plan.oblivious_stages import OBLIVIOUS_BROADCAST_ROWS
+from mc2.plan.stages import BROADCAST_ROWS, InputSize, Layout, choose_layout, layout_of
+
+_OBLIVIOUS_BYTES: Final = 4 * 1024 * 1024
+"""Sealed inputs in oblivious mode below which one enclave is as fast as several."""
 
 
 def input_sizes(job: AdmittedJob) -> list[InputSize]:
@@ -38,7 +45,21 @@ def layout_for(job: AdmittedJob, members: int, limits: EngineLimits) -> Layout |
     """
     if job.kept:
         return None
+    if job.plan.mode == "oblivious":
+        return _oblivious_layout(job, members)
     return choose_layout(input_sizes(job), members, limits.memory_bytes)
+
+
+def _oblivious_layout(job: AdmittedJob, members: int) -> Layout:
+    """As many partitions as enclaves, where computing takes longer than moving blocks.
+
+    Trainings are spread in their own way, over rows that one enclave has computed.
+    """
+    sizes = input_sizes(job)
+    learns = any(isinstance(n.operation, ModelOperation | LinearOperation) for n in job.plan.nodes)
+    if learns or sum(i.size for i in sizes) < _OBLIVIOUS_BYTES:
+        members = 1
+    return layout_of(sizes, members, OBLIVIOUS_BROADCAST_ROWS)
 
 
 class Spread:
@@ -78,7 +99,8 @@ class MemberTasks:
         if task.partitions not in self._runners:
             # How many partitions there are is the leader's to say: the order names the digest of
             # the stages that follow, so a host that says otherwise gets a refusal.
-            layout = layout_of(input_sizes(self._job), task.partitions)
+            whole = {"oblivious": OBLIVIOUS_BROADCAST_ROWS}.get(self._job.plan.mode, BROADCAST_ROWS)
+            layout = layout_of(input_sizes(self._job), task.partitions, whole)
             self._runners = {
                 task.partitions: _runner(
                     self._job, layout, member.epoch, member.ciphers, self._limits

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -15,10 +17,19 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.errors import DatasetError, FormatError, Mc2Error
 from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
-from mc2.formats.dataset_open import fetch_chunk, open_chunk, rows_in_chunk, starts_segment
+from mc2.formats.dataset_open import (
+    fetch_chunk,
+    open_chunk,
+    open_plain,
+    places_of,
+    rows_in_chunk,
+    starts_segment,
+)
+from mc2.formats.fixed import ChunkForm
 from mc2.formats.manifest import Manifest
 from mc2.formats.schema import Schema
 
+T = TypeVar("T")
 ReadBlob = Callable[[Digest], bytes]
 """Fetches what the host keeps under a digest. What comes back is believed nothing."""
 
@@ -63,13 +74,17 @@ class TaskSource:
         return sum(self._rows.values())
 
     def _piece(self, number: int, names: Sequence[str] = ()) -> pa.RecordBatch:
+        batch = self._kept(lambda: self._open(number, names))
+        self._rows[number] = batch.num_rows
+        return batch
+
+    def _kept(self, read: Callable[[], T]) -> T:
+        """What is read; if that fails, the failure is kept. Raises: what `read` raises."""
         try:
-            batch = self._open(number, names)
+            return read()
         except Mc2Error as error:
             self.failure = error
             raise
-        self._rows[number] = batch.num_rows
-        return batch
 
     def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
         raise NotImplementedError
@@ -96,7 +111,37 @@ class ChunkRange(TaskSource):
         Raises: as `batches`.
         """
         self._names = tuple(names)
-        return (self._piece(number, names) for number in range(self._pieces))
+        for number in range(self._pieces):
+            yield self._piece(number, names)
+
+    @property
+    def form(self) -> ChunkForm:
+        """What is public of these chunks, in a padded table without lists and structs."""
+        segments: list[int] = []
+        for place, index in enumerate(self._chunks):
+            if not place or starts_segment(self._manifest, index):
+                segments.append(0)
+            segments[-1] += rows_in_chunk(self._manifest, index)
+        manifest = self._manifest
+        return ChunkForm(manifest.schema, manifest.facts, places_of(manifest), tuple(segments))
+
+    def plains(self) -> Iterator[bytes]:
+        """The plaintexts of the chunks: nobody has looked at a value of them.
+
+        So as many rows count as read as there are places. Raises: DatasetError, CryptoError.
+        """
+        for number, index in enumerate(self._chunks):
+            yield self._kept(partial(self._plain, index))
+            self._rows[number] = rows_in_chunk(self._manifest, index)
+
+    def _plain(self, index: int) -> bytes:
+        if not self._manifest.fixed:
+            raise DatasetError(
+                f"{self._manifest.dataset} has no fixed places",
+                hint="let its owner upload it with --padded, without lists and structs",
+            )
+        raw = fetched(self._read, self._manifest.chunks[index].digest)
+        return open_plain(self._cipher, self._manifest, index, raw)
 
     def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
         index = self._chunks[number]
@@ -135,6 +180,18 @@ class BlockSequence(TaskSource):
         block = self._blocks[number]
         raw = fetched(self._read, block.named.digest)
         return block.cipher.open(block.place, block.named, self.schema, raw)
+
+    def plains(self) -> list[bytes]:
+        """The plaintexts of all blocks, of which nothing was looked at. Raises: as `batches`."""
+        found = []
+        for number, block in enumerate(self._blocks):
+            found.append(self._kept(partial(self._plain, block)))
+            self._rows[number] = block.named.rows
+        return found
+
+    def _plain(self, block: SealedBlock) -> bytes:
+        raw = fetched(self._read, block.named.digest)
+        return block.cipher.open_plain(block.place, block.named, self.schema.digest, raw)
 
 
 def fetched(read: ReadBlob, name: Digest) -> bytes:

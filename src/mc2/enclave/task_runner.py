@@ -25,9 +25,11 @@ from mc2.enclave.task_inputs import (
     TaskSource,
     fetched,
 )
+from mc2.enclave.task_oblivious import compute_part, seal_blocks
 from mc2.enclave.task_rules import AllTasks, Work, check_all, check_order, read_receipt
 from mc2.engine.fragment import Fragment, FragmentInput, open_fragment
 from mc2.engine.limits import EngineLimits
+from mc2.engine.oblivious.part import Part
 from mc2.engine.outputs import Output
 from mc2.errors import EngineError, FormatError, JobError, Mc2Error
 from mc2.formats.block import (
@@ -84,6 +86,7 @@ class TaskRunner:
         if layout.chunks != tuple(m.whole_chunks for m in found):
             raise JobError("the layout is for other versions of the inputs")
         self.work = Work(epoch, stages, stages.digest, found)
+        self._checked = checked
         self._plan = checked.plan
         self._ciphers = ciphers
         self._limits = limits
@@ -100,13 +103,7 @@ class TaskRunner:
         task = order.task
         blocks = BlockCipher(self._block_key(), task, salt := fresh_salt())
         sources = self._sources(task.stage, task.partition, order.inputs, host.read)
-        written = []
-        with self._opened(task.stage, sources, host) as found:
-            for place, exchange in enumerate(self.work.stages.stages[task.stage].exchanges):
-                writer = _Writer(blocks, place, exchange, host.write)
-                for part, batch in found.parts(exchange):
-                    writer.add(part, batch)
-                written.append(writer.finish())
+        written = self._written(task.stage, sources, blocks, host)
         receipt = TaskReceipt(
             task=task,
             member=self.work.epoch.own,
@@ -117,6 +114,27 @@ class TaskRunner:
         )
         return receipt.sign(self.work.epoch.signing_key)
 
+    def _written(
+        self, stage: int, sources: Sequence[TaskSource], blocks: BlockCipher, host: Host
+    ) -> list[tuple[tuple[BlockRef, ...], ...]]:
+        """Compute a task and seal what it hands on: of each exchange, of each part, the blocks."""
+        exchanges = self.work.stages.stages[stage].exchanges
+        written = []
+        if self._oblivious:
+            with self._part(stage, sources, host) as part:
+                for place, (exchange, rows) in enumerate(
+                    zip(exchanges, part.blocks(), strict=True)
+                ):
+                    written.append(seal_blocks(blocks, place, exchange, rows, host.write))
+            return written
+        with self._opened(stage, sources, host) as found:
+            for place, exchange in enumerate(exchanges):
+                writer = _Writer(blocks, place, exchange, host.write)
+                for number, batch in found.parts(exchange):
+                    writer.add(number, batch)
+                written.append(writer.finish())
+        return written
+
     def finish(self, receipts: Sequence[bytes], host: Host) -> Finished:
         """Check all other tasks, then run the last one: only the leader does.
 
@@ -126,7 +144,9 @@ class TaskRunner:
             raise JobError("only the leader of an epoch finishes a job")
         found = check_all(self.work, receipts)
         sources = self._last_sources(found, host.read)
-        with self._opened(self.work.stages.last, sources, host) as computed:
+        open_last = self._part if self._oblivious else self._opened
+        outputs: Mapping[str, Output]
+        with open_last(self.work.stages.last, sources, host) as computed:
             outputs = computed.outputs()
         return Finished(outputs, found.digest)
 
@@ -197,6 +217,20 @@ class TaskRunner:
                 found.append(SealedBlock(cipher, place, block))
         return found
 
+    @property
+    def _oblivious(self) -> bool:
+        return self._plan.mode == "oblivious"
+
+    @contextmanager
+    def _part(self, stage: int, sources: Sequence[TaskSource], host: Host) -> Iterator[Part]:
+        """Compute a stage of a plan in oblivious mode, by the facts of the whole plan."""
+        with _told(sources):
+            yield compute_part(
+                self._checked, self.work.stages, stage, sources, self._limits, host.progress
+            )
+            for rows in sources:
+                rows.read_rest()
+
     @contextmanager
     def _opened(self, stage: int, sources: Sequence[TaskSource], host: Host) -> Iterator[Fragment]:
         """Compute a stage's fragment; at the end, see what the engine did not ask for."""
@@ -212,15 +246,13 @@ class TaskRunner:
                 inputs[source_name(place)] = FragmentInput(
                     rows, source.ordered, exchange.partial, exchange.schema
                 )
-        try:
+        with _told(sources):
             with open_fragment(
                 self._fragments[stage], inputs, self._limits, host.progress
             ) as found:
                 yield found
             for rows in sources:
                 rows.read_rest()
-        except Exception as error:  # noqa: BLE001  whatever it is, it is told without its text
-            raise _cause(error, sources) from None
 
 
 class _Writer:
@@ -258,6 +290,15 @@ class _Writer:
         name = digest(raw)
         self._write(name, raw)
         self._done[part].append(BlockRef(name, len(raw), batch.num_rows))
+
+
+@contextmanager
+def _told(sources: Sequence[TaskSource]) -> Iterator[None]:
+    """Whatever fails is told without its text. Raises: Mc2Error."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  the text of a foreign error may quote data
+        raise _cause(error, sources) from None
 
 
 def _cause(error: Exception, sources: Sequence[TaskSource]) -> Exception:

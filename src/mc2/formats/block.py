@@ -142,7 +142,10 @@ class BlockCipher:
 
     def seal(self, place: BlockPlace, batch: pa.RecordBatch, schema: Digest) -> bytes:
         """Seal rows that fit into a block. Raises: FormatError if they do not."""
-        plain = pack_rows(batch, COMPRESSION)
+        return self.seal_plain(place, pack_rows(batch, COMPRESSION), schema)
+
+    def seal_plain(self, place: BlockPlace, plain: bytes, schema: Digest) -> bytes:
+        """Seal what is encoded already: in oblivious mode, words of which none is looked at."""
         return self._cipher.seal(place.nonce, plain, self._associated(place, schema))
 
     def open(
@@ -152,16 +155,23 @@ class BlockCipher:
 
         Raises: DatasetError for other bytes, CryptoError, FormatError.
         """
+        plain = self.open_plain(place, named, schema.digest, raw)
+        batch = unpack_rows(plain, schema, COMPRESSION)
+        if batch.num_rows != named.rows:
+            raise FormatError("a block has not as many rows as its task's receipt says")
+        return batch
+
+    def open_plain(self, place: BlockPlace, named: BlockRef, schema: Digest, raw: bytes) -> bytes:
+        """Open the block that a receipt names; nothing of what it holds is looked at.
+
+        Raises: DatasetError for other bytes, CryptoError.
+        """
         if len(raw) != named.size or not same_digest(digest(raw), named.digest):
             raise DatasetError(
                 "a block is not the one that its task's receipt names",
                 hint="the host damaged or swapped it: run the job again",
             )
-        plain = self._cipher.open(place.nonce, raw, self._associated(place, schema.digest))
-        batch = unpack_rows(plain, schema, COMPRESSION)
-        if batch.num_rows != named.rows:
-            raise FormatError("a block has not as many rows as its task's receipt says")
-        return batch
+        return self._cipher.open(place.nonce, raw, self._associated(place, schema))
 
     def _associated(self, place: BlockPlace, schema: Digest) -> bytes:
         return (

@@ -210,7 +210,7 @@ class InputSize:
     size: int
 
 
-_BROADCAST_ROWS: Final = 100_000
+BROADCAST_ROWS: Final = 100_000
 _ROOM: Final = 6
 """How many times its sealed inputs a job may need: decompressed, and hash tables over it."""
 _WORTH_SHARING: Final = 64 * 1024 * 1024
@@ -232,7 +232,7 @@ def choose_layout(inputs: Sequence[InputSize], members: int, worker_bytes: int) 
 
 
 def layout_of(
-    inputs: Sequence[InputSize], partitions: int, broadcast_rows: int = _BROADCAST_ROWS
+    inputs: Sequence[InputSize], partitions: int, broadcast_rows: int = BROADCAST_ROWS
 ) -> Layout:
     """A layout of so many partitions. Raises: FormatError."""
     if any(i.chunks > LIMITS.chunks for i in inputs):
