@@ -33,6 +33,9 @@ t = job.sql("""
     UNION ALL SELECT k, CAST(1 AS BIGINT), x FROM p.t
     ORDER BY n DESC LIMIT 3
 """)
+for dialect in ("duckdb", "postgres"):
+    other = job.sql("SELECT k, CAST('1' AS INT) + 1 AS n FROM p.t WHERE x > 1", dialect=dialect)
+    job.release(dialect, other, to=["p"])
 d = mc2.xgboost.DMatrix(t, label="n")
 m = mc2.xgboost.train({"max_depth": 3}, d, evals=[(d, f"{1}")])
 from pyspark.sql import Window, functions as F

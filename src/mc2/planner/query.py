@@ -8,12 +8,14 @@ not understood whole is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
 from mc2.errors import PlanError
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef
+from mc2.planner.dialects import check_dialect, rules_of
 from mc2.planner.from_clause import Found
 from mc2.planner.levels import TOP, Level
 from mc2.planner.python_functions import PythonFunction
@@ -42,6 +44,9 @@ def plan_query(  # noqa: PLR0913  # what a query may name, each under its own wo
     Raises: PlanError with line and column.
     """
     tree, where = parse_query(text, given, dialect, functions)
+    if dialect != "spark":
+        check_dialect(tree, where, dialect)
+        where = replace(where, rules=rules_of(dialect))
     for node in tree.find_all(exp.CTE):
         if node.alias in given:
             raise where.error(node, f"{node.alias!r} names a table given to this query, too")

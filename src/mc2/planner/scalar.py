@@ -112,6 +112,8 @@ class Scalars:
             what, hint = _INSTEAD.get(type(node), (f"{node.key.upper()}", _MANUAL))
             raise self.where.error(node, f"{what} may not stand here", hint)
         try:
+            if self.where.rules is not None:
+                return self.where.rules(self, node, binder)
             return binder(self, node)
         except PlanError as error:
             if error.line:

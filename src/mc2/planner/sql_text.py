@@ -1,20 +1,25 @@
 """SQL text to a syntax tree in which every name and call is still as its author wrote it.
 
-The parser is sqlglot's for Spark, with two changes. It knows no function by name: sqlglot rewrites
-many calls while it parses (some lose arguments on the way), and what a call means is for
-`mc2.planner.calls` alone. And CAST is strict, as in Spark's ANSI mode.
+The parsers are sqlglot's, with two changes. They know no function by name: sqlglot rewrites many
+calls while it parses (some lose arguments on the way), and what a call means is for
+`mc2.planner.calls` and `mc2.planner.dialects` alone. And CAST is strict, as in Spark's ANSI mode.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.spark import Spark
 from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.parsers.duckdb import DuckDBParser
+from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -22,8 +27,8 @@ from mc2.errors import PlanError
 
 if TYPE_CHECKING:  # which needs the types of values, and those this
     from mc2.planner.python_functions import PythonFunction
+    from mc2.planner.typed import Typed
 
-DIALECTS: Final = ("spark",)
 _QUERY_BYTES: Final = 64 * 1024
 _PYTHON: Final = re.compile(r"(?: but got)? <(?:Token|class).*>|(?: missing)? for <class.*>")
 """What sqlglot's messages say about its own classes."""
@@ -48,45 +53,87 @@ _SYNTAX_FUNCTIONS: Final = ("CAST", "EXTRACT", "TRIM", "TRY_CAST")
 """Calls with a syntax of their own inside the brackets."""
 
 
-class _Parser(SparkParser):
-    FUNCTIONS: Final = {}  # type: ignore[misc]  # sqlglot overrides these class variables likewise
-    FUNCTION_PARSERS: Final = {  # type: ignore[misc]
-        name: SparkParser.FUNCTION_PARSERS[name] for name in _SYNTAX_FUNCTIONS
-    }
-    STRICT_CAST: Final = True  # type: ignore[misc]
-    ADD_JOIN_ON_TRUE: Final = False  # type: ignore[misc]  # a forgotten ON is an error
+class _Plain:
+    """What is changed in each parser. sqlglot's own classes override these variables likewise."""
+
+    FUNCTIONS: Final[Mapping[str, Any]] = {}
+    STRICT_CAST: Final = True
+    ADD_JOIN_ON_TRUE: Final = False  # a forgotten ON is an error
 
     def _parse_join(self, *args: Any, **kwargs: Any) -> Any:
         """Mark a comma, which sqlglot makes a CROSS JOIN."""
-        comma = self._curr.token_type == TokenType.COMMA
-        join = super()._parse_join(*args, **kwargs)
+        parser: Any = super()
+        comma = self._curr.token_type == TokenType.COMMA  # type: ignore[attr-defined]  # sqlglot's
+        join = parser._parse_join(*args, **kwargs)  # noqa: SLF001 - a hook of sqlglot's parsers
         if join is not None and comma:
             join.meta[COMMA] = True
         return join
 
     def expression(self, instance: Any, token: Any = None, comments: Any = None) -> Any:
         """Give literals the place of their token, which sqlglot leaves out."""
-        made = super().expression(instance, token, comments)
-        if isinstance(made, _LEAVES) and "start" not in made.meta and self._prev:
-            made.update_positions(self._prev)
+        parser: Any = super()
+        made = parser.expression(instance, token, comments)
+        before = self._prev  # type: ignore[attr-defined]  # sqlglot's
+        if isinstance(made, _LEAVES) and "start" not in made.meta and before:
+            made.update_positions(before)
         return made
+
+
+def _with_syntax(parser: Any) -> dict[str, Any]:
+    known = parser.FUNCTION_PARSERS
+    return {name: known[name] for name in _SYNTAX_FUNCTIONS if name in known}
+
+
+class _SparkParser(_Plain, SparkParser):  # type: ignore[misc]  # two bases define class variables
+    FUNCTION_PARSERS = _with_syntax(SparkParser)
+
+
+class _DuckDBParser(_Plain, DuckDBParser):  # type: ignore[misc]  # as above
+    FUNCTION_PARSERS = _with_syntax(DuckDBParser)
+
+
+class _PostgresParser(_Plain, PostgresParser):  # type: ignore[misc]  # as above
+    FUNCTION_PARSERS = _with_syntax(PostgresParser)
 
 
 class Mc2Spark(Spark):
     """Spark's SQL with the parser above. The class itself registers it with sqlglot."""
 
-    Parser = _Parser
+    Parser = _SparkParser
+
+
+class Mc2DuckDB(DuckDB):
+    """DuckDB's SQL, likewise."""
+
+    Parser = _DuckDBParser
+
+
+class Mc2Postgres(Postgres):
+    """PostgreSQL's SQL, likewise."""
+
+    Parser = _PostgresParser
+
+
+DIALECTS: Final[Mapping[str, type[Dialect]]] = {
+    "spark": Mc2Spark,
+    "duckdb": Mc2DuckDB,
+    "postgres": Mc2Postgres,
+}
+"""The dialects that a query may be written in."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryText:
     """A query's text, which turns parts of its tree into lines and columns of it.
 
-    `functions` are the Python functions that the query may call, by name in lower case.
+    `functions` are the Python functions that the query may call, by name in lower case. `rules`
+    bind what another dialect than Spark's means; None for Spark's.
     """
 
     text: str
     functions: Mapping[str, PythonFunction] = field(default_factory=dict)
+    rules: Callable[..., Typed] | None = None
+    dialect: str = "spark"
 
     def error(self, node: exp.Expr | None, message: str, hint: str = "") -> PlanError:
         """An error at a part of the query."""
@@ -127,10 +174,11 @@ def parse_query(
         )
     if len(text.encode("utf-8", "surrogatepass")) > _QUERY_BYTES:
         raise PlanError(f"the query is larger than {_QUERY_BYTES} bytes")
-    where = QueryText(text, functions or {})
-    engine = Mc2Spark()
+    where = QueryText(text, functions or {}, dialect=dialect)
+    engine = DIALECTS[dialect]()
+    quote = "`" if dialect == "spark" else '"'
     try:
-        tokens = engine.tokenize(_fill(where, engine.tokenize(text), set(names)))
+        tokens = engine.tokenize(_fill(where, engine.tokenize(text), set(names), quote))
         trees = engine.parser().parse(tokens, text)
     except RecursionError:
         raise PlanError("the query nests too deeply", hint="name inner parts with WITH") from None
@@ -152,7 +200,7 @@ def parse_query(
     return queries[0], where
 
 
-def _fill(where: QueryText, tokens: list[Token], names: set[str]) -> str:
+def _fill(where: QueryText, tokens: list[Token], names: set[str], quote: str) -> str:
     """Put a quoted name of the same length in the place of each `{name}`: places stay true.
 
     Found among tokens, so that a text literal such as '{x}' is never touched.
@@ -163,7 +211,7 @@ def _fill(where: QueryText, tokens: list[Token], names: set[str]) -> str:
             continue
         whole = text[before.start : after.end + 1]
         inner = whole[1:-1]
-        if inner not in names or "`" in inner:
+        if inner not in names or quote in inner:
             known = ", ".join(sorted(names)) or "none"
             line, column = where.place(before.start)
             raise PlanError(
@@ -172,7 +220,7 @@ def _fill(where: QueryText, tokens: list[Token], names: set[str]) -> str:
                 column=column,
                 hint=f"write job.sql(..., {name.text}=table)",
             )
-        text = f"{text[: before.start]}`{inner}`{text[after.end + 1 :]}"
+        text = f"{text[: before.start]}{quote}{inner}{quote}{text[after.end + 1 :]}"
     return text
 
 

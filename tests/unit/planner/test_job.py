@@ -103,7 +103,7 @@ def test_one_result_can_have_several_names_and_recipients():
         ("r = job.sql(3)", "a query is given as text"),
         ("r = job.sql('SELECT 1 AS x FROM {v}', v=3)", "v= is a int, not a table"),
         ("r = job.sql('SELECT 1 AS x FROM {v}', u=v)", "{v} names nothing"),
-        ("r = job.sql('SELECT age FROM {v}', v=v, dialect='postgres')", "no dialect 'postgres'"),
+        ("r = job.sql('SELECT age FROM {v}', v=v, dialect='mysql')", "no dialect 'mysql'"),
         ("r = job.sql('SELECT age FROM {v}', v=v, dialect=1)", "a dialect is given as text"),
         ("r = job.sql('WITH v AS (SELECT age FROM {v}) SELECT age FROM v', v=v)", "given to this"),
         ("r = job.view('Upper', v)", "a view's name is not a name"),
