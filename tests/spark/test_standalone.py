@@ -32,6 +32,10 @@ def test_a_cluster_gives_the_right_answer_and_sees_no_plaintext(standalone: Stan
     assert any(b"mc2 5e5e5e5e/1: stage " in p.read_bytes() for p in events)
     assert found["scan_works"]  # what Spark does know is found in its driver's memory
     assert found["in_memory"] == 0
+    assert found["executors_work"] > 0
+    assert found["in_executors"] == 0
+    assert found["spilled"] > 0
+    assert found["in_spilled"] == 0
     for path in files:
         raw = path.read_bytes()
         assert not any(mark in raw for mark in marks), path

@@ -105,10 +105,14 @@ def _network() -> dict[str, str]:
     }
 
 
+SPILLING = {"spark.memory.fraction": "0.0001", "spark.task.maxDirectResultSize": "1"}
+"""No memory for blocks, and answers of tasks are blocks: Spark has to put all of them on disks."""
+
+
 class Driver:
     """One Spark application, its leader, and the job."""
 
-    def __init__(self, master: str, folder: Path) -> None:
+    def __init__(self, master: str, folder: Path, more: dict[str, str]) -> None:
         self.folder = folder
         self.root = make_root(folder)
         (folder / "events").mkdir()
@@ -122,6 +126,7 @@ class Driver:
                 "spark.eventLog.dir": str(folder / "events"),
                 "spark.local.dir": str(folder / "local"),
                 **_network(),
+                **more,
             },
         )
         self.backend = backend(
@@ -163,6 +168,19 @@ class Driver:
         """An executor and its keeper, the same one each time."""
         return min(keepers(self.application).items())
 
+    def of_executors(self) -> set[int]:
+        """The executors' processes, all that run below them, and keepers; but no enclave."""
+        found = set(keepers(self.application))
+        for _ in range(3):
+            found |= {pid for pid, _ in _commands() if _parent(pid) in found}
+        kept = set(keepers(self.application).values())
+        return (found | kept) - {e for keeper in kept for e in enclaves_of(keeper)}
+
+    def spilled(self) -> list[Path]:
+        """What Spark's managers of blocks have on disks."""
+        places = self.folder.parent.rglob("blockmgr-*/*/*")
+        return [path for path in places if path.is_file()]
+
     def stop(self) -> None:
         self.leader.kill()
         self.backend.members.stop()
@@ -170,20 +188,30 @@ class Driver:
 
 
 def plain(driver: Driver) -> Found:
-    """Two jobs, one after the other, and what the driver's JVM then holds in memory."""
+    """Two jobs, one after the other, and what Spark then holds in memory and in spilled files."""
     first, second = driver.job(), driver.job()
     marks = [MARKER.encode()]
     for job in (first, second):
         marks += [m for key in job["keys"] for m in (bytes.fromhex(key), key.encode())]
     title = b"mc2 5e5e5e5e/1: stage "
     held = _held(driver.spark.sparkContext._gateway.proc.pid, [*marks, title])
+    beside = [_held(pid, [*marks, _ERRAND]) for pid in driver.of_executors()]
+    spilled = [p.read_bytes() for p in driver.spilled()]
     return {
         "first": first,
         "second": second,
         "marker": MARKER,
         "scan_works": title in held,
         "in_memory": len(held - {title}),
+        "executors_work": sum(_ERRAND in found for found in beside),
+        "in_executors": sum(bool(found - {_ERRAND}) for found in beside),
+        "spilled": len(spilled),
+        "in_spilled": sum(any(mark in raw for mark in marks) for raw in spilled),
     }
+
+
+_ERRAND = b"mc2.spark.on_executor"
+"""Stands in what Spark hands to executors."""
 
 
 def _held(pid: int, marks: list[bytes]) -> set[bytes]:
@@ -299,7 +327,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     master, folder, scenario = sys.argv[1:]
-    driver = Driver(master, Path(folder))
+    driver = Driver(master, Path(folder), SPILLING if scenario == "plain" else {})
     try:
         found = SCENARIOS[scenario](driver)
     finally:
