@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 from mc2.crypto.digest import Digest, digest, parse_digest
 from mc2.errors import DatasetError, JobError, Mc2Error, WorkerError
-from mc2.formats.worker_tasks import Ended, Task
+from mc2.formats.worker_tasks import Ended, Task, TrainStep
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,12 @@ class TaskWorker(Protocol):
         timeout_seconds: float,
     ) -> bytes:
         """Have a task run; its receipt."""
+        ...
+
+    def train(
+        self, step: TrainStep, read: Callable[[Digest], bytes], *, timeout_seconds: float
+    ) -> bytes:
+        """Hand on a message of a training; the answer."""
         ...
 
 
@@ -68,8 +74,11 @@ class TaskBackend(Protocol):
         """Keep a block or a receipt. Raises: JobError if it has another digest."""
         ...
 
-    def assign(self, name: str, task: Task, workers: Mapping[str, Any]) -> None:
-        """Have the epoch's workers run a task, in the background, under the name of one."""
+    def assign(self, name: str, task: Task | TrainStep, workers: Mapping[str, Any]) -> None:
+        """Have the epoch's workers run a task, in the background, under the name of one.
+
+        A step of a training is for that worker alone, which has its rows.
+        """
         ...
 
     def ended(self, *, wait: bool) -> Ended:
@@ -188,8 +197,8 @@ class LocalBackend:
         """Keep a block or a receipt. Raises: JobError."""
         self._blocks.keep(name, raw)
 
-    def assign(self, name: str, task: Task, workers: Mapping[str, TaskWorker]) -> None:
-        """Have a worker run a task, in the background. Raises: JobError."""
+    def assign(self, name: str, task: Task | TrainStep, workers: Mapping[str, TaskWorker]) -> None:
+        """Have a worker run a task, or take a step, in the background. Raises: JobError."""
         if name in self._under_way:
             raise JobError(f"{name} has a task already")
         worker = workers.get(name)
@@ -232,9 +241,9 @@ class LocalBackend:
         """The workers that are at a task."""
         return tuple(n for n, thread in self._under_way.items() if thread.is_alive())
 
-    def _run(self, name: str, worker: TaskWorker, task: Task) -> None:
+    def _run(self, name: str, worker: TaskWorker, task: Task | TrainStep) -> None:
         try:
-            receipt = worker.task(task, self.read, self.keep, timeout_seconds=self._timeout)
+            receipt = self._ask(worker, task)
         except WorkerError as error:
             _log.warning("%s was lost at a task: %s", name, error)
             self._ended.put(_lost(name, str(error)))
@@ -248,6 +257,11 @@ class LocalBackend:
             self._ended.put(Ended(worker=name, code=code, message="the host cannot serve a task"))
         else:
             self._ended.put(Ended(worker=name, receipt=receipt))
+
+    def _ask(self, worker: TaskWorker, task: Task | TrainStep) -> bytes:
+        if isinstance(task, TrainStep):
+            return worker.train(task, self.read, timeout_seconds=self._timeout)
+        return worker.task(task, self.read, self.keep, timeout_seconds=self._timeout)
 
 
 def _lost(name: str, why: str) -> Ended:

@@ -18,7 +18,7 @@ from mc2.crypto.digest import Digest
 from mc2.errors import JobError, Mc2Error, WorkerError
 from mc2.formats.limits import LIMITS
 from mc2.formats.worker import OpenedJob
-from mc2.formats.worker_tasks import Ended, Task
+from mc2.formats.worker_tasks import Ended, Task, TrainStep
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +61,12 @@ class ClusterWorker(Protocol):
         timeout_seconds: float,
     ) -> bytes:
         """Have a task run; its receipt."""
+        ...
+
+    def train(
+        self, step: TrainStep, read: Callable[[Digest], bytes], *, timeout_seconds: float
+    ) -> bytes:
+        """Hand on a message of a training; the answer."""
         ...
 
     def kill(self) -> None:
@@ -168,8 +174,8 @@ class Cluster(Generic[W]):
         entered = self._ask_all(self._workers, lambda name, w: self._enter(w, admitted[name]))
         return sorted(entered)
 
-    def assign(self, worker: str, task: Task) -> None:
-        """Have a worker of the epoch run a task. Raises: JobError."""
+    def assign(self, worker: str, task: Task | TrainStep) -> None:
+        """Have a worker of the epoch run a task, or take a step of a training. Raises: JobError."""
         self._tasks.assign(worker, task, self._workers)
 
     def ended(self, *, wait: bool) -> Ended:

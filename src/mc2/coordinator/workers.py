@@ -55,7 +55,17 @@ from mc2.formats.worker_cluster import (
     Join,
     Joined,
 )
-from mc2.formats.worker_tasks import Assign, Await, Ended, Keep, Task, TaskDone
+from mc2.formats.worker_tasks import (
+    Assign,
+    AssignTraining,
+    Await,
+    Ended,
+    Keep,
+    Task,
+    TaskDone,
+    TrainDone,
+    TrainStep,
+)
 
 T = TypeVar("T")
 
@@ -71,8 +81,8 @@ class OtherWorkers(Protocol):
         """Hand on the leader's admissions; who entered."""
         ...
 
-    def assign(self, worker: str, task: Task) -> None:
-        """Have a worker run a task."""
+    def assign(self, worker: str, task: Task | TrainStep) -> None:
+        """Have a worker run a task, or take a step of a training."""
         ...
 
     def ended(self, *, wait: bool) -> Ended:
@@ -95,7 +105,7 @@ class _Nobody:
         del admissions
         return ()
 
-    def assign(self, worker: str, task: Task) -> None:
+    def assign(self, worker: str, task: Task | TrainStep) -> None:
         del task
         raise JobError(f"there is no {worker}")
 
@@ -240,6 +250,16 @@ class Worker:
         serve = _Serve(read, _refuse, lambda _: None, _Keeper(keep))
         return _Running(self, serve, timeout_seconds).task(task)
 
+    def train(
+        self, step: TrainStep, read: Callable[[Digest], bytes], *, timeout_seconds: float
+    ) -> bytes:
+        """Hand on a message of a training to a member, and serve it; its answer.
+
+        Raises: as `run`.
+        """
+        serve = _Serve(read, _refuse, lambda _: None, _Nobody())
+        return _Running(self, serve, timeout_seconds).train(step)
+
     def close(self, *, timeout_seconds: float = SHORT_SECONDS) -> None:
         """Drop the job, if there is one; then the worker is ready for another."""
         self._ask(Close(), Closed, timeout_seconds)
@@ -358,7 +378,7 @@ class _Serve:
     others: OtherWorkers
 
 
-_Asked: TypeAlias = Read | Write | Gather | Admit | Keep | Assign | Await
+_Asked: TypeAlias = Read | Write | Gather | Admit | Keep | Assign | AssignTraining | Await
 
 
 class _Running:
@@ -376,7 +396,10 @@ class _Running:
     def task(self, task: Task) -> bytes:
         return self._until(task, TaskDone).receipt
 
-    def _until(self, asked: Run | Task, answer: type[T]) -> T:
+    def train(self, step: TrainStep) -> bytes:
+        return self._until(step, TrainDone).answer
+
+    def _until(self, asked: Run | Task | TrainStep, answer: type[T]) -> T:
         self._worker.send(asked, self._deadline)
         while True:
             try:
@@ -423,6 +446,8 @@ class _Running:
                 others.keep(message.digest, message.raw)
             case Assign():
                 others.assign(message.worker, message.task)
+            case AssignTraining():
+                others.assign(message.worker, message.step)
         return Stored()
 
 

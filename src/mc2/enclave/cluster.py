@@ -17,7 +17,7 @@ from mc2.enclave.cluster_leader import ClusterLeader, FormedEpoch, LeftOut
 from mc2.enclave.epoch import Epoch
 from mc2.enclave.release import Lease
 from mc2.errors import JobError
-from mc2.formats.worker_tasks import Ended, Task
+from mc2.formats.worker_tasks import Ended, Task, TrainStep
 
 _TRIES: Final = 3
 """How often workers may get lost between their evidence and their admission; then the leader
@@ -35,8 +35,8 @@ class Workers(Protocol):
         """Hand over admissions; the names of those that entered."""
         ...
 
-    def assign(self, worker: str, task: Task) -> None:
-        """Have a member run a task."""
+    def assign(self, worker: str, task: Task | TrainStep) -> None:
+        """Have a member run a task, or take a step of a training."""
         ...
 
     def ended(self, *, wait: bool) -> Ended:
@@ -61,7 +61,7 @@ class NoWorkers:
         del admissions
         return ()
 
-    def assign(self, worker: str, task: Task) -> None:
+    def assign(self, worker: str, task: Task | TrainStep) -> None:
         """There is nobody. Raises: JobError."""
         del task
         raise JobError(f"there is no {worker}")

@@ -19,7 +19,7 @@ from mc2.formats.worker_cluster import (
     Join,
     Joined,
 )
-from mc2.formats.worker_tasks import Assign, Await, Ended, Keep, Task
+from mc2.formats.worker_tasks import Assign, AssignTraining, Await, Ended, Keep, Task, TrainStep
 
 _HINT: Final = "see the coordinator's log, then propose the job again"
 
@@ -71,9 +71,12 @@ class HostedWorkers:
             raise JobError("the host could not pass on admissions to workers", hint=_HINT)
         raise self._channel.give_up("the answer to admissions is who entered")
 
-    def assign(self, worker: str, task: Task) -> None:
-        """Have a member run a task. Raises: JobError."""
-        self._stored(Assign(worker, task), "could not hand on a task to a worker")
+    def assign(self, worker: str, task: Task | TrainStep) -> None:
+        """Have a member run a task, or take a step of a training. Raises: JobError."""
+        if isinstance(task, TrainStep):
+            self._stored(AssignTraining(worker, task), "could not hand on a step to a worker")
+        else:
+            self._stored(Assign(worker, task), "could not hand on a task to a worker")
 
     def ended(self, *, wait: bool) -> Ended:
         """Which assigned task has ended. Raises: JobError."""
@@ -88,7 +91,7 @@ class HostedWorkers:
         """Have the host keep a block or a receipt. Raises: JobError."""
         self._stored(Keep(name, raw), "could not keep a block")
 
-    def _stored(self, message: Assign | Keep, trouble: str) -> None:
+    def _stored(self, message: Assign | AssignTraining | Keep, trouble: str) -> None:
         answer = self._channel.ask(message)
         if isinstance(answer, Missing):
             raise JobError(f"the host {trouble}: its disk may be full", hint=_HINT)

@@ -13,6 +13,7 @@ from mc2.enclave.kept import KeptTable, Shared
 from mc2.enclave.outputs import Unsealed, seal_output
 from mc2.enclave.release import Lease
 from mc2.enclave.tables import SealedTable
+from mc2.enclave.trainings import LedTrainings
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious import run as oblivious
 from mc2.engine.oblivious.learning import KEY_BYTES
@@ -51,15 +52,20 @@ class Computation:
             for name, cipher in ciphers.items()
         }
 
-    def compute(self, limits: EngineLimits) -> Mapping[str, Output]:
+    def compute(
+        self, limits: EngineLimits, led: LedTrainings | None = None
+    ) -> Mapping[str, Output]:
         """E18. Run exactly the plan, then forget the keys of its inputs.
+
+        What `led` trains, the members of its epoch read, who sign that they read it whole.
 
         Raises: EngineError; what reading a table raised, whatever the engine made of that.
         """
         try:
-            outputs = self._outputs(limits)
-            for table in self._tables.values():
-                table.read_rest()
+            outputs = self._outputs(limits, led)
+            for name, table in self._tables.items():
+                if led is None or name not in led.read:
+                    table.read_rest()
         except Exception as error:  # noqa: BLE001  whatever it is, it is told without its text
             raise self._cause(error) from None
         finally:
@@ -73,13 +79,13 @@ class Computation:
         for table in self._tables.values():
             table.close()
 
-    def _outputs(self, limits: EngineLimits) -> Mapping[str, Output]:
+    def _outputs(self, limits: EngineLimits, led: LedTrainings | None) -> Mapping[str, Output]:
         """By the engine of the plan's mode, and never by the other one."""
         checked = self._job.checked
         if checked.plan.mode == "oblivious":
             key = secrets.token_bytes(KEY_BYTES)  # of this attempt alone, and in no receipt
             return oblivious.execute(
-                checked, self._tables, self._tell, threads=limits.threads, key=key
+                checked, self._tables, self._tell, threads=limits.threads, key=key, together=led
             )
         return execute(checked, self._tables, limits, self._tell)
 

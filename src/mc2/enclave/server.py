@@ -38,7 +38,7 @@ from mc2.formats.worker import (
     Write,
 )
 from mc2.formats.worker_cluster import Admitted, Enter, Gathered, Join
-from mc2.formats.worker_tasks import Ended, Task, TaskDone
+from mc2.formats.worker_tasks import Ended, Task, TaskDone, TrainDone, TrainStep
 
 
 class Session(Protocol):
@@ -80,6 +80,10 @@ class Session(Protocol):
 
     def task(self, task: Task, host: Host) -> bytes:
         """Run one task as a member; the signed receipt."""
+        ...
+
+    def train(self, step: TrainStep, host: Host) -> bytes:
+        """Take a step of a training as a member; the answer."""
         ...
 
     def close(self) -> None:
@@ -165,12 +169,16 @@ class Server:
             return answer_joining(session, message)
         return self._run(channel, session, message)
 
-    def _run(self, channel: Channel, session: Session, message: Run | Task) -> FromEnclave:
+    def _run(
+        self, channel: Channel, session: Session, message: Run | Task | TrainStep
+    ) -> FromEnclave:
         host = _Host(channel)
         workers = HostedWorkers(channel)
         if isinstance(message, Task):
             serving = Host(host.read, workers.keep, _say_nothing)
             return TaskDone(session.task(message, serving))
+        if isinstance(message, TrainStep):
+            return TrainDone(session.train(message, Host(host.read, workers.keep, _say_nothing)))
         outcome = session.run(message.grants, host.read, host.write, host.tell, workers)
         self._log("a job is done")
         return outcome

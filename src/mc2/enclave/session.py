@@ -26,13 +26,14 @@ from mc2.enclave.peers import PeerTrust
 from mc2.enclave.release import Activate, Lease, ReleasedKeys, open_grants
 from mc2.enclave.spread import MemberTasks, Spread, layout_for
 from mc2.enclave.task_runner import Host
+from mc2.enclave.trainings import LedTrainings, MemberTrainings
 from mc2.engine.limits import EngineLimits
 from mc2.errors import JobError
 from mc2.formats.receipt import Receipt
 from mc2.formats.release import Evidence, RuntimeData
 from mc2.formats.result import Result
 from mc2.formats.worker import JobOutcome, OpenedJob
-from mc2.formats.worker_tasks import Task
+from mc2.formats.worker_tasks import Task, TrainStep
 from mc2.plan.packages import PACKAGES
 
 
@@ -83,6 +84,7 @@ class JobSession:
         self._member: ClusterMember | None = None
         self._membership: Membership | None = None
         self._tasks: MemberTasks | None = None
+        self._trainings: MemberTrainings | None = None
 
     @property
     def state(self) -> SessionState:
@@ -172,7 +174,15 @@ class JobSession:
             try:
                 epoch = cluster.form()
                 layout = layout_for(job, len(epoch.members), self._limits)
-                if layout is None or layout.partitions == 1 or workers is None:
+                led = None
+                if workers is not None and job.plan.mode == "oblivious":
+                    host, names = Host(read_chunk, workers.keep, progress), cluster.names
+                    member = Membership(epoch, keys.ciphers, lease)
+                    led = LedTrainings(job, member, self._limits, host, workers, names.values())
+                if led is not None and led.nodes:
+                    outputs = work.compute(self._limits, led)
+                    tasks = led.digest
+                elif layout is None or layout.partitions == 1 or workers is None:
                     outputs, tasks = work.compute(self._limits), None
                 else:
                     spread = Spread(job, layout, epoch, keys.ciphers, self._limits)
@@ -233,6 +243,26 @@ class JobSession:
             self.close()
             raise
 
+    def train(self, step: TrainStep, host: Host) -> bytes:
+        """Take a step of a training as a member of a cluster; the answer.
+
+        Whatever fails ends the session.
+
+        Raises: as `MemberTrainings.answer`; JobError if this is no member.
+        """
+        try:
+            return self._member_trainings().answer(step, host)
+        except BaseException:
+            self.close()
+            raise
+
+    def _member_trainings(self) -> MemberTrainings:
+        if self._job is None or self._membership is None:
+            raise JobError("steps are for members of a cluster", hint="enter one first")
+        if self._trainings is None:
+            self._trainings = MemberTrainings(self._job, self._membership, self._limits)
+        return self._trainings
+
     def _member_tasks(self) -> MemberTasks:
         if self._job is None or self._membership is None:
             raise JobError("tasks are for members of a cluster", hint="enter one first")
@@ -244,7 +274,7 @@ class JobSession:
         """End the session and forget its keys, whatever its state."""
         if self._membership is not None:
             self._membership.wipe()
-        self._attempt = self._member = self._membership = self._tasks = None
+        self._attempt = self._member = self._membership = self._tasks = self._trainings = None
         self._job = None
         self._state = SessionState.FAILED if self._state < SessionState.DONE else self._state
 

@@ -11,7 +11,7 @@ from mc2.crypto.digest import Digest
 from mc2.errors import DatasetError, Mc2Error
 from mc2.formats.dataset_open import open_plain, open_rows, places_of, segment_bounds
 from mc2.formats.fixed import ChunkForm
-from mc2.formats.manifest import Manifest
+from mc2.formats.manifest import Manifest, chunk_count
 from mc2.formats.schema import Schema
 
 
@@ -123,3 +123,50 @@ class SealedTable:
     def close(self) -> None:
         """Forget the key."""
         self._cipher = None
+
+
+class TablePart:
+    """Some chunks of a padded input, one after the other, as an oblivious engine reads them."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        cipher: ChunkCipher,
+        chunks: range,
+        read_chunk: Callable[[Digest], bytes],
+    ) -> None:
+        self._manifest = manifest
+        self._cipher = cipher
+        self._chunks = chunks
+        self._read_chunk = read_chunk
+
+    @property
+    def form(self) -> ChunkForm:
+        """What is public of these chunks."""
+        manifest = self._manifest
+        segments = segments_of(manifest, self._chunks)
+        return ChunkForm(manifest.schema, manifest.facts, places_of(manifest), segments)
+
+    def plains(self) -> Iterator[bytes]:
+        """The plaintexts of these chunks, in order. Raises: as `SealedTable.plains`."""
+        for index in self._chunks:
+            raw = self._read_chunk(self._manifest.chunks[index].digest)
+            yield open_plain(self._cipher, self._manifest, index, raw)
+
+
+def segments_of(manifest: Manifest, chunks: range) -> tuple[int, ...]:
+    """The bounds of the runs of rows that some chunks hold, of those that were sealed at once."""
+    places, found, start = manifest.rows_per_chunk, [], 0
+    for bound in segment_bounds(manifest):
+        end = start + chunk_count(bound, places)
+        first, last = max(start, chunks.start), min(end, chunks.stop)
+        if first < last:
+            found.append(min(bound, (last - start) * places) - (first - start) * places)
+        start = end
+    return tuple(found)
+
+
+def chunk_places(manifest: Manifest) -> tuple[int, ...]:
+    """How many places for rows each chunk of a padded table has."""
+    count = len(manifest.chunks)
+    return tuple(sum(segments_of(manifest, range(i, i + 1))) for i in range(count))

@@ -8,15 +8,14 @@ Spec: docs/spec/training-message.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from mc2.crypto.digest import Digest
 from mc2.enclave.epoch import Epoch
 from mc2.errors import CryptoError, EngineError, JobError
 from mc2.formats import training_message as messages
 from mc2.formats.training_message import LEADER, Header, TrainingName
-from mc2.ml.boosting import Leader
-from mc2.ml.boosting_partition import Partition
+from mc2.formats.training_receipt import TrainingReceipt
 from mc2.ml.boosting_rounds import Arrays, Form, Kind, Step, packed, unpacked
 
 _HINT: Final = "the host mixed up a training's messages: run the job again"
@@ -62,10 +61,34 @@ class _Side:
             ) from None
 
 
+class Leading(Protocol):
+    """What steps a training takes, as `mc2.ml.boosting` has it."""
+
+    form: Form
+    step: Step | None
+    told: Arrays
+
+    def take(self, answers: Sequence[Arrays]) -> None:
+        """Take the answers of all partitions, in their order."""
+        ...
+
+
+class Answering(Protocol):
+    """The rows of one partition, as `mc2.ml.boosting_partition` has them."""
+
+    def answer(self, step: Step, told: Arrays) -> Arrays:
+        """Take one step."""
+        ...
+
+    def catch_up(self, steps: Sequence[tuple[Step, Arrays]]) -> None:
+        """Take the steps of a lost worker."""
+        ...
+
+
 class LeadingSide(_Side):
     """The leader's side. `told` is what every partition has to get; `take` wants all answers."""
 
-    def __init__(self, epoch: Epoch, name: TrainingName, leader: Leader) -> None:
+    def __init__(self, epoch: Epoch, name: TrainingName, leader: Leading) -> None:
         super().__init__(epoch, name, leader.form)
         self._leader = leader
         self.messages: list[bytes] = []
@@ -105,6 +128,12 @@ class LeadingSide(_Side):
         self._number += 1
         self._tell()
 
+    def finish(self) -> bytes:
+        """The last message: whoever gets it signs what the training was. Raises: JobError."""
+        if not self.over:
+            raise JobError("the training is not over")
+        return self._say(Step(Kind.DONE), b"")
+
     def _answer(self, step: Step, raw: bytes) -> tuple[int, Arrays]:
         header, sealed = messages.parse(raw)
         partition = header.sender - 1
@@ -114,24 +143,27 @@ class LeadingSide(_Side):
         if header.number != self._number or _step_of(header) != step:
             raise JobError(f"{what} is to another step", hint=_HINT)
         plain = self._opened(self.log, header, sealed, what)
-        return partition, unpacked(self._form.answered(step), plain)
+        return partition, unpacked(self._form.answered(step, partition), plain)
 
     def _tell(self) -> None:
         step = self._leader.step
         if step is None:
             return
-        plain = packed(self._form.told(step), self._leader.told)
+        self._say(step, packed(self._form.told(step), self._leader.told))
+
+    def _say(self, step: Step, plain: bytes) -> bytes:
         header = self._header(LEADER, step)
         raw = messages.seal(self._key(), self.name, self.log, header, plain)
         self.messages.append(raw)
         self.log = messages.next_log(self.log, raw)
+        return raw
 
 
 class MemberSide(_Side):
     """A member's side: one partition, whose rows stay in this enclave."""
 
     def __init__(
-        self, epoch: Epoch, name: TrainingName, partition: int, form: Form, rows: Partition
+        self, epoch: Epoch, name: TrainingName, partition: int, form: Form, rows: Answering
     ) -> None:
         super().__init__(epoch, name, form)
         if not 0 <= partition < len(name.places):
@@ -140,10 +172,17 @@ class MemberSide(_Side):
         self._leading: bytes | None = None
 
     def answer(self, raw: bytes) -> bytes:
-        """Answer the next message of the leader. Raises: JobError, EngineError, FormatError."""
+        """Answer the next message of the leader.
+
+        To its last message the answer is a signed receipt, and is not sealed.
+
+        Raises: JobError, EngineError, FormatError.
+        """
         step, told = self._told(raw)
+        if step.kind is Kind.DONE:
+            return self._receipt().sign(self._epoch.signing_key)
         found = self._rows.answer(step, told)
-        plain = packed(self._form.answered(step), found)
+        plain = packed(self._form.answered(step, self._partition), found)
         header = self._header(self._partition + 1, step)
         sealed = messages.seal(self._key(), self.name, self.log, header, plain)
         self._number += 1
@@ -156,6 +195,11 @@ class MemberSide(_Side):
             steps.append(self._told(raw))
             self._number += 1
         self._rows.catch_up(steps)
+
+    def _receipt(self) -> TrainingReceipt:
+        return TrainingReceipt(
+            training=self.name, partition=self._partition, member=self._epoch.own, log=self.log
+        )
 
     def _told(self, raw: bytes) -> tuple[Step, Arrays]:
         header, sealed = messages.parse(raw)

@@ -35,6 +35,7 @@ class PayloadType:
     MEMBER_EVIDENCE: Final = "application/vnd.mc2.member-evidence.v1+json"
     ADMISSION: Final = "application/vnd.mc2.admission.v1+json"
     TASK_RECEIPT: Final = "application/vnd.mc2.task-receipt.v1+json"
+    TRAINING_RECEIPT: Final = "application/vnd.mc2.training-receipt.v1+json"
     RECEIPT: Final = "application/vnd.in-toto+json"
 
 

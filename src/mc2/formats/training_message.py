@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest, digest_bytes
@@ -41,16 +41,35 @@ class TrainingName:
     node: int
     places: tuple[int, ...]
 
-    @property
-    def digest(self) -> Digest:
-        """What the keys and the log of its messages are bound to."""
-        name: dict[str, Json] = {
+    def json(self) -> dict[str, Json]:
+        """The name's fields as canonical JSON has them."""
+        return {
             "job": self.context.json(),
             "epoch": self.epoch,
             "node": self.node,
             "places": list(self.places),
         }
-        return digest(encode(name))
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the name's fields. Raises: FormatError."""
+        job = fields.fields("job")
+        context = JobContext.read(job)
+        job.done()
+        found = cls(
+            context=context,
+            epoch=fields.integer("epoch", 1, LIMITS.epochs),
+            node=fields.integer("node", 0, LIMITS.nodes - 1),
+            places=fields.items("places", LIMITS.cluster_members, _read_places),
+        )
+        if not found.places:
+            raise FormatError("a training has no partition")
+        return found
+
+    @property
+    def digest(self) -> Digest:
+        """What the keys and the log of its messages are bound to."""
+        return digest(encode(self.json()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +121,10 @@ class Header:
         )
         fields.done()
         return found
+
+
+def _read_places(value: Json) -> int:
+    return Fields({"places": value}, "a partition").integer("places", 1, LIMITS.row_bound)
 
 
 def _features(value: Json) -> tuple[int, ...]:

@@ -33,12 +33,16 @@ from mc2.formats.worker_cluster import (
 from mc2.formats.worker_tasks import (
     RECEIPT_BODY,
     TASK_BODY,
+    TRAINING_BODY,
     Assign,
+    AssignTraining,
     Await,
     Ended,
     Keep,
     Task,
     TaskDone,
+    TrainDone,
+    TrainStep,
 )
 
 T = TypeVar("T")
@@ -263,6 +267,7 @@ FromHost: TypeAlias = (
     | Gathered
     | Admitted
     | Task
+    | TrainStep
     | Ended
     | Chunk
     | Missing
@@ -278,8 +283,10 @@ FromEnclave: TypeAlias = (
     | Gather
     | Admit
     | TaskDone
+    | TrainDone
     | Keep
     | Assign
+    | AssignTraining
     | Await
     | Read
     | Write
@@ -376,7 +383,8 @@ _FROM_HOST: Final[Mapping[str, _Reader[FromHost]]] = {
     "gathered": _Reader(Gathered.read, LIMITS.frame_body_bytes),
     "admitted": _Reader(Admitted.read),
     "task": _Reader(Task.read, TASK_BODY),
-    "ended": _Reader(Ended.read, RECEIPT_BODY),
+    "train": _Reader(TrainStep.read, TRAINING_BODY),
+    "ended": _Reader(Ended.read, TRAINING_BODY),
     "chunk": _Reader(lambda _, body: Chunk(body), LIMITS.chunk_bytes),
     "missing": _Reader(lambda *_: Missing()),
     "stored": _Reader(lambda *_: Stored()),
@@ -392,8 +400,10 @@ _FROM_ENCLAVE: Final[Mapping[str, _Reader[FromEnclave]]] = {
     "gather": _Reader(lambda _, body: Gather(body), LIMITS.message_bytes * 2),
     "admit": _Reader(Admit.read, LIMITS.frame_body_bytes),
     "task_done": _Reader(lambda _, body: TaskDone(body), RECEIPT_BODY),
+    "train_done": _Reader(lambda _, body: TrainDone(body), TRAINING_BODY),
     "keep": _Reader(Keep.read, LIMITS.chunk_bytes),
     "assign": _Reader(Assign.read, TASK_BODY),
+    "assign_training": _Reader(AssignTraining.read, TRAINING_BODY),
     "await": _Reader(Await.read),
     "read": _Reader(lambda fields, _: Read(fields.digest("digest"))),
     "write": _Reader(lambda fields, body: Write(fields.digest("digest"), body), LIMITS.chunk_bytes),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from mc2.crypto.digest import Digest
+from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields, check_name
 from mc2.formats.frames import Frame
 from mc2.formats.limits import LIMITS
@@ -47,6 +48,48 @@ class TaskDone:
     def frame(self) -> Frame:
         """The message's frame."""
         return Frame({"type": "task_done"}, self.receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainStep:
+    """The next message of a training, for a member with one of its partitions. Answer: `TrainDone`.
+
+    Of so many `partitions`. What the message means is in `mc2.formats.training_message`.
+    """
+
+    node: int
+    partition: int
+    partitions: int
+    message: bytes
+
+    def header(self) -> dict[str, Json]:
+        """The fields of the step, but for its message."""
+        return {"node": self.node, "partition": self.partition, "partitions": self.partitions}
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        return Frame({"type": "train", **self.header()}, self.message)
+
+    @classmethod
+    def read(cls, fields: Fields, body: bytes) -> Self:
+        """Read the message. Raises: FormatError."""
+        return cls(
+            fields.integer("node", 0, LIMITS.nodes - 1),
+            fields.integer("partition", 0, LIMITS.cluster_members - 1),
+            fields.integer("partitions", 1, LIMITS.cluster_members),
+            body,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainDone:
+    """A member's answer to a message of a training."""
+
+    answer: bytes
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        return Frame({"type": "train_done"}, self.answer)
 
 
 # --- from whoever runs a task
@@ -93,6 +136,24 @@ class Assign:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignTraining:
+    """The leader has a message for a member of a training. Answer: `Stored`, or `Missing`."""
+
+    worker: str
+    step: TrainStep
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        header = {"type": "assign_training", "worker": self.worker, **self.step.header()}
+        return Frame(header, self.step.message)
+
+    @classmethod
+    def read(cls, fields: Fields, body: bytes) -> Self:
+        """Read the message. Raises: FormatError."""
+        return cls(check_name(fields.text("worker"), "a worker"), TrainStep.read(fields, body))
+
+
+@dataclass(frozen=True, slots=True)
 class Await:
     """The leader asks which assigned task has ended; `wait` until one has. Answer: `Ended`."""
 
@@ -111,6 +172,8 @@ class Await:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """What became of a task: its receipt; or the code of an error, if the member gave none.
+
+    Of a step of a training the `receipt` is the member's answer.
 
     `worker` is empty if none has ended. A member that gave no receipt takes no further task.
     """
@@ -143,6 +206,9 @@ class Ended:
             hint=fields.text("hint", _TEXT_LENGTH),
         )
 
+
+TRAINING_BODY: Final = LIMITS.frame_body_bytes
+"""How long messages of a training may be, and answers to them."""
 
 TASK_BODY: Final = LIMITS.task_bytes
 RECEIPT_BODY: Final = _RECEIPT_BYTES

@@ -33,11 +33,19 @@ _REAL: Final = "<f8"
 _FLOAT: Final = "<f4"
 _WHOLE: Final = "<i8"
 _FLAGS: Final = "<u8"
+_WORDS: Final = "<u8"
+_BYTES: Final = "|u1"
+
+KEY_BYTES: Final = 32
 
 
 class Kind(Enum):
     """What is asked of a partition."""
 
+    ROWS = "rows"  # how many rows there are of each table; the training's key is told
+    VALUES = "values"  # the values of a feature, for cuts between bins
+    CUTS = "cuts"  # nothing: all cuts are told, and the rows of all partitions
+    DONE = "done"  # nothing: the training is over
     LABELS = "labels"  # the greatest weight times label, and weight
     LABEL_SUMS = "label_sums"  # their sums
     GRADIENTS = "gradients"  # the greatest |g| and h of each class, as a round begins
@@ -66,12 +74,17 @@ class Form:
     """What the lengths of messages depend on.
 
     `bins`: of all features together, or cells of bins. `metrics`: over all evaluation sets.
+    `cuts`: between bins, of all features together. `tables`: of the matrix that is trained on.
+    `places`: those for rows of each partition.
     """
 
     bins: int
     classes: int
     depth: int
     metrics: int
+    cuts: int = 0
+    tables: int = 0
+    places: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, parameters: BoostingParameters, bins: int, metrics: int) -> Form:
@@ -81,6 +94,8 @@ class Form:
     def told(self, step: Step) -> Shape:
         """What the leader tells with a step."""
         shapes: dict[Kind, Shape] = {
+            Kind.ROWS: ((_BYTES, KEY_BYTES),),
+            Kind.CUTS: ((_FLOAT, self.cuts), (_WHOLE, self.tables * len(self.places))),
             Kind.LABEL_SUMS: ((_REAL, 2),),
             Kind.GRADIENTS: ((_FLOAT, 1),) if step.turn == 0 else (),
             Kind.ROOT: ((_REAL, 2),),
@@ -92,9 +107,12 @@ class Form:
         }
         return shapes.get(step.kind, ())
 
-    def answered(self, step: Step) -> Shape:
+    def answered(self, step: Step, partition: int = 0) -> Shape:
         """What a partition answers."""
+        if step.kind is Kind.VALUES:
+            return ((_WORDS, self.places[partition]),)
         shapes: dict[Kind, Shape] = {
+            Kind.ROWS: ((_WHOLE, self.tables),),
             Kind.LABELS: ((_REAL, 2),),
             Kind.LABEL_SUMS: ((_WHOLE, 2),),
             Kind.GRADIENTS: ((_REAL, 2 * self.classes),),
@@ -106,6 +124,14 @@ class Form:
             Kind.LOSS_SUMS: ((_WHOLE, 2 * self.metrics),),
         }
         return shapes.get(step.kind, ())
+
+    @property
+    def longest(self) -> int:
+        """How many bytes the longest message of a training has."""
+        steps = [Step(kind, level=level) for kind in Kind for level in range(self.depth + 1)]
+        shapes = [self.told(s) for s in steps]
+        shapes += [self.answered(s, p) for s in steps for p in range(max(1, len(self.places)))]
+        return max(sum(np.dtype(kind).itemsize * n for kind, n in shape) for shape in shapes)
 
 
 def _splits(level: int) -> Shape:

@@ -61,12 +61,13 @@ def cuts_of_tables(
     if roles.edges:
         return public_cuts(roles.declared, roles.edges)
     columns = {
-        name: [_there(run, t.columns[name], t.present) for t in tables] for name in roles.features
+        name: [where_present(run, t.columns[name], t.present) for t in tables]
+        for name in roles.features
     }
     return choose_cuts(run, roles.declared, columns, max_bin, roles.missing)
 
 
-def _there(run: Run, values: SecretColumn, present: SecretMarks) -> SecretColumn:
+def where_present(run: Run, values: SecretColumn, present: SecretMarks) -> SecretColumn:
     """NULL where there is no row: a filter leaves what it drops in its place."""
     known = conjunction(run, known_of(values), marks_of(present))
     return column(run, values.layout, words_of(values).copy(), known)
@@ -79,22 +80,37 @@ def matrices_of_tables(
 
     `labels` says whether labels and weights are read, which rows to predict need not have.
     """
-    found = []
-    for place, table in enumerate(tables):
-        start = place << _SOURCE
-        found.append(
-            bin_rows(
-                run,
-                cuts,
-                table.columns,
-                table.present,
-                label=table.columns[roles.label] if labels and roles.label else None,
-                weight=table.columns[roles.weight] if labels and roles.weight else None,
-                identity=np.arange(start, start + table.rows, dtype=np.uint64),
-                missing=roles.missing,
-            )
-        )
-    return found
+    return [
+        matrix_of_table(run, roles, cuts, table, first_names(place), labels=labels)
+        for place, table in enumerate(tables)
+    ]
+
+
+def first_names(place: int) -> np.uint64:
+    """The name of the first row of a table, by the place of the table."""
+    return np.uint64(place << _SOURCE)
+
+
+def matrix_of_table(
+    run: Run,
+    roles: Roles,
+    cuts: SecretCuts,
+    table: SecretTable,
+    start: np.uint64,
+    *,
+    labels: bool,
+) -> SecretMatrix:
+    """The matrix of a table whose rows are named from `start` on, which may be secret."""
+    return bin_rows(
+        run,
+        cuts,
+        table.columns,
+        table.present,
+        label=table.columns[roles.label] if labels and roles.label else None,
+        weight=table.columns[roles.weight] if labels and roles.weight else None,
+        identity=np.arange(table.rows, dtype=np.uint64) + start,
+        missing=roles.missing,
+    )
 
 
 def column_of_floats(run: Run, parts: Sequence[Floats], present: SecretMarks) -> SecretColumn:

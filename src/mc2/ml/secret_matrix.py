@@ -156,14 +156,20 @@ def choose_cuts(
     cuts = np.full((len(features), bins - 1), np.inf, dtype=np.float32)
     for place, feature in enumerate(features):
         if not feature.categories:
-            words = [_sortable(run, c, missing) for c in columns[feature.name]]
-            both = np.concatenate(words) if words else np.empty(0, np.uint64)
-            run.call(_native.sort, [both], [_UNSIGNED])
-            run.call(_native.choose_cuts, both, cuts[place])
+            words = [sortable(run, c, missing) for c in columns[feature.name]]
+            cut_words(run, words, cuts[place])
     return SecretCuts(tuple(features), cuts)
 
 
-def _sortable(run: Run, column: SecretColumn, missing: float) -> Words:
+def cut_words(run: Run, words: Sequence[Words], cuts: Floats) -> None:
+    """Choose the cuts of one feature from the words of all its values, in any order."""
+    both = np.concatenate(words) if words else np.empty(0, np.uint64)
+    run.call(_native.sort, [both], [_UNSIGNED])
+    run.call(_native.choose_cuts, both, cuts)
+
+
+def sortable(run: Run, column: SecretColumn, missing: float) -> Words:
+    """Words in the order of a column's values as floats; missing ones come last."""
     out = np.empty(column.rows, dtype=np.uint64)
     values = doubles_of(run, column)
     run.call(_native.sortable_floats, values, known_of(column), missing, out)

@@ -23,7 +23,7 @@ from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest
 from mc2.formats.task import TaskOrder
-from mc2.formats.worker_tasks import Ended, Task
+from mc2.formats.worker_tasks import Ended, Task, TrainStep
 from mc2.spark.fleet import Member
 from mc2.spark.jobs import SparkJobs
 from mc2.spark.on_executor import Errand, run_task
@@ -77,13 +77,19 @@ class SparkTasks:
             raise JobError("an enclave named a block by another digest than it has")
         self._storage.put(self.folder, name, raw)
 
-    def assign(self, name: str, task: Task, workers: Mapping[str, Any]) -> None:
+    def assign(self, name: str, task: Task | TrainStep, workers: Mapping[str, Any]) -> None:
         """Have some enclave of the epoch run a task: whose name it is, matters to nobody.
+
+        Steps of trainings, which are for one enclave alone, are told to be lost: the leader then
+        takes them itself.
 
         Raises: JobError; OSError if the inputs cannot be laid out.
         """
         if name in self._under_way:
             raise JobError(f"{name} has a task already")
+        if isinstance(task, TrainStep):
+            self._ended.put(_lost(name, "executors keep no rows for a training"))
+            return
         members = [m for m in workers.values() if isinstance(m, Member) and m.epoch is not None]
         epochs = {m.epoch for m in members if m.epoch is not None}
         if len(epochs) != 1:

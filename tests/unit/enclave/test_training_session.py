@@ -246,7 +246,7 @@ def test_a_host_that_changes_the_public_step_is_refused():
         with pytest.raises(JobError, match="altered"):
             cluster.members[0].answer(relabelled(cluster.leader.told, **change))
     with pytest.raises(EngineError, match="no such step"):
-        cluster.members[0].answer(relabelled(cluster.leader.told, kind="rows"))
+        cluster.members[0].answer(relabelled(cluster.leader.told, kind="row"))
 
 
 @pytest.mark.parametrize(

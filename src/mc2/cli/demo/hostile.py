@@ -13,7 +13,7 @@ from mc2.coordinator.worker_pool import WorkerPool
 from mc2.coordinator.workers import OtherWorkers, Worker
 from mc2.crypto.digest import Digest
 from mc2.formats.worker import JobOutcome, OpenedJob
-from mc2.formats.worker_tasks import Task
+from mc2.formats.worker_tasks import Task, TrainStep
 
 ReadChunk = Callable[[Digest], bytes]
 
@@ -120,6 +120,12 @@ class LiedToWorker:
     ) -> bytes:
         """Hand on a leader's order."""
         return self.worker.task(task, read, keep, timeout_seconds=timeout_seconds)
+
+    def train(
+        self, step: TrainStep, read: Callable[[Digest], bytes], *, timeout_seconds: float
+    ) -> bytes:
+        """Hand on a leader's message of a training."""
+        return self.worker.train(step, read, timeout_seconds=timeout_seconds)
 
     def kill(self) -> None:
         """End the worker."""

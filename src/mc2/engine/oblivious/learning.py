@@ -6,10 +6,10 @@ A matrix keeps its tables: rows are put into bins by the cuts of the model that 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from mc2.ml import boosted_trees, boosting
 from mc2.ml.boosting import PUBLIC, SECRET, Trained, Training
 from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.ml.boosting_tables import Roles, column_of_floats, cuts_of_tables, matrices_of_tables
+from mc2.ml.boosting_together import Recipe
 from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
 from mc2.operators.constants import column_of_values
 from mc2.operators.handles import Layout, SecretColumn, SecretMarks, SecretTable
@@ -53,26 +54,74 @@ class _Rows:
         return [t for t in self.tables if t.rows]
 
 
+class Together(Protocol):
+    """Trains some models of a plan over several enclaves, which read their rows themselves."""
+
+    @property
+    def nodes(self) -> Collection[int]:
+        """The trainings."""
+        ...
+
+    def train(
+        self, index: int, recipe: Recipe, trace: Trace, key: bytes, tell: Callable[[int], None]
+    ) -> Trained:
+        """The model of a training, as one enclave would train it; `tell` hears of each round."""
+        ...
+
+
+def roles_of(operation: Matrix) -> Roles:
+    """What the columns of a matrix are for."""
+    return Roles(
+        operation.features,
+        operation.label,
+        operation.weight,
+        parse_float(operation.missing),
+        {e.feature: e.numbers for e in operation.edges},
+    )
+
+
+def recipe_of(plan: Plan, index: int, operation: Train) -> Recipe:
+    """What a training of a plan does. Raises: TypeError if its node reads no matrix."""
+    matrix, stopping = plan.nodes[operation.matrix].operation, operation.stopping
+    if not isinstance(matrix, Matrix):
+        raise TypeError("trainings read matrices")
+    roles = roles_of(matrix)
+    given = {p.name: p.value for p in operation.parameters}
+    told = stopping is not None or has_history(plan.nodes, index)
+    return Recipe(
+        roles,
+        BoostingParameters.read(given, roles.features),
+        Training(
+            operation.num_boost_round,
+            PUBLIC if is_released(plan.outputs, index) else SECRET,
+            None if stopping is None else stopping.rounds,
+        ),
+        tuple(e.name for e in operation.evaluations) if told else (),
+    )
+
+
 class Learner:
-    """The matrices and models of one run. `key` (32 bytes) is secret, and of this run alone."""
+    """The matrices and models of one run. `key` (32 bytes) is secret, and of this run alone.
+
+    What `together` names is trained there, and needs no rows here.
+    """
 
     def __init__(
-        self, trace: Trace, plan: Plan, key: bytes, progress: Callable[[str], None]
+        self,
+        trace: Trace,
+        plan: Plan,
+        key: bytes,
+        progress: Callable[[str], None],
+        together: Together | None = None,
     ) -> None:
         self._trace, self._plan, self._key, self._progress = trace, plan, key, progress
+        self._together = together
         self._matrices: dict[int, _Rows] = {}
         self._models: dict[int, Trained] = {}
 
     def add_matrix(self, index: int, operation: Matrix, tables: Sequence[SecretTable]) -> None:
         """Keep the rows of a matrix: tables whose rows stand in order."""
-        roles = Roles(
-            operation.features,
-            operation.label,
-            operation.weight,
-            parse_float(operation.missing),
-            {e.feature: e.numbers for e in operation.edges},
-        )
-        self._matrices[index] = _Rows(roles, tuple(tables))
+        self._matrices[index] = _Rows(roles_of(operation), tuple(tables))
 
     def forget_matrix(self, index: int) -> None:
         """Let the rows of a matrix go."""
@@ -82,32 +131,37 @@ class Learner:
         """Train a model. What of it shows follows from the plan: `docs/spec/plan.md`."""
         if len(self._key) != KEY_BYTES:
             raise EngineError(f"a run that trains needs a key of {KEY_BYTES} bytes")
-        plan, stopping = self._plan, operation.stopping
-        rows = self._matrices[operation.matrix]
-        given = {p.name: p.value for p in operation.parameters}
-        parameters = BoostingParameters.read(given, rows.roles.features)
-        training = Training(
-            operation.num_boost_round,
-            PUBLIC if is_released(plan.outputs, index) else SECRET,
-            None if stopping is None else stopping.rounds,
-        )
-        cuts = cuts_of_tables(self._trace, rows.roles, rows.filled, parameters.max_bin)
-        told = stopping is not None or has_history(plan.nodes, index)
-        judged = operation.evaluations if told else ()
-        self._models[index] = boosting.train(
-            self._trace,
-            self._binned(operation.matrix, cuts, labels=True),
-            parameters,
-            training,
-            blake2b(str(index).encode(), digest_size=KEY_BYTES, key=self._key).digest(),
-            evaluations={e.name: self._binned(e.matrix, cuts, labels=True) for e in judged},
-            tell=lambda n: self._progress(
-                f"node {index}: trained round {n} of {operation.num_boost_round}"
-            ),
-        )
-        trained = self._models[index]
+        recipe, stopping = recipe_of(self._plan, index, operation), operation.stopping
+        key = blake2b(str(index).encode(), digest_size=KEY_BYTES, key=self._key).digest()
+
+        def tell(done: int) -> None:
+            of = operation.num_boost_round
+            self._progress(f"node {index}: trained round {done} of {of}")
+
+        if self._together is not None and index in self._together.nodes:
+            trained = self._together.train(index, recipe, self._trace, key, tell)
+        else:
+            trained = self._train(operation, recipe, key, tell)
+        self._models[index] = trained
         if stopping is not None and stopping.save_best and trained.best_round is not None:
             trained.model = trained.model.first(trained.best_round + 1)
+
+    def _train(
+        self, operation: Train, recipe: Recipe, key: bytes, tell: Callable[[int], None]
+    ) -> Trained:
+        """Train on all rows here."""
+        rows = self._matrices[operation.matrix]
+        cuts = cuts_of_tables(self._trace, rows.roles, rows.filled, recipe.parameters.max_bin)
+        judged = [e for e in operation.evaluations if e.name in recipe.evaluations]
+        return boosting.train(
+            self._trace,
+            self._binned(operation.matrix, cuts, labels=True),
+            recipe.parameters,
+            recipe.training,
+            key,
+            evaluations={e.name: self._binned(e.matrix, cuts, labels=True) for e in judged},
+            tell=tell,
+        )
 
     def _binned(self, matrix: int, cuts: SecretCuts, *, labels: bool) -> list[SecretMatrix]:
         rows = self._matrices[matrix]

@@ -6,14 +6,14 @@ are there is secret until a recipient opens the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from mc2.engine.oblivious.expressions import Evaluator, in_width, literal_number
 from mc2.engine.oblivious.joins import Joiner
-from mc2.engine.oblivious.learning import Learner
+from mc2.engine.oblivious.learning import Learner, Together
 from mc2.engine.oblivious.linear import LinearLearner
 from mc2.engine.oblivious.windows import compute_window
 from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
@@ -40,7 +40,7 @@ from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.oblivious_steps import is_computed, sorted_columns, steps, ties
 from mc2.plan.ordering import ordered_nodes
-from mc2.plan.plan import Operation, PlanOutput
+from mc2.plan.plan import Operation, Plan, PlanOutput
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
@@ -63,7 +63,7 @@ _CHUNK_ROWS: Final = 1 << 16
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
 
 
-def execute(
+def execute(  # noqa: PLR0913 - what a run has
     checked: CheckedPlan,
     tables: Mapping[str, ChunkSource],
     progress: Callable[[str], None],
@@ -71,12 +71,14 @@ def execute(
     *,
     threads: int = 1,
     key: bytes = b"",
+    together: Together | None = None,
 ) -> Mapping[str, PaddedOutput | ModelOutput]:
     """Compute a plan's outputs, by name, from its inputs, by dataset.
 
     `progress` is told in words what is being done, never a value of the data. Kernels use so many
     `threads`, by a fixed partition. `key` is 32 random bytes of this run alone, which nobody
     outside knows: trainings draw from it what they do at random. Plans without any need none.
+    Trainings that `together` names run there: of what they alone read nothing is computed here.
 
     Raises: PlanError if the plan is none for oblivious mode; EngineError if a computation failed,
     without saying where; what reading an input raises.
@@ -84,11 +86,45 @@ def execute(
     if checked.plan.mode != "oblivious":
         raise PlanError("the plan is for another mode")
     use_threads(threads)
-    run = PlanRun(checked, tables, progress, trace or Trace(), key)
+    run = PlanRun(checked, tables, progress, trace or Trace(), key, together)
+    apart = frozenset(() if together is None else together.nodes)
+    wanted = _wanted(checked.plan, [o.node for o in checked.plan.outputs], apart)
     for index in range(len(checked.plan.nodes)):
-        run.compute(index)
+        run.compute(index, skip=index not in wanted)
     found = {o.name: run.output(o) for o in checked.plan.outputs}
     run.trace.finish()
+    return found
+
+
+def compute_rows(
+    checked: CheckedPlan,
+    tables: Mapping[str, ChunkSource],
+    nodes: Sequence[int],
+    trace: Trace,
+) -> Mapping[int, SecretTable]:
+    """The rows of some nodes, by node, those that are there first: what one matrix takes of them.
+
+    `tables` may have some chunks of an input alone, if every node takes each row by itself
+    (`mc2.plan.trained_together`).
+
+    Raises: as `execute`; nothing that failed shows before the flags of `trace` are looked at.
+    """
+    run = PlanRun(checked, tables, lambda _: None, trace, b"")
+    wanted = _wanted(checked.plan, nodes, frozenset())
+    for index in sorted(wanted):
+        run.compute(index)
+    return {n: run.rows(n) for n in nodes}
+
+
+def _wanted(plan: Plan, nodes: Iterable[int], apart: Collection[int]) -> set[int]:
+    """The nodes that some nodes rest on, and these; of what is trained apart nothing is read."""
+    found: set[int] = set()
+    waiting = list(nodes)
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            waiting += () if here in apart else plan.nodes[here].operation.sources
     return found
 
 
@@ -102,11 +138,12 @@ class PlanRun:
         progress: Callable[[str], None],
         trace: Trace,
         key: bytes,
+        together: Together | None = None,
     ) -> None:
         self.trace = trace
         self._plan = checked.plan
         self._facts: tuple[Facts, ...] = checked.facts
-        self._learner = Learner(trace, checked.plan, key, progress)
+        self._learner = Learner(trace, checked.plan, key, progress, together)
         self._linear = LinearLearner(trace)
         self._shapes = checked.shapes
         self._sources = tables
@@ -116,9 +153,14 @@ class PlanRun:
         self._readers_left = uses(checked.plan.nodes, checked.plan.outputs)
         self._steps = steps(checked.plan, checked.facts, self._readers_left)
 
-    def compute(self, index: int) -> None:
-        """Compute a node into a table with no more places than its bound."""
-        self._compute(index)
+    def rows(self, index: int) -> SecretTable:
+        """The rows of a node that others still read, those that are there first."""
+        return self._in_front(index, self._tables[index])
+
+    def compute(self, index: int, *, skip: bool = False) -> None:
+        """Compute a node into a table with no more places than its bound; or leave it out."""
+        if not skip:
+            self._compute(index)
         for source in self._plan.nodes[index].operation.sources:
             self._readers_left[source] -= 1
             if not self._readers_left[source]:

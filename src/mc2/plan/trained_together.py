@@ -1,0 +1,171 @@
+"""Which trainings of an oblivious plan several enclaves can share, and who reads which rows.
+
+A pure function of the checked plan and of public sizes: the leader and each member work it out for
+themselves. Spec: docs/spec/training-message.md, section "Partitions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from mc2.errors import PlanError
+from mc2.plan.check import CheckedPlan
+from mc2.plan.models import Matrix
+from mc2.plan.plan import Plan
+from mc2.plan.relations import Filter, Project, Scan
+from mc2.plan.training import Train
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """What is public of how an input was sealed: the places for rows of each chunk, in order."""
+
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTraining:
+    """A training whose rows come from the inputs one by one.
+
+    `tables` are the nodes that its matrix reads, `sets` those of each evaluation set, by name: all
+    that can have rows.
+    """
+
+    node: int
+    tables: tuple[int, ...]
+    sets: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def shared_trainings(checked: CheckedPlan) -> tuple[SharedTraining, ...]:
+    """The trainings of a plan that need nothing but rows of inputs, each taken by itself."""
+    if checked.plan.mode != "oblivious":
+        return ()
+    found = []
+    for index, node in enumerate(checked.plan.nodes):
+        if isinstance(node.operation, Train):
+            shared = _shared(checked, index, node.operation)
+            if shared is not None:
+                found.append(shared)
+    return tuple(found)
+
+
+def _shared(checked: CheckedPlan, index: int, operation: Train) -> SharedTraining | None:
+    plan = checked.plan
+    matrix = _matrix(plan, operation.matrix)
+    judged = [(e.name, _matrix(plan, e.matrix)) for e in operation.evaluations]
+    if any(_meaning(m) != _meaning(matrix) for _, m in judged):
+        return None
+    if not all(_by_row(plan, s) for m in (matrix, *(m for _, m in judged)) for s in m.sources):
+        return None
+    sets = tuple((name, _filled(checked, m)) for name, m in judged)
+    return SharedTraining(index, _filled(checked, matrix), sets)
+
+
+def _matrix(plan: Plan, index: int) -> Matrix:
+    operation = plan.nodes[index].operation
+    if not isinstance(operation, Matrix):
+        raise PlanError("a training reads a matrix")
+    return operation
+
+
+def _meaning(matrix: Matrix) -> tuple[object, ...]:
+    return matrix.label, matrix.weight, matrix.missing
+
+
+def _filled(checked: CheckedPlan, matrix: Matrix) -> tuple[int, ...]:
+    return tuple(s for s in matrix.sources if checked.facts[s].rows)
+
+
+def _by_row(plan: Plan, index: int) -> bool:
+    """Whether each row of a node follows from one row of an input alone."""
+    operation = plan.nodes[index].operation
+    if isinstance(operation, Project | Filter):
+        return _by_row(plan, operation.source)
+    return isinstance(operation, Scan)
+
+
+class Partitions:
+    """How the inputs of a training are cut into so many runs of chunks.
+
+    `inputs` say how each input of the plan was sealed. Raises: PlanError for more partitions than
+    there are chunks to train on.
+    """
+
+    def __init__(
+        self, checked: CheckedPlan, training: SharedTraining, inputs: Sequence[Chunks], count: int
+    ) -> None:
+        self._checked, self._training, self._inputs, self.count = checked, training, inputs, count
+        trained = _inputs_of(checked.plan, training.tables)
+        judged = _inputs_of(checked.plan, (n for _, nodes in training.sets for n in nodes))
+        self.most = sum(len(inputs[i].places) for i in trained)
+        """How many partitions there could be: each has a chunk to train on."""
+        if not 1 <= count <= self.most:
+            raise PlanError("a training has a chunk for each of its partitions")
+        self._ranges = self._cut(trained) | self._cut([i for i in judged if i not in trained])
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The inputs that the training reads, by place."""
+        return tuple(sorted(self._ranges))
+
+    def chunks(self, source: int, partition: int) -> range:
+        """The chunks of an input that a partition reads."""
+        bounds = self._ranges[source]
+        return range(bounds[partition], bounds[partition + 1])
+
+    def tables(self, nodes: Iterable[int], partition: int) -> list[int]:
+        """Those of some nodes of which a partition has any chunk."""
+        return [n for n in nodes if self.chunks(_input_of(self._checked.plan, n), partition)]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """How many places for rows to train on each partition has."""
+        plan, nodes = self._checked.plan, self._training.tables
+        return tuple(
+            sum(self._rows(n, self.chunks(_input_of(plan, n), p)) for n in nodes)
+            for p in range(self.count)
+        )
+
+    @property
+    def all_rows(self) -> int:
+        """How many places there are for rows to train on in one enclave."""
+        plan, found = self._checked.plan, 0
+        for node in self._training.tables:
+            found += self._rows(node, range(len(self._inputs[_input_of(plan, node)].places)))
+        return found
+
+    def _rows(self, node: int, chunks: range) -> int:
+        """Places of a node over some chunks of its input: no node has more than its bound."""
+        plan, facts = self._checked.plan, self._checked.facts
+        places = self._inputs[_input_of(plan, node)].places
+        found = sum(places[i] for i in chunks)
+        while True:
+            found = min(found, facts[node].rows)
+            operation = plan.nodes[node].operation
+            if isinstance(operation, Scan):
+                return found
+            (node,) = operation.sources
+
+    def _cut(self, inputs: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Runs of equally many chunks of some inputs, one input after the other."""
+        counts = [len(self._inputs[i].places) for i in inputs]
+        total, first = sum(counts), (0, *accumulate(counts))
+        cuts = [p * total // self.count for p in range(self.count + 1)]
+        return {
+            i: tuple(min(max(c - first[at], 0), counts[at]) for c in cuts)
+            for at, i in enumerate(inputs)
+        }
+
+
+def _inputs_of(plan: Plan, nodes: Iterable[int]) -> list[int]:
+    return sorted({_input_of(plan, n) for n in nodes})
+
+
+def _input_of(plan: Plan, node: int) -> int:
+    operation = plan.nodes[node].operation
+    while not isinstance(operation, Scan):
+        (node,) = operation.sources
+        operation = plan.nodes[node].operation
+    return operation.input
