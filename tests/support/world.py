@@ -31,6 +31,7 @@ from mc2.coordinator.store import Store
 from mc2.enclave.code_identity import code_identity
 from mc2.enclave.peers import PeerTrust
 from mc2.enclave.session import JobSession
+from mc2.enclave.task_runner import Host
 from mc2.errors import WorkerError
 from mc2.formats.contract import Contract, Member
 from mc2.formats.status import JobStatus
@@ -113,6 +114,9 @@ class SessionWorker:
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
         self.on_enter(self)
         self.session.enter(admission)
+
+    def task(self, task: Any, read: Any, keep: Any, *, timeout_seconds: float) -> bytes:
+        return self.session.task(task, Host(read, keep, lambda _: None))
 
     def kill(self) -> None:
         self.session.close()

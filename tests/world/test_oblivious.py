@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 from tests.support.world import VISITS_A, VISITS_B, world
 
+from mc2.client.downloads import fetch_proof
 from mc2.client.review_text import review_text
 from mc2.client.seal import SealOptions
 from mc2.errors import DatasetError, EngineError, PlanError
@@ -89,3 +90,43 @@ def test_owners_declare_only_what_is_true(padded):
     twice = pa.concat_tables([SITES, SITES])
     with pytest.raises(DatasetError, match="declared unique"):
         padded.ada.upload(twice, "sites", options=options(unique=(("site",),)))
+
+
+SPREAD = """\
+import mc2
+
+job = mc2.Job("Groups", mode="oblivious")
+groups = job.sql('''
+    SELECT s.beds, count(*) AS n, sum(v.ill) AS ill
+    FROM bo.many AS v JOIN ada.sites AS s ON v.site = s.site
+    WHERE v.ill < 7
+    GROUP BY s.beds ORDER BY s.beds
+''')
+job.release("groups", groups, to=["cy"])
+"""
+
+
+def test_several_enclaves_share_an_oblivious_job(tmp_path):
+    """Padded to 5 MB, which is worth it: the receipt names the tasks, the answer is the same."""
+    rows = 12_000
+    many = pa.table(
+        {
+            "site": [("north", "south", "west")[i % 3] for i in range(rows)],
+            "ill": pa.array([i % 10 for i in range(rows)], pa.int32()),
+        }
+    )
+    wide = SealOptions(sizes="padded", row_bound=rows, rows_per_chunk=3000, widths={"site": 400})
+    with world(tmp_path, workers_per_job=2) as found:
+        found.agree()
+        found.bo.upload(many, "many", options=wide)
+        beds = options(unique=(("site",),), ranges={"beds": (0, 40)})
+        found.ada.upload(SITES, "sites", options=beds)
+        job_id = found.job(SPREAD)
+        assert found.cy.results(job_id)["groups"].table.to_pydict() == {
+            "beds": [10, 20, 30],
+            "n": [2800, 2800, 2800],
+            "ill": [8400, 8400, 8400],
+        }
+        receipt = fetch_proof(found.cy.desk, job_id).receipt.value
+        assert len(receipt.epochs[0]) == 2
+        assert receipt.tasks is not None
