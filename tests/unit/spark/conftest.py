@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -82,9 +82,11 @@ def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     """`make_fleet(2)`: a leader and so many keepers."""
     with ExitStack() as stack:
 
-        def make(count: int, other: int = -1) -> Fleet:
+        def make(count: int, other: int = -1, storage: str = "") -> Fleet:
             root = make_root(tmp_path)
             settings = make_settings(tmp_path, root)
+            if storage:
+                settings = replace(settings, storage=storage)
             keepers, addresses = [], []
             for i in range(count):
                 own = root

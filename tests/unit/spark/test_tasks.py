@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.task import TaskOrder
 from mc2.formats.worker_tasks import Ended, Task
 from mc2.spark.backend import SparkBackend
+from mc2.spark.storage import open_storage
 
 Workers = Mapping[str, Any]
 RECEIPT = PayloadType.TASK_RECEIPT.encode()
@@ -56,6 +58,19 @@ def test_a_job_gives_the_right_answer_and_leaves_nothing_behind(make_fleet) -> N
     assert seen
     assert not any(MARKER.encode() in raw for raw in seen)
     assert not any(d.key in raw for raw in seen for d in attempt.job.datasets.values())
+    assert fleet.blocks == []
+
+
+def test_blocks_may_stand_in_a_bucket(make_fleet) -> None:
+    """Any storage of fsspec's; this one is in the memory of the process that all keepers share."""
+    place = f"memory://{secrets.token_hex(8)}"
+    fleet = make_fleet(1, storage=place)
+    storage, attempt = open_storage(place), fleet.attempt()
+    seen: set[str] = set()
+    fleet.jobs.on_run = lambda _: seen.update(storage.folders())
+    right(attempt)
+    assert len(seen) == 1
+    assert storage.folders() == []
     assert fleet.blocks == []
 
 
