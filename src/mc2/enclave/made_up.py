@@ -252,6 +252,7 @@ def _models(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
         _output("said", said, "table"),
         *_boosters(builder, scan, seen[0].matrix),
         *_linear(builder, scan),
+        *_kept(builder, scan),
     ]
 
 
@@ -291,6 +292,19 @@ def _linear(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
         _output("curve", builder.add(Apply(curve, rows, what="probability")), "table"),
         _output("line", builder.add(Apply(line, rows, ("n",))), "table"),
         _output("nearest", builder.add(Apply(centres, plain, what="cluster")), "table"),
+    ]
+
+
+def _kept(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
+    """Models that stay sealed: of either kind of file."""
+    rows = builder.add(Matrix((scan,), ("x",), label="label", weight="n"))
+    made: dict[str, Operation] = {
+        "kept_line": FitLinear(rows, "linear", "1.0"),
+        "kept_trees": Train(rows, (), 1),
+    }
+    return [
+        PlanOutput(name=name, node=builder.add(how), kind="model", recipients=(), keep=True)
+        for name, how in made.items()
     ]
 
 

@@ -20,8 +20,10 @@ from mc2.crypto.activation import ActivationSecret, token_digest
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.secret import DataKey, ReceivingKey, SigningKey
+from mc2.enclave.kept import KeptTable, join_key
 from mc2.enclave.made_up import DATASET, ROWS, made_up_plan, made_up_rows, oblivious_plan
 from mc2.enclave.session import JobSession
+from mc2.engine import linear, trees
 from mc2.errors import EngineError
 from mc2.formats.arrow import schema_of
 from mc2.formats.bundle import JobBundle
@@ -48,10 +50,12 @@ from mc2.formats.release import (
     SealedKey,
     verify_evidence,
 )
-from mc2.formats.result import Result, result_key_info
+from mc2.formats.result import Result, result_key_info, result_share_info
 from mc2.formats.schema import Schema
 from mc2.formats.worker import JobOutcome
+from mc2.plan.kept_models import ModelFacts
 from mc2.plan.plan import Plan
+from mc2.plan.shapes import ModelShape
 
 _SELF: Final = DATASET.partition(".")[0]
 _THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -226,12 +230,31 @@ class _Job:
         key = self._receiving.open(
             result.keys[_SELF], result_key_info(self._context, "said", _SELF)
         )
+        self._recall(outcome)
         (chunk,) = result.chunks
         plain = ChunkCipher(key).open(0, self._store[chunk.digest], result.associated_data(0))
         if result.schema is None or _rows_in(plain, result, result.schema) != ROWS:
             raise EngineError("the self-test gave another answer than it must")
         if receipt.outputs["said"] != result.digest:
             raise EngineError("the self-test gave another receipt than it must")
+
+    def _recall(self, outcome: JobOutcome) -> None:
+        """Load what was kept, as a later job would."""
+        for raw in outcome.results.values():
+            result = Result.parse(raw)
+            if result.kept is None or result.kept.model is None:
+                continue
+            info = result_share_info(self._context, result.output, _SELF)
+            with DataKey(self._receiving.open(result.keys[_SELF], info)) as share:
+                key, cipher = join_key(result, {_SELF: share})
+            key.close()
+            table = KeptTable(result, cipher, self._store.__getitem__)
+            (file,) = (batch.column(0)[0].as_py() for batch in table.batches())
+            shape = ModelFacts.read(result.kept.model).shape
+            if isinstance(shape, ModelShape):
+                trees.recalled(shape, file, threads=1)
+            else:
+                linear.recalled(shape, file)
 
 
 def _rows_in(plain: bytes, result: Result, schema: Schema) -> int:

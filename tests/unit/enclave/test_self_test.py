@@ -10,6 +10,7 @@ from tests.support.enclave_jobs import CODE, TestCollector
 from mc2.enclave import computation
 from mc2.enclave.self_test import self_test
 from mc2.enclave.session import JobSession
+from mc2.engine.outputs import ModelOutput
 from mc2.errors import EngineError, Mc2Error, PlanError
 
 
@@ -39,6 +40,20 @@ def test_an_engine_that_gives_too_little_fails(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(computation, "execute", short)
     with pytest.raises(EngineError, match="another answer"):
+        self_test(make_session)
+
+
+@pytest.mark.parametrize("name", ["kept_line", "kept_trees"])
+def test_an_engine_that_gives_a_kept_model_that_does_not_load_fails(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    real = computation.execute
+
+    def other(*args: Any) -> Any:
+        return {**real(*args), name: ModelOutput(b"{}")}
+
+    monkeypatch.setattr(computation, "execute", other)
+    with pytest.raises(EngineError, match="kept model"):
         self_test(make_session)
 
 
