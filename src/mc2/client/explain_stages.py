@@ -14,7 +14,9 @@ from typing import Final
 from mc2.client.plan_words import names, rows
 from mc2.formats.canonical import Json
 from mc2.plan.check import CheckedPlan
+from mc2.plan.oblivious_stages import OBLIVIOUS_BROADCAST_ROWS, ObliviousStage
 from mc2.plan.stages import (
+    BROADCAST_ROWS,
     DatasetSource,
     Exchange,
     ExchangeSource,
@@ -48,7 +50,7 @@ _OBLIVIOUS: Final = "of an oblivious plan, all of this follows from public sizes
 
 @dataclass(frozen=True, slots=True)
 class StagesExplained:
-    """The stages for some workers; none for one worker, or in mode `oblivious`."""
+    """The stages for some workers; none for one worker."""
 
     checked: CheckedPlan
     stages: StagePlan | None
@@ -78,7 +80,8 @@ class StagesExplained:
             yield f"  {seen}"
 
     def _stage_lines(self, number: int, stage: Stage) -> Iterator[str]:
-        yield f"  {number}. {_tasks(stage.tasks)}: {', '.join(_operations(stage)) or 'reads'}"
+        done = ", ".join(self._operations(stage)) or "reads"
+        yield f"  {number}. {_tasks(stage.tasks)}: {done}"
         for source in stage.sources:
             yield f"    reads {self._source(source)}"
         for exchange in stage.exchanges:
@@ -92,15 +95,21 @@ class StagesExplained:
         return f"rows of stage {source.stage + 1}, {_WAYS[source.kind]}"
 
     def _host_sees(self) -> tuple[str, ...]:
-        if self.checked.plan.mode == "oblivious":
-            return (*_HOST_ALONE, _OBLIVIOUS)
-        return _HOST_ALONE if self.stages is None else _HOST_SPREAD
+        seen = _HOST_ALONE if self.stages is None else _HOST_SPREAD
+        return (*seen, _OBLIVIOUS) if self.checked.plan.mode == "oblivious" else seen
+
+    def _operations(self, stage: Stage) -> tuple[str, ...]:
+        nodes = stage.nodes
+        if isinstance(stage, ObliviousStage):
+            own = [s.node for s in stage.steps if s.source is None]
+            nodes = tuple(self.checked.plan.nodes[n] for n in own)
+        return tuple(n.operation.OP for n in nodes if n.operation.OP != "scan")
 
     def _stage_json(self, number: int, stage: Stage) -> Json:
         return {
             "stage": number,
             "tasks": stage.tasks,
-            "operations": list(_operations(stage)),
+            "operations": list(self._operations(stage)),
             "sources": [self._source_json(s) for s in stage.sources],
             "exchanges": [
                 {
@@ -134,14 +143,12 @@ def explain_stages(checked: CheckedPlan, workers: int) -> StagesExplained:
     """
     if any(i.kept is not None for i in checked.plan.inputs):
         return StagesExplained(checked, None)
-    if workers == 1 or checked.plan.mode != "encrypted":
+    if workers == 1:
         return StagesExplained(checked, None)
     sizes = [InputSize(i.row_bound, workers, 0) for i in checked.plan.inputs]
-    return StagesExplained(checked, cut(checked, layout_of(sizes, workers)))
-
-
-def _operations(stage: Stage) -> tuple[str, ...]:
-    return tuple(n.operation.OP for n in stage.nodes if n.operation.OP != "scan")
+    oblivious = checked.plan.mode == "oblivious"
+    whole = OBLIVIOUS_BROADCAST_ROWS if oblivious else BROADCAST_ROWS
+    return StagesExplained(checked, cut(checked, layout_of(sizes, workers, whole)))
 
 
 def _tasks(count: int) -> str:

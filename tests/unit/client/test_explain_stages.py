@@ -9,6 +9,7 @@ from tests.support.catalogs import PACKAGES, catalog
 
 from mc2.client.explain_stages import explain_stages
 from mc2.formats.canonical import decode, encode
+from mc2.formats.facts import TableFacts
 from mc2.plan.check import CheckedPlan, check_plan
 from mc2.planner.script import compile_here
 
@@ -55,9 +56,30 @@ def test_small_tables_are_read_whole():
     assert "    reads clinic_a.visits, at most 1,000 rows, whole\n" in text
 
 
-def test_an_oblivious_plan_has_no_stages():
-    one = checked(1000)
-    found = explain_stages(replace(one, plan=replace(one.plan, mode="oblivious")), 4)
+def obliviously(row_bound: int) -> CheckedPlan:
+    """The same over padded tables: a patient has one row at most in each."""
+    plan = checked(row_bound).plan
+    inputs = []
+    for source in plan.inputs:
+        texts = [c.name for c in source.schema.columns if c.type.has_width]
+        facts = TableFacts(dict.fromkeys(texts, 8), (("patient",),))
+        inputs.append(replace(source, sizes="padded", facts=facts))
+    return check_plan(replace(plan, mode="oblivious", inputs=tuple(inputs)))
+
+
+def test_of_an_oblivious_join_one_side_is_sent_whole():
+    found = explain_stages(obliviously(5_000_000), 4)
+    text = found.text()
+    assert "  1. 4 tasks: " in text
+    assert ", all in every task\n" in text
+    assert "spread over the tasks by key" not in text
+    assert "  how many blocks go from which task to which, and their sizes\n" in text
+    assert "  of an oblivious plan, all of this follows from public sizes alone\n" in text
+    assert any("join" in stage["operations"] for stage in found.json()["stages"])
+
+
+def test_an_oblivious_plan_in_one_worker():
+    found = explain_stages(obliviously(1000), 1)
     assert found.stages is None
     assert "  of an oblivious plan, all of this follows from public sizes alone\n" in found.text()
 
