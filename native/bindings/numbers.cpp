@@ -190,9 +190,38 @@ void bind_decimals(nb::module_& m) {
           "a % b with the sign of a.");
 }
 
+void bind_bits(nb::module_& m) {
+    m.def("bits",
+          [](unsigned what, unsigned width, Words a, Words b, OutWords out) {
+              require_one_length(out, a, b);
+              require(what <= static_cast<unsigned>(oblivious::BitOperation::count), "there is no such operation");
+              require(width == 64 || width == 32, "whole numbers have 64 or 32 bits");
+              nb::gil_scoped_release unlocked;
+              numbers().bits(static_cast<oblivious::BitOperation>(what), width, a.data(), b.data(), out.data(), out.shape(0));
+          },
+          "what"_a, "width"_a, "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert(),
+          "Bits: 0 and, 1 or, 2 xor, 3 shift left, 4 right, 5 right with zeros, 6 how many a has.");
+    m.def("round_doubles",
+          [](bool to_even, Words a, OutWords out) {
+              require_one_length(out, a);
+              nb::gil_scoped_release unlocked;
+              numbers().round_doubles(to_even ? oblivious::Halves::to_even : oblivious::Halves::away_from_zero,
+                                      as<double>(a), as<double>(out), out.shape(0));
+          },
+          "to_even"_a, "a"_a.noconvert(), "out"_a.noconvert(), "The nearest whole numbers of doubles, by their bits.");
+    m.def("square_roots",
+          [](Words a, OutWords out) {
+              require_one_length(out, a);
+              nb::gil_scoped_release unlocked;
+              numbers().square_roots(as<double>(a), as<double>(out), out.shape(0));
+          },
+          "a"_a.noconvert(), "out"_a.noconvert(), "Square roots of doubles, by their bits.");
+}
+
 }  // namespace
 
 void bind_numbers(nb::module_& m) {
+    bind_bits(m);
     bind_integers(m);
     bind_doubles(m);
     bind_comparisons(m);

@@ -141,9 +141,39 @@ void decimal_cases(std::vector<Case>& cases) {
     }));
 }
 
+void bit_cases(std::vector<Case>& cases) {
+    for (unsigned what = 0; what <= static_cast<unsigned>(BitOperation::count); ++what) {
+        for (const unsigned width : {32u, 64u}) {
+            const std::string name = "numbers.bits/" + std::to_string(what) + "_" + std::to_string(width);
+            cases.push_back({name, sizes, [=](Probe& p) {
+                const std::size_t n = p.rows();
+                const u64 *a = p.words(n), *b = p.words(n);
+                auto* out = p.room<u64>(n);
+                p.kernel([=] { kernels::numbers().bits(static_cast<BitOperation>(what), width, a, b, out, n); });
+            }});
+        }
+    }
+    for (const Halves halves : {Halves::away_from_zero, Halves::to_even}) {
+        const char* name = halves == Halves::to_even ? "numbers.round_doubles/even" : "numbers.round_doubles/away";
+        cases.push_back({name, sizes, [=](Probe& p) {
+            const std::size_t n = p.rows();
+            const double* a = p.doubles(n);
+            auto* out = p.room<double>(n);
+            p.kernel([=] { kernels::numbers().round_doubles(halves, a, out, n); });
+        }});
+    }
+    cases.push_back({"numbers.square_roots", sizes, [](Probe& p) {
+        const std::size_t n = p.rows();
+        const u64* a = p.words(n);
+        auto* out = p.room<double>(n);
+        p.kernel([=] { kernels::numbers().square_roots(as<double>(a), out, n); });
+    }});
+}
+
 }  // namespace
 
 void numbers_cases(std::vector<Case>& cases) {
+    bit_cases(cases);
     integer_cases(cases);
     double_cases(cases);
     comparison_cases(cases);

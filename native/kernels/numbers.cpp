@@ -297,13 +297,142 @@ void double_to_integer(const double* a, const u8* counts, i64* out, std::size_t 
     raised.raise_in(flags);
 }
 
+// --- bits
+
+// Shifts by a secret amount below 64, one bit of it after the other.
+template <typename Step>
+MC2_INLINE Secret<u64> shift_by(Secret<u64> value, Secret<u64> amount, Step step) noexcept {
+    for (unsigned bit = 0; bit < 6; ++bit) {
+        value = select(Mask::from_bit(amount.bits() >> bit), step(value, 1u << bit), value);
+    }
+    return value;
+}
+
+MC2_INLINE u64 shift_right_signed(u64 value, unsigned by) noexcept {
+    return static_cast<u64>(static_cast<i64>(value) >> by);
+}
+
+// As a signed number of so many bits.
+MC2_INLINE u64 as_signed(u64 value, unsigned width) noexcept {
+    return shift_right_signed(value << (64 - width), 64 - width);
+}
+
+// Sums of neighbours, in places of two, four and eight bits; the product adds the bytes up.
+MC2_INLINE u64 count_bits(u64 value) noexcept {
+    value -= (value >> 1) & 0x5555555555555555;
+    value = (value & 0x3333333333333333) + ((value >> 2) & 0x3333333333333333);
+    value = (value + (value >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (value * 0x0101010101010101) >> 56;
+}
+
+void bits(BitOperation what, unsigned width, const u64* a, const u64* b, u64* out, std::size_t rows) noexcept {
+    const u64 places = width - 1, inside = ~u64{0} >> (64 - width);
+    const auto each = [&](auto operation) {
+        for_rows(rows, [&](std::size_t i) { out[i] = operation(a[i], b[i]); });
+    };
+    const auto shifted = [&](u64 x, u64 y, auto step) {
+        return as_signed(shift_by(Secret<u64>(x), Secret<u64>(y & places), step).bits(), width);
+    };
+    switch (what) {
+        case BitOperation::both: each([](u64 x, u64 y) { return x & y; }); break;
+        case BitOperation::either: each([](u64 x, u64 y) { return x | y; }); break;
+        case BitOperation::differ: each([](u64 x, u64 y) { return x ^ y; }); break;
+        case BitOperation::shift_left:
+            each([&](u64 x, u64 y) { return shifted(x, y, [](Secret<u64> v, unsigned n) { return v << n; }); });
+            break;
+        case BitOperation::shift_right:
+            each([&](u64 x, u64 y) {
+                return shifted(x, y, [](Secret<u64> v, unsigned n) { return Secret<u64>(shift_right_signed(v.bits(), n)); });
+            });
+            break;
+        case BitOperation::shift_right_unsigned:
+            each([&](u64 x, u64 y) { return shifted(x & inside, y, [](Secret<u64> v, unsigned n) { return v >> n; }); });
+            break;
+        case BitOperation::count: each([](u64 x, u64) { return count_bits(x); }); break;
+    }
+}
+
+// --- doubles to whole numbers, and roots
+
+constexpr u64 sign_of_double = u64{1} << 63;
+constexpr u64 fraction_of_double = (u64{1} << 52) - 1;
+constexpr u64 infinite_double = u64{0x7ff} << 52;
+
+template <Halves halves>
+MC2_INLINE double rounded_double(double value) noexcept {
+    const Secret<u64> word(std::bit_cast<u64>(value));
+    const Secret<u64> size = word & Secret<u64>(~sign_of_double);
+    // From 2^52 on all doubles are whole; zero is rounded in their place.
+    const Mask small = size < Secret<u64>(std::bit_cast<u64>(0x1p52));
+    const double part = std::bit_cast<double>(keep_if(small, size).bits());
+    const double even = (part + 0x1p52) - 0x1p52;
+    Secret<u64> found(std::bit_cast<u64>(even));
+    if constexpr (halves == Halves::away_from_zero) {
+        const Mask half = Secret<u64>(std::bit_cast<u64>(part - even)) == Secret<u64>(std::bit_cast<u64>(0.5));
+        found = select(half, Secret<u64>(std::bit_cast<u64>(even + 1.0)), found);
+    }
+    found = found | (word & Secret<u64>(sign_of_double));
+    return std::bit_cast<double>(select(small, found, word).bits());
+}
+
+void round_doubles(Halves halves, const double* a, double* out, std::size_t rows) noexcept {
+    if (halves == Halves::to_even) {
+        for_rows(rows, [&](std::size_t i) { out[i] = rounded_double<Halves::to_even>(a[i]); });
+    } else {
+        for_rows(rows, [&](std::size_t i) { out[i] = rounded_double<Halves::away_from_zero>(a[i]); });
+    }
+}
+
+// floor(sqrt(square)) below 2^54, a bit at a time from the highest one.
+MC2_INLINE u64 whole_root(u128 square) noexcept {
+    u64 root = 0;
+    for (unsigned place = 54; place > 0; --place) {
+        const u64 tried = value_barrier(root | (u64{1} << (place - 1)));
+        const Mask fits = ~(Secret<u128>(square) < Secret<u128>(static_cast<u128>(tried) * tried));
+        root = select(fits, Secret<u64>(tried), Secret<u64>(root)).bits();
+    }
+    return root;
+}
+
+MC2_INLINE u64 square_root(u64 word) noexcept {
+    const Secret<u64> exponent((word >> 52) & 0x7ff);
+    const Mask denormal = exponent == Secret<u64>(0);
+    // A denormal is shifted up until it has its implicit bit; its exponent then is 1 less so many.
+    Secret<u64> fraction = Secret<u64>(word & fraction_of_double) | keep_if(~denormal, Secret<u64>(u64{1} << 52));
+    Secret<u64> ups(0);
+    for (unsigned step = 32; step > 0; step /= 2) {
+        const Mask low = (fraction >> (53 - step)) == Secret<u64>(0);
+        fraction = select(low, fraction << step, fraction);
+        ups = ups + keep_if(low, Secret<u64>(step));
+    }
+    const Secret<u64> place = exponent + keep_if(denormal, Secret<u64>(1)) - ups;
+    // fraction * 2^(place - 1075): the power is made even. 54 bits of the root are 53 and a half
+    // one; no root of 53 bits lies halfway between two doubles.
+    const Mask odd = ~Mask::from_bit(place.bits());
+    const u64 even = select(odd, fraction << 1, fraction).bits();
+    const u64 root = whole_root(static_cast<u128>(even) << 54);
+    const u64 halved = (place.bits() + 973) >> 1;  // of place - 1075, and 1024 more
+    const u64 found = ((halved + 24) << 52) + (root >> 1) + (root & 1);  // with the implicit bit
+    const Secret<u64> size(word & ~sign_of_double);
+    const Mask negative = Mask::from_bit(word >> 63), nan = Secret<u64>(infinite_double) < size;
+    const Mask same = (size == Secret<u64>(0)) | ((size == Secret<u64>(infinite_double)) & ~negative);
+    Secret<u64> result = select(negative, Secret<u64>(u64{0xfff8} << 48), Secret<u64>(found));
+    result = select(nan, Secret<u64>(word | (u64{1} << 51)), result);
+    return select(same, Secret<u64>(word), result).bits();
+}
+
+void square_roots(const double* a, double* out, std::size_t rows) noexcept {
+    for_rows(rows, [&](std::size_t i) { out[i] = std::bit_cast<double>(square_root(std::bit_cast<u64>(a[i]))); });
+}
+
 }  // namespace
 
 extern const NumbersKernels numbers_table;
 const NumbersKernels numbers_table = {
     integers,          check_range,      doubles,          compare,        compare_wide,
     order_doubles,     restore_doubles,  widen,            narrow,         add_wide,
-    multiply_wide_rows, divide_wide_rows, remainder_wide,  integer_to_double, double_to_integer,
+    multiply_wide_rows, divide_wide_rows, remainder_wide,  integer_to_double, bits,
+    round_doubles,     square_roots,     double_to_integer,
 };
 
 }  // namespace mc2::oblivious::MC2_ISA

@@ -249,6 +249,55 @@ def test_integers_to_doubles_and_back(integers, doubles):
         assert not fit or found == math.trunc(value)
 
 
+@given(st.lists(DOUBLES, min_size=1, max_size=9))
+def test_square_roots_are_those_of_the_processor(values):
+    given, out = np.array(values), np.empty(len(values), dtype=np.uint64)
+    _native.square_roots(given.view(np.uint64), out)
+    with np.errstate(all="ignore"):
+        assert out.tolist() == np.sqrt(given).view(np.uint64).tolist()
+
+
+@given(st.lists(DOUBLES | st.integers(-99, 99).map(lambda n: n / 2), min_size=1, max_size=9))
+def test_doubles_are_rounded_to_whole_ones(values):
+    out = np.empty(len(values), dtype=np.uint64)
+    _native.round_doubles(True, bits(values), out)
+    even = out.view(np.float64).copy()
+    _native.round_doubles(False, bits(values), out)
+    for value, found, away in zip(values, even, out.view(np.float64), strict=True):
+        if not math.isfinite(value):
+            assert repr(float(found)) == repr(float(away)) == repr(value)
+            continue
+        assert repr(float(found)) == repr(float(np.rint(value)))
+        size = math.floor(Fraction(abs(value)) + Fraction(1, 2))
+        assert repr(float(away)) == repr(math.copysign(size, value))
+
+
+def wrapped(value, width):
+    value %= 2**width
+    return value - 2**width if value >> (width - 1) else value
+
+
+BITS = [
+    lambda x, y, w: x & y,
+    lambda x, y, w: x | y,
+    lambda x, y, w: x ^ y,
+    lambda x, y, w: wrapped(x << y % w, w),
+    lambda x, y, w: x >> y % w,
+    lambda x, y, w: wrapped(x % 2**w >> y % w, w),
+    lambda x, y, w: (x % 2**64).bit_count(),
+]
+
+
+@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize("what", range(len(BITS)))
+@given(rows=st.lists(st.tuples(INTEGERS, INTEGERS), min_size=1, max_size=9))
+def test_bits(what, width, rows):
+    rows = [(wrapped(x, width), y) for x, y in rows]
+    out = np.empty(len(rows), dtype=np.uint64)
+    _native.bits(what, width, words([x for x, _ in rows]), words([y for _, y in rows]), out)
+    assert signed(out) == [BITS[what](x, y, width) for x, y in rows]
+
+
 def test_shapes_are_checked():
     one, two = words([1]), words([1, 2])
     flags = np.zeros(1, dtype=np.uint64)
@@ -262,3 +311,7 @@ def test_shapes_are_checked():
         _native.integers(0, one, one, marks(1), one.copy(), two)
     with pytest.raises(ValueError, match="38 digits"):
         _native.multiply_wide(pairs([1]), pairs([1]), 0, 39, marks(1), pairs([0]), flags)
+    with pytest.raises(ValueError, match="no such operation"):
+        _native.bits(7, 64, one, one, one.copy())
+    with pytest.raises(ValueError, match="64 or 32 bits"):
+        _native.bits(0, 16, one, one, one.copy())

@@ -18,6 +18,9 @@ enum class DoubleOperation : u32 { add, subtract, multiply, divide };
 enum class Comparison : u32 { equal, less, less_or_equal };
 // How a word is read for a comparison. Doubles: NaN equals NaN and is the greatest, -0 equals +0.
 enum class Reading : u32 { signed_word, real };
+// Shifts are by the second number modulo the width; to the right with the sign, or with zeros.
+enum class BitOperation : u32 { both, either, differ, shift_left, shift_right, shift_right_unsigned, count };
+enum class Halves : u32 { away_from_zero, to_even };
 
 struct NumbersKernels {
     // Whole numbers, quotients cut towards zero. Raises overflow beyond 64 bits, division_by_zero.
@@ -55,6 +58,12 @@ struct NumbersKernels {
                            u64* flags) noexcept;
 
     void (*integer_to_double)(const i64* a, double* out, std::size_t rows) noexcept;
+    // On bits of whole numbers of `width` bits, 64 or 32; `count` counts those of all 64 of the first.
+    void (*bits)(BitOperation what, unsigned width, const u64* a, const u64* b, u64* out, std::size_t rows) noexcept;
+    // The nearest whole number, a double still; the sign of zeros stays.
+    void (*round_doubles)(Halves halves, const double* a, double* out, std::size_t rows) noexcept;
+    // IEEE 754's square root to nearest even, of integer instructions alone; NaN below zero.
+    void (*square_roots)(const double* a, double* out, std::size_t rows) noexcept;
     // Cut towards zero. Raises bad_cast for NaN and what does not fit.
     void (*double_to_integer)(const double* a, const u8* counts, i64* out, std::size_t rows, u64* flags) noexcept;
 };

@@ -91,6 +91,17 @@ def less_rows(a: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order
     1 where the row of a comes first, by unsigned words from the left; b may be one row.
     """
 
+def bits(what: int, width: int, a: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], b: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Bits: 0 and, 1 or, 2 xor, 3 shift left, 4 right, 5 right with zeros, 6 how many a has.
+    """
+
+def round_doubles(to_even: bool, a: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """The nearest whole numbers of doubles, by their bits."""
+
+def square_roots(a: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """Square roots of doubles, by their bits."""
+
 def integers(what: int, a: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], b: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], counts: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')], flags: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """
     Whole numbers: 0 a + b, 1 a - b, 2 a * b, 3 a / b cut towards zero, 4 a % b. Errors count where counts is 1.

@@ -20,16 +20,20 @@ from mc2.formats.fixed import MAGIC, ChunkForm, fixed_places
 from mc2.formats.schema import Column, DataType, Schema, decimal
 from mc2.operators import (
     arithmetic,
+    bits,
     chunks,
     comparisons,
     conversions,
     dates,
     grouping,
     joining,
+    lenient,
     logic,
     numbers,
     ordering,
     planes,
+    rounding,
+    spread,
     texts,
     windows,
 )
@@ -40,6 +44,8 @@ from mc2.operators.handles import (
     SecretColumn,
     SecretMarks,
     SecretTable,
+    Words,
+    words_of,
 )
 from mc2.operators.joining import On
 from mc2.operators.ordering import Order, Ties
@@ -166,6 +172,11 @@ def everywhere(made: Made) -> Marks:
     return np.ones(made.rows, dtype=np.uint8)
 
 
+def count_words(made: Made) -> Words:
+    """Counts of rows: secret."""
+    return np.ascontiguousarray(words_of(made.column(INT64))[:, 0])
+
+
 # --- expressions
 
 
@@ -224,6 +235,57 @@ def _numbers(run: Run, made: Made) -> object:
     found.append(numbers.floored(run, made.column(INSTANT, 2**50), 10**6))
     found.append(numbers.count_bytes(run, made.column(TEXT, 127, 9), INT32))
     return [*found, dates.iso_day_of_week(run, days)]
+
+
+@case("rounding")
+def _rounding(run: Run, made: Made) -> object:
+    counts = everywhere(made)
+    kinds = ((NARROW, decimal(11, 0)), (WIDE, decimal(38, 0)), (INT64, INT64), (INT32, INT32))
+    found: list[object] = [
+        rounding.round_exact(run, made.column(a), digits, way, b, counts)
+        for a, b in kinds
+        for way in sorted(rounding.WAYS)
+        for digits in (0, -2)
+    ]
+    found += [rounding.whole_double(run, made.column(DOUBLE), to_even=e) for e in (True, False)]
+    return [*found, *(rounding.round_double(run, made.column(DOUBLE), d) for d in (0, 2, -1))]
+
+
+@case("bits")
+def _bits(run: Run, made: Made) -> object:
+    a, b = made.column(INT64), made.column(INT64)
+    small, places = made.column(INT32), made.column(INT32, 32)
+    shifts = ("shift_left", "shift_right", "shift_right_unsigned")
+    found: list[object] = [
+        bits.combine_bits(run, what, a, b) for what in ("bits_and", "bits_or", "bits_xor")
+    ]
+    found += [bits.combine_bits(run, what, x, places) for what in shifts for x in (a, small)]
+    found += [bits.turn_bits(run, a), bits.count_bits(run, small, INT32)]
+    return [*found, bits.get_bit(run, small, places, everywhere(made))]
+
+
+@case("lenient")
+def _lenient(run: Run, made: Made) -> object:
+    what = arithmetic.Operation
+    found: list[object] = [
+        lenient.try_compute(run, w, made.column(INT32, 2**31), made.column(INT32, 2**31), INT32)
+        for w in (what.ADD, what.SUBTRACT, what.MULTIPLY)
+    ]
+    pairs = (
+        (INT64, INT32), (DOUBLE, INT32), (DOUBLE, INT64), (WIDE, INT32), (NARROW, INT32),
+        (INT64, NARROW), (WIDE, NARROW), (NARROW, WIDE), (BOOLEAN, NARROW), (INT64, DOUBLE),
+    )  # fmt: skip
+    return [*found, *(lenient.try_cast(run, made.column(a, 2), b) for a, b in pairs)]
+
+
+@case("spread")
+def _spread(run: Run, made: Made) -> object:
+    starts, keep, value = made.marks(), made.marks(), made.column(DOUBLE)
+    count = made.column(INT64)
+    words = count_words(made)
+    squares = spread.squared_distances(run, starts, keep, value, words)
+    found = [spread.spread(run, f, squares, count, keep) for f in sorted(spread.SPREADS)]
+    return [*found, spread.square_root(run, value)]
 
 
 @case("conversions.cast")
@@ -322,6 +384,9 @@ def _aggregates(made: Made, table: SecretTable, *, distinct: bool) -> list[Aggre
             found.append(Aggregate(function + name, function, column, result, where, distinct))
     found.append(Aggregate("kt", "count", table.columns["t"], INT64, None, distinct))
     found.append(Aggregate("mt", "max", table.columns["t"], TEXT, None, distinct))
+    found += [
+        Aggregate(f, f, table.columns["r"], DOUBLE, None, distinct) for f in sorted(spread.SPREADS)
+    ]
     truth = made.column(BOOLEAN, 2)
     found += [Aggregate(f, f, truth, BOOLEAN) for f in ("bool_and", "bool_or") if not distinct]
     return found

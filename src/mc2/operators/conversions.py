@@ -74,18 +74,21 @@ def _to_integer(run: Run, a: SecretColumn, counted: Marks) -> Words:
         run.checked(_native.double_to_integer, flat_words_of(a), counted, words)
         return words
     if a.type.name == "decimal":
-        unit = constant(Layout(DataType("decimal", DECIMAL_DIGITS, 0)), 10**a.type.scale, a.rows)
-        wide = widened(run, a)
-        rest = np.empty_like(wide)
-        whole = np.empty_like(wide)
-        # Cut towards zero: what is left over goes first, and the division is exact then.
-        run.checked(_native.remainder_wide, wide, words_of(unit), counted, rest)
-        run.checked(_native.add_wide, wide, rest, True, DECIMAL_DIGITS, counted, whole)
-        exact = scaled(run, whole, -a.type.scale, DECIMAL_DIGITS, counted)
-        return narrowed(run, exact, Layout(INT64), counted)
+        return narrowed(run, whole_part(run, a, counted), Layout(INT64), counted)
     if a.type.name in INTEGER_BITS or a.type.name == "boolean":
         return flat_words_of(a).copy()
     raise EngineError(f"oblivious mode has no cast from {a.type} to an integer")
+
+
+def whole_part(run: Run, a: SecretColumn, counted: Marks) -> Words:
+    """Decimals cut towards zero, as wide numbers."""
+    unit = constant(Layout(DataType("decimal", DECIMAL_DIGITS, 0)), 10**a.type.scale, a.rows)
+    wide = widened(run, a)
+    rest, whole = np.empty_like(wide), np.empty_like(wide)
+    # What is left over goes first, and the division is exact then.
+    run.checked(_native.remainder_wide, wide, words_of(unit), counted, rest)
+    run.checked(_native.add_wide, wide, rest, True, DECIMAL_DIGITS, counted, whole)
+    return scaled(run, whole, -a.type.scale, DECIMAL_DIGITS, counted)
 
 
 def _to_decimal(run: Run, a: SecretColumn, kind: DataType, counted: Marks) -> Words:

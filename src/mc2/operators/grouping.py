@@ -42,11 +42,12 @@ from mc2.operators.planes import (
     value_keys,
 )
 from mc2.operators.run import Flag, Run
+from mc2.operators.spread import SPREADS, spread, squared_distances
 from mc2.plan.types import DOUBLE, INT64
 
 _ONE: Final = Layout(INT64)
 FUNCTIONS: Final = (
-    "count_star", "count", "sum", "avg", "min", "max", "bool_and", "bool_or",
+    "count_star", "count", "sum", "avg", "min", "max", "bool_and", "bool_or", *sorted(SPREADS),
 )  # fmt: skip
 """The aggregates that there are, by their names in plans."""
 
@@ -288,7 +289,9 @@ def _running(
     run.call(_native.running_count, groups.starts, keep, count)
     known = np.ones(rows, dtype=np.uint8)
     parts = {"\0count": SecretColumn(_ONE, count.reshape(-1, 1), known)}
-    if argument is not None and one.function not in {"count", "count_star"}:
+    if argument is not None and one.function in SPREADS:
+        parts["\0value"] = squared_distances(run, groups.starts, keep, argument, count)
+    elif argument is not None and one.function not in {"count", "count_star"}:
         parts["\0value"] = _running_value(run, groups, one, argument, keep)
     return parts
 
@@ -357,6 +360,8 @@ def finished(
     count = partial["\0count"]
     if one.function in {"count", "count_star"}:
         return column(run, Layout(INT64), words_of(count), counts)
+    if one.function in SPREADS:
+        return spread(run, one.function, partial["\0value"], count, counts)
     some = np.empty(count.rows, dtype=np.uint8)
     nothing = np.zeros((1, 1), dtype=np.uint64)
     run.call(_native.equal_rows, words_of(count), nothing, some)

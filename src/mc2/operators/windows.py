@@ -2,7 +2,8 @@
 
 A frame from the start of a partition on is a running value, read at another place: at the row, at
 the last of its equals, so many rows further on, at the end. A frame up to the end is the same from
-behind. A frame of a public number of rows is that many rows, one group for each row.
+behind. A frame of a public number of rows is the difference of two of these where sums are exact,
+else that many rows, one group for each row. Variances have no running value: each frame is a group.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from mc2 import _native
+from mc2.formats.schema import DECIMAL_DIGITS
 from mc2.operators.arithmetic import Operation
 from mc2.operators.grouping import Aggregate, finished, running_parts
 from mc2.operators.handles import (
@@ -23,6 +25,7 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
+    flat_words_of,
     known_of,
     marks_of,
     words_of,
@@ -42,6 +45,7 @@ from mc2.operators.planes import (
     sort_planes,
 )
 from mc2.operators.run import Flag, Run
+from mc2.operators.spread import SPREADS
 from mc2.plan.types import DOUBLE, INT32
 
 Parts = Mapping[str, SecretColumn]
@@ -318,6 +322,8 @@ def over_frame(run: Run, rows: Ordered, what: Aggregate | Pick, span: Span) -> S
     elif span.start.rows is None or span.end.rows is None:  # from equals to equals
         whole = Ordered(rows.table, rows.equals, rows.equals)
         parts = _up_to(run, whole, what, END)
+    elif isinstance(what, Aggregate) and _subtracts(what):
+        parts = _between(run, rows, what, -span.start.rows, span.end.rows)
     else:
         parts = _near(run, rows, what, -span.start.rows, span.end.rows)
     if isinstance(what, Aggregate):
@@ -328,7 +334,10 @@ def over_frame(run: Run, rows: Ordered, what: Aggregate | Pick, span: Span) -> S
 
 def _up_to(run: Run, rows: Ordered, what: Aggregate | Pick, end: Place) -> Parts:
     """Of the rows from the first one of the partition to some place."""
-    so_far = _so_far(run, rows.starts, rows.present, what)
+    if isinstance(what, Aggregate) and what.function in SPREADS and end != END:
+        so_far = _near(run, rows, what, -rows.rows, 0)
+    else:
+        so_far = _so_far(run, rows.starts, rows.present, what)
     found: dict[str, SecretColumn] = {}
     for name, part in so_far.items():
         if end.equals:
@@ -340,6 +349,36 @@ def _up_to(run: Run, rows: Ordered, what: Aggregate | Pick, end: Place) -> Parts
             inside = _inside(run, rows.starts, end.rows)
             found[name] = choose(run, inside, _shifted(part, end.rows), past)
     return found
+
+
+def _subtracts(what: Aggregate) -> bool:
+    """Whether a frame is the difference of two running values: counts, and sums in 128 bits."""
+    if what.function in {"count", "count_star"}:
+        return True
+    argument = what.argument
+    if what.function not in {"sum", "avg"} or argument is None:
+        return False
+    return not argument.layout.is_real and not argument.layout.is_wide
+
+
+def _between(run: Run, rows: Ordered, what: Aggregate, first: int, last: int) -> Parts:
+    """Of the rows from so many on to so many on: all up to the last, less all before the first."""
+    if first > last:
+        return {name: _nothing(part) for name, part in _up_to(run, rows, what, END).items()}
+    upper, lower = (_up_to(run, rows, what, Place(place)) for place in (last, first - 1))
+    return {name: _difference(run, part, lower[name]) for name, part in upper.items()}
+
+
+def _difference(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
+    """Of running counts and sums: both are in range, and so is what is between them."""
+    out, nowhere = np.empty_like(words_of(a)), np.zeros(a.rows, dtype=np.uint8)
+    if a.layout.is_wide:
+        pair = (words_of(a), words_of(b))
+        run.checked(_native.add_wide, *pair, True, DECIMAL_DIGITS, nowhere, out)
+    else:
+        flat = (flat_words_of(a), flat_words_of(b))
+        run.checked(_native.integers, int(Operation.SUBTRACT), *flat, nowhere, out.reshape(-1))
+    return SecretColumn(a.layout, out, np.ones(a.rows, dtype=np.uint8))
 
 
 def _near(run: Run, rows: Ordered, what: Aggregate | Pick, first: int, last: int) -> Parts:

@@ -14,6 +14,10 @@ NUMBERS: Final = frozenset(
     {
         "integer_divide", "modulo", "sign", "floor", "ceil", "round", "try_divide",
         "try_remainder", "iso_day_of_week", "epoch_second", "byte_length",
+        "round_even", "floor_to", "ceil_to", "rint", "sqrt",
+        "try_add", "try_subtract", "try_multiply",
+        "bits_and", "bits_or", "bits_xor", "bits_not", "bit_count", "bit_get",
+        "shift_left", "shift_right", "shift_right_unsigned",
     }
 )  # fmt: skip
 _OF: Final = {
@@ -21,12 +25,16 @@ _OF: Final = {
     "modulo": frozenset(INTEGER_BITS),
     "try_remainder": frozenset(INTEGER_BITS),
     "try_divide": frozenset({"double"}),
-    "round": frozenset({*INTEGER_BITS, "decimal"}),
+    **dict.fromkeys(
+        ("try_add", "try_subtract", "try_multiply"), frozenset({*INTEGER_BITS, "double"})
+    ),
 }
-_CAST: Final = {
-    "try_divide": "cast both to double",
-    "round": "cast to decimal before",
-}
+_CAST: Final = {"try_divide": "cast both to double"}
+_ROUNDINGS: Final = frozenset({"round", "round_even", "floor_to", "ceil_to"})
+_EXACT_POWER: Final = 22
+"""Ten to this power is a double."""
+_DROPPED: Final = 37
+"""Of 38 digits, so that one is left."""
 
 
 def check_number(function: str, arguments: Sequence[Expression], types: Sequence[DataType]) -> None:
@@ -37,10 +45,25 @@ def check_number(function: str, arguments: Sequence[Expression], types: Sequence
             f"oblivious mode has no {function} of {types[0]}",
             hint=_CAST.get(function, "cast both to int64 before"),
         )
-    if function != "round":
-        return
-    digits = arguments[1]
-    if not isinstance(digits, Literal) or int(digits.text or 0) < 0:
+    if function in _ROUNDINGS:
+        _check_rounding(function, arguments[1], types[0])
+
+
+def _check_rounding(function: str, digits: Expression, kind: DataType) -> None:
+    count = int(digits.text or 0) if isinstance(digits, Literal) else 0
+    if kind.name != "double":
+        if kind.scale - count > _DROPPED:
+            raise PlanError(
+                f"oblivious mode rounds {_DROPPED} digits away at most",
+                hint="round to more digits",
+            )
+    elif function == "round_even" and count:
         raise PlanError(
-            "oblivious mode rounds to fraction digits only", hint="divide, round and multiply"
+            "oblivious mode rounds doubles to whole even numbers only",
+            hint="cast to decimal before",
+        )
+    elif abs(count) > _EXACT_POWER:
+        raise PlanError(
+            f"oblivious mode rounds doubles to at most {_EXACT_POWER} digits",
+            hint="cast to decimal before",
         )

@@ -9,13 +9,14 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.expressions import Expression, Literal
 from mc2.plan.typing import type_of
-from mc2.plan.windows import AGGREGATES, NEIGHBOURS, PICKS, Frame, Window, WindowColumn
+from mc2.plan.windows import NEIGHBOURS, PICKS, Frame, Window, WindowColumn
 
 MOST_PLACES: Final = 1 << 28
 """Of rows times the rows of a frame: each row has a copy of those near it."""
 MOST_STEPS: Final = 64
 """How far LAG and LEAD look past NULLs: each step is a pass over all rows."""
-COMPUTED: Final = frozenset(AGGREGATES) - {"stddev_pop", "stddev_samp", "var_pop", "var_samp"}
+_SPREADS: Final = frozenset({"stddev_pop", "stddev_samp", "var_pop", "var_samp"})
+_WORD_DIGITS: Final = 18  # of decimals that are one word
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
 WidthOf = Callable[[Expression, Mapping[str, int]], int]
 
@@ -31,13 +32,11 @@ def check_window(operation: Window, columns: Mapping[str, Column], rows: int) ->
     for column in operation.columns:
         _check_column(column, columns)
         if column.frame is not None:
-            _check_frame(column, column.frame, rows)
+            _check_frame(column, column.frame, rows, subtracts=_subtracts(column, columns))
 
 
 def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
     name = column.function
-    if name in AGGREGATES and name not in COMPUTED:
-        raise PlanError(f"oblivious mode has no aggregate {name}", hint=_ENCRYPTED)
     if name in {"sum", "avg"} and type_of(column.arguments[0], columns).type.name == "float":
         raise PlanError("oblivious mode adds no floats", hint="cast them to double")
     if name in NEIGHBOURS and column.ignore_nulls:
@@ -48,7 +47,18 @@ def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
             )
 
 
-def _check_frame(column: WindowColumn, frame: Frame, rows: int) -> None:
+def _subtracts(column: WindowColumn, columns: Mapping[str, Column]) -> bool:
+    """Whether a moving frame is the difference of two running values, at no cost for its rows."""
+    if column.function in {"count", "count_star"}:
+        return True
+    if column.function not in {"sum", "avg"}:
+        return False
+    kind = type_of(column.arguments[0], columns).type
+    wide = kind.name == "decimal" and kind.precision > _WORD_DIGITS
+    return kind.name != "double" and not wide
+
+
+def _check_frame(column: WindowColumn, frame: Frame, rows: int, *, subtracts: bool) -> None:
     offsets = [b.offset for b in (frame.start, frame.end) if b.offset is not None]
     if frame.unit == "range" and offsets:
         raise PlanError(
@@ -57,8 +67,10 @@ def _check_frame(column: WindowColumn, frame: Frame, rows: int) -> None:
     ends = frame.start.at.startswith("unbounded"), frame.end.at.startswith("unbounded")
     if column.function == "nth_value" and ends == (False, True):
         raise PlanError("oblivious mode has nth_value from the start of a partition only")
-    if not any(ends) and frame.unit == "rows":
-        width = min(rows, sum(_number(o) for o in offsets) + 1)
+    moves = not any(ends) and frame.unit == "rows" and not subtracts
+    grows = column.function in _SPREADS and ends[0] != ends[1]
+    if moves or grows:
+        width = rows if grows else min(rows, sum(_number(o) for o in offsets) + 1)
         if rows * width > MOST_PLACES:
             raise PlanError(
                 f"frames of {width:,} rows for {rows:,} rows take more room than there is",

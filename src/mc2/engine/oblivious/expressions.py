@@ -17,7 +17,18 @@ import numpy as np
 
 from mc2.errors import EngineError
 from mc2.formats.schema import Column, DataType
-from mc2.operators import arithmetic, comparisons, dates, logic, numbers, texts
+from mc2.operators import (
+    arithmetic,
+    bits,
+    comparisons,
+    dates,
+    lenient,
+    logic,
+    numbers,
+    rounding,
+    spread,
+    texts,
+)
 from mc2.operators.arithmetic import Operation
 from mc2.operators.constants import constant
 from mc2.operators.conversions import cast
@@ -26,6 +37,7 @@ from mc2.operators.run import Run
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
 from mc2.plan.facts import literal_bytes
 from mc2.plan.literals import literal_value
+from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,8 +98,8 @@ class Evaluator:
                 return self.columns[name]
             case Literal():
                 return self._literal(expression)
-            case Cast(value, kind, _):
-                return cast(self.run, self.of(value), kind, self.counts)
+            case Cast(value, kind, strict):
+                return self._cast(self.of(value), kind, strict=strict)
             case Case():
                 return self._case(expression)
             case InList(value, items):
@@ -99,6 +111,11 @@ class Evaluator:
         """The type of an expression."""
         columns = {n: Column(n, c.type) for n, c in self.columns.items()}
         return type_of(expression, columns).type
+
+    def _cast(self, value: SecretColumn, kind: DataType, *, strict: bool) -> SecretColumn:
+        if strict or value.type == kind:
+            return cast(self.run, value, kind, self.counts)
+        return lenient.try_cast(self.run, value, kind)
 
     def _literal(self, value: Literal) -> SecretColumn:
         width = literal_bytes(value) if value.type.has_width else 0
@@ -218,6 +235,19 @@ def _substring(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     return texts.substring(of.run, of.of(arguments[0]), start, count, of.counts)
 
 
+def _round(way: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
+    def compute(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+        value, digits = of.of(arguments[0]), int(_text(arguments[1]))
+        if not value.layout.is_real:
+            kind = of.type(Call(way, tuple(arguments)))
+            return rounding.round_exact(of.run, value, digits, way, kind, of.counts)
+        if way == "round":
+            return rounding.round_double(of.run, value, digits)
+        return rounding.whole_double(of.run, value, to_even=True)
+
+    return compute
+
+
 def _truncate(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     return dates.truncate(of.run, _text(arguments[0]), of.of(arguments[1]))
 
@@ -229,6 +259,7 @@ _WITH_LITERALS: Final = {
     "ends_with": _ends_with,
     "substring": _substring,
     "truncate_to": _truncate,
+    **{way: _round(way) for way in rounding.WAYS},
 }
 _FIELDS: Final = frozenset(
     {"year", "quarter", "month", "day", "day_of_week", "day_of_year", "week", "hour", "minute",
@@ -303,6 +334,24 @@ def _lenient(of: Evaluator, what: Operation, values: _Values, kind: DataType) ->
     return numbers.unless_zero(of.run, what, values[0], values[1], kind, of.counts)
 
 
+def _try(what: Operation) -> _Simple:
+    def compute(of: Evaluator, values: _Values, kind: DataType) -> SecretColumn:
+        if kind.name in INTEGER_BITS:
+            return lenient.try_compute(of.run, what, values[0], values[1], kind)
+        return arithmetic.compute(of.run, what, values[0], values[1], kind, of.counts)
+
+    return compute
+
+
+_BITS: Final = (
+    "bits_and", "bits_or", "bits_xor", "shift_left", "shift_right", "shift_right_unsigned",
+)  # fmt: skip
+
+
+def _bits(name: str) -> _Simple:
+    return lambda of, values, _: bits.combine_bits(of.run, name, values[0], values[1])
+
+
 _SIMPLE: Final[Mapping[str, _Simple]] = {
     "eq": _compare(comparisons.equal),
     "ne": _compare(comparisons.unequal),
@@ -341,7 +390,15 @@ _SIMPLE: Final[Mapping[str, _Simple]] = {
     "sign": lambda of, v, _: numbers.sign(of.run, v[0]),
     "floor": lambda of, v, kind: numbers.whole(of.run, v[0], kind, of.counts, upwards=False),
     "ceil": lambda of, v, kind: numbers.whole(of.run, v[0], kind, of.counts, upwards=True),
-    "round": lambda of, v, kind: cast(of.run, v[0], kind, of.counts),
+    "try_add": _try(Operation.ADD),
+    "try_subtract": _try(Operation.SUBTRACT),
+    "try_multiply": _try(Operation.MULTIPLY),
+    "rint": lambda of, v, _: rounding.whole_double(of.run, v[0], to_even=True),
+    "sqrt": lambda of, v, _: spread.square_root(of.run, v[0]),
+    **{name: _bits(name) for name in _BITS},
+    "bits_not": lambda of, v, _: bits.turn_bits(of.run, v[0]),
+    "bit_count": lambda of, v, kind: bits.count_bits(of.run, v[0], kind),
+    "bit_get": lambda of, v, _: bits.get_bit(of.run, v[0], v[1], of.counts),
     "iso_day_of_week": lambda of, v, _: dates.iso_day_of_week(of.run, v[0]),
     "epoch_second": lambda of, v, _: numbers.floored(of.run, v[0], dates.TIME_UNITS["second"]),
     "byte_length": lambda of, v, kind: numbers.count_bytes(of.run, v[0], kind),

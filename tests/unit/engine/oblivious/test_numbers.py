@@ -10,14 +10,16 @@ from tests.support.oblivious_plans import both_ways, obliviously
 from tests.support.plans import Job, Source, schema
 
 from mc2.errors import EngineError, PlanError
-from mc2.plan.expressions import ColumnRef, call, literal
+from mc2.formats.schema import decimal
+from mc2.plan.expressions import Cast, ColumnRef, call, literal
 from mc2.plan.relations import NamedExpression, Project
-from mc2.plan.types import INT32
+from mc2.plan.types import INT8, INT32, INT64
 
 KINDS = schema(
     i="int64", j="int64", k="int32", d="double", e="double", n="decimal(7,2)", w="decimal(30,4)",
     t="timestamp", day="date", s="string",
 )  # fmt: skip
+DECIMALS = (decimal(5, 2), decimal(9, 0), decimal(38, 12), decimal(3, 3))
 SMALL = 5e-324
 EARLY = datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC).replace(tzinfo=None)
 ROWS = [
@@ -32,7 +34,8 @@ ROWS = [
     (5, 2**62, 1, 2.0**62, None, Decimal("0.15"), Decimal("-0.0500"), None, None, None),
 ]
 A, J, K, D, E, N, W, T, DAY, S = (ColumnRef(c.name) for c in KINDS.columns)
-DIGITS = [literal(n, INT32) for n in (0, 1, 3)]
+DIGITS = [literal(n, INT32) for n in (0, 1, 3, -1, -4)]
+SHIFTS = ("shift_left", "shift_right", "shift_right_unsigned")
 
 
 def both(expression, rows=ROWS):
@@ -52,7 +55,19 @@ def both(expression, rows=ROWS):
         call("modulo", K, literal(3, INT32)), call("try_divide", D, E), call("try_divide", E, D),
         call("sign", D), call("sign", E), call("floor", D), call("ceil", D),
         *(call(f, x) for f in ("floor", "ceil") for x in (N, W)),
-        *(call("round", x, n) for x in (N, W, A) for n in DIGITS),
+        *(call("round", x, n) for x in (N, W, K, D, E) for n in DIGITS),
+        *(call("round_even", x, n) for x in (N, W, K) for n in DIGITS),
+        *(call(f, x, n) for f in ("floor_to", "ceil_to") for x in (N, W) for n in DIGITS),
+        *(call(f, x) for f in ("rint", "sqrt") for x in (D, E)), call("round_even", D, DIGITS[0]),
+        *(call(f, A, J) for f in ("try_add", "try_subtract", "try_multiply")),
+        call("try_add", A, A), call("try_multiply", A, A), call("try_multiply", D, E),
+        call("try_subtract", call("negate", A), J), call("try_add", K, literal(2**31 - 5, INT32)),
+        *(call(f, A, J) for f in ("bits_and", "bits_or", "bits_xor")), call("bits_not", K),
+        *(call(f, x, K) for f in SHIFTS for x in (A, K)), call("bit_count", A),
+        call("bit_count", K), call("bit_get", A, call("abs", K)),
+        *(Cast(x, INT8, strict=False) for x in (A, J, D, E, N, W)),
+        *(Cast(x, INT64, strict=False) for x in (D, E, W)),
+        *(Cast(x, k, strict=False) for x in (A, N, W) for k in DECIMALS),
         call("iso_day_of_week", DAY), call("iso_day_of_week", T), call("epoch_second", T),
         call("byte_length", S),
     ],
@@ -69,6 +84,9 @@ def test_both_modes_agree(expression):
         (call("modulo", A, J), {"i": 1, "j": 0}),
         (call("floor", D), {"d": float("nan")}),
         (call("ceil", D), {"d": 1e19}),
+        (call("bit_get", A, K), {"i": 1, "k": 64}),
+        (call("bit_get", A, K), {"i": 1, "k": -1}),
+        (call("round", K, literal(-1, INT32)), {"k": 2**31 - 1}),
     ],
 )
 def test_what_has_no_answer_fails_the_job(expression, row):
@@ -83,7 +101,8 @@ def test_what_has_no_answer_fails_the_job(expression, row):
     "expression",
     [
         call("integer_divide", N, N), call("modulo", D, E), call("try_divide", N, N),
-        call("round", D, DIGITS[0]), call("round", N, literal(-1, INT32)),
+        call("round", D, literal(23, INT32)), call("round_even", D, DIGITS[1]),
+        call("round", W, literal(-34, INT32)), call("try_add", N, N),
     ],
 )  # fmt: skip
 def test_types_that_there_are_not_are_refused(expression):

@@ -9,6 +9,7 @@ from tests.support.plans import Job, Source, schema
 
 from mc2.errors import EngineError, PlanError
 from mc2.plan.expressions import ColumnRef, Literal, call, literal
+from mc2.plan.oblivious_windows import check_window
 from mc2.plan.relations import SortKey
 from mc2.plan.types import INT32, INT64, STRING
 from mc2.plan.windows import SO_FAR, WHOLE, Bound, Frame, Window, WindowColumn
@@ -60,6 +61,9 @@ AGGREGATES = {
 }  # fmt: skip
 
 
+SPREADS = ("stddev_pop", "stddev_samp", "var_pop", "var_samp")
+
+
 def job(rows=ROWS):
     return Job(t=Source(KINDS, rows, bound=0))
 
@@ -80,6 +84,7 @@ def test_frames_hold_the_rows_that_they_say(frame):
     columns = [WindowColumn(name, name, given, frame) for name, given in AGGREGATES.items()]
     columns += [
         WindowColumn("exact", "sum", (D,), frame),
+        *(WindowColumn(n, n, (D,), frame) for n in SPREADS),
         WindowColumn("some", "sum", (N,), frame, where=call("is_not_null", G)),
     ]
     if frame.unit == "rows":
@@ -122,7 +127,6 @@ def test_nth_value_counts_from_the_start_of_a_partition_or_frame():
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        (WindowColumn("w", "stddev_pop", (D,), WHOLE), "no aggregate stddev_pop"),
         (
             WindowColumn(
                 "w",
@@ -147,6 +151,29 @@ def test_what_there_is_not_is_refused(column, words):
     node = made.add(Window(made.scan("t"), ("g",), BY_K, (column,)))
     with pytest.raises(PlanError, match=words):
         obliviously(made.plan(out=node), made)
+
+
+def test_wide_frames_of_sums_cost_no_room():
+    """A sum of whole numbers moves as two running sums; a variance is a group for each row."""
+    around = Frame(
+        "rows",
+        Bound("preceding", literal(10**6, INT32)),
+        Bound("following", literal(10**6, INT32)),
+    )
+    big = frozenset({"sum", "avg", "count"})
+    agree(tuple(WindowColumn(n, n, (K,), around) for n in sorted(big)))
+    columns = {c.name: c for c in KINDS.columns}
+    for name, given in (("sum", K), ("avg", N), ("count", S)):
+        check_window(_window(WindowColumn("w", name, (given,), around)), columns, 10**6)
+    for name in ("stddev_pop", "sum", "max"):
+        with pytest.raises(PlanError, match="more room"):
+            check_window(_window(WindowColumn("w", name, (D,), around)), columns, 10**6)
+    with pytest.raises(PlanError, match="more room"):
+        check_window(_window(WindowColumn("w", "var_samp", (D,), SO_FAR)), columns, 10**6)
+
+
+def _window(column):
+    return Window(0, ("g",), BY_K, (column,))
 
 
 def test_sums_that_do_not_fit_fail_the_job():

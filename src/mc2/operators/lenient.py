@@ -1,0 +1,93 @@
+"""Sums, products and casts that are NULL where the others fail."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mc2 import _native
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
+from mc2.operators.arithmetic import Operation, narrowed, scaled, widened
+from mc2.operators.comparisons import less_marks
+from mc2.operators.constants import constant
+from mc2.operators.conversions import cast, whole_part
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    Words,
+    known_of,
+)
+from mc2.operators.logic import column, complement, conjunction
+from mc2.operators.run import Run
+from mc2.plan.types import INT64, INTEGER_BITS, integer_range
+
+_WIDE: Final = Layout(DataType("decimal", DECIMAL_DIGITS, 0))
+_INT64_END: Final = 2.0**63
+
+
+def try_compute(
+    run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType
+) -> SecretColumn:
+    """A sum, difference or product of whole numbers, or NULL beyond the range of its type."""
+    x, y = widened(run, a), widened(run, b)
+    out, nowhere = np.empty_like(x), _nowhere(a)
+    if what is Operation.MULTIPLY:
+        run.checked(_native.multiply_wide, x, y, 0, DECIMAL_DIGITS, nowhere, out)
+    else:
+        subtract = what is Operation.SUBTRACT
+        run.checked(_native.add_wide, x, y, subtract, DECIMAL_DIGITS, nowhere, out)
+    return _if_integer(run, out, kind, conjunction(run, known_of(a), known_of(b)))
+
+
+def try_cast(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
+    """A cast, or NULL where the value does not fit: to whole numbers and decimals."""
+    nowhere = _nowhere(a)
+    if kind.name not in INTEGER_BITS and kind.name != "decimal":
+        return cast(run, a, kind, nowhere)  # which always fits
+    if kind.name == "decimal":
+        return _try_decimal(run, a, kind)
+    known = known_of(a)
+    if a.layout.is_real:
+        low, high = (constant(a.layout, sign * _INT64_END, a.rows) for sign in (-1, 1))
+        inside = complement(run, less_marks(run, a, low))
+        known = conjunction(run, known, inside, less_marks(run, a, high))
+        whole = cast(run, a, INT64, nowhere)
+        return _if_integer(run, widened(run, whole), kind, known)
+    wide = whole_part(run, a, nowhere) if a.type.name == "decimal" else widened(run, a)
+    return _if_integer(run, wide, kind, known)
+
+
+def _if_integer(run: Run, wide: Words, kind: DataType, known: Marks) -> SecretColumn:
+    low, high = integer_range(kind)
+    known = _between(run, wide, low, high, known)
+    return column(
+        run, Layout(kind), narrowed(run, wide, Layout(INT64), np.zeros_like(known)), known
+    )
+
+
+def _try_decimal(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
+    wide, known = widened(run, a), known_of(a)
+    digits = kind.scale - a.type.scale
+    if digits >= 0:  # else it may not fit 128 bits any more
+        most = 10 ** (kind.precision - digits) - 1
+        known = _between(run, wide, -most, most, known)
+    wide = scaled(run, wide, digits, DECIMAL_DIGITS, _nowhere(a))
+    if digits < 0:
+        most = 10**kind.precision - 1
+        known = _between(run, wide, -most, most, known)
+    layout = Layout(kind)
+    return column(run, layout, narrowed(run, wide, layout, _nowhere(a)), known)
+
+
+def _between(run: Run, wide: Words, low: int, high: int, known: Marks) -> Marks:
+    """Where wide numbers are in a public range, and known."""
+    value = SecretColumn(_WIDE, wide, known)
+    ends = [constant(_WIDE, end, len(wide)) for end in (low, high)]
+    beyond = less_marks(run, value, ends[0]), less_marks(run, ends[1], value)
+    return conjunction(run, known, *(complement(run, b) for b in beyond))
+
+
+def _nowhere(a: SecretColumn) -> Marks:
+    return np.zeros(a.rows, dtype=np.uint8)
