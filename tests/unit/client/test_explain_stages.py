@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.support.catalogs import PACKAGES, catalog
+from tools.vectors.plan import kept_plan
 
 from mc2.client.explain_stages import explain_stages
 from mc2.formats.canonical import decode, encode
@@ -95,3 +96,9 @@ def test_as_data(workers):
             assert ("dataset" in source) != ("stage" in source)
             assert source.get("stage", 0) < stage["stage"]
     assert found["host_sees"]
+
+
+def test_a_plan_that_reads_what_is_kept_stays_in_one_worker():
+    found = explain_stages(check_plan(kept_plan()), 8)
+    assert found.stages is None
+    assert "one, in one worker" in found.text()
