@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from tests.support import enclave_jobs
-from tests.support.enclave_jobs import Job, make_job, make_table, open_table, read_evidence, seal
+from tests.support.enclave_jobs import (
+    Job,
+    Sealed,
+    make_job,
+    make_table,
+    open_key,
+    open_table,
+    read_evidence,
+    seal,
+)
+from tests.support.oblivious_cluster import sealed_padded
 
 from mc2.attestation.simulated.report import KIND, measure
 from mc2.attestation.simulated.root import SimulatedRoot
@@ -17,15 +29,24 @@ from mc2.coordinator.backend import LocalBackend
 from mc2.coordinator.cluster import Cluster, Introduction
 from mc2.coordinator.worker_pool import WorkerPool, worker_commands
 from mc2.coordinator.workers import Worker
+from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.errors import DatasetError, Mc2Error
+from mc2.formats.arrow import schema_of
+from mc2.formats.facts import TableFacts
+from mc2.formats.fixed import fixed_places, unpack_fixed
 from mc2.formats.receipt import Receipt
 from mc2.formats.result import Result
 from mc2.formats.worker import JobOutcome
 from mc2.formats.worker_tasks import Task
+from mc2.plan.build import PlanBuilder
+from mc2.plan.expressions import ColumnRef
+from mc2.plan.plan import PlanOutput
+from mc2.plan.relations import Aggregate, AggregateColumn, Scan, Union
 
 SECONDS = 240.0
 ROWS = 250_000
+PADDED_ROWS = 30_000
 MEMORY = str(64 * 1024 * 1024)
 
 
@@ -70,6 +91,71 @@ class Watched(Cluster[Worker]):
         super().assign(worker, task)
         if self.assigned == self.kill_at:
             self.workers[worker].kill()
+
+
+def oblivious_job(pool: WorkerPool, tmp_path: Path) -> tuple[Job, Worker]:
+    """Two padded datasets of some 4 MB each: how many rows of each site there are, and in all."""
+    leader, *others = [pool.acquire(timeout_seconds=SECONDS) for _ in range(3)]
+    for other in others:  # all three are up: small jobs are shared only by those that are
+        pool.release(other)
+    end = time.monotonic() + SECONDS
+    while pool.idle_count < len(others):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    root = SimulatedRoot.load(tmp_path / "root").digest
+    policy = {KIND: {"root": root, "measurements": [measure(leader.ready.code)]}}
+    datasets = {}
+    for name, seed in (("ada.visits", 1), ("bo.visits", 2)):
+        table = make_table(seed, PADDED_ROWS, name[0])
+        facts = TableFacts({"site": 100})
+        found = sealed_padded(name, schema_of(table.schema), table, facts, 5000)
+        datasets[name] = Sealed(found.manifest, bytes(found.key.raw), found.chunks)
+    job = make_job(contract={"attestation": policy}, datasets=datasets)
+    inputs = tuple(
+        replace(i, sizes="padded", facts=datasets[i.dataset].manifest.facts)
+        for i in job.plan.inputs
+    )
+    builder = PlanBuilder(inputs)
+    rows = builder.add(Union(tuple(builder.add(Scan(i, ("site", "ill"))) for i in (0, 1))))
+    count = AggregateColumn("n", "count_star", ())
+    ill = AggregateColumn("ill", "sum", (ColumnRef("ill"),))
+    wanted = {"by_site": builder.add(Aggregate(rows, ("site",), (count,)))}
+    wanted["total"] = builder.add(Aggregate(rows, (), (count, ill)))
+    nodes, outputs = builder.finish(
+        [PlanOutput(name=n, node=i, kind="table", recipients=("cy",)) for n, i in wanted.items()]
+    )
+    job.plan = replace(job.plan, mode="oblivious", inputs=inputs, nodes=nodes, outputs=outputs)
+    return job, leader
+
+
+def padded_rows(job: Job, result: Result) -> list[dict[str, object]]:
+    """The rows of a padded result."""
+    assert result.schema is not None
+    cipher = ChunkCipher(open_key(result, job.parties["cy"]))
+    assert result.padding is not None
+    places = fixed_places(result.schema, result.padding.widths, result.padding.rows_per_chunk)
+    found = []
+    for index, chunk in enumerate(result.chunks):
+        plain = cipher.open(index, job.stored[chunk.digest], result.associated_data(index))
+        found += unpack_fixed(plain, result.schema, places).to_pylist()
+    return found
+
+
+@pytest.mark.slow
+def test_an_oblivious_job_is_shared_and_a_dead_worker_costs_its_task_alone(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    job, leader = oblivious_job(pool, tmp_path)
+    outcome, others, receipt = run_together(pool, leader, job, kill_at=2)
+    assert others.assigned >= 2
+    assert receipt.tasks is not None
+    sites = padded_rows(job, Result.parse(outcome.results["by_site"]))
+    half = PADDED_ROWS // 2
+    assert sites == [{"site": s, "n": half} for s in ("a0", "a1", "b0", "b1")]
+    tables = [make_table(seed, PADDED_ROWS) for seed in (1, 2)]
+    ill = sum(sum(t.column("ill").to_pylist()) for t in tables)
+    total = padded_rows(job, Result.parse(outcome.results["total"]))
+    assert total == [{"n": 2 * PADDED_ROWS, "ill": ill}]
 
 
 def run_together(
