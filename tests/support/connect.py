@@ -35,6 +35,7 @@ class EngineRunner:
     recipient: str = "institute"
     scripts: list[str] = field(default_factory=list)
     catalogs: int = 0
+    public_rows: bool = False
     hold: Callable[[Callable[[], bool]], None] | None = None
 
     def catalog(self, *, fresh: bool) -> Catalog:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     default=0,
     help="Port on localhost [default: a free one].",
 )
+@click.option(
+    "--public-rows",
+    is_flag=True,
+    help="Take createDataFrame: its rows stand in the plan, for all parties to read.",
+)
 @wait_option
 @simulation
 @home_option
@@ -37,6 +42,7 @@ def command(
     console: Console,
     contract: str,
     port: int,
+    public_rows: bool,
     timeout: float,
     unsafe_simulation: bool,
     home: Path | None,
@@ -52,7 +58,9 @@ def command(
     from mc2.client.connect.server import Endpoint
 
     party = open_party(home, unsafe_simulation=unsafe_simulation)
-    runner = PartyRunner(party, contract=contract, timeout=timedelta(seconds=timeout))
+    runner = PartyRunner(
+        party, contract=contract, timeout=timedelta(seconds=timeout), public_rows=public_rows
+    )
     known = runner.catalog(fresh=True)
     stop = threading.Event()
 

@@ -44,6 +44,11 @@ class Runner(Protocol):
         """The party that results are for."""
         ...
 
+    @property
+    def public_rows(self) -> bool:
+        """Whether rows of the client's own process may stand in plans, for everybody to read."""
+        ...
+
     def catalog(self, *, fresh: bool) -> Catalog:
         """What DataFrames may read; `fresh` asks the coordinator again. Raises: Mc2Error."""
         ...
@@ -68,8 +73,11 @@ class _Again:
 class PartyRunner:
     """Runs scripts as jobs of a party under one contract."""
 
-    def __init__(self, party: Party, *, contract: str = "", timeout: timedelta) -> None:
+    def __init__(
+        self, party: Party, *, contract: str = "", timeout: timedelta, public_rows: bool = False
+    ) -> None:
         self._party = party
+        self._public_rows = public_rows
         self._contract = contract
         self._timeout = timeout
         self._catalog: Catalog | None = None
@@ -78,6 +86,11 @@ class PartyRunner:
     def recipient(self) -> str:
         """The party itself: what DataFrame code shows, it shows to whoever wrote it."""
         return self._party.name
+
+    @property
+    def public_rows(self) -> bool:
+        """Whoever starts the endpoint says so: what it lets into plans, others read."""
+        return self._public_rows
 
     def catalog(self, *, fresh: bool) -> Catalog:
         """See `Runner`. Raises: ContractError, DatasetError, CoordinatorError."""

@@ -87,7 +87,8 @@ class Session:
         return make(self._program(relation, fresh=True))
 
     def _program(self, relation: Json, *, fresh: bool) -> Program:
-        program = Program(self._runner.catalog(fresh=fresh))
+        known = self._runner.catalog(fresh=fresh)
+        program = Program(known, public_rows=self._runner.public_rows)
         wanted = {*called(relation), *called([v.relation for v in self._views.values()])}
         for name, source in self._functions.defined.items():
             if name in wanted:

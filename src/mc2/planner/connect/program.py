@@ -30,12 +30,19 @@ _NOT_ARGUMENTS: Final = ("query", "dialect", "self")
 class Program:
     """One DataFrame's script in the making."""
 
-    def __init__(self, catalog: Catalog | None = None, *, draft: Draft | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog | None = None,
+        *,
+        draft: Draft | None = None,
+        public_rows: bool = False,
+    ) -> None:
         if draft is None:
             if catalog is None:
                 raise PlanError("DataFrames are planned over a catalog")
             draft = Draft(catalog, name="dataframe.py", script="", packages={})
         self._draft = draft
+        self.public_rows = public_rows
         self._lines: list[str] = []
         self._functions: dict[str, list[str]] = {}
         self._count = 0
@@ -77,6 +84,11 @@ class Program:
     def query(self, text: str, given: Sequence[Frame]) -> tuple[str, int]:
         """A step in SQL over earlier steps. Gives its variable and node. Raises: PlanError."""
         return self._sql(text, {f.source: f for f in given if f.is_variable})
+
+    def public(self, text: str) -> Frame:
+        """A step that holds rows itself, for everybody to read. Raises: PlanError."""
+        variable, node = self.query(text, ())
+        return Frame(variable, node, self._columns(self._schema(node)))
 
     def user_query(self, text: str, views: Mapping[str, Frame]) -> Frame:
         """A query in its author's words, in which views are named. Raises: PlanError."""

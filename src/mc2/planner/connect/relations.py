@@ -14,6 +14,7 @@ from mc2.errors import PlanError
 from mc2.planner.connect import cleaning, combining, counting, grouping, projecting
 from mc2.planner.connect.expressions import Expressions
 from mc2.planner.connect.frame import Frame, split_name
+from mc2.planner.connect.local_rows import local_rows, too_many
 from mc2.planner.connect.message import Json, Message, unsupported
 from mc2.planner.connect.program import Program
 from mc2.planner.connect.scope import OneFrame
@@ -246,6 +247,9 @@ _KINDS: Final[Mapping[str, _Translate]] = {
     "limit": _limit,
     "offset": _offset,
     "subquery_alias": _named,
+    "local_relation": local_rows,
+    "cached_local_relation": too_many,
+    "chunked_cached_local_relation": too_many,
     "hint": _passed("name", "parameters"),
     "repartition": _passed("num_partitions", "shuffle"),
     "repartition_by_expression": _repartitioned,
@@ -260,18 +264,8 @@ _PYTHON: Final = (
     "a Python function over rows",
     "write it with pyspark.sql.functions or in SQL: a plan holds only what its owners can read",
 )
-_LOCAL: Final = (
-    "a DataFrame of rows of this process",
-    (
-        "its rows would stand in the plan, which every party and the coordinator read; seal them "
-        "with mc2 upload and read them by name"
-    ),
-)
 _CHANCE: Final = ("a sample", "it is left to chance, and the same job must give the same answer")
 _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
-    "local_relation": _LOCAL,
-    "cached_local_relation": _LOCAL,
-    "chunked_cached_local_relation": _LOCAL,
     "cached_remote_relation": ("a checkpoint", ""),
     "map_partitions": _PYTHON,
     "group_map": _PYTHON,
