@@ -216,23 +216,22 @@ def _sort_together(run: Run, left: SecretTable, right: SecretTable, on: Sequence
             (right, [one.right for one in pairs if not one.nulls]),
         )
     ]
-    takes_part = np.empty(rows, dtype=np.uint64)
-    run.call(_native.marks_to_words, np.concatenate(partner), takes_part)
-    side = np.zeros(rows, dtype=np.uint64)
+    keys = [key for one in pairs for key in _keys_of(run, one)]
+    side = np.zeros(rows, dtype=np.uint8)
     side[: left.rows] = 1
-    keys = [Key(takes_part, SIGNED).reversed()]
-    for one in pairs:
-        keys += _keys_of(run, one)
+    # Last of all by side, and in the same word, whether a row takes part: rows that do not may
+    # stand among those of their words, and have no partners.
+    (last,) = bit_planes(run, [np.concatenate(partner), side], rows)
     payload = [
         np.concatenate([_or_zeros(a, left.rows), _or_zeros(b, right.rows)])
         for a, b in zip_longest(flatten(run, left), flatten(run, right))
     ]
-    sorted_keys, planes = sort_planes(run, [*keys, Key(side, SIGNED)], payload)
-    starts = np.empty(rows, dtype=np.uint8)
-    run.call(_native.starts, sorted_keys[:-1], starts)
-    is_left, part = np.empty((2, rows), dtype=np.uint8)
-    run.call(_native.words_to_marks, sorted_keys[-1], is_left)
-    run.call(_native.words_to_marks, sorted_keys[0], part)
+    sorted_keys, planes = sort_planes(run, [*keys, Key(last, SIGNED)], payload)
+    starts = np.zeros(rows, dtype=np.uint8)
+    starts[:1] = 1
+    if keys:
+        run.call(_native.starts, sorted_keys[:-1], starts)
+    part, is_left = (marks_at(run, sorted_keys[-1:], place) for place in (0, 1))
     rights = conjunction(run, part, complement(run, is_left))
     return _Together(starts, is_left, conjunction(run, part, is_left), rights, planes)
 

@@ -315,3 +315,45 @@ def test_the_calls_depend_on_shapes_alone():
         ordering.sort_table(run, table, [])
         records.append(run.calls)
     assert records[0] == records[1] == records[2]
+
+
+PAIRS = {"i": LAYOUTS["i"][0], "t": LAYOUTS["t"][0]}
+
+
+def test_keys_that_others_decide_are_carried():
+    table = table_of(PAIRS, [(1, b"a"), (2, b"b"), (1, b"a"), (None, None)], [1, 1, 1, 1])
+    run = Run()
+    count = Aggregate("n", "count_star", None, INT64)
+    found = grouping.group(run, table, ["i", "t"], [count], 3, ["i"])
+    run.finish()
+    assert bag(rows_of(found)) == bag([(1, b"a", 2), (2, b"b", 1), (None, None, 1)])
+
+
+@pytest.mark.parametrize("others", [(b"a", b"b"), (b"a", None), (b"", None)])
+def test_keys_that_others_do_not_decide_fail_the_job(others):
+    table = table_of(PAIRS, [(1, other) for other in others], [1, 1])
+    run = Run()
+    grouping.group(run, table, ["i", "t"], [], None, ["i"])
+    with pytest.raises(EngineError, match="unique"):
+        run.finish()
+
+
+def test_rows_that_are_not_there_decide_nothing():
+    table = table_of(PAIRS, [(1, b"a"), (1, b"b")], [1, 0])
+    run = Run()
+    found = grouping.group(run, table, ["i", "t"], [], None, ["i"])
+    run.finish()
+    assert rows_of(found) == [(1, b"a")]
+
+
+@pytest.mark.parametrize(("present", "fails"), [([1, 1], True), ([1, 0], False), ([0, 0], False)])
+def test_an_order_that_facts_call_unique_fails_where_it_is_not(present, fails):
+    table = table_of(PAIRS, [(1, b"a"), (1, b"b")], present)
+    run = Run()
+    order = ordering.Order(table.columns["i"])
+    ordering.sort_table(run, table, [order], ordering.Ties((), unique=True))
+    if fails:
+        with pytest.raises(EngineError, match="unique"):
+            run.finish()
+    else:
+        run.finish()
