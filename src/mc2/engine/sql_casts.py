@@ -83,7 +83,11 @@ def _simple(term: Term, kind: DataType, *, strict: bool) -> str:
     if source.name == "string":
         return _from_text(term, kind, strict=strict)
     if kind.name == "string":
-        return f"CAST({term.sql} AS VARCHAR)"
+        shown = f"CAST({term.sql} AS VARCHAR)"
+        if source.name == "decimal" and source.precision == source.scale:
+            # DuckDB leaves out the zero before the point of a type without digits there.
+            return f"regexp_replace({shown}, '^(-?)[.]', '\\10.')"
+        return shown
     if source.name == "boolean":
         return cast_to(cast_to(term.sql, INT32), kind, strict=strict)
     if kind.name == "boolean":

@@ -233,3 +233,14 @@ def test_braces_and_python_functions_work_in_each_dialect():
         )
         catalog = catalog_of_tables(TABLES)
         compile_here(script, name="t", catalog=catalog, packages=PACKAGES)
+
+
+@pytest.mark.parametrize("dialect", ["spark", "duckdb", "postgres"])
+def test_decimals_below_one_are_shown_with_their_zero(dialect):
+    kind = "STRING" if dialect == "spark" else "VARCHAR"
+    shown = f"CAST(CAST(k AS DECIMAL(9, 2)) * 0 - 0.50 AS {kind})"
+    tight = f"CAST(CAST(k * 0.01 AS DECIMAL(2, 2)) AS {kind})"
+    found = planned(f"SELECT {shown} AS a, {tight} AS b FROM p.t WHERE k IN (0, -3)", dialect)
+    assert set(found) == {("-0.50", "0.00"), ("-0.50", "-0.03")}
+    constant = planned(f"SELECT DISTINCT CAST(-0.50 AS {kind}) AS c FROM p.t", dialect)
+    assert constant == [("-0.50",)]
