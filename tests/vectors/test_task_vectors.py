@@ -14,6 +14,7 @@ from mc2.errors import Mc2Error
 from mc2.formats.block import BlockCipher, BlockRef
 from mc2.formats.canonical import encode
 from mc2.formats.task import TaskOrder, TaskReceipt
+from mc2.formats.training_receipt import TrainingReceipt
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors"
 
@@ -27,6 +28,7 @@ def read_block(raw: bytes) -> bytes:
 READERS: dict[str, Callable[[bytes], bytes]] = {
     "task-order": lambda raw: TaskOrder.parse(raw).encode(),
     "task-receipt": lambda raw: encode(TaskReceipt.parse(raw).json()),
+    "training-receipt": lambda raw: encode(TrainingReceipt.parse(raw).json()),
     "block": read_block,
 }
 CASES = [

@@ -18,6 +18,8 @@ from mc2.formats.block import SALT_BYTES, BlockCipher, BlockPlace, BlockRef, Tas
 from mc2.formats.canonical import decode, encode
 from mc2.formats.release import JobContext
 from mc2.formats.task import TaskOrder, TaskReceipt
+from mc2.formats.training_message import TrainingName
+from mc2.formats.training_receipt import TrainingReceipt
 
 Case = dict[str, str]
 _ZERO = Digest("sha256:" + "0" * 64)
@@ -40,6 +42,7 @@ def cases() -> Iterator[Case]:
     """All cases, in a fixed order."""
     yield from _orders()
     yield from _receipts()
+    yield from _training_receipts()
     yield from _blocks()
 
 
@@ -69,6 +72,24 @@ def _orders() -> Iterator[Case]:
     yield bad("epoch-zero", lambda v: v["task"].update(epoch=0), "epochs count from 1")
     yield bad("input-no-digest", lambda v: v["inputs"][0].append("x"), "receipts go by digest")
     yield bad("job-of-five", lambda v: v["task"]["job"].pop("policy"), "the whole context is named")
+
+
+def _training_receipts() -> Iterator[Case]:
+    name = TrainingName(context=TASK.context, epoch=1, node=3, places=(50, 90))
+    receipt = TrainingReceipt(training=name, partition=1, member=2, log=digest(b"log"))
+    raw = encode(receipt.json())
+
+    def bad(name: str, edit: Callable[[Any], None], comment: str) -> Case:
+        return _case("training-receipt", name, _edited(raw, edit), "FormatError", comment)
+
+    yield _case("training-receipt", "good", raw, "", "the second of two partitions")
+    yield bad("partition-2", lambda v: v.update(partition=2), "there are two partitions")
+    yield bad("member-64", lambda v: v.update(member=64), "an epoch has at most 64 members")
+    yield bad("no-places", lambda v: v["training"].update(places=[]), "a training has partitions")
+    yield bad("empty", lambda v: v["training"].update(places=[50, 0]), "no partition is empty")
+    yield bad("no-log", lambda v: v.pop("log"), "a field is missing")
+    yield bad("more", lambda v: v["training"].update(more=1), "a field too many")
+    yield bad("type", lambda v: v.update(type="mc2/training-receipt/v2"), "another version")
 
 
 def _receipts() -> Iterator[Case]:
