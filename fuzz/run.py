@@ -37,6 +37,7 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     from mc2.formats.schema import parse_type
     from mc2.formats.task import TaskOrder, TaskReceipt
     from mc2.formats.training_message import parse as parse_training_message
+    from mc2.formats.training_receipt import TrainingReceipt
     from mc2.plan.plan import Plan
 
     at = datetime(2026, 6, 1, tzinfo=UTC)
@@ -67,6 +68,7 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
         (Manifest, "manifest"),
         (Receipt, "receipt"),
         (TaskReceipt, "task-receipt"),
+        (TrainingReceipt, "training-receipt"),
         (Invitation, "invitation"),
         (Admission, "admission"),
     ):

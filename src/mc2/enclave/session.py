@@ -28,6 +28,7 @@ from mc2.enclave.spread import MemberTasks, Spread, layout_for
 from mc2.enclave.task_runner import Host
 from mc2.enclave.trainings import LedTrainings, MemberTrainings
 from mc2.engine.limits import EngineLimits
+from mc2.engine.outputs import Output
 from mc2.errors import JobError
 from mc2.formats.receipt import Receipt
 from mc2.formats.release import Evidence, RuntimeData
@@ -172,24 +173,10 @@ class JobSession:
             job, threads = attempt.fresh.job, self._limits.threads
             work = Computation(job, keys.ciphers, lease, read_chunk, progress, threads=threads)
             try:
-                epoch = cluster.form()
-                layout = layout_for(job, len(epoch.members), self._limits)
-                led = None
-                if workers is not None and job.plan.mode == "oblivious":
-                    host, names = Host(read_chunk, workers.keep, progress), cluster.names
-                    member = Membership(epoch, keys.ciphers, lease)
-                    led = LedTrainings(job, member, self._limits, host, workers, names.values())
-                if led is not None and led.nodes:
-                    outputs = work.compute(self._limits, led)
-                    tasks = led.digest
-                elif layout is None or layout.partitions == 1 or workers is None:
-                    outputs, tasks = work.compute(self._limits), None
-                else:
-                    spread = Spread(job, layout, epoch, keys.ciphers, self._limits)
-                    host = Host(read_chunk, workers.keep, progress)
-                    finished = spread.run(host, lease, workers, list(cluster.names.values()))
-                    outputs, tasks = finished.outputs, finished.tasks
-                    work.forget()
+                member = Membership(cluster.form(), keys.ciphers, lease)
+                names = list(cluster.names.values())
+                host = Host(read_chunk, (workers or NoWorkers()).keep, progress)
+                outputs, tasks = self._compute(work, job, member, host, workers, names)
             finally:
                 cluster.wipe()
                 keys.wipe()
@@ -200,6 +187,28 @@ class JobSession:
             lease.check()
             raw = {name: result.encode() for name, result in results.items()}
             return JobOutcome(receipt.sign(attempt.signing_key), raw)
+
+    def _compute(
+        self,
+        work: Computation,
+        job: AdmittedJob,
+        member: Membership,
+        host: Host,
+        workers: Workers | None,
+        names: list[str],
+    ) -> tuple[Mapping[str, Output], Digest | None]:
+        """E18, by this enclave or by all of its epoch; what names the receipts of the others."""
+        layout = layout_for(job, len(member.epoch.members), self._limits)
+        if workers is not None and job.plan.mode == "oblivious":
+            led = LedTrainings(job, member, self._limits, host, workers, names)
+            if led.nodes:
+                return work.compute(self._limits, led), led.digest
+        if layout is None or layout.partitions == 1 or workers is None:
+            return work.compute(self._limits), None
+        spread = Spread(job, layout, member.epoch, member.ciphers, self._limits)
+        finished = spread.run(host, member.lease, workers, names)
+        work.forget()
+        return finished.outputs, finished.tasks
 
     def join(
         self, challenges: Mapping[str, bytes], leader_evidence: bytes, invitation: bytes

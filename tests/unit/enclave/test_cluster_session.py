@@ -9,6 +9,7 @@ from tests.support.clusters import MEASUREMENT, OTHER_CODE, ROOT, TRUST, cluster
 from tests.support.enclave_jobs import CODE, Job, read_evidence
 
 from mc2.attestation.simulated.collector import SimulatedCollector
+from mc2.crypto.digest import Digest
 from mc2.enclave.session import JobSession, SessionState
 from mc2.errors import FormatError, JobError, Mc2Error
 from mc2.formats.receipt import Receipt
@@ -41,6 +42,9 @@ class Members:
             session.open(self.job.bundle())
             joined[name] = session.join(self.job.challenges(), self.leader, invitation)
         return joined
+
+    def keep(self, name: Digest, raw: bytes) -> None:
+        raise AssertionError("nothing is kept for tasks here")
 
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         self.admissions = dict(admissions)
