@@ -19,7 +19,7 @@ from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
 from mc2.plan.expressions import Literal
 from mc2.plan.types import DOUBLE, INT32, INTEGER_BITS, TYPE_CLASSES, is_integer, sum_type
-from mc2.plan.windows import Bound, Frame, WindowColumn
+from mc2.plan.windows import PICKS, Bound, Frame, WindowColumn
 
 _COUNT: Final = decimal_of(19, 0)
 _BOUNDS: Final = {
@@ -61,6 +61,16 @@ class Over:
         rest = "" if frame is None else _frame(frame)
         by = f"ORDER BY {order}" if order else ""
         return f"({' '.join(filter(None, (self.partition, by, rest)))})"
+
+    def picked(self, column: WindowColumn) -> str:
+        """The order in which one of a range's rows is picked, to stand behind the arguments.
+
+        The window's own order must leave equals equal there, for ranges end with them.
+        """
+        frame = column.frame
+        if column.function not in PICKS or frame is None or frame.unit != "range":
+            return ""
+        return f" ORDER BY {', '.join(filter(None, (self.keys, self.ties)))}"
 
     def _total(self, column: WindowColumn) -> str:
         if column.frame is not None and column.frame.unit == "range":
@@ -123,7 +133,8 @@ def window_function(
         return f"{name}({value}, {offset}, {default}{nulls}) OVER {place}"
     if name in _WORDS:
         listed = ", ".join(a.sql for a in arguments)
-        return cast_to(f"{_WORDS[name]}({listed}{nulls}) OVER {place}", result)
+        order = over.picked(column)
+        return cast_to(f"{_WORDS[name]}({listed}{order}{nulls}) OVER {place}", result)
     return _aggregate(scribe, name, arguments[0], place, result)
 
 

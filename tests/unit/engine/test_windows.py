@@ -118,6 +118,34 @@ def test_ranks_and_neighbours(rows):
     assert same(found, twin(rows, value))
 
 
+@given(rows=ROWS, more=st.randoms(use_true_random=False))
+@settings(max_examples=25, deadline=None)
+def test_rows_that_are_picked_from_ranges_do_not_depend_on_the_order_they_come_in(rows, more):
+    """Equals end a range together, and yet one of them is the first."""
+    columns = (
+        WindowColumn("first", "first_value", (X,), SO_FAR),
+        WindowColumn("last", "last_value", (X,), SO_FAR),
+        WindowColumn("second", "nth_value", (X, literal(2, INT32)), SO_FAR),
+        WindowColumn("known", "last_value", (X,), SO_FAR, ignore_nulls=True),
+    )
+
+    def value(part, place):
+        frame = [r[2] for r in part if by_n(r) <= by_n(part[place])]
+        known = [v for v in frame if v is not None]
+        return (
+            frame[0],
+            frame[-1],
+            frame[1] if len(frame) > 1 else None,
+            known[-1] if known else None,
+        )
+
+    shuffled = list(rows)
+    more.shuffle(shuffled)
+    for given_rows in (rows, shuffled):
+        found = [(*r[:3], r[3:]) for r in run(given_rows, *columns)]
+        assert same(found, twin(rows, value))
+
+
 @given(rows=ROWS)
 @settings(max_examples=5, deadline=None)
 def test_threads_do_not_matter(rows):
