@@ -111,8 +111,7 @@ class ChunkRange(TaskSource):
         Raises: as `batches`.
         """
         self._names = tuple(names)
-        for number in range(self._pieces):
-            yield self._piece(number, names)
+        return (self._piece(number, names) for number in range(self._pieces))
 
     @property
     def form(self) -> ChunkForm:
