@@ -21,6 +21,7 @@ from mc2.formats.schema import Column, DataType, Schema, decimal
 from mc2.operators import (
     arithmetic,
     bits,
+    blocks,
     chunks,
     comparisons,
     conversions,
@@ -31,6 +32,7 @@ from mc2.operators import (
     logic,
     numbers,
     ordering,
+    partial,
     planes,
     rounding,
     spread,
@@ -407,6 +409,21 @@ def _group_distinct(run: Run, made: Made) -> object:
     return [grouping.group(run, table, ["i"], some), grouping.group(run, table, [], some)]
 
 
+@case("grouping.group/decided")
+def _group_decided(run: Run, made: Made) -> object:
+    table = made.table(*_KINDS)  # facts that do not hold raise a flag, and nothing else shows it
+    wanted = _aggregates(made, table, distinct=False)[:2]
+    return grouping.group(run, table, ["i", "t", "r", "w"], wanted, 12, ["i"])
+
+
+@case("ordering.sort_table/unique")
+def _sort_unique(run: Run, made: Made) -> object:
+    table = made.table(*_KINDS)
+    orders = [Order(table.columns["r"], True, False), Order(table.columns["i"], nullable=False)]
+    ties = Ties(["i", "t"], ["i"], ["t"], unique=True)
+    return ordering.sort_table(run, table, orders, ties)
+
+
 @case("grouping.distinct")
 def _distinct(run: Run, made: Made) -> object:
     return grouping.distinct(run, made.table(*_KINDS), 11)
@@ -497,6 +514,45 @@ def _declassified_rows(run: Run, made: Made) -> object:
 def _canonical(run: Run, made: Made) -> object:
     table = made.table(*_KINDS)
     return [planes.canonical(run, c) for c in table.columns.values()]
+
+
+def _carried(run: Run, tables: list[SecretTable]) -> SecretTable:
+    """Tables of several tasks through their blocks, as one that another task reads."""
+    plains = [plain for table in tables for plain, _ in blocks.write_blocks(run, table)]
+    return blocks.read_blocks(run, planes.layouts_of(tables[0]), plains)
+
+
+@case("blocks")
+def _blocks(run: Run, made: Made) -> object:
+    tables = [made.table(*_KINDS), made.table(*_KINDS, rows=5)]
+    overflowing = arithmetic.Operation.MULTIPLY
+    big = [made.column(INT64, 2**62) for _ in range(2)]
+    arithmetic.compute(run, overflowing, *big, INT64, everywhere(made))  # blocks carry its flag
+    nothing = blocks.absent_row(planes.layouts_of(tables[0]))
+    empty = SecretTable(
+        {n: made.column(k, text_bytes=w, rows=0) for n, k, w in _KINDS}, made.present(0)
+    )
+    return _carried(run, [*tables, nothing, empty])
+
+
+for _keys in ((), ("i",), ("t", "r", "w")):
+
+    @case(f"partial/{len(_keys)}")
+    def _partial(run: Run, made: Made, keys: Any = _keys) -> object:
+        found = []
+        for rows in (made.rows, 7):
+            task = Made(made.data, rows, made.poison)
+            table = task.table(*_KINDS)
+            wanted = _mergeable(task, table)
+            found.append(partial.partial_groups(run, table, keys, wanted, 12, None))
+        merged = [partial.merged_aggregate(a.name, a.function, a.kind) for a in wanted]
+        return partial.merged_groups(run, _carried(run, found), keys, merged, 12, None)
+
+
+def _mergeable(made: Made, table: SecretTable) -> list[Aggregate]:
+    """The aggregates that two steps give: sums of doubles are not among them."""
+    once = {*spread.SPREADS, "sumr", "avgr"}
+    return [a for a in _aggregates(made, table, distinct=False) if a.name not in once]
 
 
 _FORM_SCHEMA: Final = Schema(
