@@ -525,9 +525,9 @@ def _carried(run: Run, tables: list[SecretTable]) -> SecretTable:
 @case("blocks")
 def _blocks(run: Run, made: Made) -> object:
     tables = [made.table(*_KINDS), made.table(*_KINDS, rows=5)]
-    overflowing = arithmetic.Operation.MULTIPLY
-    big = [made.column(INT64, 2**62) for _ in range(2)]
-    arithmetic.compute(run, overflowing, *big, INT64, everywhere(made))  # blocks carry its flag
+    a, b = made.column(INT64, 2**62), made.column(INT64, 2**62)
+    what = arithmetic.Operation.MULTIPLY  # may overflow: blocks carry the flag
+    arithmetic.compute(run, what, a, b, INT64, everywhere(made))
     nothing = blocks.absent_row(planes.layouts_of(tables[0]))
     empty = SecretTable(
         {n: made.column(k, text_bytes=w, rows=0) for n, k, w in _KINDS}, made.present(0)
