@@ -6,15 +6,14 @@ And whatever the rows are, it makes the same calls of kernels with the same size
 from collections import Counter
 from random import Random
 
-import pyarrow as pa
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.support.differential import rows_of
-from tests.support.oblivious import PaddedTable, run_obliviously
-from tests.support.oblivious_plans import obliviously
+from tests.support.oblivious import run_obliviously
+from tests.support.oblivious_plans import obliviously, other_rows
 from tests.support.plans import LIMITS
-from tests.support.random_plans import cell, random_job
+from tests.support.random_plans import random_job
 
 from mc2.engine.run import execute
 from mc2.errors import EngineError, Mc2Error, PlanError
@@ -72,20 +71,6 @@ def test_most_jobs_are_computed():
 def test_very_many_jobs_agree():
     found = Counter(outcome(seed) for seed in range(10_000, 14_000))
     assert found["agreed"] > 1500
-
-
-def other_rows(source: PaddedTable, random: Random) -> PaddedTable:
-    """Other rows, more or fewer, in the same places and of the same widths."""
-    schema = source.form.schema
-    rows = [
-        {c.name: cell(random, c) for c in schema.columns}
-        for _ in range(random.randint(0, source.form.row_bound))
-    ]
-    for row in rows:
-        for column in schema.columns:
-            if column.type.has_width and row[column.name] is not None:
-                row[column.name] = row[column.name][: source.form.facts.widths[column.name]]
-    return PaddedTable(source.form, pa.Table.from_pylist(rows, source.table.schema))
 
 
 def calls_of(checked, sources):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pyarrow as pa
 
@@ -11,6 +12,7 @@ from mc2.plan.check import CheckedPlan, check_plan
 from mc2.plan.plan import Plan
 from tests.support.oblivious import PaddedTable, facts_of, padded, run_obliviously
 from tests.support.plans import LIMITS, Job
+from tests.support.random_plans import cell
 
 SPARE = 2
 """Places that a padded table has beyond its rows."""
@@ -34,3 +36,17 @@ def both_ways(plan: Plan, job: Job) -> list[tuple[str, pa.Table, pa.Table]]:
     fast = execute(check_plan(plan), job.sources, LIMITS, lambda _: None)
     slow, _ = run_obliviously(checked, sources)
     return [(name, fast[name].table, slow[name]) for name in sorted(slow)]
+
+
+def other_rows(source: PaddedTable, random: Random) -> PaddedTable:
+    """Other rows, more or fewer, in the same places and of the same widths."""
+    schema = source.form.schema
+    rows = [
+        {c.name: cell(random, c) for c in schema.columns}
+        for _ in range(random.randint(0, source.form.row_bound))
+    ]
+    for row in rows:
+        for column in schema.columns:
+            if column.type.has_width and row[column.name] is not None:
+                row[column.name] = row[column.name][: source.form.facts.widths[column.name]]
+    return PaddedTable(source.form, pa.Table.from_pylist(rows, source.table.schema))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tools.vectors.tasks import KEY, PLACE, ROWS, SALT, SCHEMA, TASK
+from tools.vectors.tasks import KEY, LAYOUTS, PLACE, ROWS, SALT, SCHEMA, TASK
 
 from mc2.crypto.digest import digest
 from mc2.errors import Mc2Error
@@ -15,6 +15,8 @@ from mc2.formats.block import BlockCipher, BlockRef
 from mc2.formats.canonical import encode
 from mc2.formats.task import TaskOrder, TaskReceipt
 from mc2.formats.training_receipt import TrainingReceipt
+from mc2.operators.blocks import read_blocks, write_blocks
+from mc2.operators.run import Run
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors"
 
@@ -25,11 +27,18 @@ def read_block(raw: bytes) -> bytes:
     return raw
 
 
+def read_oblivious_block(raw: bytes) -> bytes:
+    run = Run()
+    ((again, _),) = write_blocks(run, read_blocks(run, LAYOUTS, [raw]))
+    return again
+
+
 READERS: dict[str, Callable[[bytes], bytes]] = {
     "task-order": lambda raw: TaskOrder.parse(raw).encode(),
     "task-receipt": lambda raw: encode(TaskReceipt.parse(raw).json()),
     "training-receipt": lambda raw: encode(TrainingReceipt.parse(raw).json()),
     "block": read_block,
+    "oblivious-block": read_oblivious_block,
 }
 CASES = [
     pytest.param(case, id=f"{name}-{case['name']}")

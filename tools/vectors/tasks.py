@@ -17,9 +17,12 @@ from mc2.formats.arrow import schema_of
 from mc2.formats.block import SALT_BYTES, BlockCipher, BlockPlace, BlockRef, TaskName
 from mc2.formats.canonical import decode, encode
 from mc2.formats.release import JobContext
+from mc2.formats.schema import DataType
 from mc2.formats.task import TaskOrder, TaskReceipt
 from mc2.formats.training_message import TrainingName
 from mc2.formats.training_receipt import TrainingReceipt
+from mc2.operators.blocks import MAGIC
+from mc2.operators.handles import Layout
 
 Case = dict[str, str]
 _ZERO = Digest("sha256:" + "0" * 64)
@@ -36,6 +39,8 @@ SALT = b"\x5a" * SALT_BYTES
 PLACE = BlockPlace(exchange=0, part=1, sequence=0, last=True)
 ROWS = pa.record_batch({"n": pa.array([1, None, 3], pa.int64()), "t": pa.array(["a", "", None])})
 SCHEMA = schema_of(ROWS.schema)
+LAYOUTS = {"n": Layout(DataType("int64")), "t": Layout(DataType("string"), text_bytes=9)}
+"""The columns of all plaintexts of blocks in oblivious mode: a row has five words."""
 
 
 def cases() -> Iterator[Case]:
@@ -44,12 +49,13 @@ def cases() -> Iterator[Case]:
     yield from _receipts()
     yield from _training_receipts()
     yield from _blocks()
+    yield from _oblivious_blocks()
 
 
 def _case(format_name: str, name: str, raw: bytes, error: str, comment: str) -> Case:
     case = {"format": format_name, "name": name, "comment": comment}
     case |= {"expect": "reject", "error": error} if error else {"expect": "accept"}
-    return case | ({"hex": raw.hex()} if format_name == "block" else {"text": raw.decode()})
+    return case | ({"hex": raw.hex()} if format_name.endswith("block") else {"text": raw.decode()})
 
 
 def _edited(raw: bytes, edit: Callable[[Any], None]) -> bytes:
@@ -133,3 +139,34 @@ def _blocks() -> Iterator[Case]:
     yield bad("other-attempt", sealed(task=replace(TASK, attempt=2)), "of the task's next attempt")
     yield bad("other-epoch", sealed(task=replace(TASK, epoch=2)), "of the next epoch")
     yield bad("other-run", sealed(salt=b"\xa5" * SALT_BYTES), "of another run of the same attempt")
+
+
+def _oblivious_blocks() -> Iterator[Case]:
+    def bad(name: str, raw: bytes, comment: str) -> Case:
+        return _case("oblivious-block", name, raw, "FormatError", comment)
+
+    def places(count: int) -> bytes:
+        return MAGIC + count.to_bytes(4, "little")
+
+    no_flags, overflow = bytes(8), (1).to_bytes(8, "little")
+    # (1, "a"), (3, NULL), and no row: planes of n, of the two words of t and its length, then bits.
+    planes = [[1, 3, 0], [ord("a") << 56, 0, 0], [0, 0, 0], [1, 0, 0], [0b111, 0b011, 0]]
+    words = b"".join(word.to_bytes(8, "little") for plane in planes for word in plane)
+    raw = places(3) + no_flags + words
+    empty = places(1) + no_flags + bytes(8 * len(planes))
+    yield _case("oblivious-block", "good", raw, "", "two rows, and a place without one")
+    yield _case("oblivious-block", "empty", empty, "", "no rows: one place")
+    flagged = places(3) + overflow + words
+    yield _case("oblivious-block", "flag", flagged, "", "its task overflowed: told at the end")
+    yield bad("nothing", b"", "a part without rows has a block with one place")
+    yield bad("no-places", places(0) + no_flags, "a block has at least one place")
+    yield bad("other-magic", b"MC2C" + raw[4:], "of another format")
+    yield bad("header-alone", raw[:16], "the planes are missing")
+    yield bad("short-header", raw[:15], "the flags are cut")
+    yield bad("short", raw[:-1], "the last byte is missing")
+    yield bad("long", raw + b"\0", "a byte too many")
+    yield bad("fewer-places", places(2) + raw[8:], "more words than two places have")
+    yield bad("more-places", places(4) + raw[8:], "fewer words than four places have")
+    yield bad("no-bits", places(3) + raw[8:-24], "the plane of bits is missing")
+    yield bad("big-endian", MAGIC + (3).to_bytes(4, "big") + raw[8:], "places are little-endian")
+    yield bad("most-places", places(2**32 - 1) + raw[8:], "more places than any block holds")
