@@ -22,11 +22,13 @@ def test_recipients_get_what_the_pooled_plaintext_gives(world):
 
     table = world.cy.results(job_id)["visits"].table
     pool = pooled()
-    expected = duckdb.sql(
-        "SELECT site, count(*) AS n, avg(glucose) AS glucose FROM pool GROUP BY site "
-        "ORDER BY site NULLS FIRST"
-    ).arrow()
-    assert table.to_pylist() == expected.read_all().to_pylist()
+    with duckdb.connect() as connection:
+        connection.register("pool", pool)
+        expected = connection.execute(
+            "SELECT site, count(*) AS n, avg(glucose) AS glucose FROM pool GROUP BY site "
+            "ORDER BY site NULLS FIRST"
+        ).to_arrow_table()
+    assert table.to_pylist() == expected.to_pylist()
 
     raw = world.bo.results(job_id)["model"].raw
     rows = xgboost.DMatrix(

@@ -45,7 +45,7 @@ ALLOWED = (
         "dates", "floor_divide|modulo", "call __udivti3",
         "the reciprocal of the divisor, which is an argument of the plan and public",
     ),
-    Allowed("\\w+", r"Parted<.*|Work::run|Encoding::run|grouped", "division", _SHARE),
+    Allowed("\\w+", r"Parted<.*|Work<.*|Encoding::run|grouped", "division", _SHARE),
     Allowed(
         "splits", "Finder::run|Finder::run_window|leaf_values|find|refine", "verdict of vectors",
         "tells which of the training's parameters are in use: they are public",

@@ -33,7 +33,7 @@ def test_decimals_are_what_duckdb_makes_of_them(name, a, b):
     sql = (
         f"SELECT CAST(CAST({a} AS DECIMAL(9,3)) {sign} CAST({b} AS DECIMAL(9,3)) AS DECIMAL(10,3))"
     )
-    (expected,) = duckdb.execute(sql).fetchone()
+    ((expected,),) = duckdb.execute(sql).fetchall()
     assert found is not None
     assert literal_value(found.text, found.type) == expected
 

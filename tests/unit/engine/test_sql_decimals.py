@@ -28,11 +28,11 @@ numbers = st.one_of(
 @example(_EDGE // 2, _EDGE)
 def test_quotients_are_rounded_half_away_from_zero(n, d):
     sql = divide_integers(Scribe(), f"{n}::HUGEINT", f"{d}::HUGEINT", decimal(38, 0))
-    (found,) = duckdb.execute(f"SELECT {sql}").fetchone()
+    ((found,),) = duckdb.execute(f"SELECT {sql}").fetchall()
     quotient = _CONTEXT.divide(Decimal(n), Decimal(d))
     assert found == quotient.quantize(Decimal(1), context=_CONTEXT)
 
 
 def test_null_gives_null():
     sql = divide_integers(Scribe(), "NULL::HUGEINT", "2::HUGEINT", decimal(10, 2))
-    assert duckdb.execute(f"SELECT {sql}").fetchone() == (None,)
+    assert duckdb.execute(f"SELECT {sql}").fetchall() == [(None,)]
