@@ -7,14 +7,15 @@ from collections import Counter
 from contextlib import suppress
 from random import Random
 
+import pyarrow as pa
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.support.expressions import shown
 from tests.support.oblivious import opened, run_obliviously
 from tests.support.oblivious_plans import obliviously, other_rows
 from tests.support.oblivious_stages import ObliviousStages
-from tests.support.plans import table_rows
 from tests.support.random_plans import random_job
+from tests.support.random_splits import FACTS, random_split
 
 from mc2.errors import EngineError, PlanError
 
@@ -23,19 +24,24 @@ TASKS = st.integers(2, 3)
 WHOLE = st.sampled_from((0, 6))
 
 
-def job_of(seed):
-    """A random plan in oblivious mode, and its inputs; None if it is refused."""
-    job, nodes = random_job(Random(seed), values=True)
+def job_of(seed, split=False):
+    """A random plan in oblivious mode, and its inputs; None if it is refused.
+
+    `split`: one of operations that tasks compute of their own rows.
+    """
+    random = Random(seed)
+    job, nodes = random_split(random) if split else random_job(random, values=True)
     plan = job.plan(**{f"o{i}": n for i, n in enumerate(nodes)})
     try:
-        return obliviously(plan, job)
+        return obliviously(plan, job, FACTS if split else None)
     except PlanError:
         return None
 
 
 def bits(table):
-    """The rows in their order, -0 apart from +0."""
-    return [[shown(v) for v in row] for row in table_rows(table)]
+    """The rows in their order, -0 apart from +0; dates by their days: Python has not all of them."""
+    columns = [c.cast(pa.int32()) if pa.types.is_date32(c.type) else c for c in table.columns]
+    return list(zip(*([shown(v) for v in c.to_pylist()] for c in columns), strict=True))
 
 
 def in_one(checked, sources):
@@ -52,9 +58,9 @@ def in_several(cut):
         return str(error)
 
 
-def outcome(seed, tasks, whole):
+def outcome(seed, tasks, whole, split=False):
     """How a plan went; asserts that cutting it changed nothing."""
-    made = job_of(seed)
+    made = job_of(seed, split)
     if made is None:
         return "refused"
     cut = ObliviousStages(*made, tasks, whole=whole)
@@ -75,16 +81,34 @@ def test_tasks_give_what_one_gives(seed, tasks, whole):
     assume(outcome(seed, tasks, whole) != "refused")
 
 
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, TASKS, st.sampled_from((0, 12)))
+def test_what_tasks_compute_of_their_own_rows_adds_up(seed, tasks, whole):
+    assume(outcome(seed, tasks, whole, split=True) != "refused")
+
+
+def test_tasks_make_groups_of_their_own_rows_first():
+    found = Counter()
+    for seed in range(60):
+        if (made := job_of(seed, split=True)) is not None:
+            nodes = made[0].plan.nodes
+            for stage in ObliviousStages(*made, 3).stages.stages:
+                readers = [e.reader for e in stage.exchanges]
+                found.update(nodes[r].operation.OP for r in readers if r is not None)
+    assert {"aggregate", "distinct", "sort", "limit", "bound"} <= set(found), found
+
+
 def test_most_plans_are_cut():
     """Else the comparison above would say little."""
-    found = Counter(outcome(seed, 3, 0) for seed in range(60))
-    assert found["cut"] > 20
+    for split in (False, True):
+        found = Counter(outcome(seed, 3, 0, split) for seed in range(60))
+        assert found["cut"] > 20
 
 
 @settings(max_examples=40, deadline=None)
-@given(SEEDS, TASKS, WHOLE)
-def test_blocks_and_calls_of_kernels_depend_on_shapes_alone(seed, tasks, whole):
-    made = job_of(seed)
+@given(SEEDS, TASKS, WHOLE, st.booleans())
+def test_blocks_and_calls_of_kernels_depend_on_shapes_alone(seed, tasks, whole, split):
+    made = job_of(seed, split)
     assume(made is not None)
     checked, sources = made
     random = Random(seed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,12 +20,17 @@ SPARE = 2
 """Places that a padded table has beyond its rows."""
 
 
-def obliviously(plan: Plan, job: Job) -> tuple[CheckedPlan, dict[str, PaddedTable]]:
-    """The plan in oblivious mode, and its inputs padded. Raises: PlanError if it is refused."""
+def obliviously(
+    plan: Plan, job: Job, declared: Mapping[str, Any] | None = None
+) -> tuple[CheckedPlan, dict[str, PaddedTable]]:
+    """The plan in oblivious mode, and its inputs padded. Raises: PlanError if it is refused.
+
+    `declared`: facts of tables beside the widths of their texts.
+    """
     sources, inputs = {}, []
     for source in plan.inputs:
         table = job.sources[source.dataset].table
-        facts = facts_of(table)
+        facts = facts_of(table, **(declared or {}).get(source.dataset, {}))
         bound = table.num_rows + SPARE
         sources[source.dataset] = padded(table, facts, bound, rows_per_chunk=3)
         inputs.append(replace(source, sizes="padded", facts=facts, row_bound=bound))
