@@ -24,7 +24,7 @@ def test_recipients_get_what_the_pooled_plaintext_gives(world):
     pool = pooled()
     with duckdb.connect() as connection:
         connection.register("pool", pool)
-        expected = connection.execute(
+        expected = connection.sql(
             "SELECT site, count(*) AS n, avg(glucose) AS glucose FROM pool GROUP BY site "
             "ORDER BY site NULLS FIRST"
         ).to_arrow_table()
