@@ -90,6 +90,11 @@ def _n(code: str) -> Snippet:
     return Snippet("spark", code, None)
 
 
+def _t(code: str) -> Snippet:
+    """Compared with classic PySpark alone, in its order."""
+    return Snippet("spark", code, None, ordered=True)
+
+
 P, Q, V = "ada.people", "bo.orders", "bo.visits"
 
 SNIPPETS = [
@@ -832,6 +837,25 @@ SNIPPETS = [
     _n("people.select(F.md5('name'), F.sha2('name', 256), F.crc32('name'))"),
     _n("people.join(orders, 'id', 'full').select(people.id, orders.id, 'id')"),
     _n("people.select('*').withColumn('ID', F.lit(1)).select('*')"),
+    # statistics: texts, as Spark gives them
+    _t("people.describe()"),
+    _t("people.describe('age', 'name')"),
+    _t("people.describe(['town'])"),
+    _t("people.select('id', F.col('age').cast('float').alias('f'), 'member').describe()"),
+    _t("orders.describe()"),
+    _t("orders.summary('count', 'Mean', 'stddev', 'min', 'max', 'count_distinct')"),
+    _t("people.filter('id > 99').describe('id', 'pay', 'name')"),
+    _t("people.filter('id = 3').describe('id', 'age')"),
+    _t("people.describe('age').filter(\"summary = 'mean'\")"),
+    _n("people.select(F.lit(people.stat.cov('id', 'age')).alias('c'))"),
+    _n("people.select(F.lit(orders.cov('cost', 'amount')).alias('c'))"),
+    _n("people.select(F.lit(people.stat.corr('id', 'age')).alias('c'))"),
+    _n("people.select(F.lit(orders.corr('cost', 'amount', 'pearson')).alias('c'))"),
+    _n("people.select(F.lit(people.filter('id > 99').cov('id', 'age')).alias('c'))"),
+    _n("people.select(F.lit(people.filter('id > 99').corr('id', 'age')).alias('c'))"),
+    _n("people.select(F.lit(people.filter('id = 1').cov('id', 'age')).alias('c'))"),
+    _n("people.select(F.lit(people.filter('id = 1').corr('id', 'age')).alias('c'))"),
+    _n("people.select(F.lit(people.corr('id', 'pay')).alias('c'))"),
     # nothing that changes rows
     _s(
         "hints",
@@ -858,8 +882,14 @@ REFUSED = [
     ("spark.createDataFrame([(1, 'a')], ['x', 'y'])", "rows of this process"),
     ("spark.range(0)", "0 rows"),
     ("spark.range(20000)", "20000 rows"),
-    ("people.describe()", "describe"),
-    ("people.summary()", "summary"),
+    ("people.describe('nope')", "no column 'nope'"),
+    ("people.describe('member')", "no column of numbers or texts"),
+    ("people.select(F.col('id').alias('Summary')).describe()", "called summary"),
+    ("people.select('id', people.age.alias('ID')).describe()", "two columns"),
+    ("people.summary()", "25% in summary is not supported"),
+    ("people.summary('count', '99.5%')", "99.5% in summary is not supported"),
+    ("people.summary('approx_count_distinct')", "approx_count_distinct in summary"),
+    ("people.summary('mode')", "no statistic 'mode'"),
     ("people.groupBy('town').pivot('age').count()", "pivot without its values"),
     ("people.select(F.rand())", "rand"),
     ("people.select(F.current_date())", "current_date"),
@@ -881,7 +911,8 @@ REFUSED = [
     ("spark.read.csv('/tmp/x')", "reading files"),
     ("spark.sql('SELECT * FROM nowhere')", "there is no table"),
     ("spark.sql('DROP TABLE ada.people')", "not a query"),
-    ("people.stat.corr('id', 'age')", "stat.corr"),
+    ("people.select(F.lit(people.stat.corr('id', 'name')))", "takes columns of numbers"),
+    ("people.select(F.lit(people.stat.cov('id', 'member')))", "takes columns of numbers"),
     ("people.crosstab('id', 'age')", "crosstab"),
     ("people.observe('x', F.count('*'))", "observe"),
     ("people.groupBy(F.lit(1)).count()", "grouping key"),

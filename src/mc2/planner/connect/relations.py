@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from mc2.errors import PlanError
-from mc2.planner.connect import cleaning, combining, counting, grouping, projecting
+from mc2.planner.connect import cleaning, combining, counting, describing, grouping, projecting
 from mc2.planner.connect.expressions import Expressions
 from mc2.planner.connect.frame import Frame, split_name
 from mc2.planner.connect.local_rows import local_rows, too_many
@@ -258,6 +258,7 @@ _KINDS: Final[Mapping[str, _Translate]] = {
     **grouping.KINDS,
     **cleaning.KINDS,
     **counting.KINDS,
+    **describing.KINDS,
 }
 
 _PYTHON: Final = (
@@ -280,13 +281,9 @@ _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "collect_metrics": ("observe", "aggregate the DataFrame instead"),
     "with_watermark": ("a stream", ""),
     "catalog": ("spark.catalog", "mc2 datasets lists the sealed tables"),
-    "summary": ("summary", "use agg with the functions that you need"),
-    "describe": ("describe", "use agg with count, avg, stddev, min and max"),
     "crosstab": ("crosstab", "use groupBy, pivot and count"),
     "freq_items": ("freqItems", "it is approximate; use groupBy and count"),
     "approx_quantile": ("approxQuantile", "use agg with a percentile function"),
-    "cov": ("stat.cov", "use agg(covar_samp(a, b))"),
-    "corr": ("stat.corr", "use agg(corr(a, b))"),
 }
 
 

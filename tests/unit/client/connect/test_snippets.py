@@ -92,6 +92,13 @@ def test_code_gives_what_classic_pyspark_gave(names, snippet: Snippet):
     assert [f.dataType.simpleString() for f in frame.schema] == spark["types"]
     found = [list(row) for row in rows_of(frame.toArrow())]
     if snippet.ordered:
-        assert found == spark["rows"]
+        assert [list(map(_near, r)) for r in found] == [list(map(_near, r)) for r in spark["rows"]]
     elif "dropDuplicates(['town'])" not in snippet.code:
         assert sorted(found, key=repr) == sorted(spark["rows"], key=repr)
+
+
+def _near(value):
+    """A long fraction as text, less its last digits: a standard deviation depends on the order."""
+    if isinstance(value, str) and value.replace(".", "", 1).isdigit() and len(value) > 14:
+        return f"{float(value):.13g}"
+    return value
