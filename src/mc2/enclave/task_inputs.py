@@ -6,6 +6,7 @@ was there and whole.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,7 @@ ReadBlob = Callable[[Digest], bytes]
 """Fetches what the host keeps under a digest. What comes back is believed nothing."""
 
 
-class TaskSource:
+class TaskSource(ABC):
     """A source of a task: numbered pieces, each opened and checked whenever it is read.
 
     `failure` keeps what went wrong, which the engine would turn into its own error.
@@ -86,9 +87,11 @@ class TaskSource:
             self.failure = error
             raise
 
+    @abstractmethod
     def _open(self, number: int, names: Sequence[str]) -> pa.RecordBatch:
-        raise NotImplementedError
+        """One piece, opened and checked."""
 
+    @abstractmethod
     def _check_rows(self, rows: list[int]) -> None:
         """Whether the pieces fit together. Raises: FormatError."""
 
@@ -179,6 +182,9 @@ class BlockSequence(TaskSource):
         block = self._blocks[number]
         raw = fetched(self._read, block.named.digest)
         return block.cipher.open(block.place, block.named, self.schema, raw)
+
+    def _check_rows(self, rows: list[int]) -> None:
+        """Any blocks fit together: each was opened in its place, as its producer signed it."""
 
     def plains(self) -> list[bytes]:
         """The plaintexts of all blocks, of which nothing was looked at. Raises: as `batches`."""

@@ -7,6 +7,7 @@ no `coef_` here, but in the file that is released.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -30,7 +31,7 @@ _HINTS: Final = {
 }
 
 
-class Estimator:
+class Estimator(ABC):
     """What these models have in common."""
 
     __slots__ = ("_features", "_fitted", "_settings")
@@ -53,8 +54,9 @@ class Estimator:
         self._fitted = node
         return self
 
+    @abstractmethod
     def _operation(self, rows: DMatrix) -> Fit:
-        raise NotImplementedError
+        """What the plan does to fit it."""
 
     @property
     def _node(self) -> int:
