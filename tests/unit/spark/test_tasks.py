@@ -283,9 +283,10 @@ class TwoRuns(Lie):
         if not found.receipt or _stage(found.receipt):
             return found
         again = honest.ended(wait=True)
-        honest.keep(digest(again.receipt), again.receipt)
         if again.worker < found.worker:
             found, again = again, found
+        # The leader keeps the receipt that it hears of; readers must find the other one as well.
+        honest.keep(digest(again.receipt), again.receipt)
         self.other[digest(found.receipt)] = digest(again.receipt)
         return found
 
