@@ -21,7 +21,13 @@ from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.fields import Fields, check_dataset_name, to_base64
 from mc2.formats.limits import LIMITS
-from mc2.formats.release import BOOT_ID_BYTES, NONCE_BYTES, JobContext
+from mc2.formats.release import (
+    BOOT_ID_BYTES,
+    NONCE_BYTES,
+    JobContext,
+    evidence_json,
+    read_evidence,
+)
 from mc2.formats.statement import Statement, Verified
 
 LEADER: Final = "leader"
@@ -164,23 +170,18 @@ class MemberEvidence(Statement):
         """The evidence as canonical JSON has it."""
         return {
             "type": self.TYPE,
-            "kind": self.kind,
-            "evidence": to_base64(self.evidence),
-            "endorsements": {name: to_base64(raw) for name, raw in self.endorsements.items()},
+            **evidence_json(self.kind, self.evidence, self.endorsements),
             "member_data": self.member_data.json(),
         }
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take the evidence's fields. Raises: FormatError."""
-        endorsements = fields.value("endorsements")
-        if not isinstance(endorsements, Mapping):
-            raise FormatError("endorsements are not an object")
-        named = Fields(endorsements, "endorsements")
+        kind, evidence, endorsements = read_evidence(fields)
         return cls(
-            kind=fields.text("kind", 64),
-            evidence=fields.base64("evidence", LIMITS.evidence_bytes),
-            endorsements={n: named.base64(n, LIMITS.evidence_bytes) for n in endorsements},
+            kind=kind,
+            evidence=evidence,
+            endorsements=endorsements,
             member_data=MemberData.read(fields.value("member_data")),
         )
 

@@ -199,25 +199,42 @@ class Evidence(Statement):
         """The evidence as canonical JSON has it."""
         return {
             "type": self.TYPE,
-            "kind": self.kind,
-            "evidence": to_base64(self.evidence),
-            "endorsements": {name: to_base64(raw) for name, raw in self.endorsements.items()},
+            **evidence_json(self.kind, self.evidence, self.endorsements),
             "runtime_data": self.runtime_data.json(),
         }
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take the evidence's fields. Raises: FormatError."""
-        endorsements = fields.value("endorsements")
-        if not isinstance(endorsements, Mapping):
-            raise FormatError("endorsements are not an object")
-        named = Fields(endorsements, "endorsements")
+        kind, evidence, endorsements = read_evidence(fields)
         return cls(
-            kind=fields.text("kind", 64),
-            evidence=fields.base64("evidence", LIMITS.evidence_bytes),
-            endorsements={n: named.base64(n, LIMITS.evidence_bytes) for n in endorsements},
+            kind=kind,
+            evidence=evidence,
+            endorsements=endorsements,
             runtime_data=RuntimeData.read(fields.value("runtime_data")),
         )
+
+
+def evidence_json(kind: str, evidence: bytes, endorsements: Mapping[str, bytes]) -> dict[str, Json]:
+    """What every statement with evidence says of it: who can verify it, with what."""
+    return {
+        "kind": kind,
+        "evidence": to_base64(evidence),
+        "endorsements": {name: to_base64(raw) for name, raw in endorsements.items()},
+    }
+
+
+def read_evidence(fields: Fields) -> tuple[str, bytes, dict[str, bytes]]:
+    """Take the fields that `evidence_json` writes. Raises: FormatError."""
+    endorsements = fields.value("endorsements")
+    if not isinstance(endorsements, Mapping):
+        raise FormatError("endorsements are not an object")
+    named = Fields(endorsements, "endorsements")
+    return (
+        fields.text("kind", 64),
+        fields.base64("evidence", LIMITS.evidence_bytes),
+        {n: named.base64(n, LIMITS.evidence_bytes) for n in endorsements},
+    )
 
 
 def verify_evidence(raw: bytes) -> Verified[Evidence]:
