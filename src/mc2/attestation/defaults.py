@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from mc2.formats.canonical import Json
 
@@ -19,6 +20,21 @@ class Default:
     value: Json
     reason: str
     dated: str
+
+
+NO_BAD_MACHINE: Final = Default(
+    field="denied_platforms",
+    value=[],
+    reason="no machine is known to be bad",
+    dated="2026-11",
+)
+
+NO_BAD_KEY: Final = Default(
+    field="denied_keys",
+    value=[],
+    reason="no key is known to be bad",
+    dated="2026-11",
+)
 
 
 def proposed(defaults: Iterable[Default], **own: Json) -> dict[str, Json]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from mc2.attestation.cbor import Cbor, decode_cbor, encode_cbor
 from mc2.attestation.claims import RawEvidence, Tier
+from mc2.attestation.collect.device import Device
 from mc2.attestation.collect.machine import (
     Machine,
     OpenFile,
@@ -39,7 +40,7 @@ class NsmCollector:
     source = "security module"
 
     def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+        self._device = Device(machine, DEVICE)
 
     def available(self) -> bool:
         """Whether the module is there and opens."""
@@ -47,30 +48,17 @@ class NsmCollector:
 
     def why_not(self) -> str:
         """What is missing."""
-        if not self._machine.exists(DEVICE):
-            return f"{DEVICE} does not exist"
-        try:
-            self._open().close()
-        except AttestationError as error:
-            return str(error)
-        return ""
+        return self._device.why_not()
 
     def collect(self, report_data: bytes) -> RawEvidence:
         """A document over 64 bytes. Raises: AttestationError."""
         check_report_data(report_data)
-        device = self._open()
-        try:
+        with self._device.opened() as device:
             answer = self._send(device, attestation_request(report_data))
-        finally:
-            device.close()
         document = read_answer(answer)
         found = parse_document(document).user_data
         check_is_about(found or b"", report_data, "the Nitro document")
         return RawEvidence(KIND, document)
-
-    def _open(self) -> OpenFile:
-        machine = self._machine
-        return patiently(machine, f"{DEVICE} does not open", lambda: machine.open(DEVICE, "both"))
 
     def _send(self, device: OpenFile, request: bytes) -> bytes:
         asked = ctypes.create_string_buffer(request, len(request))
@@ -88,7 +76,7 @@ class NsmCollector:
                 raise AttestationError("the Nitro security module answered with too much")
             return answer.raw[:size]
 
-        return patiently(self._machine, "the Nitro security module does not answer", send)
+        return patiently(self._device.machine, "the Nitro security module does not answer", send)
 
 
 def attestation_request(report_data: bytes) -> bytes:

@@ -12,6 +12,7 @@ import struct
 from typing import Final
 
 from mc2.attestation.claims import RawEvidence, Tier
+from mc2.attestation.collect.device import Device
 from mc2.attestation.collect.machine import (
     Machine,
     OpenFile,
@@ -48,7 +49,7 @@ class SevGuestCollector:
     source = "guest device"
 
     def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+        self._device = Device(machine, DEVICE)
 
     def available(self) -> bool:
         """Whether the device is there and opens."""
@@ -56,29 +57,16 @@ class SevGuestCollector:
 
     def why_not(self) -> str:
         """What is missing."""
-        if not self._machine.exists(DEVICE):
-            return f"{DEVICE} does not exist"
-        try:
-            self._open().close()
-        except AttestationError as error:
-            return str(error)
-        return ""
+        return self._device.why_not()
 
     def collect(self, report_data: bytes) -> RawEvidence:
         """A report over 64 bytes. Raises: AttestationError."""
         check_report_data(report_data)
-        device = self._open()
-        try:
+        with self._device.opened() as device:
             raw, table = self._request(device, report_data)
-        finally:
-            device.close()
         report = parse_report(raw)
         check_is_about(report.report_data, report_data, "the SNP report")
         return RawEvidence(KIND, raw, read_certificate_table(table, report.signing_key))
-
-    def _open(self) -> OpenFile:
-        machine = self._machine
-        return patiently(machine, f"{DEVICE} does not open", lambda: machine.open(DEVICE, "both"))
 
     def _request(self, device: OpenFile, report_data: bytes) -> tuple[bytes, bytes]:
         table = ctypes.create_string_buffer(MOST_TABLE_BYTES)
@@ -108,7 +96,7 @@ class SevGuestCollector:
                 raise
             return _report(answer.raw)
 
-        return patiently(self._machine, "the SNP firmware gave no report", send)
+        return patiently(self._device.machine, "the SNP firmware gave no report", send)
 
 
 def _host_code(argument: bytearray) -> int:

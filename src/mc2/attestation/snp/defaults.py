@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mc2.attestation.defaults import Default
+from mc2.attestation.defaults import NO_BAD_KEY, NO_BAD_MACHINE, Default
 
 SNP_DEFAULTS: Final = (
     Default(
@@ -106,17 +106,7 @@ SNP_DEFAULTS: Final = (
         ),
         dated="2025-10",
     ),
-    Default(
-        field="denied_platforms",
-        value=[],
-        reason="no machine is known to be bad",
-        dated="2026-11",
-    ),
-    Default(
-        field="denied_keys",
-        value=[],
-        reason="no key is known to be bad",
-        dated="2026-11",
-    ),
+    NO_BAD_MACHINE,
+    NO_BAD_KEY,
 )
 """Everything but `measurements`, which only the members know."""

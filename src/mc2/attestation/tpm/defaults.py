@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mc2.attestation.defaults import Default
+from mc2.attestation.defaults import NO_BAD_MACHINE, Default
 
 REGISTER_DEFAULTS: Final = (
     Default(
@@ -67,11 +67,6 @@ TPM_DEFAULTS: Final = (
         reason="name your machines if you can: ek: and the SHA-256 of the endorsement key",
         dated="2026-11",
     ),
-    Default(
-        field="denied_platforms",
-        value=[],
-        reason="no machine is known to be bad",
-        dated="2026-11",
-    ),
+    NO_BAD_MACHINE,
 )
 """Everything but `roots`, `code` and `pcrs`, which only the members know."""
