@@ -108,6 +108,18 @@ class Scope:
         ]
         return [*self.merged, *rest]
 
+    def own_columns(self) -> dict[str, Column]:
+        """The columns themselves, so that the scope knows those that look-ups add."""
+        if not isinstance(self.columns, dict):
+            raise TypeError("the columns of a FROM clause are a dictionary")
+        return self.columns
+
+    def look_up(self, node: exp.Column) -> Typed | None:
+        """What a name means here or around; None if nothing. Raises: PlanError if several."""
+        if self.find(node):
+            return self.resolve(node)
+        return None if self.outer is None else self.outer(node)
+
     def _unknown(self, node: exp.Column) -> Exception:
         qualifier = ".".join(part.name for part in node.parts[:-1])
         if qualifier and not any(s.answers_to(qualifier.split(".")) for s in self.sources):

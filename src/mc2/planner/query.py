@@ -21,6 +21,7 @@ from mc2.planner.levels import TOP, Level
 from mc2.planner.python_functions import PythonFunction
 from mc2.planner.results import Results
 from mc2.planner.select import Selection
+from mc2.planner.select_direct import DirectSelection
 from mc2.planner.set_operations import plan_set_operation
 from mc2.planner.sql_text import QueryText, parse_query, refuse_others
 from mc2.planner.subqueries import Direct, NotDirect
@@ -138,7 +139,7 @@ class _Planner:
         """Plan a subquery for a join on its conditions. Raises: NotDirect, PlanError."""
         if select.args.get("with_"):
             raise NotDirect
-        return Selection(self, self._results, select, Level(outer)).direct(value=value)
+        return DirectSelection(self, self._results, select, Level(outer)).direct(value=value)
 
     def _bind_with(self, clause: exp.With | None) -> None:
         if clause is None:

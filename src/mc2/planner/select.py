@@ -14,26 +14,25 @@ from typing import Final
 from sqlglot import exp
 
 from mc2.formats.schema import Column
-from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
+from mc2.plan.expressions import ColumnRef, Expression
 from mc2.plan.relations import Distinct, Explode, Filter, SortKey
 from mc2.plan.types import BOOLEAN
 from mc2.planner.aggregate_calls import has_aggregate, refuse_aggregates
+from mc2.planner.conditions import bound_conditions, conjuncts
 from mc2.planner.from_clause import EXPLODES, FromClause, Tables, bind_from
 from mc2.planner.grouping import Grouped, Grouping
 from mc2.planner.grouping_sets import key_sets
-from mc2.planner.levels import Level, Rows, free_name
-from mc2.planner.names import Scope, same
+from mc2.planner.levels import Level, Rows
+from mc2.planner.names import same
 from mc2.planner.prune import substituted
 from mc2.planner.results import Item, Results, ordinal
 from mc2.planner.scalar import Scalars
+from mc2.planner.select_list import SelectList, is_star
 from mc2.planner.sql_text import refuse_others
 from mc2.planner.subqueries import (
-    Direct,
-    NotDirect,
     Subqueries,
     has_subquery,
     is_subquery,
-    outer_names,
 )
 from mc2.planner.typed import Typed, all_true, typed
 from mc2.planner.window_calls import WindowCalls, has_window
@@ -42,8 +41,6 @@ _PARTS: Final = (
     "with_", "expressions", "distinct", "from_", "joins", "laterals", "where", "group", "having",
     "windows", "qualify", "order", "limit", "offset",
 )  # fmt: skip
-_DIRECT_PARTS: Final = {"expressions", "from_", "joins", "where", "distinct"}
-_LONGEST_NAME: Final = 255
 _MADE: Final = "mc2_column"
 """Marks a name in SELECT that stands for a column that is made before."""
 _LATER: Final = "\x01"
@@ -77,6 +74,7 @@ class Selection:
         refuse_others(self._where, select, _PARTS, "a SELECT")
         found = bind_from(select, self._where, self._builder, self._tables, self._level)
         self._scope = found.scope
+        self._list = SelectList(self._where, self._scope)
         self._rows = self._filtered(found)
         self._windows = WindowCalls(self._where, select, self._rows.columns)
         group, having = select.args.get("group"), select.args.get("having")
@@ -113,14 +111,14 @@ class Selection:
 
     def _filtered(self, tables: FromClause) -> Rows:
         """FROM and WHERE. Conditions with subqueries come after those without."""
-        parts = [*_conjuncts(self._select.args.get("where")), *tables.later]
+        parts = [*conjuncts(self._select.args.get("where")), *tables.later]
         plain = [p for p in parts if not has_subquery(p)]
         columns = dict(tables.scope.columns)
         scalars = Scalars(
             self._where, columns, tables.scope.resolve, refuse_aggregates(self._where, "WHERE")
         )
-        node, left = tables.join(_bound_conditions(scalars, plain))
-        rows = Rows(self._builder, node, _shared(tables.scope), _finder(tables.scope))
+        node, left = tables.join(bound_conditions(scalars, plain))
+        rows = Rows(self._builder, node, tables.scope.own_columns(), tables.scope.look_up)
         if left:
             rows.add(Filter(node, all_true(left)))
         self._keep(rows, [p for p in parts if has_subquery(p)])
@@ -137,7 +135,7 @@ class Selection:
     def _bound(
         self, values: Scalars, resolve: Callable[[exp.Column], Typed] | None = None
     ) -> _Bound:
-        items = self._items(values)
+        items = self._list.bind(self._select, values)
         keys = self._results.order_keys(self._select, items, values)
         clause = self._select.args.get("qualify")
         if clause is None:
@@ -155,45 +153,6 @@ class Selection:
 
         tests = Scalars(self._where, values.columns, named, values.aggregate, values.special)
         return _Bound(items, keys, tests.condition(clause.this, "QUALIFY"))
-
-    def _items(self, values: Scalars) -> list[Item]:
-        items: list[Item] = []
-        for node in self._select.expressions:
-            star = node.this if isinstance(node, exp.Column) else node
-            if isinstance(star, exp.Star):
-                refuse_others(self._where, star, (), "SELECT *")
-                qualifier = [p.name for p in node.parts[:-1]] if node is not star else []
-                items.extend(
-                    Item(c.name, typed(c.expression, self._scope.columns), node)
-                    for c in self._scope.star(node, qualifier)
-                )
-                continue
-            inner = node.this if isinstance(node, exp.Alias) else node
-            value = values.bind(inner)
-            if value.untyped:
-                raise self._where.error(node, "NULL has no type here", "write CAST(NULL AS STRING)")
-            items.append(Item(self._item_name(node, inner), value, node))
-        self._check_names(items)
-        return items
-
-    def _check_names(self, items: Sequence[Item]) -> None:
-        if not items:
-            raise self._where.error(self._select, "SELECT has no columns", "name a column")
-        for number, item in enumerate(items):
-            if any(same(item.name, other.name) for other in items[:number]):
-                raise self._where.error(
-                    item.node, f"two columns are called {item.name!r}", "name one: AS other"
-                )
-
-    def _item_name(self, node: exp.Expr, inner: exp.Expr) -> str:
-        if isinstance(node, exp.Alias):
-            return str(node.alias)
-        if isinstance(inner, exp.Column):
-            found = self._scope.find(inner)
-            return found[0][1].name if found else inner.name
-        # As Spark does, the text itself names the column.
-        text = inner.sql(dialect="spark", normalize_functions=False)
-        return " ".join(text.split())[:_LONGEST_NAME]
 
     def _explode_items(self) -> None:
         """`SELECT explode(list) AS x`: the rows become those of the elements first."""
@@ -257,7 +216,7 @@ class Selection:
             grouping.bind_aggregate,
             later.special,
         )
-        items = self._items(values)
+        items = self._list.bind(self._select, values)
         having = self._having(values, grouping, items)
         bound = self._bound(values)
         wanted = {i.value.expression: i.name for i in bound.items}
@@ -278,7 +237,7 @@ class Selection:
             return typed(put(values.bind(node).expression, node), columns)
 
         def find(node: exp.Column) -> Typed | None:
-            outside = _finder(self._scope)(node)
+            outside = self._scope.look_up(node)
             return None if outside is None else typed(put(outside.expression, node), columns)
 
         self._rows = Rows(self._builder, grouped.node, columns, find)
@@ -328,7 +287,7 @@ class Selection:
 
     def _at(self, part: exp.Expr, place: int) -> exp.Expr:
         items: list[exp.Expr] = self._select.expressions
-        if not 1 <= place <= len(items) or any(_is_star(e) for e in items):
+        if not 1 <= place <= len(items) or any(is_star(e) for e in items):
             raise self._where.error(part, f"SELECT has no column number {place}", "name the column")
         chosen = items[place - 1]
         return chosen.this if isinstance(chosen, exp.Alias) else chosen
@@ -387,84 +346,6 @@ class Selection:
             )
         return SortKey(places[key.expression], key.descending, key.nulls_first)
 
-    # As a subquery that is joined on its conditions.
-
-    def direct(self, *, value: bool) -> Direct:
-        """Plan it without the conditions that name outer columns. Raises: NotDirect, PlanError."""
-        select = self._select
-        used = {k for k, v in select.args.items() if v}
-        if used - _DIRECT_PARTS or (value and "distinct" in used):
-            raise NotDirect
-        lookup = self._level.outer
-        refusing = Level(lambda node: _never(lookup, node))
-        found = bind_from(select, self._where, self._builder, self._tables, refusing)
-        self._level = refusing
-        self._scope = found.scope
-        parts = [*_conjuncts(select.args.get("where")), *found.later]
-        links: list[Expression] = []
-        conditions: list[Expression] = []
-        for test in self._tests(found.scope, [p for p in parts if not has_subquery(p)], lookup):
-            (links if outer_names(test) else conditions).append(test)
-        node, left = found.join(conditions)
-        self._rows = Rows(self._builder, node, _shared(found.scope), _finder(found.scope))
-        if left:
-            self._rows.add(Filter(node, all_true(left)))
-        self._keep(self._rows, [p for p in parts if has_subquery(p)])
-        self._windows = WindowCalls(self._where, select, self._rows.columns)
-        if any(has_aggregate(e) for e in select.expressions):
-            if not value or len(select.expressions) != 1:
-                raise NotDirect
-            return self._direct_aggregate(links)
-        items = self._items(self._scalars("SELECT", self._rows, windows=False))
-        names = sorted({n for t in links for n in _inner_names(t)})
-        pairs: list[tuple[str, Expression]] = [(n, ColumnRef(n)) for n in names]
-        values: list[Expression] = []
-        for item in items:
-            name = free_name("value", {n.casefold() for n, _ in pairs})
-            pairs.append((name, item.value.expression))
-            values.append(ColumnRef(name))
-        made = self._results.project(self._rows.node, pairs, select)
-        return Direct(made, tuple(links), tuple(values))
-
-    def _tests(
-        self,
-        scope: Scope,
-        parts: Sequence[exp.Expr],
-        lookup: Callable[[exp.Column], Typed | None] | None,
-    ) -> list[Expression]:
-        """Conditions in which outer columns may stand, under the names that `lookup` gives."""
-        columns = _shared(scope)
-
-        def resolve(node: exp.Column) -> Typed:
-            if scope.find(node) or lookup is None:
-                return scope.resolve(node)
-            found = lookup(node)
-            if found is None:
-                return scope.resolve(node)
-            if isinstance(found.expression, ColumnRef):
-                name = found.expression.name
-                columns[name] = Column(name, found.type, found.nullable)
-            return found
-
-        refused = refuse_aggregates(self._where, "WHERE")
-        return _bound_conditions(Scalars(self._where, columns, resolve, refused), parts)
-
-    def _direct_aggregate(self, links: Sequence[Expression]) -> Direct:
-        """An aggregate over the rows that equal the outer ones: one for each group of them."""
-        pairs = [_equation(link) for link in links]
-        grouping = Grouping(self._where, self._scalars("an aggregate", self._rows))
-        for inner, _ in pairs:
-            grouping.add_key(typed(inner, self._rows.columns))
-        values = Scalars(
-            self._where, grouping.columns, self._scope.resolve, grouping.bind_aggregate
-        )
-        item = self._items(values)[0]
-        grouped = grouping.build(self._builder, self._rows.node, {})
-        zero = grouped.zeros
-        on = [Call("eq", (outer, grouped.replacements[inner])) for inner, outer in pairs]
-        found = grouped.rewrite(item.value.expression, item.node, self._scope.first_seen)
-        return Direct(grouped.node, tuple(on), (found,), zero)
-
 
 class _Later:
     """Subqueries over groups: typed over the rows now, planned over the groups later."""
@@ -503,63 +384,6 @@ class _Later:
 
 def _as_it_is(expression: Expression, _node: exp.Expr) -> Expression:
     return expression
-
-
-def _shared(scope: Scope) -> dict[str, Column]:
-    """The scope's own columns, so that it knows those that look-ups add."""
-    columns = scope.columns
-    if not isinstance(columns, dict):
-        raise TypeError("the columns of a FROM clause are a dictionary")
-    return columns
-
-
-def _finder(scope: Scope) -> Callable[[exp.Column], Typed | None]:
-    def find(node: exp.Column) -> Typed | None:
-        if scope.find(node):
-            return scope.resolve(node)
-        return None if scope.outer is None else scope.outer(node)
-
-    return find
-
-
-def _never(lookup: Callable[[exp.Column], Typed | None] | None, node: exp.Column) -> Typed | None:
-    if lookup is not None and lookup(node) is not None:
-        raise NotDirect
-    return None
-
-
-def _conjuncts(clause: exp.Expr | None) -> list[exp.Expr]:
-    if clause is None:
-        return []
-    return list(clause.this.flatten()) if isinstance(clause.this, exp.And) else [clause.this]
-
-
-def _bound_conditions(scalars: Scalars, parts: Sequence[exp.Expr]) -> list[Expression]:
-    found: list[Expression] = []
-    for part in parts:
-        condition = scalars.condition(part, "a condition of WHERE").expression
-        if isinstance(condition, Call) and condition.function == "and":
-            found.extend(condition.arguments)
-        else:
-            found.append(condition)
-    return found
-
-
-def _equation(link: Expression) -> tuple[Expression, Expression]:
-    """The inner and the outer side of an equation. Raises: NotDirect."""
-    if isinstance(link, Call) and link.function == "eq":
-        for inner, outer in (link.arguments, link.arguments[::-1]):
-            if not outer_names(inner) and outer_names(outer) and not _inner_names(outer):
-                return inner, outer
-    raise NotDirect
-
-
-def _inner_names(expression: Expression) -> set[str]:
-    return set(columns_of(expression)) - outer_names(expression)
-
-
-def _is_star(node: exp.Expr) -> bool:
-    return isinstance(node.this if isinstance(node, exp.Column) else node, exp.Star)
 
 
 def _explode_name(node: exp.Expr) -> str:

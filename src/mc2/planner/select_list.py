@@ -1,0 +1,70 @@
+"""The columns that a SELECT names: their values and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot import exp
+
+from mc2.planner.names import Scope, same
+from mc2.planner.results import Item
+from mc2.planner.scalar import Scalars
+from mc2.planner.sql_text import QueryText, refuse_others
+from mc2.planner.typed import typed
+
+_LONGEST_NAME: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class SelectList:
+    """Binds what stands between SELECT and FROM, over the names of a FROM clause."""
+
+    where: QueryText
+    scope: Scope
+
+    def bind(self, select: exp.Select, values: Scalars) -> list[Item]:
+        """Its columns, over what `values` binds. Raises: PlanError."""
+        items: list[Item] = []
+        for node in select.expressions:
+            star = node.this if isinstance(node, exp.Column) else node
+            if isinstance(star, exp.Star):
+                refuse_others(self.where, star, (), "SELECT *")
+                qualifier = [p.name for p in node.parts[:-1]] if node is not star else []
+                items.extend(
+                    Item(c.name, typed(c.expression, self.scope.columns), node)
+                    for c in self.scope.star(node, qualifier)
+                )
+                continue
+            inner = node.this if isinstance(node, exp.Alias) else node
+            value = values.bind(inner)
+            if value.untyped:
+                raise self.where.error(node, "NULL has no type here", "write CAST(NULL AS STRING)")
+            items.append(Item(self._item_name(node, inner), value, node))
+        self._check_names(select, items)
+        return items
+
+    def _check_names(self, select: exp.Select, items: Sequence[Item]) -> None:
+        if not items:
+            raise self.where.error(select, "SELECT has no columns", "name a column")
+        for number, item in enumerate(items):
+            if any(same(item.name, other.name) for other in items[:number]):
+                raise self.where.error(
+                    item.node, f"two columns are called {item.name!r}", "name one: AS other"
+                )
+
+    def _item_name(self, node: exp.Expr, inner: exp.Expr) -> str:
+        if isinstance(node, exp.Alias):
+            return str(node.alias)
+        if isinstance(inner, exp.Column):
+            found = self.scope.find(inner)
+            return found[0][1].name if found else inner.name
+        # As Spark does, the text itself names the column.
+        text = inner.sql(dialect="spark", normalize_functions=False)
+        return " ".join(text.split())[:_LONGEST_NAME]
+
+
+def is_star(node: exp.Expr) -> bool:
+    """Whether a column of SELECT is `*` or `a.*`."""
+    return isinstance(node.this if isinstance(node, exp.Column) else node, exp.Star)
