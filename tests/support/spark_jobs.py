@@ -44,12 +44,12 @@ MARKER = "a_site_that_nobody_else_may_read"
 """Stands in every row: where it is found outside of an enclave, plaintext is."""
 
 
-def enclave_command(root: Path) -> tuple[str, ...]:
-    """A simulated enclave of the smallest memory."""
+def enclave_command(root: Path, memory: int = MEMORY) -> tuple[str, ...]:
+    """A simulated enclave, of the smallest memory."""
     simulation = ("--tee", "simulated", "--unsafe-simulation", "--simulated-root", str(root))
     return (
         *(sys.executable, "-m", "mc2.enclave", *simulation, "--threads", "2"),
-        *("--memory-bytes", str(MEMORY)),
+        *("--memory-bytes", str(memory)),
     )
 
 
@@ -60,16 +60,21 @@ def make_root(folder: Path) -> Path:
     return path
 
 
-def start_leader(root: Path, folder: Path) -> Worker:
+def start_leader(root: Path, folder: Path, memory: int = MEMORY) -> Worker:
     """An enclave of the coordinator's own."""
-    worker = WorkerCommand(enclave_command(root), folder / "leader.log", {}).start()
+    worker = WorkerCommand(enclave_command(root, memory), folder / "leader.log", {}).start()
     worker.hello()
     return worker
 
 
+def policy_of(root: Path, code: Any) -> dict[str, Any]:
+    """What a contract asks of enclaves under this root. `code`: what they say of theirs."""
+    return {KIND: {"root": SimulatedRoot.load(root).digest, "measurements": [measure(code)]}}
+
+
 def make_large_job(root: Path, code: Any) -> Job:
     """Two datasets of some 7 MB each, and a report by site. `code`: what enclaves say of theirs."""
-    policy = {KIND: {"root": SimulatedRoot.load(root).digest, "measurements": [measure(code)]}}
+    policy = policy_of(root, code)
     before = enclave_jobs.ROWS_PER_CHUNK
     enclave_jobs.ROWS_PER_CHUNK = ROWS_PER_CHUNK
     try:

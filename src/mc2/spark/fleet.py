@@ -18,9 +18,9 @@ from mc2.coordinator.workers import Worker
 from mc2.crypto.digest import Digest, digest
 from mc2.errors import FormatError, Mc2Error, WorkerError
 from mc2.spark.jobs import SparkJobs
-from mc2.spark.on_executor import connect, muster
+from mc2.spark.on_executor import GRACE_SECONDS, connect, muster
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.wire import BUSY, Attach, receive, send
+from mc2.spark.wire import BUSY, AskStep, Attach, TaskAnswer, receive, send
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,18 @@ class Member(Worker):
         evidence = super().join(*arguments, **more)
         self.epoch = digest(arguments[2])
         return evidence
+
+    def take_step(self, asked: AskStep) -> TaskAnswer:
+        """Hand on a message of a training, to this enclave and no other: it has the rows.
+
+        Raises: WorkerError if its keeper is gone, or does not answer.
+        """
+        deadline = time.monotonic() + asked.seconds + GRACE_SECONDS
+        try:
+            send(self._connection, asked.frame(), deadline)
+            return TaskAnswer.parse(receive(self._connection, deadline))
+        except (OSError, FormatError) as error:
+            raise self.broken(f"is lost with its keeper: {type(error).__name__}") from None
 
 
 class SparkFleet:

@@ -2,7 +2,7 @@
 
 ::
 
-    driver ──── attach: hello, open, join, enter, close ───▶ ┌────────┐  socket pair   ┌─────────┐
+    driver ─── attach: hello, open, join, enter, steps ────▶ ┌────────┐  socket pair   ┌─────────┐
     Spark task ──── task: an order ────────────────────────▶ │ keeper │ ◀────────────▶ │ enclave │
     storage ◀──── sealed chunks and blocks, by digest ─────▶ └────────┘                └─────────┘
 
@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,9 @@ from mc2.spark.settings import KeeperSettings
 from mc2.spark.storage import BlobStorage, open_storage
 from mc2.spark.wire import (
     BUSY,
+    STEP,
     STRANGER,
+    AskStep,
     AskTask,
     Attach,
     TaskAnswer,
@@ -116,7 +119,11 @@ class Keeper:
         try:
             send(connection, Frame({"type": "attached"}), time.monotonic() + _FIRST_SECONDS)
             while True:
-                message = parse_from_host(receive(connection, time.monotonic() + _IDLE_SECONDS))
+                frame = receive(connection, time.monotonic() + _IDLE_SECONDS)
+                if frame.header.get("type") == STEP:
+                    self._begin(connection, AskStep.parse(frame))
+                    continue
+                message = parse_from_host(frame)
                 if not isinstance(message, _PASSED_ON):
                     return
                 answer = self._pass_on(message).frame()
@@ -167,6 +174,29 @@ class Keeper:
             _log.info("an enclave is ready (process %s)", self._worker.process_id)
         return self._worker
 
+    # --- steps of trainings
+
+    def _begin(self, connection: socket.socket, asked: AskStep) -> None:
+        """Answer a step from a thread of its own, so that a driver that hangs up is noticed."""
+
+        def answer() -> None:
+            with self._lock:
+                worker = self._worker
+                if worker is None or not worker.usable or self._epoch is None:
+                    found = TaskAnswer(code=STRANGER)
+                else:
+                    found = self._train_in(worker, asked)
+            with suppress(OSError):  # nobody waits for it any more
+                send(connection, found.frame(), time.monotonic() + _STEP_SECONDS)
+
+        threading.Thread(target=answer, name="step of a training", daemon=True).start()
+
+    def _train_in(self, worker: Worker, asked: AskStep) -> TaskAnswer:
+        read, seconds = self._reader(asked.folder), float(asked.seconds)
+        return self._answered(
+            worker, lambda: worker.train(asked.step, read, timeout_seconds=seconds)
+        )
+
     # --- the side of Spark's tasks
 
     def _run(self, asked: AskTask) -> TaskAnswer:
@@ -181,20 +211,30 @@ class Keeper:
             self._lock.release()
 
     def _run_in(self, worker: Worker, asked: AskTask) -> TaskAnswer:
-        def read(name: Digest) -> bytes:
-            found = self._storage.find(asked.folder, name)
-            if found is None:
-                raise DatasetError(f"there is no {name} in the storage of blocks")
-            return found
-
         def keep(name: Digest, raw: bytes) -> None:
             if digest(raw) != name:
                 raise JobError("an enclave named a block by another digest than it has")
             self._storage.put(asked.folder, name, raw)
 
         task = Task(asked.partitions, asked.order)
+        read, seconds = self._reader(asked.folder), float(asked.seconds)
+        return self._answered(
+            worker, lambda: worker.task(task, read, keep, timeout_seconds=seconds)
+        )
+
+    def _reader(self, folder: str) -> Callable[[Digest], bytes]:
+        def read(name: Digest) -> bytes:
+            found = self._storage.find(folder, name)
+            if found is None:
+                raise DatasetError(f"there is no {name} in the storage of blocks")
+            return found
+
+        return read
+
+    def _answered(self, worker: Worker, ask: Callable[[], bytes]) -> TaskAnswer:
+        """What an enclave gives, or what it or the storage refuses with."""
         try:
-            receipt = worker.task(task, read, keep, timeout_seconds=float(asked.seconds))
+            receipt = ask()
         except Mc2Error as error:
             return TaskAnswer(code=error.code, message=str(error), hint=error.hint)
         except Exception as error:  # noqa: BLE001  the storage's own errors are of any type

@@ -30,7 +30,8 @@ from mc2.spark.wire import BUSY, STRANGER, AskTask, TaskAnswer, receive, send, w
 _CONNECT_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.02
 _LONGEST_PAUSE_SECONDS: Final = 0.5
-_GRACE_SECONDS: Final = 60.0
+GRACE_SECONDS: Final = 60.0
+"""How much longer than an enclave its keeper may take to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ def _nearest_first(errand: Errand) -> list[str]:
 
 def _ask(address: str, asked: AskTask) -> TaskAnswer:
     with connect(address) as connection:
-        deadline = time.monotonic() + asked.seconds + _GRACE_SECONDS
+        deadline = time.monotonic() + asked.seconds + GRACE_SECONDS
         send(connection, asked.frame(), deadline)
         return TaskAnswer.parse(receive(connection, deadline))
 

@@ -29,7 +29,7 @@ from mc2.spark.jobs import SparkJobs
 from mc2.spark.on_executor import Errand, run_task
 from mc2.spark.settings import KeeperSettings
 from mc2.spark.storage import BlobStorage
-from mc2.spark.wire import AskTask
+from mc2.spark.wire import STRANGER, AskStep, AskTask, TaskAnswer
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class SparkTasks:
         """Where its blocks stand in the storage; the group of its jobs in Spark as well."""
         self._ended: SimpleQueue[Ended] = SimpleQueue()
         self._under_way: dict[str, threading.Thread] = {}
+        self._at_steps: set[str] = set()
         self._published = False
 
     def read(self, name: Digest) -> bytes:
@@ -80,15 +81,14 @@ class SparkTasks:
     def assign(self, name: str, task: Task | TrainStep, workers: Mapping[str, Any]) -> None:
         """Have some enclave of the epoch run a task: whose name it is, matters to nobody.
 
-        Steps of trainings, which are for one enclave alone, are told to be lost: the leader then
-        takes them itself.
+        Steps of trainings go to the enclave of that name alone, past Spark: it has the rows.
 
         Raises: JobError; OSError if the inputs cannot be laid out.
         """
         if name in self._under_way:
             raise JobError(f"{name} has a task already")
         if isinstance(task, TrainStep):
-            self._ended.put(_lost(name, "executors keep no rows for a training"))
+            self._assign_step(name, task, workers.get(name))
             return
         members = [m for m in workers.values() if isinstance(m, Member) and m.epoch is not None]
         epochs = {m.epoch for m in members if m.epoch is not None}
@@ -124,12 +124,16 @@ class SparkTasks:
         thread = self._under_way.pop(found.worker, None)
         if thread is not None:
             thread.join()
+        self._at_steps.discard(found.worker)
         return found
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """Names do not tell which enclave is at a task; keepers end those that still are."""
-        return ()
+        """The enclaves that are at a step of a training.
+
+        Of tasks, names do not tell which enclave is at one; keepers end those that still are.
+        """
+        return tuple(n for n in self._at_steps if n in self._under_way)
 
     def close(self) -> None:
         """Cancel what still runs, and remove all blocks."""
@@ -138,10 +142,37 @@ class SparkTasks:
         for thread in self._under_way.values():
             thread.join()
         self._under_way.clear()
+        self._at_steps.clear()
         while not self._ended.empty():
             self._ended.get()
         self._storage.clear(self.folder)
         self._published = False
+
+    # --- a step of a training
+
+    def _assign_step(self, name: str, step: TrainStep, member: Any) -> None:
+        if not isinstance(member, Member) or member.epoch is None:
+            self._ended.put(_lost(name, "it has not joined"))
+            return
+        self._publish()
+        asked = AskStep(folder=self.folder, seconds=self._task_seconds, step=step)
+        thread = threading.Thread(
+            target=self._train, args=(name, member, asked), name=f"step at {name}", daemon=True
+        )
+        self._under_way[name] = thread
+        self._at_steps.add(name)
+        thread.start()
+
+    def _train(self, name: str, member: Member, asked: AskStep) -> None:
+        try:
+            answer = member.take_step(asked)
+        except WorkerError as error:
+            self._ended.put(_lost(name, str(error)))
+        except Exception:  # noqa: BLE001  the leader must hear of it, or it waits for ever
+            _log.exception("a step at %s failed unexpectedly", name)
+            self._ended.put(_failed(name))
+        else:
+            self._ended.put(_ended(name, answer))
 
     # --- one task
 
@@ -153,18 +184,9 @@ class SparkTasks:
             self._ended.put(_lost(name, str(error)))
         except Exception:  # noqa: BLE001  the leader must hear of it, or it waits for ever
             _log.exception("%s failed unexpectedly", title)
-            code = DatasetError.code
-            self._ended.put(Ended(worker=name, code=code, message="the host cannot serve a task"))
+            self._ended.put(_failed(name))
         else:
-            self._ended.put(
-                Ended(
-                    worker=name,
-                    receipt=answer.receipt,
-                    code=answer.code,
-                    message=answer.message,
-                    hint=answer.hint,
-                )
-            )
+            self._ended.put(_ended(name, answer))
 
     def _publish(self) -> None:
         """Lay out the sealed inputs where all hosts read, once."""
@@ -192,6 +214,23 @@ def _title(order: bytes) -> str:
         return "mc2: a task"
     job = f"{task.context.job_id[:8]}/{task.context.attempt}"
     return f"mc2 {job}: stage {task.stage}, task {task.partition}, attempt {task.attempt}"
+
+
+def _ended(name: str, answer: TaskAnswer) -> Ended:
+    if answer.code == STRANGER:
+        return _lost(name, "it is not in this epoch any more")
+    return Ended(
+        worker=name,
+        receipt=answer.receipt,
+        code=answer.code,
+        message=answer.message,
+        hint=answer.hint,
+    )
+
+
+def _failed(name: str) -> Ended:
+    code = DatasetError.code
+    return Ended(worker=name, code=code, message="the host cannot serve a task")
 
 
 def _lost(name: str, why: str) -> Ended:

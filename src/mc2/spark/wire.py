@@ -4,7 +4,8 @@ Frames are those of the worker protocol. The first one on a connection says what
 
 ::
 
-    attach   a driver takes the enclave for a job; what follows is the worker protocol itself
+    attach   a driver takes the enclave for a job; what follows is the worker protocol itself,
+             and steps of trainings
     task     a Spark task has the enclave run a task, and gets one answer
 
 Both carry the token that the driver made for its application. It keeps strangers from wasting the
@@ -26,7 +27,7 @@ from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
 from mc2.formats.frames import Frame, FrameReader
 from mc2.formats.limits import LIMITS
-from mc2.formats.worker_tasks import PARTITIONS
+from mc2.formats.worker_tasks import PARTITIONS, TrainStep
 
 TOKEN_BYTES: Final = 32
 LONGEST_TASK_SECONDS: Final = 7 * 24 * 3600
@@ -38,6 +39,8 @@ _SILENCE_SECONDS: Final = 15
 _PROBE_SECONDS: Final = 5
 _PROBES: Final = 3
 
+STEP: Final = "step"
+"""What the frame of a step of a training is called."""
 BUSY: Final = "busy"
 """The enclave is at another task: ask again, or ask another."""
 STRANGER: Final = "stranger"
@@ -119,6 +122,41 @@ class AskTask:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskStep:
+    """The driver that is attached has a message of a training. Answer: `TaskAnswer`.
+
+    What the enclave answers is the answer's receipt. Sealed inputs stand in `folder`.
+    """
+
+    folder: str
+    seconds: int
+    step: TrainStep
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        header: dict[str, Json] = {
+            "type": STEP,
+            "folder": self.folder,
+            "seconds": self.seconds,
+            **self.step.header(),
+        }
+        return Frame(header, self.step.message)
+
+    @classmethod
+    def parse(cls, frame: Frame) -> Self:
+        """Read the message. Raises: FormatError."""
+        fields = Fields(dict(frame.header), "a step of a training")
+        fields.type(STEP)
+        found = cls(
+            folder=check_folder(fields.text("folder")),
+            seconds=fields.integer("seconds", 1, LONGEST_TASK_SECONDS),
+            step=TrainStep.read(fields, frame.body),
+        )
+        fields.done()
+        return found
+
+
 def parse_request(frame: Frame) -> Attach | AskTask:
     """Read the first frame of a connection. Raises: FormatError."""
     fields = Fields(dict(frame.header), "a request to a keeper")
@@ -139,7 +177,7 @@ def knows_token(asked: Attach | AskTask, token: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAnswer:
-    """A receipt; or the code of an error; or `BUSY` or `STRANGER` as the code."""
+    """A receipt, or a step's answer; or an error's code; or `BUSY` or `STRANGER` as the code."""
 
     receipt: bytes = b""
     code: str = ""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.spark_jobs import (
+    MEMORY,
     Attempt,
     ThreadJobs,
     enclave_command,
@@ -82,7 +83,7 @@ def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     """`make_fleet(2)`: a leader and so many keepers."""
     with ExitStack() as stack:
 
-        def make(count: int, other: int = -1, storage: str = "") -> Fleet:
+        def make(count: int, other: int = -1, storage: str = "", memory: int = MEMORY) -> Fleet:
             root = make_root(tmp_path)
             settings = make_settings(tmp_path, root)
             if storage:
@@ -93,13 +94,15 @@ def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
                 if i == other:  # an enclave of another deployment
                     (tmp_path / "other").mkdir()
                     own = make_root(tmp_path / "other")
-                source = WorkerCommand(enclave_command(own), tmp_path / f"enclave-{i}.log", {})
+                source = WorkerCommand(
+                    enclave_command(own, memory), tmp_path / f"enclave-{i}.log", {}
+                )
                 keeper = Keeper(source, open_storage(settings.storage), settings.token)
                 keepers.append(keeper)
                 addresses.append(serve(keeper, stack))
             with ThreadPoolExecutor() as together:
                 started = [together.submit(keeper.start) for keeper in keepers]
-                leader = start_leader(root, tmp_path)
+                leader = start_leader(root, tmp_path, memory)
             stack.callback(leader.kill)
             for each in started:
                 each.result()

@@ -20,12 +20,23 @@ from mc2.crypto.digest import digest
 from mc2.errors import FormatError, WorkerError
 from mc2.formats.frames import Frame
 from mc2.formats.worker import Chunk
+from mc2.formats.worker_tasks import TrainStep
 from mc2.spark.fleet import SparkFleet
 from mc2.spark.keeper import Keeper, source_of
 from mc2.spark.on_executor import Errand, connect, muster, run_task
 from mc2.spark.processes import ProcessWatch, executor_of_this_task
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.wire import BUSY, STRANGER, AskTask, Attach, TaskAnswer, receive, send, watch_peer
+from mc2.spark.wire import (
+    BUSY,
+    STRANGER,
+    AskStep,
+    AskTask,
+    Attach,
+    TaskAnswer,
+    receive,
+    send,
+    watch_peer,
+)
 
 TOKEN = "ab" * 32
 
@@ -81,6 +92,16 @@ def test_strangers_get_no_answer(keeper: Keeper) -> None:
 def test_an_enclave_of_no_epoch_runs_no_task(keeper: Keeper) -> None:
     (answer,) = talk(keeper, ask().frame())
     assert TaskAnswer.parse(answer).code == STRANGER
+
+
+STEP = AskStep(folder="attempt-1", seconds=60, step=TrainStep(0, 0, 1, b"a message"))
+
+
+def test_an_enclave_of_no_epoch_takes_no_step_and_a_step_needs_a_driver(keeper: Keeper) -> None:
+    attached, answer = talk(keeper, Attach(TOKEN).frame(), STEP.frame())
+    assert attached.header["type"] == "attached"
+    assert TaskAnswer.parse(answer).code == STRANGER
+    assert talk(keeper, STEP.frame()) == []
 
 
 def test_a_keeper_has_one_driver_at_a_time_and_passes_on_what_is_a_drivers(keeper: Keeper) -> None:

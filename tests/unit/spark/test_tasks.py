@@ -31,7 +31,7 @@ from mc2.errors import DatasetError, JobError, Mc2Error
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
 from mc2.formats.task import TaskOrder
-from mc2.formats.worker_tasks import Ended, Task
+from mc2.formats.worker_tasks import Ended, Task, TrainStep
 from mc2.spark.backend import SparkBackend
 from mc2.spark.storage import open_storage
 
@@ -389,8 +389,9 @@ def test_a_backend_without_members_says_so(tmp_path) -> None:
     )
     with SparkBackend(ThreadJobs([]), make_settings(tmp_path, tmp_path)) as backend:
         tasks = backend.tasks(needs)
-        tasks.assign("executor_1", Task(1, b""), {})
-        assert tasks.ended(wait=True).code == "worker"
+        for asked in (Task(1, b""), TrainStep(0, 0, 1, b"")):
+            tasks.assign("executor_1", asked, {})
+            assert tasks.ended(wait=True).code == "worker"
         with pytest.raises(JobError, match="nobody was given"):
             tasks.ended(wait=True)
         with pytest.raises(JobError, match="another digest"):

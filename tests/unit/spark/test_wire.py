@@ -10,8 +10,10 @@ import pytest
 from mc2.crypto.digest import digest
 from mc2.errors import FormatError
 from mc2.formats.frames import Frame
+from mc2.formats.worker_tasks import TrainStep
 from mc2.spark.wire import (
     BUSY,
+    AskStep,
     AskTask,
     Attach,
     TaskAnswer,
@@ -64,6 +66,32 @@ def test_other_requests_are_refused(changes: dict[str, Any]) -> None:
 def test_a_request_to_attach_has_no_body() -> None:
     with pytest.raises(FormatError):
         parse_request(replace(Attach(TOKEN).frame(), body=b"more"))
+
+
+STEP = AskStep(folder="attempt-00ff", seconds=60, step=TrainStep(3, 1, 2, b"a message"))
+
+
+def test_a_step_survives_its_frame() -> None:
+    assert AskStep.parse(STEP.frame()) == STEP
+    with pytest.raises(FormatError):
+        AskStep.parse(ASK.frame())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"folder": "../../etc"},
+        {"seconds": 0},
+        {"node": -1},
+        {"partition": -1},
+        {"partitions": 0},
+        {"token": TOKEN},
+    ],
+)
+def test_other_steps_are_refused(changes: dict[str, Any]) -> None:
+    frame = STEP.frame()
+    with pytest.raises(FormatError):
+        AskStep.parse(replace(frame, header={**frame.header, **changes}))
 
 
 def test_an_answer_has_a_receipt_or_a_code() -> None:
