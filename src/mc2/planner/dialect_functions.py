@@ -103,13 +103,13 @@ def _side(name: str) -> Rule:
 
 
 def _round(*, doubles: bool) -> Rule:
-    """Half away from zero: of decimals; of doubles only where the dialect does so, to integers."""
+    """Half away from zero: of decimals; of doubles only where a dialect does it as plans do."""
 
     def build(arguments: Arguments, columns: Columns) -> Typed:
         value = arguments[0]
         digits = integer_literal(arguments[1], "the digits") if len(arguments) == 2 else 0
         exact = is_integer(value.type) or value.type.name == "decimal"
-        if digits < 0 or not (exact or (doubles and value.type == DOUBLE and digits == 0)):
+        if digits < 0 or not (exact or (doubles and value.type == DOUBLE)):
             raise PlanError(
                 "it rounds a decimal here, to no less than 0 digits",
                 hint="write CAST(... AS DECIMAL(18, 6)) around it, or Spark's round",

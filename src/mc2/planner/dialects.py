@@ -56,7 +56,7 @@ _NUMBERS: Final[Mapping[type[exp.Expr], str]] = {
 }
 _AGGREGATES: Final = frozenset({
     "count", "sum", "avg", "min", "max", "stddev", "stddev_samp", "stddev_pop", "variance",
-    "var_samp", "var_pop", "bool_and", "bool_or",
+    "var_samp", "var_pop", "bool_and", "bool_or", "grouping",
 })  # fmt: skip
 _RANKINGS: Final = frozenset({
     "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead",

@@ -18,7 +18,7 @@ from mc2.planner import calls
 from mc2.planner.aggregate_calls import refuse_aggregates
 from mc2.planner.levels import Level, Rows
 from mc2.planner.literal_rows import plan_values
-from mc2.planner.names import Scope, Source, Visible, same
+from mc2.planner.names import Scope, Source, Visible, as_written, same
 from mc2.planner.pivots import before_pivot, last_pivot, pivoted
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import COMMA, QueryText, refuse_others
@@ -311,7 +311,8 @@ class _Binder:
         refs: list[Expression] = [ColumnRef(n) for n in (inner if self._rename else names)]
         for column in self._builder.schema(step).columns:
             self.types[column.name] = column
-        visible = (Visible(n, r) for n, r in zip(columns or names, refs, strict=True))
+        said = columns or (names if found.dataset else as_written(names))
+        visible = (Visible(n, r) for n, r in zip(said, refs, strict=True))
         source = Source(name, dataset, tuple(visible))
         return source, _Step(step, frozenset(self._builder.schema(step).names), "inner", None)
 
@@ -440,10 +441,12 @@ class _Binder:
         return scope.resolve(column)
 
     def _right_of(self, part: exp.Expr, source: Source) -> Typed:
-        for column in source.columns:
-            if same(column.name, part.name):
-                return typed(column.expression, self.types)
-        raise self._where.error(part, f"{source.alias} has no column {part.name!r}")
+        found = [c for c in source.columns if same(c.name, part.name)]
+        if len(found) != 1:
+            has = "several columns" if found else "no column"
+            hint = f"name one of them where {source.alias} is made: AS other" if found else ""
+            raise self._where.error(part, f"{source.alias} has {has} {part.name!r}", hint)
+        return typed(found[0].expression, self.types)
 
     def _merge(self, name: str, how: str, left: Typed, right: Typed, pair: Sequence[Typed]) -> None:
         if how in _HALF:
@@ -453,6 +456,13 @@ class _Binder:
             kept = calls.apply("coalesce", pair, self.types).expression
         self.merged = [m for m in self.merged if not same(m.name, name)]
         self.merged.append(Visible(name, kept))
+
+
+def explode_name(node: exp.Expr) -> str:
+    """Which function makes rows of a list in a column of SELECT; empty if none."""
+    call = node.this if isinstance(node, (exp.Alias, exp.Aliases)) else node
+    name = str(call.this).lower() if isinstance(call, exp.Anonymous) else ""
+    return name if name in EXPLODES else ""
 
 
 def _is_comma(node: exp.Join) -> bool:

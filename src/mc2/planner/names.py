@@ -5,9 +5,12 @@ A name that could mean two things is refused: nothing is chosen in silence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import count
+from typing import Final
 
 from sqlglot import exp
 
@@ -16,10 +19,38 @@ from mc2.plan.expressions import ColumnRef, Expression
 from mc2.planner.sql_text import QueryText
 from mc2.planner.typed import Typed, typed
 
+_NUMBERED: Final = re.compile(r"(.+)#[1-9][0-9]*", re.DOTALL)
+
 
 def same(a: str, b: str) -> bool:
     """Whether two names are one."""
     return a.casefold() == b.casefold()
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names with a number behind those that come again: `n`, `n#2`."""
+    taken = {n.casefold() for n in names}
+    seen: set[str] = set()
+    found = []
+    for name in names:
+        new = name
+        if name.casefold() in seen:
+            numbered = (f"{name}#{number}" for number in count(2))
+            new = next(n for n in numbered if n.casefold() not in taken)
+        seen.add(new.casefold())
+        taken.add(new.casefold())
+        found.append(new)
+    return found
+
+
+def as_written(names: Sequence[str]) -> list[str]:
+    """What a query called the columns that `told_apart` has named."""
+    known = {n.casefold() for n in names}
+    found = []
+    for name in names:
+        stem = _NUMBERED.fullmatch(name)
+        found.append(stem[1] if stem and stem[1].casefold() in known else name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +100,11 @@ class Scope:
                 raise self._unknown(node)
             return around
         if len(found) > 1:
-            choices = " or ".join(f"{s.alias}.{node.name}" for s, _ in found if s is not None)
-            raise self.where.error(
-                node, f"{node.name!r} could be one of several columns", f"write {choices}"
-            )
+            within = [s.alias for s, _ in found if s is not None]
+            hint = "write " + " or ".join(f"{alias}.{node.name}" for alias in within)
+            if len(set(within)) == 1:
+                hint = f"name one of them where {within[0]} is made: AS other"
+            raise self.where.error(node, f"{node.name!r} could be one of several columns", hint)
         expression = found[0][1].expression
         if isinstance(expression, ColumnRef):
             self.first_seen.setdefault(expression.name, node)

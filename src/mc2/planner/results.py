@@ -67,12 +67,12 @@ class Results:
             raise self.where.error(node, "ORDER BY ALL may not stand here", "name the columns")
 
         def resolve(column: exp.Column) -> Typed:
-            named = [i.value for i in items if not column.table and same(i.name, column.name)]
-            if not named:
+            named = called(self.where, column, items)
+            if named is None:
                 return rows.resolve(column)
             if column is not node:  # inside a larger value, engines differ on which one is meant
-                self._check_unambiguous(column, named[0], rows)
-            return named[0]
+                self._check_unambiguous(column, named, rows)
+            return named
 
         place = ordinal(node)
         if place is None:
@@ -152,6 +152,16 @@ class Results:
         if len(str(number.this)) > 12:
             raise self.where.error(clause, "LIMIT and OFFSET go up to 999999999999")
         return int(str(number.this))
+
+
+def called(where: QueryText, column: exp.Column, items: Sequence[Item]) -> Typed | None:
+    """The column of SELECT that a bare name means; None if none. Raises: PlanError if several."""
+    named = [i.value for i in items if not column.table and same(i.name, column.name)]
+    if len({v.expression for v in named}) > 1:
+        raise where.error(
+            column, f"SELECT has several columns {column.name!r}", "name one of them: AS other"
+        )
+    return named[0] if named else None
 
 
 def ordinal(node: exp.Expr) -> int | None:

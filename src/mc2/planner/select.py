@@ -19,13 +19,13 @@ from mc2.plan.relations import Distinct, Explode, Filter, SortKey
 from mc2.plan.types import BOOLEAN
 from mc2.planner.aggregate_calls import has_aggregate, refuse_aggregates
 from mc2.planner.conditions import bound_conditions, conjuncts
-from mc2.planner.from_clause import EXPLODES, FromClause, Tables, bind_from
+from mc2.planner.from_clause import EXPLODES, FromClause, Tables, bind_from, explode_name
 from mc2.planner.grouping import Grouped, Grouping
 from mc2.planner.grouping_sets import key_sets
 from mc2.planner.levels import Level, Rows
-from mc2.planner.names import same
+from mc2.planner.names import same, told_apart
 from mc2.planner.prune import substituted
-from mc2.planner.results import Item, Results, ordinal
+from mc2.planner.results import Item, Results, called, ordinal
 from mc2.planner.scalar import Scalars
 from mc2.planner.select_list import SelectList, is_star
 from mc2.planner.sql_text import refuse_others
@@ -146,23 +146,22 @@ class Selection:
         found = resolve or values.resolve
 
         def named(node: exp.Column) -> Typed:
-            same_name = [i.value for i in items if not node.table and same(i.name, node.name)]
-            if same_name and not self._scope.find(node):
-                return same_name[0]
-            return found(node)
+            if self._scope.find(node):
+                return found(node)
+            return called(self._where, node, items) or found(node)
 
         tests = Scalars(self._where, values.columns, named, values.aggregate, values.special)
         return _Bound(items, keys, tests.condition(clause.this, "QUALIFY"))
 
     def _explode_items(self) -> None:
         """`SELECT explode(list) AS x`: the rows become those of the elements first."""
-        found = [n for n in self._select.expressions if _explode_name(n)]
+        found = [n for n in self._select.expressions if explode_name(n)]
         if len(found) > 1:
             raise self._where.error(
                 found[1], "SELECT takes one explode only", "write LATERAL VIEW for the others"
             )
         for node in found:
-            name = _explode_name(node)
+            name = explode_name(node)
             call = node.this if isinstance(node, (exp.Alias, exp.Aliases)) else node
             position, outer = EXPLODES[name]
             written = [a.name for a in node.expressions] if isinstance(node, exp.Aliases) else []
@@ -276,14 +275,21 @@ class Selection:
             part = self._at(part, place)
         elif isinstance(part, exp.Column) and not self._scope.find(part) and not part.table:
             # Spark: a column of the tables comes first, then a name given in SELECT.
-            named = (e.this for e in self._select.expressions if same(e.alias or "", part.name))
-            part = next(named, part)
+            part = self._alias(part)
         value = rows.bind(part)
         if value.untyped:
             raise self._where.error(part, "NULL is no grouping key", "name a column")
         if is_subquery(part):
             self.keyed.append((part, value))
         return value
+
+    def _alias(self, part: exp.Column) -> exp.Expr:
+        """What SELECT calls so; the column itself if it calls nothing so."""
+        named = [e.this for e in self._select.expressions if same(e.alias or "", part.name)]
+        if any(n != named[0] for n in named):
+            hint = "name one of them: AS other"
+            raise self._where.error(part, f"SELECT has several columns {part.name!r}", hint)
+        return named[0] if named else part
 
     def _at(self, part: exp.Expr, place: int) -> exp.Expr:
         items: list[exp.Expr] = self._select.expressions
@@ -303,8 +309,7 @@ class Selection:
             found = scope.resolve(node) if scope.find(node) else None
             if found is not None and grouping.is_key(found):
                 return found
-            named = [i.value for i in items if not node.table and same(i.name, node.name)]
-            return named[0] if named else scope.resolve(node)
+            return called(self._where, node, items) or scope.resolve(node)
 
         tests = Scalars(
             self._where, grouping.columns, resolve, grouping.bind_aggregate, values.special
@@ -322,7 +327,10 @@ class Selection:
             self._rows.add(Filter(self._rows.node, test))
         node = self._rows.node
         pairs: list[tuple[str, Expression]] = [(n, ColumnRef(n)) for n in level.names]
-        pairs += [(i.name, put(i.value.expression, i.node)) for i in bound.items]
+        names = told_apart([i.name for i in bound.items])
+        pairs += [
+            (n, put(i.value.expression, i.node)) for n, i in zip(names, bound.items, strict=True)
+        ]
         keys = [SortKey(put(k.expression, order), k.descending, k.nulls_first) for k in bound.keys]
         distinct = select.args.get("distinct")
         if distinct is not None:
@@ -384,9 +392,3 @@ class _Later:
 
 def _as_it_is(expression: Expression, _node: exp.Expr) -> Expression:
     return expression
-
-
-def _explode_name(node: exp.Expr) -> str:
-    call = node.this if isinstance(node, (exp.Alias, exp.Aliases)) else node
-    name = str(call.this).lower() if isinstance(call, exp.Anonymous) else ""
-    return name if name in EXPLODES else ""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlglot import exp
 
-from mc2.planner.names import Scope, same
+from mc2.planner.names import Scope
 from mc2.planner.results import Item
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText, refuse_others
 from mc2.planner.typed import typed
 
 _LONGEST_NAME: Final = 255
+UNTYPED: Final = "mc2_untyped"
+"""Marks a NULL in SELECT that another query of a set operation gives a type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +40,12 @@ class SelectList:
                 continue
             inner = node.this if isinstance(node, exp.Alias) else node
             value = values.bind(inner)
-            if value.untyped:
+            if value.untyped and not inner.meta.get(UNTYPED):
                 raise self.where.error(node, "NULL has no type here", "write CAST(NULL AS STRING)")
             items.append(Item(self._item_name(node, inner), value, node))
-        self._check_names(select, items)
-        return items
-
-    def _check_names(self, select: exp.Select, items: Sequence[Item]) -> None:
         if not items:
             raise self.where.error(select, "SELECT has no columns", "name a column")
-        for number, item in enumerate(items):
-            if any(same(item.name, other.name) for other in items[:number]):
-                raise self.where.error(
-                    item.node, f"two columns are called {item.name!r}", "name one: AS other"
-                )
+        return items
 
     def _item_name(self, node: exp.Expr, inner: exp.Expr) -> str:
         if isinstance(node, exp.Alias):

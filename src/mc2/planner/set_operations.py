@@ -7,6 +7,7 @@ numbered first, so that the first of one side meets the first of the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Final
 
 from sqlglot import exp
@@ -19,12 +20,14 @@ from mc2.plan.relations import Distinct, Join, NamedExpression, Project, SortKey
 from mc2.plan.types import common_type
 from mc2.plan.windows import Window, WindowColumn
 from mc2.planner.aggregate_calls import refuse_aggregates
+from mc2.planner.from_clause import explode_name
 from mc2.planner.levels import Level, free_name
-from mc2.planner.names import Scope, Source, Visible
+from mc2.planner.names import Scope, Source, Visible, as_written
 from mc2.planner.results import Item, Results
 from mc2.planner.scalar import Scalars
+from mc2.planner.select_list import UNTYPED, is_star
 from mc2.planner.sql_text import refuse_others
-from mc2.planner.typed import Typed, all_true, convert, typed
+from mc2.planner.typed import NULL, Typed, all_true, convert, typed
 
 _PARTS: Final = ("with_", "this", "expression", "distinct", "order", "limit", "offset")
 _WORDS: Final = {exp.Union: "UNION", exp.Intersect: "INTERSECT", exp.Except: "EXCEPT"}
@@ -35,8 +38,14 @@ def plan_set_operation(
 ) -> int:
     """Add a set operation, whose branches `plan` plans. Raises: PlanError."""
     where, builder = results.where, results.builder
-    nodes = [plan(branch) for branch in _branches(query, results)]
-    branches = _aligned(query, nodes, results)
+    queries = _branches(query, results)
+    untyped = [_untyped(q) for q in queries]
+    typeless = frozenset[int]().union(*untyped) - frozenset.intersection(*untyped)
+    for branch in queries:
+        _leave_untyped(branch, typeless)
+    shift = len(level.names)
+    left_open = [frozenset(p + shift for p in places & typeless) for places in untyped]
+    branches = _aligned(query, [plan(q) for q in queries], left_open, results)
     if isinstance(query, exp.Union):
         node = builder.add(Union(branches))
         node = builder.add(Distinct(node)) if query.args.get("distinct") else node
@@ -46,7 +55,10 @@ def plan_set_operation(
         node = _matched(builder, branches[0], branches[1], how, distinct=distinct)
     schema = builder.schema(node)
     columns = dict(schema.by_name())
-    visible = tuple(Visible(n, ColumnRef(n)) for n in schema.names if n not in level.names)
+    own = [n for n in schema.names if n not in level.names]
+    visible = tuple(
+        Visible(said, ColumnRef(n)) for said, n in zip(as_written(own), own, strict=True)
+    )
     scope = Scope(where, (Source("union", None, visible),), columns)
     rows = Scalars(where, columns, scope.resolve, refuse_aggregates(where, "ORDER BY"))
     items = [Item(v.name, typed(v.expression, columns), query) for v in visible]
@@ -96,8 +108,40 @@ def _numbered(builder: PlanBuilder, node: int) -> int:
     return builder.add(Window(node, names, (key,), (WindowColumn(name, "row_number", ()),)))
 
 
-def _aligned(query: exp.SetOperation, branches: Sequence[int], results: Results) -> tuple[int, ...]:
-    """The branches with the same types in each place."""
+def _untyped(query: exp.Expr) -> frozenset[int]:
+    """The places in which a query gives NULL and nothing says of which type."""
+    match query:
+        case exp.Subquery():
+            return _untyped(query.this)
+        case exp.SetOperation():
+            return _untyped(query.this) & _untyped(query.expression)
+        case exp.Select():
+            plain = takewhile(lambda e: not is_star(e) and not explode_name(e), query.expressions)
+            return frozenset(n for n, e in enumerate(plain) if isinstance(e.unalias(), exp.Null))
+        case _:
+            return frozenset()
+
+
+def _leave_untyped(query: exp.Expr, places: frozenset[int]) -> None:
+    """Mark the bare NULLs in some places, so that they may stand there."""
+    match query:
+        case exp.Subquery():
+            _leave_untyped(query.this, places)
+        case exp.SetOperation():
+            _leave_untyped(query.this, places)
+            _leave_untyped(query.expression, places)
+        case exp.Select():
+            for place in _untyped(query) & places:
+                query.expressions[place].unalias().meta[UNTYPED] = True
+
+
+def _aligned(
+    query: exp.SetOperation,
+    branches: Sequence[int],
+    untyped: Sequence[frozenset[int]],
+    results: Results,
+) -> tuple[int, ...]:
+    """The branches with the same types in each place; `untyped` are those with NULL alone."""
     schemas = [results.builder.schema(b) for b in branches]
     word = _WORDS[type(query)]
     for schema in schemas[1:]:
@@ -110,7 +154,10 @@ def _aligned(query: exp.SetOperation, branches: Sequence[int], results: Results)
     rows: list[list[Typed]] = []
     for place in range(len(schemas[0])):
         values = [typed(ColumnRef(s.names[place]), s.by_name()) for s in schemas]
-        kind = _common(query, values, schemas[0].names[place], results)
+        bare = [place in places for places in untyped]
+        known = [v for v, is_bare in zip(values, bare, strict=True) if not is_bare]
+        kind = _common(query, known, schemas[0].names[place], results)
+        values = [NULL if is_bare else v for v, is_bare in zip(values, bare, strict=True)]
         rows.append([convert(v, kind, s.by_name()) for v, s in zip(values, schemas, strict=True)])
     found = []
     for number, branch in enumerate(branches):

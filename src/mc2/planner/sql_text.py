@@ -61,12 +61,13 @@ class _Plain:
     ADD_JOIN_ON_TRUE: Final = False  # a forgotten ON is an error
 
     def _parse_join(self, *args: Any, **kwargs: Any) -> Any:
-        """Mark a comma, which sqlglot makes a CROSS JOIN."""
+        """Mark a comma, which is a CROSS JOIN otherwise."""
         parser: Any = super()
         comma = self._curr.token_type == TokenType.COMMA  # type: ignore[attr-defined]  # sqlglot's
         join = parser._parse_join(*args, **kwargs)  # noqa: SLF001 - a hook of sqlglot's parsers
         if join is not None and comma:
             join.meta[COMMA] = True
+            join.set("kind", "CROSS")  # which sqlglot leaves out in some dialects
         return join
 
     def expression(self, instance: Any, token: Any = None, comments: Any = None) -> Any:

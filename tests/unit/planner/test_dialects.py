@@ -152,6 +152,10 @@ SAME = [
     "WITH w AS (SELECT s, sum(k) AS t FROM p.t GROUP BY s) SELECT * FROM w WHERE t > 0 ORDER BY s",
     "SELECT k FROM p.t WHERE k NOT IN (SELECT n FROM p.t WHERE n > 0) ORDER BY k",
     "SELECT s FROM p.t WHERE EXISTS (SELECT 1 FROM p.t AS u WHERE u.k = t.n) ORDER BY s, k",
+    "SELECT a.k, b.n FROM p.t a, p.t b WHERE a.k = b.n ORDER BY a.k, b.s",
+    "SELECT count(*) AS n FROM p.t a, p.t b LEFT JOIN p.t c ON b.k = c.n, (SELECT 1 AS one) d",
+    "SELECT round(x, 1) AS r, round(x / 3, 2) AS s FROM p.t ORDER BY r, s",
+    "SELECT k, b, grouping(k) + grouping(b) AS g, sum(n) AS t FROM p.t GROUP BY ROLLUP (k, b) ORDER BY g, k, b",
     "SELECT k FROM p.t EXCEPT SELECT n FROM p.t INTERSECT SELECT n FROM p.t WHERE n > 0 ORDER BY k",
 ]
 
@@ -184,7 +188,8 @@ REFUSED = [
     ("duckdb", "SELECT median(x) FROM p.t", "median of duckdb"),
     ("duckdb", "SELECT log(x) FROM p.t", "log of duckdb"),
     ("duckdb", "SELECT concat(k, s) FROM p.t", "texts"),
-    ("duckdb", "SELECT round(x, 1) FROM p.t", "rounds a decimal"),
+    ("duckdb", "SELECT round(x, -1) FROM p.t", "rounds a decimal"),
+    ("duckdb", "SELECT grouping(k, s) FROM p.t GROUP BY ROLLUP (k, s)", "one grouping key"),
     ("duckdb", "SELECT CAST(m AS DECIMAL(38,30)) * m * m * m * m FROM p.t", "38 digits"),
     ("duckdb", "SELECT d - TIMESTAMP '2024-01-01 00:00:00' FROM p.t", "computed with"),
     ("duckdb", "SELECT INTERVAL 1 DAY > INTERVAL 2 DAY FROM p.t", "not compared"),

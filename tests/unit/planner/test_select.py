@@ -194,7 +194,32 @@ SETS = [
 ]
 
 
-@pytest.mark.parametrize("query", [*SUBQUERIES, *WINDOWS, *SETS])
+TWICE = [
+    "SELECT a.id, b.id FROM p.a AS a JOIN q.b AS b ON a.id = b.id ORDER BY b.id, a.id LIMIT 3",
+    "SELECT id, id AS ID FROM p.a ORDER BY id",
+    "SELECT count(*) AS n FROM (SELECT * FROM p.a AS a JOIN q.b AS b ON a.id = b.id) AS s",
+    "SELECT v, w FROM (SELECT * FROM p.a AS a, q.b AS b WHERE a.id = b.id) AS s WHERE v > 0",
+    "SELECT * FROM (SELECT a.id, b.id FROM p.a AS a JOIN q.b AS b ON a.id = b.id) AS s",
+    "SELECT DISTINCT a.site, b.site FROM p.a AS a JOIN q.b AS b ON a.id = b.id",
+    "SELECT site, count(*) AS site FROM p.a GROUP BY site HAVING count(*) > 1",
+    "SELECT id, w AS id FROM q.b UNION SELECT id, id FROM p.a ORDER BY 2, 1",
+]
+
+UNTYPED = [
+    "SELECT NULL AS x, id FROM p.a UNION ALL SELECT site, NULL FROM q.b",
+    "SELECT NULL AS x UNION ALL SELECT NULL UNION ALL SELECT v FROM p.a",
+    "(SELECT NULL AS x UNION SELECT NULL) UNION ALL SELECT id FROM p.a ORDER BY 1",
+    "SELECT site, NULL AS x FROM p.a INTERSECT SELECT site, v FROM p.a",
+    "SELECT NULL AS x FROM p.a EXCEPT SELECT id FROM q.b",
+    (
+        "SELECT x, sum(n) AS n FROM (SELECT NULL AS x, count(*) AS n FROM p.a UNION ALL SELECT "
+        "site, count(*) FROM p.a GROUP BY site) AS s GROUP BY x"
+    ),
+    "SELECT id FROM p.a WHERE EXISTS (SELECT NULL FROM q.b WHERE b.id = a.id UNION SELECT 1 LIMIT 0)",
+]
+
+
+@pytest.mark.parametrize("query", [*SUBQUERIES, *WINDOWS, *SETS, *TWICE, *UNTYPED])
 def test_same_rows_as_duckdb(query):
     assert same_rows(planned(query, TABLES), direct(query, TABLES))
 
@@ -250,6 +275,26 @@ def test_equal_rows_are_ranked_by_all_columns():
         (
             "SELECT age FROM clinic_a.visits EXCEPT SELECT patient, test FROM clinic_b.labs",
             "1 and 2",
+        ),
+        ("SELECT NULL AS x FROM clinic_a.visits UNION SELECT NULL", "NULL has no type"),
+        ("SELECT x FROM (SELECT age AS x, bmi AS x FROM clinic_a.visits) AS s", "one of several"),
+        ("SELECT age AS x, bmi AS x FROM clinic_a.visits ORDER BY x", "several columns 'x'"),
+        ("SELECT age AS x, bmi AS x FROM clinic_a.visits GROUP BY x, bmi", "several columns 'x'"),
+        (
+            "SELECT age AS x, count(*) AS x FROM clinic_a.visits GROUP BY age HAVING x > 1",
+            "several columns 'x'",
+        ),
+        (
+            "SELECT age AS x, rank() OVER (ORDER BY age) AS x FROM clinic_a.visits QUALIFY x > 1",
+            "several columns 'x'",
+        ),
+        (
+            "SELECT age AS x, bmi AS x FROM clinic_a.visits UNION SELECT 1, 2 ORDER BY x",
+            "several columns 'x'",
+        ),
+        (
+            "SELECT 1 AS x FROM clinic_b.labs JOIN (SELECT 2 AS patient, 1 AS patient) AS s USING (patient)",
+            "several columns 'patient'",
         ),
         ("WITH RECURSIVE t AS (SELECT 1 AS x) SELECT * FROM t", "RECURSIVE"),
     ],
