@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,38 @@ def test_queries_of_tpch_give_what_duckdb_gives(standalone: Standalone) -> None:
     assert list(found) == QUERIES
     assert all(job.get("right") for job in found.values()), found
     assert all(job["tasks"] > 0 and job["members"] == 3 for job in found.values()), found
+
+
+@pytest.mark.slow
+def test_oblivious_queries_look_alike_for_other_data(standalone: Standalone) -> None:
+    found = standalone.start("spark_oblivious", "queries")
+    spark = found.pop("spark")
+    for job in found.values():
+        assert job["right"], found
+        assert job["members"] == 2, found
+        assert job["through_spark"] > 0, found
+        assert job["tasks"] >= 3, found
+        assert job["same_tasks"], found
+        assert job["same_sizes"], found
+    assert found
+    task = re.compile(r"mc2 5e5e5e5e/1: stage \d+, task \d+, attempt 1")
+    assert all(n == "mc2: look for enclaves" or task.fullmatch(n) for n in spark["names"]), spark
+    assert len(spark["names"]) > 1
+    assert spark["tasks"] == [1, 2]  # a task of ours is one of Spark's; a look is one for each
+    assert spark["moved"] == 0
+
+
+@pytest.mark.slow
+def test_executors_train_the_bits_of_one_enclave_though_one_dies(standalone: Standalone) -> None:
+    found = standalone.start("spark_oblivious", "training")
+    assert found["same"] == [True, True, True], found
+    alone, together, lost = found["runs"]
+    assert alone["steps"] == 0
+    assert not alone["shared"]
+    for run in (together, lost):
+        assert run["members"] == 2, found
+        assert run["shared"], found
+        assert run["steps"] > 10
+    assert lost["lost"]
+    assert not together["lost"]
+    assert list(found["spark"]["names"]) == ["mc2: look for enclaves"]

@@ -30,23 +30,24 @@ KEYS = {
 class Shop:
     """The tables of one scale, sealed as an owner would."""
 
-    def __init__(self, scale):
+    def __init__(self, scale, owner="shop"):
+        self.owner = owner
         self.tables = tpch.tables(scale)
         self.facts = {n: facts_of(t, unique=KEYS[n]) for n, t in self.tables.items()}
-        known = catalog_of_tables({f"shop.{n}": t for n, t in self.tables.items()})
+        known = catalog_of_tables({f"{owner}.{n}": t for n, t in self.tables.items()})
         datasets = {
             name: replace(
                 entry,
                 sizes="padded",
-                facts=self.facts[name.removeprefix("shop.")],
-                row_bound=self.tables[name.removeprefix("shop.")].num_rows,
+                facts=self.facts[name.removeprefix(f"{owner}.")],
+                row_bound=self.tables[name.removeprefix(f"{owner}.")].num_rows,
             )
             for name, entry in known.datasets.items()
         }
         self.catalog = replace(known, datasets=datasets)
 
     def checked(self, number):
-        script = tpch.script(number, "shop", to="institute")
+        script = tpch.script(number, self.owner, to="institute")
         script = re.sub(r"(mc2\.Job\([^)]*)\)", r'\1, mode="oblivious")', script, count=1)
         plan = compile_here(script, name="tpch.py", catalog=self.catalog, packages=PACKAGES)
         assert plan.mode == "oblivious"
@@ -54,7 +55,7 @@ class Shop:
 
     def sources(self, tables=None):
         return {
-            f"shop.{n}": padded(t, self.facts[n], rows_per_chunk=min(t.num_rows, 1 << 16))
+            f"{self.owner}.{n}": padded(t, self.facts[n], rows_per_chunk=min(t.num_rows, 1 << 16))
             for n, t in (tables or self.tables).items()
         }
 

@@ -28,6 +28,7 @@ from mc2.spark import backend
 from mc2.spark.session import start_spark
 from tests.support.spark_jobs import (
     MARKER,
+    MEMORY,
     Attempt,
     answer,
     enclave_command,
@@ -112,7 +113,9 @@ SPILLING = {"spark.memory.fraction": "0.0001", "spark.task.maxDirectResultSize":
 class Driver:
     """One Spark application, its leader, and the job."""
 
-    def __init__(self, master: str, folder: Path, more: dict[str, str]) -> None:
+    def __init__(
+        self, master: str, folder: Path, more: dict[str, str], memory: int = MEMORY
+    ) -> None:
         self.folder = folder
         self.root = make_root(folder)
         (folder / "events").mkdir()
@@ -132,10 +135,10 @@ class Driver:
         self.backend = backend(
             self.spark,
             storage=str(folder / "blocks"),
-            enclave=enclave_command(self.root),
+            enclave=enclave_command(self.root, memory),
             task_seconds=20,
         )
-        self.leader: Worker = start_leader(self.root, folder)
+        self.leader: Worker = start_leader(self.root, folder, memory)
 
     def job(self, disturb: Callable[[], None] | None = None) -> Found:
         wrap = (lambda tasks: Disturbed(tasks, disturb)) if disturb else (lambda tasks: tasks)
