@@ -49,6 +49,10 @@ _BATCH = pa.RecordBatch.from_pylist(
     ],
     schema=_ARROW,
 )
+_CODED = pa.record_batch(
+    [pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.int8()), pa.array(["", "ada"]))],
+    ["name"],
+)
 _KEY = hashlib.sha256(b"vector data key").digest()
 
 
@@ -253,6 +257,11 @@ def _chunks() -> Iterator[Case]:
     for compression in ("none", "lz4", "zstd"):
         raw = pack_rows(_BATCH, compression)
         yield _chunk(f"valid_{compression}", raw, "", "three rows", compression=compression)
+    text = {"schema": _text([Column("name", parse_type("string")).json()])}
+    for codec in ("lz4", "zstd"):
+        payload = _stream(_CODED, schema=_CODED.schema, compression=codec)
+        context = text | {"compression": codec}
+        yield _chunk(f"coded_{codec}", pack(payload, rows=3), "", "texts by codes", **context)
     yield _chunk("valid_empty", pack_rows(_BATCH.slice(0, 0)), "", "no rows")
     padded = pack_rows(_BATCH, size=2048)
     yield _chunk("valid_padded", padded, "", "zeros up to 2048 bytes", sizes="padded")
@@ -324,6 +333,7 @@ def _bad_streams() -> dict[str, tuple[bytes, str, dict[str, str]]]:
             text | {"compression": "zstd"},
         ),
         **_bad_widths(),
+        **_bad_codes(),
         "old_version": (
             _stream(_BATCH, metadata_version=ipc.MetadataVersion.V4),
             "an old version of the format",
@@ -360,6 +370,55 @@ def _bad_widths() -> dict[str, tuple[bytes, str, dict[str, str]]]:
         "unsigned": (sign, "numbers without a sign", sign_in),
         "narrow_bare": (bare, "narrow, not compressed", bare_in | {"compression": "none"}),
     }
+
+
+def _messages(raw: bytes) -> list[bytes]:
+    """The messages of a stream, and its end."""
+    reader, found = pa.BufferReader(raw), []
+    while (start := reader.tell()) < len(raw) - 8:
+        ipc.read_message(reader)
+        found.append(raw[start : reader.tell()])
+    return [*found, raw[-8:]]
+
+
+def _bad_codes() -> dict[str, tuple[bytes, str, dict[str, str]]]:
+    """Texts by codes as they must not travel."""
+
+    def of(codes: Any, texts: pa.Array, *, kind: str = "string", **more: bool) -> Any:
+        array = pa.DictionaryArray.from_arrays(codes, texts, safe=False, **more)
+        batch = pa.record_batch([array], ["name"])
+        schema = _text([Column("name", parse_type(kind)).json()])
+        raw = _stream(batch, schema=batch.schema, compression="zstd")
+        return raw, {"schema": schema, "compression": "zstd"}
+
+    codes, texts = pa.array([0, 1, 0], pa.int8()), pa.array(["x", "y"])
+    good, plain = of(codes, texts)
+    more, _ = of(codes, pa.array(["x", "y", "z"]))
+    head, words, rows, end = _messages(good)
+    several = _messages(more)[1]
+    bomb = pa.array(["x" * (24 << 20)])
+    not_text = texts.cast(pa.binary())
+    cases = {
+        "codes_wide": (of(codes.cast(pa.int32()), texts), "codes of 32 bits"),
+        "codes_unsigned": (of(codes.cast(pa.uint8()), texts), "codes without a sign"),
+        "codes_ordered": (of(codes, texts, ordered=True), "texts that claim an order"),
+        "codes_of_numbers": (of(codes, pa.array([5, 6]), kind="int64"), "numbers by codes"),
+        "codes_of_bytes": (of(codes, not_text, kind="binary"), "bytes by codes"),
+        "codes_beyond": (of(pa.array([0, 2, 0], pa.int8()), texts), "a code without a text"),
+        "codes_below": (of(pa.array([0, -1, 0], pa.int8()), texts), "a code below zero"),
+        "codes_null": (of(codes, pa.array(["x", None])), "a code that stands for NULL"),
+        "codes_twice": (of(codes, pa.array(["x", "x"])), "two codes for one text"),
+        "codes_bomb": (of(pa.array([0, 0, 0], pa.int8()), bomb), "three times 24 MiB"),
+        "codes_utf8": (
+            of(codes, pa.array([b"a", b"\xff"]).view(pa.string())),
+            "texts that are not UTF-8",
+        ),
+        "codes_alone": ((head + rows + end, plain), "codes without their texts"),
+        "codes_again": ((head + words + several + rows + end, plain), "texts that come twice"),
+        "codes_late": ((head + rows + words + end, plain), "texts after the rows"),
+        "codes_only": ((head + words + end, plain), "texts without rows"),
+    }
+    return {name: (raw, comment, context) for name, ((raw, context), comment) in cases.items()}
 
 
 def _under(schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:

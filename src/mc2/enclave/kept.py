@@ -39,6 +39,7 @@ class KeptTable:
         self._read_chunk = read_chunk
         self.failure: Mc2Error | None = None
         self.whole = False
+        self.coded = False
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, in order. Raises: DatasetError, CryptoError, FormatError, GrantError."""

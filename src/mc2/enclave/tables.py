@@ -46,6 +46,11 @@ class SealedTable:
         return self._manifest.schema
 
     @property
+    def coded(self) -> bool:
+        """Whether texts of named columns may come by codes."""
+        return self._manifest.compression != "none"
+
+    @property
     def row_bound(self) -> int:
         """No more rows than these."""
         return self._manifest.row_bound
@@ -57,8 +62,9 @@ class SealedTable:
     def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of all rows, in the schema's order; all columns if none is named.
 
-        Named decimals of at most 18 digits may come in 64 bits. Who asks for columns and then
-        reads none of the rows has told `read_rest` what the plan reads. Raises: as `batches`.
+        Named decimals of at most 18 digits may come in 64 bits, named texts by codes. Who asks for
+        columns and then reads none of the rows has told `read_rest` what the plan reads. Raises:
+        as `batches`.
         """
         self._names = tuple(names)
         return self._rows(names)

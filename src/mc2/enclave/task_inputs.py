@@ -117,6 +117,11 @@ class ChunkRange(TaskSource):
         return (self._piece(number, names) for number in range(self._pieces))
 
     @property
+    def coded(self) -> bool:
+        """Whether texts of named columns may come by codes."""
+        return self._manifest.compression != "none"
+
+    @property
     def form(self) -> ChunkForm:
         """What is public of these chunks, in a padded table without lists and structs."""
         segments: list[int] = []

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from mc2.engine.limits import EngineLimits
-from mc2.engine.outputs import ColumnSource, TableSource
+from mc2.engine.outputs import TableSource
 from mc2.engine.routines import PARSE, RANGE, TEXT, ZERO, Routine
 from mc2.engine.sql_lookups import SEVERAL
 from mc2.engine.sql_types import engine_arrow_type
+from mc2.engine.streams import Stream
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema, arrow_type
-from mc2.formats.narrow import short_type
 from mc2.formats.schema import DataType, Schema
 
 _SETTINGS: Final[Mapping[str, str | bool]] = {
@@ -39,57 +39,6 @@ _SETTINGS: Final[Mapping[str, str | bool]] = {
     "temp_directory": "",
 }
 _DIVISION: Final = "Division by zero in expression"
-
-
-class Stream:
-    """An input as DuckDB reads it: some of its columns, batch by batch, each time from the start.
-
-    `failure` keeps what went wrong while reading, which DuckDB would turn into its own error.
-    """
-
-    def __init__(self, source: TableSource, names: tuple[str, ...]) -> None:
-        columns = source.schema.by_name()
-        self._names = names
-        self._source = source
-        self._narrow = isinstance(source, ColumnSource) and bool(names)
-        expected = arrow_schema(source.schema)
-        if self._narrow:
-            expected = pa.schema([expected.field(name) for name in names])
-        self._expected = expected
-        self._short = pa.schema([f.with_type(short_type(f.type)) for f in expected])
-        self._types = [columns[name].type for name in names]
-        self._schema = pa.schema(
-            [(f"c{i}", short_type(engine_arrow_type(t))) for i, t in enumerate(self._types)]
-        )
-        self.failure: Exception | None = None
-        if self._narrow and isinstance(source, ColumnSource):
-            source.columns(names)  # so that it knows of them, even if no query needs a row
-
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
-        return reader.__arrow_c_stream__(requested_schema)
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in self._read():
-                yield self._narrowed(batch)
-        except Exception as error:
-            self.failure = error
-            raise
-
-    def _read(self) -> Iterator[pa.RecordBatch]:
-        if self._narrow and isinstance(self._source, ColumnSource):
-            return self._source.columns(self._names)
-        return self._source.batches()
-
-    def _narrowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if not batch.schema.equals(self._expected) and not batch.schema.equals(self._short):
-            raise EngineError("an input has other columns than its schema says")
-        arrays = [
-            batch.column(name).cast(field.type)
-            for name, field in zip(self._names, self._schema, strict=True)
-        ]
-        return pa.record_batch(arrays, schema=self._schema)
 
 
 class Database:

@@ -147,6 +147,11 @@ class _Shown:
         """The columns after partial sums were put together."""
         return next(i.schema for i in self.checked.plan.inputs if i.dataset == self.name)
 
+    @property
+    def coded(self) -> bool:
+        """Whether texts of named columns may come by codes."""
+        return isinstance(self.source.rows, ColumnSource) and self.source.rows.coded
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as they come."""
         return self.source.rows.batches()

@@ -25,7 +25,14 @@ class TableSource(Protocol):
 
 @runtime_checkable
 class ColumnSource(TableSource, Protocol):
-    """An input that can leave columns sealed which the plan does not read."""
+    """An input that can leave columns sealed which the plan does not read.
+
+    `coded`: texts of named columns may come by codes, as dictionaries.
+    """
+
+    @property
+    def coded(self) -> bool:
+        """Whether texts may come as dictionaries."""
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of all rows, in the schema's order; all columns if none is named."""

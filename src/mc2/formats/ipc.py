@@ -1,7 +1,8 @@
 """One batch of rows as an Arrow IPC stream, written plainly and read with suspicion.
 
 Arrow's own reader checks that it stays inside its bytes; here stands what it leaves open and a
-hostile owner could use: more or other messages than one schema and one batch, types that carry
+hostile owner could use: more or other messages than one schema, the texts of coded columns and one
+batch, types that carry
 code or indirection, bytes after the end, and a few kilobytes that decompress to terabytes.
 Spec: docs/spec/dataset.md, section "Rows".
 """
@@ -17,6 +18,7 @@ from pyarrow import ipc
 
 from mc2.errors import FormatError
 from mc2.formats.arrow import arrow_schema
+from mc2.formats.codes import is_coded, spelled_bytes
 from mc2.formats.limits import LIMITS
 from mc2.formats.narrow import is_whole, narrowed, travelling_schema, widened
 from mc2.formats.schema import Schema
@@ -35,7 +37,7 @@ def write_options(compression: str) -> ipc.IpcWriteOptions:
 
 
 def write_rows(batch: pa.RecordBatch, compression: str, out: pa.NativeFile) -> None:
-    """Write a batch as a stream of exactly one schema, one batch and the end mark."""
+    """Write a batch as a stream of one schema, the texts of codes, one batch and the end mark."""
     if compression != "none":
         batch = narrowed(batch)
     with ipc.new_stream(out, batch.schema, options=write_options(compression)) as writer:
@@ -64,9 +66,11 @@ def read_rows(
             batch = _some_columns(payload, travelling, names)
             expected = pa.schema([expected.field(name) for name in batch.schema.names])
         else:
-            batch = ipc.read_record_batch(body, travelling)
+            batch = _all_columns(payload, body, travelling)
         for column in batch.columns:
             _check_offsets(column.type, iter(column.buffers()))
+            if is_coded(column.type):
+                _check_offsets(pa.string(), iter(column.dictionary.buffers()))
         batch.validate(full=True)
         if compression != "none":
             batch = _widened(batch, expected, short=short)
@@ -78,6 +82,13 @@ def read_rows(
         if column.null_count and not field.nullable:
             raise FormatError(f"column {field.name!r} holds NULL, which its schema excludes")
     return batch
+
+
+def _all_columns(payload: pa.Buffer, body: ipc.Message, travelling: pa.Schema) -> pa.RecordBatch:
+    """All columns of such a stream; texts that are coded stand in messages before the batch."""
+    if any(is_coded(field.type) for field in travelling):
+        return _some_columns(payload, travelling, travelling.names)
+    return ipc.read_record_batch(body, travelling)
 
 
 def _some_columns(payload: pa.Buffer, expected: pa.Schema, names: Sequence[str]) -> pa.RecordBatch:
@@ -93,6 +104,9 @@ def _some_columns(payload: pa.Buffer, expected: pa.Schema, names: Sequence[str])
 
 def _widened(batch: pa.RecordBatch, expected: pa.Schema, *, short: bool) -> pa.RecordBatch:
     room = batch.num_rows * sum(f.type.bit_width // 8 for f in expected if is_whole(f.type))
+    texts = [column for column in batch.columns if is_coded(column.type)]
+    if texts:
+        room += spelled_bytes(texts, LIMITS.chunk_plain_bytes - room)
     if room > LIMITS.chunk_plain_bytes:  # checked before widening, as inflating is
         raise FormatError(f"the rows of a chunk widen beyond {LIMITS.chunk_plain_bytes} bytes")
     arrays = [
@@ -109,12 +123,20 @@ def _batch_message(
     """The message of the batch, and the schema in which it travels."""
     reader = pa.BufferReader(payload)
     head, body = ipc.read_message(reader), ipc.read_message(reader)
-    if head.type != "schema" or body.type != "record batch":
-        raise FormatError("the rows of a chunk are not one schema and one batch")
+    if head.type != "schema":
+        raise FormatError("the rows of a chunk do not start with a schema")
+    found = ipc.read_schema(head)
+    inflated = 0
+    for number in range(sum(is_coded(field.type) for field in found)):
+        inflated += _check_texts_message(body, compression, number)
+        body = ipc.read_message(reader)
+    if body.type != "record batch":
+        raise FormatError("the rows of a chunk are not one schema, its texts and one batch")
     if reader.read() != _END:
         raise FormatError("the rows of a chunk do not end after one batch")
-    _check_batch_message(body, compression)
-    found = ipc.read_schema(head)
+    inflated += _check_batch_message(body, compression)
+    if inflated > LIMITS.chunk_plain_bytes:
+        raise FormatError(f"the rows of a chunk inflate beyond {LIMITS.chunk_plain_bytes} bytes")
     travelling = expected if compression == "none" else travelling_schema(found, expected)
     if not found.equals(travelling, check_metadata=True):
         raise FormatError("the rows of a chunk are not in the table's schema")
@@ -143,25 +165,44 @@ def _check_offsets(kind: pa.DataType, buffers: Iterator[pa.Buffer | None]) -> No
         next(buffers)  # the bytes of all values
 
 
-def _check_batch_message(message: ipc.Message, compression: str) -> None:
-    """Check the compression of a batch before Arrow allocates what it claims."""
+def _check_batch_message(message: ipc.Message, compression: str) -> int:
+    """Check a batch before Arrow allocates what it claims: how many bytes that is."""
+    flat = _Flat(message.metadata)
+    return _check_batch(flat, _header(flat, message), message.body, compression)
+
+
+def _check_texts_message(message: ipc.Message, compression: str, number: int) -> int:
+    """Check the texts of the coded column `number`: how many bytes they inflate to."""
+    if message.type != "dictionary":
+        raise FormatError("the texts of a chunk's codes are missing")
+    flat = _Flat(message.metadata)
+    header = _header(flat, message)
+    id_at, delta_at = flat.field(header, 0), flat.field(header, 2)
+    if (flat.long(id_at), flat.byte(delta_at)) != (number, 0):
+        raise FormatError("the texts of a chunk's codes are not in their columns' order")
+    return _check_batch(flat, flat.follow(flat.field(header, 1)), message.body, compression)
+
+
+def _header(flat: _Flat, message: ipc.Message) -> int:
+    """Where a message's own table stands."""
     if message.metadata_version != _ARROW_V5:
         raise FormatError("the rows of a chunk are in an old version of Arrow's format")
-    flat = _Flat(message.metadata)
     root = flat.root()
     if flat.field(root, 4):
         raise FormatError("the rows of a chunk carry metadata of their own")
-    batch = flat.follow(flat.field(root, 2))
+    return flat.follow(flat.field(root, 2))
+
+
+def _check_batch(flat: _Flat, batch: int, body: pa.Buffer, compression: str) -> int:
     codec_at = flat.field(batch, 3)
     if compression == "none":
         if codec_at:
             raise FormatError("the rows of a chunk are compressed, and the table says they are not")
-        return
+        return 0
     codec = flat.byte(flat.field(flat.follow(codec_at), 0)) if codec_at else None
     if codec != _CODECS[compression]:
         raise FormatError(f"the rows of a chunk are not compressed by {compression}")
-    if _inflated_bytes(flat, batch, message.body) > LIMITS.chunk_plain_bytes:
-        raise FormatError(f"the rows of a chunk inflate beyond {LIMITS.chunk_plain_bytes} bytes")
+    return _inflated_bytes(flat, batch, body)
 
 
 def _inflated_bytes(flat: _Flat, batch: int, body: pa.Buffer) -> int:
@@ -208,6 +249,9 @@ class _Flat:
 
     def byte(self, at: int) -> int:
         return self._read("<b", at) if at else 0
+
+    def long(self, at: int) -> int:
+        return self._read("<q", at) if at else 0
 
     def pairs(self, at: int) -> list[tuple[int, int]]:
         """A vector of structs of two 64-bit integers each."""

@@ -1,7 +1,8 @@
 """Whole numbers in as few bytes as a chunk's values take, where rows are compressed.
 
 Dates count as whole numbers (days), and so do decimals of at most 18 digits (unscaled). A codec
-would find the same bytes to save, at ten times the cost of reading. Rows that are not compressed
+would find the same bytes to save, at ten times the cost of reading. Texts may travel as codes
+(`mc2.formats.codes`). Rows that are not compressed
 stay as they are: their size must not tell how large the values are.
 Spec: docs/spec/dataset.md, section "Rows".
 """
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mc2.errors import FormatError
+from mc2.formats.codes import check_codes, coded, is_coded, may_be_coded, spelled_out
 
 SHORT_DIGITS: Final = 18
 """Decimals of so many digits fit into 64 bits."""
@@ -22,17 +24,17 @@ _INTEGERS: Final = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
 
 
 def narrowed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch as it travels: each column of whole numbers in the least width that holds it."""
-    arrays = [_narrow(column) for column in batch.columns]
+    """The batch as it travels: whole numbers in the least width that holds them, texts coded."""
+    arrays = [coded(_narrow(column)) for column in batch.columns]
     fields = [f.with_type(a.type) for f, a in zip(batch.schema, arrays, strict=True)]
     return pa.record_batch(arrays, schema=pa.schema(fields))
 
 
 def travelling_schema(found: pa.Schema, expected: pa.Schema) -> pa.Schema:
-    """How columns of an expected schema travel, given what a stream says of their widths.
+    """How columns of an expected schema travel, given what a stream says of widths and codes.
 
-    A width that the column's type has not is left out: the streams then differ. Raises:
-    FormatError if there are more or fewer columns.
+    What the column's type has not is left out: the streams then differ. Raises: FormatError if
+    there are more or fewer columns.
     """
     if len(found) != len(expected):
         raise FormatError("the rows of a chunk have more or fewer columns than their table")
@@ -42,15 +44,21 @@ def travelling_schema(found: pa.Schema, expected: pa.Schema) -> pa.Schema:
         if widest is not None:
             fits = said.type in _INTEGERS and said.type.bit_width <= widest.bit_width
             field = field.with_type(said.type if fits else widest)  # noqa: PLW2901  # one step
+        elif may_be_coded(field.type) and is_coded(said.type):
+            field = field.with_type(said.type)  # noqa: PLW2901  # one step
         fields.append(field)
     return pa.schema(fields)
 
 
 def widened(array: pa.Array, kind: pa.DataType, *, short: bool) -> pa.Array:
-    """A validated column that travelled, in its own type; with `short`, decimals as 64 bits.
+    """A validated column that travelled, in its own type.
 
-    Raises: FormatError if a decimal has too many digits.
+    With `short`, decimals as 64 bits, and texts that are coded stay so. Raises: FormatError if a
+    decimal has too many digits, or codes are not what they should be.
     """
+    if is_coded(array.type):
+        check_codes(array)
+        return array if short else spelled_out(array)
     whole = _whole_type(kind)
     if whole is None:
         return array
