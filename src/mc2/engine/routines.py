@@ -8,15 +8,18 @@ digits, then rounded half up, which DuckDB's 128 bits cannot always hold.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
+from functools import partial
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mc2.formats.schema import DataType
 
@@ -33,6 +36,7 @@ PARSE: Final = "mc2:parse"
 """The message of an error by which `mc2.engine.database` knows text that no pattern fits."""
 
 _AT_A_TIME: Final = 65536
+_TOGETHER: Final = 1 << 20  # values that may stand as Python's floats at once
 _DIGITS: Final = 200  # more than any intermediate result has
 
 
@@ -60,6 +64,10 @@ def exact_sum(values: Floats) -> float:
     try:
         return math.fsum(_one_by_one(values))
     except OverflowError:  # some partial sum is beyond the doubles; the whole need not be
+        endless = values[~np.isfinite(values)]
+        if len(endless):
+            with np.errstate(invalid="ignore"):
+                return float(np.sum(endless))
         return _fraction_to_float(sum(map(Fraction, _one_by_one(values)), Fraction(0)))
     except ValueError:  # infinities of both signs
         return math.nan
@@ -97,35 +105,72 @@ def deviation(values: Floats, *, sample: bool) -> float | None:
     return None if found is None else math.sqrt(found)
 
 
+def _sums(values: Floats, bounds: Sequence[int]) -> Floats:
+    """The exact sum of each group of values, rounded once."""
+    numbers = values.tolist()
+    found = []
+    for start, end in pairwise(bounds):
+        try:
+            found.append(math.fsum(numbers[start:end]))
+        except (OverflowError, ValueError):
+            found.append(exact_sum(values[start:end]))
+    return np.array(found, np.float64)
+
+
+def _means(values: Floats, bounds: Sequence[int]) -> Floats:
+    return _sums(values, bounds) / np.diff(bounds)
+
+
+def _variances(values: Floats, bounds: Sequence[int], *, sample: bool) -> Floats:
+    """The variance of each group; not a number for those of a single value."""
+    sizes = np.diff(bounds)
+    far = values - np.repeat(_means(values, bounds), sizes)
+    return _sums(np.square(far), bounds) / (sizes - sample)
+
+
+_Compute = Callable[[Floats], float | None]
+_Batch = Callable[[Floats, Sequence[int]], Floats]
+
+
 def _over_lists(
-    compute: Callable[[Floats], float | None],
+    compute: _Compute, batch: _Batch
 ) -> Callable[[pa.Array | pa.ChunkedArray], pa.Array]:
+    """An aggregate over lists: of many short ones together, which gives the same bits faster."""
+
     def run(lists: pa.Array | pa.ChunkedArray) -> pa.Array:
         array = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
-        bounds = array.offsets.to_pylist()
-        values = array.values.to_numpy(zero_copy_only=False)
-        present = array.is_valid().to_pylist()
-        found = [
-            compute(values[bounds[i] : bounds[i + 1]])
-            if present[i] and bounds[i] != bounds[i + 1]
-            else None
-            for i in range(len(array))
-        ]
+        sizes = pc.list_value_length(array).fill_null(0).to_numpy()
+        values = array.flatten().to_numpy(zero_copy_only=False)
+        bounds = [0, *np.cumsum(sizes).tolist()]
+        if len(values) <= _TOGETHER and np.isfinite(values).all():
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                many = batch(values, bounds)
+            defined = ~np.isnan(many) & (sizes > 0)
+            if defined[sizes > 1].all():
+                return pa.array(many, pa.float64(), mask=~defined)
+        found = [compute(values[a:b]) if a != b else None for a, b in pairwise(bounds)]
         return pa.array(found, pa.float64())
 
     return run
 
 
+_FLOATS: Final[Mapping[str, tuple[_Compute, _Batch]]] = {
+    "sum": (exact_sum, _sums),
+    "avg": (mean, _means),
+    "var_samp": (partial(variance, sample=True), partial(_variances, sample=True)),
+    "var_pop": (partial(variance, sample=False), partial(_variances, sample=False)),
+    "stddev_samp": (
+        partial(deviation, sample=True),
+        lambda v, b: np.sqrt(_variances(v, b, sample=True)),
+    ),
+    "stddev_pop": (
+        partial(deviation, sample=False),
+        lambda v, b: np.sqrt(_variances(v, b, sample=False)),
+    ),
+}
 FLOAT_AGGREGATES: Final = {
-    name: Routine(f"mc2_{name}", ("DOUBLE[]",), "DOUBLE", _over_lists(compute))
-    for name, compute in {
-        "sum": exact_sum,
-        "avg": mean,
-        "var_samp": lambda v: variance(v, sample=True),
-        "var_pop": lambda v: variance(v, sample=False),
-        "stddev_samp": lambda v: deviation(v, sample=True),
-        "stddev_pop": lambda v: deviation(v, sample=False),
-    }.items()
+    name: Routine(f"mc2_{name}", ("DOUBLE[]",), "DOUBLE", _over_lists(*both))
+    for name, both in _FLOATS.items()
 }
 """Aggregates over the list of a group's doubles; a group without any gives NULL."""
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from mc2.engine.sql_expressions import ExpressionWriter
 from mc2.formats.schema import Schema
-from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of
+from mc2.plan.expressions import Call, ColumnRef, Expression, Literal, columns_of
 from mc2.plan.plan import Node
 from mc2.plan.relations import (
     Aggregate,
@@ -150,7 +150,7 @@ def _match(on: Expression, left: Schema, right: Side, writer: ExpressionWriter) 
     sides = _sides(nullable[0], left, right[1]) if len(nullable) == 1 else None
     if sides is not None:
         others = [p for p in _conjuncts(on) if p not in nullable]
-        where = f"WHERE {writer.condition(_all(others), _GUARD).sql}" if others else ""
+        where = _where(_all(others), writer) if others else ""
         rows = select(writer.term(sides[1]).sql, f"{right[0]} AS r", where)
         return f"({writer.term(sides[0]).sql} IN ({rows}))"
     sometimes = _exists(Call("is_null", (on,)), right, writer)
@@ -159,8 +159,21 @@ def _match(on: Expression, left: Schema, right: Side, writer: ExpressionWriter) 
 
 
 def _exists(on: Expression, right: Side, writer: ExpressionWriter) -> str:
-    rows = select("1", f"{right[0]} AS r", f"WHERE {writer.condition(on, _GUARD).sql}")
-    return f"EXISTS ({rows})"
+    return f"EXISTS ({select('1', f'{right[0]} AS r', _where(on, writer))})"
+
+
+def _where(on: Expression, writer: ExpressionWriter) -> str:
+    """WHERE, which takes NULL for false by itself: an equation in `coalesce` would find no hash."""
+    parts = tuple(_without_default(p) for p in _conjuncts(on))
+    return f"WHERE {writer.condition(_all(parts), _GUARD).sql}"
+
+
+def _without_default(condition: Expression) -> Expression:
+    match condition:
+        case Call("coalesce", (value, Literal(text="false"))):
+            return value
+        case _:
+            return condition
 
 
 def _all(parts: Sequence[Expression]) -> Expression:

@@ -41,7 +41,9 @@ def test_many_values():
 @pytest.mark.parametrize(
     ("numbers", "expected"),
     [([math.inf, 1.0], math.inf), ([-math.inf], -math.inf), ([math.inf, -math.inf], math.nan),
-     ([math.nan], math.nan), ([1.7e308, 1.7e308], math.inf), ([-1.7e308, -1.7e308], -math.inf)],
+     ([math.nan], math.nan), ([1.7e308, 1.7e308], math.inf), ([-1.7e308, -1.7e308], -math.inf),
+     ([1.7e308, 1.7e308, -math.inf], -math.inf), ([1.7e308, 1.7e308, math.nan], math.nan),
+     ([1.7e308, 1.7e308, math.inf, -math.inf], math.nan)],
 )  # fmt: skip
 def test_sums_beyond_the_doubles(numbers, expected):
     found = exact_sum(np.array(numbers))
@@ -65,6 +67,33 @@ def test_lists_may_be_empty_null_or_slices():
     lists = pa.array([[9.0], [1.0, 2.0], None, [], [3.0]], pa.list_(pa.float64())).slice(1)
     assert FLOAT_AGGREGATES["sum"].compute(lists).to_pylist() == [3.0, None, None, 3.0]
     assert FLOAT_AGGREGATES["sum"].compute(pa.chunked_array([lists])).to_pylist()[0] == 3.0
+
+
+ALONE = {
+    "sum": exact_sum,
+    "avg": mean,
+    "var_samp": lambda v: variance(v, sample=True),
+    "var_pop": lambda v: variance(v, sample=False),
+    "stddev_samp": lambda v: deviation(v, sample=True),
+    "stddev_pop": lambda v: deviation(v, sample=False),
+}
+SOME = st.one_of(FINITE, st.sampled_from([0.0, 1.0, 1e308, -1e308]))
+
+
+@pytest.mark.parametrize("name", ALONE)
+@given(
+    st.lists(
+        st.none() | st.lists(st.one_of(SOME, st.sampled_from([math.nan, math.inf])), max_size=5),
+        max_size=6,
+    )
+    | st.lists(st.none() | st.lists(SOME, max_size=5), max_size=6)
+)
+def test_many_lists_give_the_bits_of_each_alone(name, lists):
+    found = FLOAT_AGGREGATES[name].compute(pa.array(lists, pa.list_(pa.float64()))).to_pylist()
+    for values, value in zip(lists, found, strict=True):
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = ALONE[name](np.array(values)) if values else None
+        assert repr(value) == repr(expected if expected is None else float(expected))
 
 
 def decimal(function, a, b, *kinds):
