@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Final, Self
 
@@ -320,8 +321,7 @@ class Manifest(Statement):
     @property
     def parts(self) -> tuple[range, ...]:
         """The columns of each part of a chunk, by their places in the schema."""
-        ends = (0, *self.cuts, len(self.schema))
-        return tuple(range(a, b) for a, b in pairwise(ends))
+        return _parts(self.cuts, len(self.schema))
 
     @property
     def whole_chunks(self) -> int:
@@ -387,6 +387,12 @@ class Manifest(Statement):
             + segment.row_bound.to_bytes(8, "big")
             + bytes.fromhex(segment.key_commitment)
         )
+
+
+@lru_cache(maxsize=256)
+def _parts(cuts: tuple[int, ...], columns: int) -> tuple[range, ...]:
+    """Each part of a chunk asks for all of them, in tables of up to thousands of columns."""
+    return tuple(range(a, b) for a, b in pairwise((0, *cuts, columns)))
 
 
 def chunk_count(row_bound: int, rows_per_chunk: int) -> int:
