@@ -178,6 +178,12 @@ class ConfinementError(Mc2Error):
     exit_code, code = 19, "confinement"
 
 
+class DropoutError(Mc2Error):
+    """A party whose rows stay at home dropped out, and the plan does not go on without it."""
+
+    exit_code, code = 20, "dropout"
+
+
 def error_types() -> dict[str, type[Mc2Error]]:
     """All error types by their wire code, so that a refusal crosses a process boundary typed.
 

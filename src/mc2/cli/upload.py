@@ -61,6 +61,10 @@ _FORMATS = ["csv", "parquet", "arrow", "jsonl", "libsvm", "duckdb", "sqlite"]
 @click.option("--range", "ranges", multiple=True, help="Public fact: `age=0..130`; repeatable.")
 @click.option("--domain", "domains", multiple=True, help="Public fact: `ward=A,B`; repeatable.")
 @click.option("--compression", type=click.Choice(["none", "lz4", "zstd"]), default=None)
+@click.option(
+    "--at-home", is_flag=True,
+    help="Keep the chunks here: only an enclave on your premises opens them (mc2 home).",
+)  # fmt: skip
 @click.option("--append", is_flag=True, help="Keep the rows there are, and add these.")
 @click.option("--dry-run", is_flag=True, help="Show the schema that would be sealed, and stop.")
 @click.option("--resume", is_flag=True, help="Finish uploads that broke off, and do nothing else.")
@@ -207,6 +211,7 @@ def _sealing(options: dict[str, Any]) -> Any:
         sizes="padded" if options["padded"] else "exact",
         row_bound=options["row_bound"],
         append=options["append"],
+        placement="home" if options["at_home"] else "hosted",
         widths=widths,
         compression=options["compression"] or "",
         unique=read_keys(options["unique"]),

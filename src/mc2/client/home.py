@@ -15,6 +15,7 @@
     grants/            grants as they were recorded, to be sent again if one was lost
     proofs/            proofs of finished jobs, by job id
     outbox/            sealed tables on their way               (mc2.client.outbox)
+    at_home/           sealed chunks that are never uploaded    (mc2.client.home_worker)
     endorsements/      vendors' certificates, lists, statements (mc2.client.endorsements)
 """
 

@@ -19,7 +19,7 @@ from mc2.plan.models import (
     Train,
 )
 from mc2.plan.plan import PlanInput
-from mc2.plan.training import Boosting, Controls
+from mc2.plan.training import Boosting, Controls, Dropout
 
 _OverNodes: TypeAlias = (
     Matrix | Train | CrossValidate | Predict | History | Slice | Annotate | Inspect
@@ -142,7 +142,7 @@ def _train(operation: Train) -> str:
             f"{visible(e.name)} (step {e.matrix + 1})" for e in operation.evaluations
         )
         text += f"; judged after each round on {judged}"
-    return text + _own(operation) + _controls(operation.controls)
+    return text + _own(operation) + _controls(operation.controls) + _dropout(operation.dropout)
 
 
 def _cross_validate(operation: CrossValidate) -> str:
@@ -199,6 +199,15 @@ def _controls(controls: Controls) -> str:
     if controls.bare:
         text += "; take out how many rows reach each node, and what splits gain"
     return text
+
+
+def _dropout(dropout: Dropout | None) -> str:
+    if dropout is None:
+        return ""
+    return (
+        "; when a party at home drops out, GO ON WITHOUT ITS ROWS from that round on, while rows "
+        f"of {dropout.least_parties:,} parties or more are left"
+    )
 
 
 def _setting(value: object) -> str:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from mc2.client.blobs import CoordinatorBlobs, FolderBlobs
+from mc2.client.blobs import BlobSink, CoordinatorBlobs, FolderBlobs
 from mc2.client.coordinator import Coordinator
 from mc2.client.durable import (
     create_file,
@@ -37,16 +37,17 @@ from mc2.crypto.digest import Digest
 from mc2.errors import CoordinatorError, DatasetError
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import Manifest
+from mc2.formats.manifest import HOME, Manifest
 
 _MANIFEST: Final = "manifest.json"
+AT_HOME: Final = "at_home"
 
 
 class Parcel:
     """One dataset version in the outbox, complete: only its upload is owed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, at_home: Path) -> None:
+        self._folder, self._at_home = folder, at_home
         self._blobs = FolderBlobs(folder)
         self.envelope = read_file(folder / _MANIFEST, 2 * LIMITS.manifest_bytes)
         signed = Envelope.parse(self.envelope, PayloadType.MANIFEST, LIMITS.manifest_bytes)
@@ -55,9 +56,13 @@ class Parcel:
     def publish(self, coordinator: Coordinator, progress: Progress = no_progress) -> Digest:
         """Upload what the coordinator lacks, then the manifest; then empty the outbox of it.
 
-        May be called again after any failure. Raises: CoordinatorError, DatasetError.
+        The chunks of a dataset that stays at home go to their folder there instead. May be called
+        again after any failure. Raises: CoordinatorError, DatasetError.
         """
-        there = CoordinatorBlobs(coordinator)
+        there: BlobSink = CoordinatorBlobs(coordinator)
+        if self.manifest.placement == HOME:
+            make_private_folder(self._at_home)
+            there = FolderBlobs(self._at_home)
         sizes = {c.digest: c.size for c in self.manifest.chunks}
         held = there.has(list(sizes))
         done, total = sum(sizes[name] for name in held), sum(sizes.values())
@@ -85,10 +90,11 @@ class Parcel:
 
 
 class Outbox:
-    """The folder of a party for what it seals."""
+    """The folder of a party for what it seals. Chunks that stay at home go to one beside it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._at_home = folder.parent / AT_HOME
 
     def seal(
         self,
@@ -122,7 +128,10 @@ class Outbox:
 
     def parcels(self) -> list[Parcel]:
         """All that is complete, by name. Raises: FormatError if a manifest is damaged."""
-        return [Parcel(path.parent) for path in sorted(self._folder.glob(f"*/{_MANIFEST}"))]
+        return [
+            Parcel(path.parent, self._at_home)
+            for path in sorted(self._folder.glob(f"*/{_MANIFEST}"))
+        ]
 
     def parcel(self, dataset: str, version: int) -> Parcel:
         """One of them. Raises: DatasetError if it is not there."""
@@ -131,7 +140,7 @@ class Outbox:
             raise DatasetError(
                 f"{dataset} version {version} is not in the outbox", hint="seal it first"
             )
-        return Parcel(folder)
+        return Parcel(folder, self._at_home)
 
     def _remove_rests(self, but: Path) -> None:
         """Remove what killed runs left, which may be as large as their tables.

@@ -120,6 +120,7 @@ def _reading(
         columns=read,
         unread=len(source.schema) - len(read),
         policy=(
+            *_home_words(source),
             *_secret_words(source),
             *(() if manifest is None else _policy_words(manifest.policy, manifest.owner)),
             *(() if kept is None else _kept_words(kept)),
@@ -155,6 +156,16 @@ def _policy_words(policy: UsagePolicy, owner: str) -> tuple[str, ...]:
     if policy.models is not None:
         found.append(f"{owner} wants of models: {model_rules(policy.models)}")
     return tuple(found)
+
+
+def _home_words(source: PlanInput) -> tuple[str, ...]:
+    if not source.at_home:
+        return ()
+    words = (
+        f"the rows stay at home: only an enclave on the premises of {source.owner} opens them, and "
+        "sums of agreed shape leave it"
+    )
+    return (words,)
 
 
 def _secret_words(source: PlanInput) -> tuple[str, ...]:

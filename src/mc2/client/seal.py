@@ -35,6 +35,8 @@ from mc2.formats.facts import Range, TableFacts
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import (
     COMPRESSIONS,
+    HOSTED,
+    PLACEMENTS,
     SIZES,
     ChunkRef,
     Manifest,
@@ -82,6 +84,7 @@ class SealOptions:
     (`mc2.formats.schema.width_paths`); ciphertext sizes then say nothing more than those.
     `rows_per_chunk` zero and `compression` empty leave the choice to mc2. `unique`, `ranges` and
     `domains` are facts for everybody to know (`mc2.formats.facts`), checked here over all rows.
+    With placement `home` the sealed chunks are not uploaded (docs/spec/home.md).
     """
 
     sizes: str = "exact"
@@ -93,6 +96,7 @@ class SealOptions:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     append: bool = False
+    placement: str = HOSTED
 
     def like(self, after: Manifest) -> SealOptions:
         """The same, sealed as an earlier version was; only the bound of the new rows is free."""
@@ -105,6 +109,7 @@ class SealOptions:
             unique=after.facts.unique,
             ranges=after.facts.ranges,
             domains=after.facts.domains,
+            placement=after.placement,
         )
 
     @property
@@ -118,6 +123,8 @@ class SealOptions:
         )
 
     def __post_init__(self) -> None:
+        if self.placement not in PLACEMENTS:
+            raise UsageError(f"a placement is one of {', '.join(PLACEMENTS)}")
         if self.sizes not in SIZES:
             raise UsageError(f"sizes are one of {', '.join(SIZES)}")
         if self.compression not in {"", *COMPRESSIONS}:
@@ -223,6 +230,7 @@ def _draft(
             created=version.created,
             schema=survey.schema,
             sizes=options.sizes,
+            placement=options.placement,
             compression=options.compression or ("none" if padded else DEFAULT_COMPRESSION),
             row_bound=row_bound,
             rows_per_chunk=rows,

@@ -23,7 +23,7 @@ from mc2.formats.contract import Contract
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.fields import to_time
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import Manifest
+from mc2.formats.manifest import HOME, Manifest
 from mc2.formats.status import DatasetEntry
 
 MOST_NAMES = 10_000  # blobs asked for in one request
@@ -220,6 +220,8 @@ class Mailbox:
         return name
 
     def _hold_chunks(self, manifest: Manifest, name: Digest) -> None:
+        if manifest.placement == HOME:
+            return  # they stay with their owner
         sizes = self.store.hold(name, (chunk.digest for chunk in manifest.chunks))
         absent = {chunk.digest for chunk in manifest.chunks} - set(sizes)
         if absent:

@@ -19,18 +19,12 @@ from mc2.enclave.epoch import LEADER, Epoch, Member
 from mc2.enclave.freshness import FreshJob
 from mc2.enclave.peers import PeerTrust
 from mc2.errors import AttestationError, JobError, Mc2Error
-from mc2.formats.cluster import (
-    Admission,
-    EpochSecrets,
-    Invitation,
-    MemberEvidence,
-    admission_info,
-    verify_member_evidence,
-)
+from mc2.formats.cluster import Admission, EpochSecrets, Invitation, admission_info
 from mc2.formats.fields import check_name
+from mc2.formats.home import JoinedMember, verify_joined
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import NONCE_BYTES
-from mc2.formats.statement import Verified
+from mc2.plan.home import home_inputs, home_parties
 
 _HINT: Final = "the host has to invite this worker again"
 
@@ -124,7 +118,8 @@ class ClusterLeader:
         # C10. The roster: the leader, then the members in the order of the host's names.
         roster = [self._self]
         for number, join in enumerate(admitted.values(), start=1):
-            roster.append(Member(number, join.digest, join.value.member_data.signing_key))
+            key = join.evidence.value.member_data.signing_key
+            roster.append(Member(number, join.evidence.digest, key, join.party))
         # C11. A block key that no other epoch has; what came before it opens no more.
         if self._epoch is not None:
             self._epoch.wipe()
@@ -137,9 +132,8 @@ class ClusterLeader:
             signing_key=self._signing_key,
         )
         self._rosters.append(tuple(m.evidence for m in roster))
-        secret = _secrets(self._epoch, keys, lease_seconds)
         admissions = {
-            name: self._admission(number, join.value, secret)
+            name: self._admission(number, join, keys, lease_seconds)
             for number, (name, join) in enumerate(admitted.items(), start=1)
         }
         return FormedEpoch(self._epoch, admissions, left_out)
@@ -153,8 +147,8 @@ class ClusterLeader:
 
     def _examine(
         self, joins: Mapping[str, bytes], invitation: Invitation
-    ) -> tuple[dict[str, Verified[MemberEvidence]], tuple[LeftOut, ...]]:
-        admitted: dict[str, Verified[MemberEvidence]] = {}
+    ) -> tuple[dict[str, JoinedMember], tuple[LeftOut, ...]]:
+        admitted: dict[str, JoinedMember] = {}
         left_out: list[LeftOut] = []
         for name in sorted(joins):
             check_name(name, "a worker")
@@ -163,14 +157,21 @@ class ClusterLeader:
                     raise AttestationError(
                         f"a cluster has at most {LIMITS.cluster_members} members"
                     )
-                admitted[name] = self._check(joins[name], invitation)
+                join = self._check(joins[name], invitation)
+                if join.party is not None and join.party in {j.party for j in admitted.values()}:
+                    raise AttestationError(f"{join.party} has an enclave at home already")
+                admitted[name] = join
             except Mc2Error as error:
                 left_out.append(LeftOut(name, invitation.epoch, error))
         return admitted, tuple(left_out)
 
-    def _check(self, raw: bytes, invitation: Invitation) -> Verified[MemberEvidence]:
-        # C7. Signed by the key that it names, and an answer to this very invitation.
-        join = verify_member_evidence(raw)
+    def _check(self, raw: bytes, invitation: Invitation) -> JoinedMember:
+        # C7. Signed by the key that it names, and an answer to this very invitation. If it runs at
+        #     a home, by the party of that home too, whose rows stay there.
+        joined = verify_joined(raw, self._fresh.job.members.key_of)
+        if joined.party is not None and joined.party not in home_parties(self._fresh.job.plan):
+            raise AttestationError(f"no rows of {joined.party} stay at home in this plan")
+        join = joined.evidence
         data = join.value.member_data
         if data.context != invitation.context:
             raise AttestationError("the member is of another job, attempt, plan or contract")
@@ -187,12 +188,19 @@ class ClusterLeader:
         )
         self._known[join.digest] = data.signing_key
         self._tier = min(self._tier, appraised.tier)
-        return join
+        return joined
 
-    def _admission(self, number: int, join: MemberEvidence, secret: bytes) -> bytes:
+    def _admission(
+        self, number: int, join: JoinedMember, keys: Mapping[str, DataKey], lease_seconds: int
+    ) -> bytes:
         epoch = self._epoch
         if epoch is None:
             raise RuntimeError("admissions are to an epoch")
+        # What stays at home, only the enclave at that home opens, and it opens nothing else.
+        wanted = home_inputs(self._fresh.job.plan, join.party)
+        theirs = {name: key for name, key in keys.items() if name in wanted}
+        secret = _secrets(epoch, theirs, lease_seconds)
+        receiving_key = join.evidence.value.member_data.receiving_key
         leader = self._self.evidence
         info = admission_info(epoch.context, leader, epoch.number, epoch.members, number)
         return Admission(
@@ -201,7 +209,7 @@ class ClusterLeader:
             epoch=epoch.number,
             roster=epoch.members,
             number=number,
-            sealed=join.member_data.receiving_key.seal(secret, info),
+            sealed=receiving_key.seal(secret, info),
         ).sign(self._signing_key)
 
 

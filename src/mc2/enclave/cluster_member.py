@@ -26,6 +26,7 @@ from mc2.formats.cluster import Admission, EpochSecrets, Invitation, MemberData,
 from mc2.formats.dataset_open import dataset_cipher
 from mc2.formats.release import Evidence, verify_evidence
 from mc2.formats.statement import Verified
+from mc2.plan.home import home_inputs
 
 _HINT: Final = "the leader has to begin another epoch"
 
@@ -37,6 +38,11 @@ class Membership:
     epoch: Epoch
     ciphers: Mapping[str, ChunkCipher]
     lease: Lease
+
+    @property
+    def home(self) -> str | None:
+        """The party on whose premises this enclave runs, if it opens rows that stay at home."""
+        return self.epoch.member(self.epoch.own).home
 
     def wipe(self) -> None:
         """Forget the key of the blocks."""
@@ -123,7 +129,7 @@ class ClusterMember:
             raise JobError("an enclave enters an epoch after it joined, once", hint=_HINT)
         found = self._check_admission(admission, joined)
         secrets = self._open_secrets(found, joined)
-        ciphers = self._ciphers(secrets)
+        ciphers = self._ciphers(secrets, found.roster[found.number].home)
         lease = Lease(secrets.lease_seconds, self._clock, since=self._since)
         epoch = Epoch(
             context=found.context,
@@ -172,8 +178,12 @@ class ClusterMember:
             raise AttestationError("the admission is to another epoch", hint=_HINT)
         if not found.roster or found.roster[LEADER] != Member(LEADER, found.leader, key):
             raise AttestationError("the roster does not begin with the leader", hint=_HINT)
-        own = Member(found.number, joined.own.evidence, joined.own.signing_key)
-        if found.number >= len(found.roster) or found.roster[found.number] != own:
+        if found.number >= len(found.roster):
+            raise AttestationError("the admission is of another member", hint=_HINT)
+        place = found.roster[found.number]
+        # Whose home this is, the party signed for and the leader checked: an enclave cannot know.
+        own = Member(found.number, joined.own.evidence, joined.own.signing_key, place.home)
+        if place != own:
             raise AttestationError("the admission is of another member", hint=_HINT)
         return found
 
@@ -186,9 +196,10 @@ class ClusterMember:
                 "the keys were not sealed for this admission and this enclave", hint=_HINT
             ) from None
 
-    def _ciphers(self, secrets: EpochSecrets) -> dict[str, ChunkCipher]:
-        # C14. Exactly the plan's inputs, each with the key that its owner's manifest commits to.
-        if secrets.keys.keys() != self._job.manifests.keys():
+    def _ciphers(self, secrets: EpochSecrets, home: str | None) -> dict[str, ChunkCipher]:
+        # C14. Exactly the inputs that are hosted, or those of this home alone; each with the key
+        #      that its owner's manifest commits to.
+        if secrets.keys.keys() != home_inputs(self._job.plan, home):
             raise GrantError("the leader's keys are not exactly those of the inputs", hint=_HINT)
         try:
             return {

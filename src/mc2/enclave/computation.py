@@ -21,6 +21,7 @@ from mc2.engine.outputs import Output
 from mc2.engine.run import execute
 from mc2.errors import DatasetError, EngineError, Mc2Error
 from mc2.formats.result import Result
+from mc2.plan.home import home_inputs
 
 ReadChunk = Callable[[Digest], bytes]
 WriteChunk = Callable[[Digest, bytes], None]
@@ -50,7 +51,13 @@ class Computation:
             if name in job.kept
             else SealedTable(job.manifests[name].value, cipher, self._read, threads=threads)
             for name, cipher in ciphers.items()
+            if name in home_inputs(job.plan, None)  # what stays at home, no leader reads
         }
+
+    @property
+    def job(self) -> AdmittedJob:
+        """The job that is computed."""
+        return self._job
 
     def compute(
         self, limits: EngineLimits, led: LedTrainings | None = None

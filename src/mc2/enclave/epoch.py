@@ -54,6 +54,9 @@ class Epoch:
             raise AttestationError("two members of an epoch have one evidence")
         if len({m.signing_key for m in self.members}) != len(self.members):
             raise AttestationError("two members of an epoch have one key")
+        homes = [m.home for m in self.members if m.home is not None]
+        if len(set(homes)) != len(homes) or self.members[LEADER].home is not None:
+            raise AttestationError("a party has one enclave at home in an epoch, and no leader")
         if self.member(self.own).signing_key != self.signing_key.public:
             raise AttestationError("the own key is not the one that the epoch's roster names")
 
@@ -61,6 +64,11 @@ class Epoch:
     def leader(self) -> Member:
         """The enclave that the owners granted their keys to."""
         return self.members[LEADER]
+
+    @property
+    def homes(self) -> dict[str, int]:
+        """The numbers of the members that run on a party's premises, by party."""
+        return {m.home: m.number for m in self.members if m.home is not None}
 
     @property
     def leads(self) -> bool:

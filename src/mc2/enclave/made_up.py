@@ -105,6 +105,7 @@ def oblivious_plan(contract: Digest, manifest: Manifest) -> Plan:
         schema=manifest.schema,
         row_bound=manifest.row_bound,
         sizes=manifest.sizes,
+        placement=manifest.placement,
         facts=manifest.facts,
     )
     builder = PlanBuilder([source])

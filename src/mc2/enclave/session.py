@@ -26,15 +26,21 @@ from mc2.enclave.peers import PeerTrust
 from mc2.enclave.release import Activate, Lease, ReleasedKeys, open_grants
 from mc2.enclave.spread import MemberTasks, Spread, layout_for
 from mc2.enclave.task_runner import Host
-from mc2.enclave.trainings import LedTrainings, MemberTrainings
+from mc2.enclave.trainings import (
+    LedTrainings,
+    MemberTrainings,
+    dropout_warnings,
+    home_shares,
+)
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import Output
-from mc2.errors import JobError
-from mc2.formats.receipt import Receipt
+from mc2.errors import DropoutError, JobError
+from mc2.formats.receipt import HomeShare, Receipt
 from mc2.formats.release import Evidence, RuntimeData
 from mc2.formats.result import Result
 from mc2.formats.worker import JobOutcome, OpenedJob
 from mc2.formats.worker_tasks import Task, TrainStep
+from mc2.plan.home import home_parties
 from mc2.plan.packages import PACKAGES
 
 
@@ -86,6 +92,7 @@ class JobSession:
         self._membership: Membership | None = None
         self._tasks: MemberTasks | None = None
         self._trainings: MemberTrainings | None = None
+        self._homes: Mapping[str, HomeShare] = {}
 
     @property
     def state(self) -> SessionState:
@@ -174,9 +181,8 @@ class JobSession:
             work = Computation(job, keys.ciphers, lease, read_chunk, progress, threads=threads)
             try:
                 member = Membership(cluster.form(), keys.ciphers, lease)
-                names = list(cluster.names.values())
                 host = Host(read_chunk, (workers or NoWorkers()).keep, progress)
-                outputs, tasks = self._compute(work, job, member, host, workers, names)
+                outputs, tasks = self._compute(work, member, host, workers, cluster.names)
             finally:
                 cluster.wipe()
                 keys.wipe()
@@ -191,18 +197,27 @@ class JobSession:
     def _compute(
         self,
         work: Computation,
-        job: AdmittedJob,
         member: Membership,
         host: Host,
         workers: Workers | None,
-        names: list[str],
+        members: Mapping[int, str],
     ) -> tuple[Mapping[str, Output], Digest | None]:
         """E18, by this enclave or by all of its epoch; what names the receipts of the others."""
-        layout = layout_for(job, len(member.epoch.members), self._limits)
+        job, at_home = work.job, member.epoch.homes
+        names = [name for number, name in members.items() if number not in at_home.values()]
+        layout = layout_for(job, 1 + len(names), self._limits)
         if workers is not None and job.plan.mode == "oblivious":
-            led = LedTrainings(job, member, self._limits, host, workers, names)
+            homes = {party: members[number] for party, number in at_home.items()}
+            led = LedTrainings(job, member, self._limits, host, workers, names, homes)
             if led.nodes:
-                return work.compute(self._limits, led), led.digest
+                outputs = work.compute(self._limits, led)
+                self._homes = home_shares(job, member.epoch, led)
+                return outputs, led.digest
+        if home_parties(job.plan):
+            raise DropoutError(
+                "rows of this job stay at home, and no enclave there can be asked",
+                hint="run the job with a coordinator, and let each party at home run mc2 home",
+            )
         if layout is None or layout.partitions == 1 or workers is None:
             return work.compute(self._limits), None
         spread = Spread(job, layout, member.epoch, member.ciphers, self._limits)
@@ -322,7 +337,8 @@ class JobSession:
             grants={name: g.digest for name, g in keys.grants.items()},
             activations=keys.tokens,
             code=self._code,
-            warnings=(*self._warnings, *cluster.warnings),
+            homes=self._homes,
+            warnings=(*self._warnings, *cluster.warnings, *dropout_warnings(self._homes)),
             outputs={name: result.digest for name, result in results.items()},
         )
 

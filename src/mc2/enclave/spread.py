@@ -19,6 +19,7 @@ from mc2.enclave.release import Lease
 from mc2.enclave.task_leader import TaskLeader
 from mc2.enclave.task_runner import Finished, Host, TaskRunner
 from mc2.engine.limits import EngineLimits
+from mc2.errors import JobError
 from mc2.formats.worker_tasks import Task
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
@@ -96,6 +97,8 @@ class MemberTasks:
         """Run one task; the signed receipt. Raises: as `TaskRunner.run`; GrantError."""
         member = self._membership
         member.lease.check()
+        if member.home is not None:
+            raise JobError("an enclave at a party's home runs no tasks of others")
         if task.partitions not in self._runners:
             # How many partitions there are is the leader's to say: the order names the digest of
             # the stages that follow, so a host that says otherwise gets a refusal.

@@ -7,8 +7,8 @@ Spec: docs/spec/training-message.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol, runtime_checkable
 
 from mc2.crypto.digest import Digest
 from mc2.enclave.epoch import Epoch
@@ -33,6 +33,17 @@ class _Side:
         self.log: Digest = messages.first_log(name)
         """Names every message of the leader so far, in order."""
         self._number = 0
+        self.dropped: dict[int, int] = {}
+        """The partitions that dropped out, each with the first round without it."""
+
+    def _drop(self, step: Step) -> None:
+        """Note who dropped out: parties at home alone, each once."""
+        for partition in step.shown or ():
+            if partition >= len(self.name.places) or self.name.home(partition) is None:
+                raise JobError("a partition that nobody has at home dropped out", hint=_HINT)
+            if partition in self.dropped:
+                raise JobError(f"partition {partition} dropped out twice", hint=_HINT)
+            self.dropped[partition] = step.turn
 
     def _key(self) -> bytearray:
         key = self._epoch.block_key.raw
@@ -72,6 +83,20 @@ class Leading(Protocol):
         """Take the answers of all partitions, in their order."""
         ...
 
+    @property
+    def rounds(self) -> int:
+        """How many rounds are over."""
+        ...
+
+
+@runtime_checkable
+class Resuming(Leading, Protocol):
+    """A training that can go on without a partition."""
+
+    def drop(self, partitions: Collection[int]) -> None:
+        """Go on without some partitions: the round begins again."""
+        ...
+
 
 class Answering(Protocol):
     """The rows of one partition, as `mc2.ml.boosting_partition` has them."""
@@ -91,6 +116,7 @@ class LeadingSide(_Side):
     def __init__(self, epoch: Epoch, name: TrainingName, leader: Leading) -> None:
         super().__init__(epoch, name, leader.form)
         self._leader = leader
+        self._dropping: Step | None = None
         self.messages: list[bytes] = []
         """All that was told so far, for a member that takes a lost one's place."""
         self._tell()
@@ -98,7 +124,7 @@ class LeadingSide(_Side):
     @property
     def over(self) -> bool:
         """Whether the model is trained."""
-        return self._leader.step is None
+        return self._leader.step is None and self._dropping is None
 
     @property
     def told(self) -> bytes:
@@ -112,7 +138,7 @@ class LeadingSide(_Side):
 
         Raises: JobError, EngineError, FormatError for an answer that is not one of these.
         """
-        step = self._leader.step
+        step = self._dropping or self._leader.step
         if step is None:
             raise JobError("the training is over")
         found: dict[int, tuple[bytes, Arrays]] = {}
@@ -121,12 +147,36 @@ class LeadingSide(_Side):
             if partition in found:
                 raise JobError(f"the answer of partition {partition} is there twice", hint=_HINT)
             found[partition] = (raw, arrays)
-        missing = [p for p in range(len(self.name.places)) if p not in found]
+        missing = [p for p in self.left if p not in found]
         if missing:
             raise JobError(f"the answer of partition {missing[0]} is missing", hint=_HINT)
-        self._leader.take([found[p][1] for p in sorted(found)])
+        if self._dropping is None:
+            self._leader.take([found[p][1] for p in sorted(found)])
+        self._dropping = None
         self._number += 1
         self._tell()
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """The partitions that have not dropped out."""
+        return tuple(p for p in range(len(self.name.places)) if p not in self.dropped)
+
+    def drop(self, partitions: Collection[int]) -> None:
+        """Go on without some parties at home: tell all others that the round begins again.
+
+        Raises: JobError for a partition that is hosted, dropped out before, or the last one.
+        """
+        if not isinstance(self._leader, Resuming):
+            raise JobError("this training cannot go on without a partition", hint=_HINT)
+        step = Step(Kind.DROPPED, self._leader.rounds, shown=tuple(sorted(partitions)))
+        self._drop(step)
+        if not self.left:
+            raise JobError("all parties of a training dropped out", hint=_HINT)
+        if self._leader.step is not None:
+            self._leader.drop(partitions)
+        self._number += 1
+        self._dropping = step
+        self._say(step, b"")
 
     def finish(self) -> bytes:
         """The last message: whoever gets it signs what the training was. Raises: JobError."""
@@ -140,6 +190,8 @@ class LeadingSide(_Side):
         if not 0 <= partition < len(self.name.places):
             raise JobError("an answer is of no partition of this training", hint=_HINT)
         what = f"the answer of partition {partition}"
+        if partition in self.dropped:
+            raise JobError(f"{what} came after it dropped out", hint=_HINT)
         if header.number != self._number or _step_of(header) != step:
             raise JobError(f"{what} is to another step", hint=_HINT)
         plain = self._opened(self.log, header, sealed, what)
@@ -179,7 +231,13 @@ class MemberSide(_Side):
         Raises: JobError, EngineError, FormatError.
         """
         step, told = self._told(raw)
+        if self._partition in self.dropped:
+            raise JobError(
+                "the leader went on without this enclave's rows",
+                hint="the host said that it was gone: see the receipt, and the network",
+            )
         if step.kind is Kind.DONE:
+            self._number += 1
             return self._receipt().sign(self._epoch.signing_key)
         found = self._rows.answer(step, told)
         plain = packed(self._form.answered(step, self._partition), found)
@@ -198,7 +256,11 @@ class MemberSide(_Side):
 
     def _receipt(self) -> TrainingReceipt:
         return TrainingReceipt(
-            training=self.name, partition=self._partition, member=self._epoch.own, log=self.log
+            training=self.name,
+            partition=self._partition,
+            member=self._epoch.own,
+            log=self.log,
+            dropped=tuple(sorted(self.dropped.items())),
         )
 
     def _told(self, raw: bytes) -> tuple[Step, Arrays]:
@@ -211,6 +273,8 @@ class MemberSide(_Side):
             raise JobError("a message is of another run of the leader", hint=_HINT)
         step = _step_of(header)
         plain = self._opened(self.log, header, sealed, "a message of the leader")
+        if step.kind is Kind.DROPPED:
+            self._drop(step)
         told = unpacked(self._form.told(step), plain)
         self._leading = header.salt
         self.log = messages.next_log(self.log, raw)

@@ -15,15 +15,25 @@ from mc2.crypto.signatures import VerifyKey
 from mc2.enclave.admission import AdmittedJob
 from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_member import Membership
+from mc2.enclave.epoch import Epoch
 from mc2.enclave.tables import TablePart, chunk_places
 from mc2.enclave.task_runner import Host
 from mc2.enclave.training_session import LeadingSide, MemberSide
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious.learning import recipe_of
 from mc2.engine.oblivious.run import compute_rows
-from mc2.errors import JobError, Mc2Error, SignatureError, WorkerError, error_types
+from mc2.errors import (
+    DropoutError,
+    EngineError,
+    JobError,
+    Mc2Error,
+    SignatureError,
+    WorkerError,
+    error_types,
+)
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest
+from mc2.formats.receipt import HomeShare
 from mc2.formats.task import digest_of_receipts, member_name
 from mc2.formats.training_message import TrainingName
 from mc2.formats.training_receipt import TrainingReceipt
@@ -37,7 +47,14 @@ from mc2.ml.boosting_together import (
     form_of,
 )
 from mc2.operators.run import Run, use_threads
-from mc2.plan.trained_together import Chunks, Partitions, SharedTraining, shared_trainings
+from mc2.plan.home import home_parties, trained_parties, trains_at_home
+from mc2.plan.trained_together import (
+    Chunks,
+    Partitions,
+    SharedTraining,
+    inputs_of,
+    shared_trainings,
+)
 from mc2.plan.training import Train
 
 WORTH_SHARING: Final = 1 << 16
@@ -74,12 +91,20 @@ class _Trainings:
 
     def _name(self, node: int, cut: Partitions) -> TrainingName:
         epoch = self._member.epoch
-        return TrainingName(context=epoch.context, epoch=epoch.number, node=node, places=cut.places)
+        return TrainingName(
+            context=epoch.context,
+            epoch=epoch.number,
+            node=node,
+            places=cut.places,
+            homes=cut.homes,
+        )
 
     def _side(
         self, node: int, cut: Partitions, partition: int, read: Callable[[Digest], bytes]
     ) -> MemberSide:
         """This enclave's side of one partition: its chunks are read, opened and checked."""
+        if self._name(node, cut).home(partition) != self._member.home:
+            raise JobError("the rows of this partition are not this enclave's to read", hint=_HINT)
         use_threads(self._limits.threads)
         recipe, shared, run = self._recipe(node), self._shared[node], Run()
         tables = cut.tables(shared.tables, partition)
@@ -109,7 +134,10 @@ class _Trainings:
         found = {}
         for place in cut.inputs:
             manifest = self._manifests[place]
-            cipher, chunks = self._member.ciphers[manifest.dataset], cut.chunks(place, partition)
+            chunks = cut.chunks(place, partition)
+            if not chunks:
+                continue  # of what stays at a home, others do not even have the key
+            cipher = self._member.ciphers[manifest.dataset]
             found[manifest.dataset] = TablePart(manifest, cipher, chunks, leased)
         return found
 
@@ -143,10 +171,11 @@ class MemberTrainings(_Trainings):
 class LedTrainings(_Trainings):
     """The trainings that a job's leader shares with the members of its epoch.
 
-    `names` are the host's names of the members. Fulfils `mc2.engine.oblivious.learning.Together`.
+    `names` are the host's names of the members that are hosted, `homes` those of members on the
+    premises of parties, by party. Fulfils `mc2.engine.oblivious.learning.Together`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what a leader works with
         self,
         job: AdmittedJob,
         member: Membership,
@@ -154,10 +183,14 @@ class LedTrainings(_Trainings):
         host: Host,
         workers: Workers,
         names: Iterable[str],
+        homes: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(job, member, limits)
         self._host, self._workers = host, workers
         self._names = list(names)
+        self._homes = dict(homes or {})
+        self.dropped: dict[str, dict[int, int]] = {p: {} for p in home_parties(job.plan)}
+        """The parties at home, each with the trainings that it dropped out of: from which round."""
         self._worth = frozenset(t.node for t in self._shared.values() if self._is_worth_it(t))
         self._receipts: list[Digest] = []
         self.read: set[str] = set()
@@ -175,8 +208,12 @@ class LedTrainings(_Trainings):
 
     def _is_worth_it(self, training: SharedTraining) -> bool:
         """By public sizes alone: enough rows, several chunks, messages that can be sent."""
-        cut = self._partitions(training.node, 1) if self._manifests else None
-        if cut is None or cut.all_rows < WORTH_SHARING or self._count(training.node) < 2:
+        if not self._manifests:
+            return False
+        if trains_at_home(self._job.plan, training.node):
+            return True  # whatever it costs: nobody else may read these rows
+        cut = self._partitions(training.node, 1)
+        if cut.all_rows < WORTH_SHARING or self._count(training.node) < 2:
             return False
         cut = self._partitions(training.node, self._count(training.node))
         form = form_of(self._recipe(training.node), self._shares(training.node, cut))
@@ -184,8 +221,12 @@ class LedTrainings(_Trainings):
 
     def _count(self, node: int) -> int:
         """As many partitions as enclaves, if there are chunks for all."""
-        most = self._partitions(node, 1).most
-        return min(1 + len(self._names), most, LIMITS.cluster_members)
+        inputs = inputs_of(self._job.plan, self._shared[node].tables)
+        homes = {i.owner for i in (self._job.plan.inputs[p] for p in inputs) if i.at_home}
+        hosted = [p for p in inputs if not self._job.plan.inputs[p].at_home]
+        chunks = sum(self._manifests[p].whole_chunks for p in hosted)
+        most = LIMITS.cluster_members - len(homes)
+        return len(homes) + min(1 + len(self._names), chunks, most)
 
     @property
     def workers(self) -> Workers:
@@ -197,9 +238,49 @@ class LedTrainings(_Trainings):
         return self._names[:count]
 
     def lost(self, name: str) -> None:
-        """A member was lost: it gets nothing more."""
+        """A hosted member was lost: it gets nothing more."""
         self._names.remove(name)
         self._host.progress(f"{name} was lost; its rows go to the leader")
+
+    def at_home(self, cut: Partitions) -> dict[int, str]:
+        """The host's names of the members at home, by partition; without those that are lost."""
+        found = {cut.hosted + i: self._homes.get(p) for i, p in enumerate(cut.homes)}
+        return {place: name for place, name in found.items() if name is not None}
+
+    def left_home(self, party: str) -> None:
+        """A party's enclave is gone: it takes part in nothing more of this attempt."""
+        self._homes.pop(party, None)
+
+    def _drop(
+        self, node: int, side: LeadingSide, leader: GatheringLeader, lost: Collection[int]
+    ) -> None:
+        """Go on without parties at home, if the plan says so.
+
+        Raises: DropoutError if it does not, or too few would be left.
+        """
+        parties = sorted(str(side.name.home(p)) for p in lost)
+        operation = self._job.plan.nodes[node].operation
+        rule = operation.dropout if isinstance(operation, Train) else None
+        if rule is None:
+            raise DropoutError(
+                f"{', '.join(parties)} dropped out of the training of node {node}",
+                hint=f"let {parties[0]} run mc2 home, and see its network; or propose the job with "
+                'on_dropout="continue"',
+            )
+        for party in parties:
+            self.dropped[party][node] = leader.rounds
+        gone = {p for p, nodes in self.dropped.items() if node in nodes}
+        left = trained_parties(self._job.plan, node) - gone
+        if len(left) < rule.least_parties:
+            raise DropoutError(
+                f"{', '.join(sorted(gone))} dropped out of the training of node {node}, and the "
+                f"plan wants rows of {rule.least_parties} parties",
+                hint=f"let {parties[0]} run mc2 home, then run the job again",
+            )
+        self._host.progress(
+            f"{', '.join(parties)} dropped out; round {leader.rounds + 1} begins again"
+        )
+        side.drop(lost)
 
     def begin(self, node: int, cut: Partitions, partition: int) -> MemberSide:
         """This enclave's own side of a partition."""
@@ -215,14 +296,25 @@ class LedTrainings(_Trainings):
         cut = self._partitions(index, self._count(index))
         leader = GatheringLeader(trace, recipe, self._shares(index, cut), key)
         side = LeadingSide(self._member.epoch, self._name(index, cut), leader)
+        if leader.form.longest + _ROOM > TRAINING_BODY:
+            raise EngineError(
+                "a step of the training is longer than a message may be",
+                hint="take fewer features, bins or levels",
+            )
         steps = _Steps(self, index, cut, side)
-        told = 0
-        while not side.over:
-            side.take(list(steps.answers(side.told).values()))
+        told, receipts = 0, None
+        while receipts is None:
+            found, lost = steps.answers(side.finish() if side.over else side.told)
+            if lost:
+                self._drop(index, side, leader, lost)
+            elif side.over:
+                receipts = found
+            else:
+                side.take(list(found.values()))
             if leader.rounds > told:
                 told = leader.rounds
                 tell(told)
-        self._finish(side, steps.answers(side.finish()))
+        self._finish(side, receipts)
         manifests = self._manifests
         self.read |= {manifests[place].dataset for place in cut.inputs}
         return leader.trained()
@@ -233,6 +325,8 @@ class LedTrainings(_Trainings):
             found = TrainingReceipt.verify(raw, self._key_of).value
             if found.training != side.name or found.partition != partition:
                 raise JobError("the receipt of another training came back", hint=_HINT)
+            if found.dropped != tuple(sorted(side.dropped.items())):
+                raise JobError("a receipt tells of other dropouts than there were", hint=_HINT)
             if not same_digest(found.log, side.log):
                 raise JobError("a receipt tells of other messages than were sent", hint=_HINT)
             name = digest(raw)
@@ -246,16 +340,38 @@ class LedTrainings(_Trainings):
         raise SignatureError(f"{name} is not in this epoch", hint=_HINT)
 
 
+def home_shares(job: AdmittedJob, epoch: Epoch, led: LedTrainings) -> dict[str, HomeShare]:
+    """What the receipt says of the parties whose rows stayed at home."""
+    numbers = epoch.homes
+    found = {}
+    for party in home_parties(job.plan):
+        number = numbers.get(party)
+        evidence = None if number is None else epoch.member(number).evidence
+        found[party] = HomeShare(evidence, led.dropped[party])
+    return found
+
+
+def dropout_warnings(homes: Mapping[str, HomeShare]) -> tuple[str, ...]:
+    """A sentence for people for each party that a training went on without."""
+    return tuple(
+        f"DROPPED OUT: {party}; the training of node {node} went on without its rows from round "
+        f"{turn + 1} on"
+        for party, share in sorted(homes.items())
+        for node, turn in sorted(share.dropped.items())
+    )
+
+
 class _Steps:
     """Who has which partition of one training, and what they answer."""
 
     def __init__(self, led: LedTrainings, node: int, cut: Partitions, side: LeadingSide) -> None:
         self._led, self._node, self._cut, self._leading = led, node, cut, side
-        self._theirs = {name: p for p, name in enumerate(led.free(cut.count - 1), start=1)}
+        self._theirs = {name: p for p, name in enumerate(led.free(cut.hosted - 1), start=1)}
+        self._theirs |= {name: p for p, name in led.at_home(cut).items()}
         self._own: dict[int, MemberSide] = {}
 
-    def answers(self, message: bytes) -> dict[int, bytes]:
-        """What all partitions answer to the leader's newest message, by partition.
+    def answers(self, message: bytes) -> tuple[dict[int, bytes], set[int]]:
+        """What all partitions answer to the leader's newest message; the parties' that are lost.
 
         Raises: JobError if the host tells of what was not asked; what a member refused with.
         """
@@ -264,7 +380,8 @@ class _Steps:
             step = TrainStep(self._node, partition, self._cut.count, message)
             workers.assign(name, step)
         theirs = set(busy.values())
-        found = {p: self._own_answer(p) for p in range(self._cut.count) if p not in theirs}
+        hosted = [p for p in range(self._cut.hosted) if p not in theirs]
+        found = {p: self._own_answer(p) for p in hosted}
         while busy:
             ended = workers.ended(wait=True)
             partition = busy.pop(ended.worker, -1)
@@ -273,12 +390,20 @@ class _Steps:
             if not ended.code:
                 found[partition] = ended.receipt
             elif issubclass(error_types().get(ended.code, Mc2Error), WorkerError):
-                del self._theirs[ended.worker]
-                self._led.lost(ended.worker)
-                found[partition] = self._own_answer(partition)
+                self._lose(ended.worker, partition, found)
             else:
                 raise error_types().get(ended.code, JobError)(ended.message, hint=ended.hint)
-        return found
+        return found, {p for p in self._leading.left if p not in found}
+
+    def _lose(self, name: str, partition: int, found: dict[int, bytes]) -> None:
+        """The leader reads what was hosted; what stays at home nobody else reads."""
+        del self._theirs[name]
+        party = self._leading.name.home(partition)
+        if party is not None:
+            self._led.left_home(party)
+            return
+        self._led.lost(name)
+        found[partition] = self._own_answer(partition)
 
     def _own_answer(self, partition: int) -> bytes:
         """The leader's own answer, which reads the rows of a partition if it does not have them."""

@@ -43,12 +43,14 @@ LONGEST_LEASE_SECONDS: Final = 30 * 24 * 3600
 class Member:
     """One enclave of an epoch: its number, the evidence it proved itself with, its fresh key.
 
-    The leader has the number 0, and its evidence is the one that the owners appraised.
+    The leader has the number 0, and its evidence is the one that the owners appraised. `home` is
+    the party on whose premises it runs, if it opens rows that stay at home.
     """
 
     number: int
     evidence: Digest
     signing_key: VerifyKey
+    home: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +272,14 @@ def admission_info(
 
 def _roster_json(roster: tuple[Member, ...]) -> list[Json]:
     """A member's number is its place, so that there is one way to write it."""
-    return [{"evidence": m.evidence, "signing_key": to_base64(m.signing_key.raw)} for m in roster]
+    return [
+        {
+            "evidence": m.evidence,
+            "signing_key": to_base64(m.signing_key.raw),
+            "home": m.home,
+        }
+        for m in roster
+    ]
 
 
 def _read_roster(fields: Fields) -> tuple[Member, ...]:
@@ -278,11 +287,13 @@ def _read_roster(fields: Fields) -> tuple[Member, ...]:
     return tuple(Member(number, *pair) for number, pair in enumerate(pairs))
 
 
-def _read_entry(value: Json) -> tuple[Digest, VerifyKey]:
+def _read_entry(value: Json) -> tuple[Digest, VerifyKey, str | None]:
     fields = Fields(value, "a member in a roster")
-    found = fields.digest("evidence"), VerifyKey(fields.base64("signing_key", VERIFY_KEY_BYTES))
+    evidence = fields.digest("evidence")
+    key = VerifyKey(fields.base64("signing_key", VERIFY_KEY_BYTES))
+    home = fields.optional("home", fields.name)
     fields.done()
-    return found
+    return evidence, key, home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

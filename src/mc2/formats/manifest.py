@@ -30,6 +30,9 @@ ALL_COLUMNS: Final = "all"
 ALL_MEMBERS: Final = "members"
 SIZES: Final = ("exact", "padded")
 COMPRESSIONS: Final = ("lz4", "none", "zstd")
+HOSTED: Final = "hosted"
+HOME: Final = "home"
+PLACEMENTS: Final = (HOME, HOSTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,8 @@ class Manifest(Statement):
     With sizes `exact`, `row_bound` is the number of rows; with `padded` it is only their bound,
     every chunk has the same size, and how many rows are real stands inside the chunks; `facts`
     then has the widths of all that has no fixed one.
+    With placement `home` the chunks stay with the owner, and only an enclave on its premises opens
+    them (docs/spec/home.md); with `hosted` a coordinator keeps them.
     """
 
     TYPE: ClassVar[str] = "mc2/manifest/v1"
@@ -234,6 +239,7 @@ class Manifest(Statement):
     facts: TableFacts = field(default_factory=TableFacts)
     earlier: tuple[Segment, ...] = ()
     cuts: tuple[int, ...] = ()
+    placement: str = HOSTED
 
     def __post_init__(self) -> None:
         versions = (*(s.version for s in self.earlier), self.version)
@@ -278,6 +284,7 @@ class Manifest(Statement):
             "created": to_time(self.created),
             "schema": self.schema.json(),
             "sizes": self.sizes,
+            "placement": self.placement,
             "compression": self.compression,
             "row_bound": self.row_bound,
             "rows_per_chunk": self.rows_per_chunk,
@@ -301,6 +308,7 @@ class Manifest(Statement):
             created=fields.time("created"),
             schema=Schema.read(fields.value("schema")),
             sizes=fields.choice("sizes", SIZES),
+            placement=fields.choice("placement", PLACEMENTS),
             compression=fields.choice("compression", COMPRESSIONS),
             row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
             rows_per_chunk=fields.integer("rows_per_chunk", 1, LIMITS.chunk_rows),

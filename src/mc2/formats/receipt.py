@@ -7,7 +7,7 @@ subjects are the results; its predicate names everything that went in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
 from mc2.crypto.activation import ACTIVATION_TOKEN_BYTES
@@ -27,10 +27,46 @@ from mc2.formats.fields import (
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import ENCLAVE, JobContext
 from mc2.formats.statement import Statement
+from mc2.formats.training_message import BOOST_ROUNDS
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:mc2:receipt:v1"
 MODES: Final = ("encrypted", "oblivious")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeShare:
+    """What the enclave of a party at home did: who it was, and where it dropped out.
+
+    `evidence` names it in an epoch, or is None if it never came. `dropped` are the trainings, by
+    their places in the plan, that went on without its rows: from which round on, counted from 0.
+    """
+
+    evidence: Digest | None
+    dropped: Mapping[int, int]
+
+    def json(self) -> Json:
+        """The share as canonical JSON has it."""
+        pairs: list[Json] = [[node, turn] for node, turn in sorted(self.dropped.items())]
+        return {"evidence": self.evidence, "dropped": pairs}
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read one share. Raises: FormatError."""
+        fields = Fields(value, "a party at home of a receipt")
+        evidence = fields.optional("evidence", fields.digest)
+        pairs = fields.items("dropped", LIMITS.nodes, _read_dropped)
+        fields.done()
+        if [node for node, _ in pairs] != sorted({node for node, _ in pairs}):
+            raise FormatError("a party dropped out of one training twice, or out of order")
+        return cls(evidence, dict(pairs))
+
+
+def _read_dropped(value: Json) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise FormatError("a dropout in a receipt is a pair of numbers")
+    fields = Fields({"node": value[0], "round": value[1]}, "a dropout in a receipt")
+    return fields.integer("node", 0, LIMITS.nodes - 1), fields.integer("round", 0, BOOST_ROUNDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +75,8 @@ class Receipt(Statement):
 
     `epochs` names the enclaves that had a key, by their evidence: one roster for each epoch, in
     order, the leader first. An enclave that computes alone is the one member of the one epoch.
-    `tasks` names the receipts of all tasks (docs/spec/task.md), or is None for a job of one piece.
+    `homes` has the parties whose rows stayed at home. `tasks` names the receipts of all tasks
+    (docs/spec/task.md), or is None for a job of one piece.
     `outputs` maps each output's name to the digest of its sealed result; `inputs` each dataset
     to its manifest; `approvals` and `grants` each member to its statement. `activations` maps each
     owner whose grant had an activation to the token that shows that it was opened. `code` maps
@@ -57,6 +94,7 @@ class Receipt(Statement):
     evidence: Digest
     epochs: tuple[tuple[Digest, ...], ...]
     tasks: Digest | None
+    homes: Mapping[str, HomeShare] = field(default_factory=dict)
     inputs: Mapping[str, Digest]
     approvals: Mapping[str, Digest]
     grants: Mapping[str, Digest]
@@ -87,6 +125,7 @@ class Receipt(Statement):
                 "evidence": self.evidence,
                 "epochs": [list(roster) for roster in self.epochs],
                 "tasks": self.tasks,
+                "homes": {name: share.json() for name, share in self.homes.items()},
                 "inputs": dict(self.inputs),
                 "approvals": dict(self.approvals),
                 "grants": dict(self.grants),
@@ -127,6 +166,7 @@ class Receipt(Statement):
             evidence=evidence,
             epochs=_epochs(fields, evidence),
             tasks=fields.optional("tasks", fields.digest),
+            homes=_homes(fields.value("homes")),
             inputs=_digests(fields, "inputs", dataset_names=True),
             approvals=_digests(fields, "approvals", dataset_names=False),
             grants=_digests(fields, "grants", dataset_names=False),
@@ -163,6 +203,14 @@ def _read_roster(value: Json) -> tuple[Digest, ...]:
         raise FormatError(f"an epoch is not a list of at most {LIMITS.cluster_members} members")
     read = text_item("a member of an epoch", parse_digest)
     return tuple(read(item) for item in value)
+
+
+def _homes(value: Json) -> dict[str, HomeShare]:
+    if not isinstance(value, Mapping) or len(value) > LIMITS.members:
+        raise FormatError("the parties at home of a receipt are not an object")
+    return {
+        check_name(name, "a party at home"): HomeShare.read(share) for name, share in value.items()
+    }
 
 
 def _digests(fields: Fields, name: str, *, dataset_names: bool) -> dict[str, Digest]:

@@ -16,7 +16,7 @@ from mc2.crypto.kdf import derive
 from mc2.crypto.labels import Label
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode, encode
-from mc2.formats.fields import Fields
+from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import JobContext
 
@@ -24,6 +24,7 @@ TYPE: Final = "mc2/training-message/v1"
 SALT_BYTES: Final = 32
 STEPS: Final = 1 << 40
 LEADER: Final = 0
+BOOST_ROUNDS: Final = 100_000
 
 _LENGTH: Final = 4
 _HEADER_BYTES: Final = 64 * 1024
@@ -34,12 +35,16 @@ _LEVELS: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingName:
-    """Which training this is. `places` are the places for rows of each partition, in order."""
+    """Which training this is. `places` are the places for rows of each partition, in order.
+
+    The last partitions are those of parties whose rows stay at home: `homes`, in order.
+    """
 
     context: JobContext
     epoch: int
     node: int
     places: tuple[int, ...]
+    homes: tuple[str, ...] = ()
 
     def json(self) -> dict[str, Json]:
         """The name's fields as canonical JSON has them."""
@@ -48,6 +53,7 @@ class TrainingName:
             "epoch": self.epoch,
             "node": self.node,
             "places": list(self.places),
+            "homes": list(self.homes),
         }
 
     @classmethod
@@ -61,10 +67,21 @@ class TrainingName:
             epoch=fields.integer("epoch", 1, LIMITS.epochs),
             node=fields.integer("node", 0, LIMITS.nodes - 1),
             places=fields.items("places", LIMITS.cluster_members, _read_places),
+            homes=fields.items(
+                "homes", LIMITS.cluster_members, text_item("a party at home", check_name)
+            ),
         )
+        check_sorted_unique(found.homes, "the parties at home")
+        if len(found.homes) > len(found.places):
+            raise FormatError("a training has more parties at home than partitions")
         if not found.places:
             raise FormatError("a training has no partition")
         return found
+
+    def home(self, partition: int) -> str | None:
+        """The party whose rows at home a partition has; None for a hosted one."""
+        place = partition - (len(self.places) - len(self.homes))
+        return self.homes[place] if place >= 0 else None
 
     @property
     def digest(self) -> Digest:

@@ -41,13 +41,15 @@ class Training:
     `model` says whether splits may show as they are chosen ("public": the model is released to all
     anyway), or nothing ("secret"). With `early_stopping_rounds` the metrics of each round show, and
     so does when training stops. `fixed_order` leaves out the shuffle that grouping relies on: no
-    part of the computation is then random, and histograms take up to twice as long.
+    part of the computation is then random, and histograms take up to twice as long. A training that
+    is `resumable` can begin a round again, and keeps margins as they were before each.
     """
 
     rounds: int
     model: str = SECRET
     early_stopping_rounds: int | None = None
     fixed_order: bool = False
+    resumable: bool = False
 
     def __post_init__(self) -> None:
         if self.model not in {PUBLIC, SECRET}:
@@ -169,6 +171,12 @@ class Leader:
         except StopIteration:
             self.step, self.told = None, ()
 
+    def begin_round_again(self) -> None:
+        """Forget what was summed in this round: partitions are lost, and the others go on alone."""
+        del self._trees[self.rounds * self.parameters.classes :]
+        self._play = self._training_steps(self.rounds)
+        self.step, self.told = next(self._play)
+
     def trained(self) -> Trained:
         """The model, once there is no step left. Raises: EngineError."""
         if self.step is not None:
@@ -178,9 +186,9 @@ class Leader:
 
     # --- steps
 
-    def _training_steps(self) -> Play:
-        leaf = yield from self._start_leaf()
-        for turn in range(self._training.rounds):
+    def _training_steps(self, first: int = 0) -> Play:
+        leaf = np.empty(0, np.float32) if first else (yield from self._start_leaf())
+        for turn in range(first, self._training.rounds):
             greatest = (yield Step(Kind.GRADIENTS, turn), (leaf,) if turn == 0 else ())[0]
             for of_class in range(self.parameters.classes):
                 of_tree = greatest[2 * of_class : 2 * of_class + 2].copy()

@@ -7,6 +7,7 @@ replaced by one that reads the same rows and catches up on the steps so far.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -37,12 +38,14 @@ class Partition:
         all_rows: int,
         first: int = 0,
         fixed_order: bool = False,
+        resumable: bool = False,
         evaluations: Mapping[str, Sequence[SecretMatrix]] | None = None,
     ) -> None:
         """Take rows, which wait for the first step.
 
         `all_rows` are the places of all workers, `first` the number of matrices of those before
-        this one: both are public.
+        this one: both are public. With `resumable`, margins are kept as a round begins, for the
+        round to begin again.
         """
         self._run, self._parameters = run, parameters
         self._rows = [
@@ -62,6 +65,7 @@ class Partition:
             [(m, np.zeros((classes, m.rows), dtype=np.float32)) for m in found]
             for found in (evaluations or {}).values()
         ]
+        self._resumable, self._before = resumable, _Margins([], [])
         self._levels: list[Level] = []
         self._trees: list[SecretTree] = []
         self._losses: list[_Pairs] = []
@@ -73,6 +77,7 @@ class Partition:
 
     def catch_up(self, steps: Sequence[tuple[Step, Arrays]]) -> None:
         """Take the steps that a lost worker took, without the sums of trees that are grown."""
+        steps = _standing(steps)
         begun = max((i for i, (s, _) in enumerate(steps) if s.kind is Kind.GRADIENTS), default=0)
         root = max((i for i, (s, _) in enumerate(steps) if s.kind is Kind.ROOT), default=0)
         for place, (step, told) in enumerate(steps):
@@ -84,11 +89,10 @@ class Partition:
     def follow(self, step: Step, told: Arrays) -> None:
         """Bring rows and margins to where a step wants them."""
         match step.kind:
-            case Kind.GRADIENTS if step.turn == 0:
-                # The rows start where predictions will: at a leaf that holds the start.
-                for rows in self._rows:
-                    for of_class in range(self._parameters.classes):
-                        rows.add_leaves(of_class, told[0])
+            case Kind.GRADIENTS:
+                self._begin_round(step.turn, told)
+            case Kind.DROPPED:
+                self._restore_margins(step.turn)
             case Kind.ROOT:
                 self._levels = []
                 for rows in self._rows:
@@ -99,6 +103,31 @@ class Partition:
                 self._grow(step, told[0])
             case Kind.LOSSES:
                 self._predict()
+
+    def _begin_round(self, turn: int, told: Arrays) -> None:
+        if self._resumable:
+            judged = [margins.copy() for found in self._sets for _, margins in found]
+            self._before = _Margins([rows.margins.copy() for rows in self._rows], judged)
+        if turn == 0:
+            # The rows start where predictions will: at a leaf that holds the start.
+            for rows in self._rows:
+                for of_class in range(self._parameters.classes):
+                    rows.add_leaves(of_class, told[0])
+
+    def _restore_margins(self, turn: int) -> None:
+        """Go back to where a round began. Before the first one there is nothing to go back to."""
+        if not self._resumable:
+            raise EngineError("this training cannot begin a round again")
+        self._trees, self._levels, self._losses = [], [], []
+        for rows in self._rows:
+            rows.to_root()
+        if turn == 0 and not self._before.trained:
+            return
+        for rows, margins in zip(self._rows, self._before.trained, strict=True):
+            rows.margins[:] = margins
+        judged = [margins for found in self._sets for _, margins in found]
+        for now, margins in zip(judged, self._before.judged, strict=True):
+            now[:] = margins
 
     def _route(self, step: Step, told: Arrays) -> None:
         level = _level_of(told)
@@ -203,6 +232,25 @@ class Partition:
                 self._run.call(_native.float_sums, values, weights, unit, total)
         self._losses = []
         return (found.reshape(-1),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Margins:
+    """Margins of the rows to train on, and of those to judge."""
+
+    trained: Sequence[Floats]
+    judged: Sequence[Floats]
+
+
+def _standing(steps: Sequence[tuple[Step, Arrays]]) -> list[tuple[Step, Arrays]]:
+    """The steps but for those of rounds that began again."""
+    kept: list[tuple[Step, Arrays]] = []
+    for step, told in steps:
+        if step.kind is Kind.DROPPED:
+            kept = [s for s in kept if s[0].turn < step.turn]
+        else:
+            kept.append((step, told))
+    return kept
 
 
 def _level_of(told: Arrays) -> Level:

@@ -46,6 +46,7 @@ class Kind(Enum):
     VALUES = "values"  # the values of a feature, for cuts between bins
     CUTS = "cuts"  # nothing: all cuts are told, and the rows of all partitions
     DONE = "done"  # nothing: the training is over
+    DROPPED = "dropped"  # nothing: a round begins again without some partitions, which are shown
     LABELS = "labels"  # the greatest weight times label, and weight
     LABEL_SUMS = "label_sums"  # their sums
     GRADIENTS = "gradients"  # the greatest |g| and h of each class, as a round begins
@@ -60,7 +61,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step; all of it is public. `shown` are the features of the splits that are told."""
+    """One step; all of it is public.
+
+    `shown` are the features of the splits that are told; or the partitions that dropped out.
+    """
 
     kind: Kind
     turn: int = 0

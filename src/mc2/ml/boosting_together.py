@@ -7,7 +7,7 @@ the bits of one worker. Spec: docs/spec/oblivious-boosting.md, section "Partitio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,6 +91,9 @@ class GatheringLeader:
         self._counts: list[Sums] = []
         self._table: Floats = np.empty((0, 0), dtype=np.float32)
         self._leader: Leader | None = None
+        self._gone: set[int] = set()
+        self._tables = shares.tables
+        self._partitions = len(shares.places)
         self.step: Step | None = Step(Kind.ROWS)
         self.told: Arrays = (np.frombuffer(key, dtype=np.uint8).copy(),)
 
@@ -107,7 +110,12 @@ class GatheringLeader:
         if self._leader is not None:
             self._leader.take(answers)
         elif step.kind is Kind.ROWS:
-            self._counts = [a[0] for a in answers]
+            left = iter(answers)
+            nothing = np.zeros(self._tables, dtype=np.int64)
+            self._counts = [
+                nothing if place in self._gone else next(left)[0]
+                for place in range(self._partitions)
+            ]
             self._table = np.full(_shape(self._recipe), np.inf, dtype=np.float32)
             if self._recipe.roles.edges:
                 self._tell_cuts()
@@ -124,6 +132,13 @@ class GatheringLeader:
         else:
             self._leader = self._begun()
         self.step, self.told = self._leader.step, self._leader.told
+
+    def drop(self, partitions: Collection[int]) -> None:
+        """Go on without some partitions, whose tables no other has: this round begins again."""
+        self._gone |= set(partitions)
+        if self._leader is not None:
+            self._leader.begin_round_again()
+            self.step, self.told = self._leader.step, self._leader.told
 
     def trained(self) -> Trained:
         """The model, once there is no step left. Raises: EngineError."""
@@ -177,9 +192,12 @@ class GatheredPartition:
             case Kind.VALUES:
                 return (self._values(step.turn),)
             case Kind.CUTS:
-                self._bin(*told)
+                if self._rows is None:  # told once more, if somebody dropped out
+                    self._bin(*told)
                 return ()
             case Kind.DONE:
+                return ()
+            case Kind.DROPPED if self._rows is None:
                 return ()
             case _:
                 return self._binned.answer(step, told)
@@ -190,8 +208,9 @@ class GatheredPartition:
         for step, told in before:
             if step.kind is not Kind.VALUES:
                 self.answer(step, told)
-        if len(steps) > len(before):
-            self._binned.catch_up(steps[len(before) :])
+        after = [s for s in steps if s[0].kind not in _BEFORE]
+        if after and self._rows is not None:
+            self._rows.catch_up(after)
 
     @property
     def _binned(self) -> Partition:
@@ -237,6 +256,7 @@ class GatheredPartition:
             all_rows=self._shares.all_rows,
             first=self._place * self._shares.tables,
             fixed_order=recipe.training.fixed_order,
+            resumable=recipe.training.resumable,
             evaluations=self._judged(cuts),
         )
         self._tables.clear()

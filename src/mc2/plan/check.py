@@ -13,6 +13,7 @@ from typing import Final
 from mc2.errors import PlanError
 from mc2.formats.schema import Schema
 from mc2.plan.facts import Facts
+from mc2.plan.home import check_home
 from mc2.plan.infer import Inference
 from mc2.plan.lineage import Lineage, trace
 from mc2.plan.models import Recall
@@ -64,6 +65,7 @@ def check_plan(plan: Plan) -> CheckedPlan:
     # 4. Nothing is there that no output needs: owners approve what runs, and all of it.
     _check_used(plan)
     # 5. A plan holds nothing that its mode cannot do: there is no other way then.
+    check_home(plan)
     facts = check_oblivious(plan, shapes) if plan.mode == "oblivious" else _check_encrypted(plan)
     return CheckedPlan(plan, tuple(shapes), trace(plan.inputs, plan.nodes), facts)
 

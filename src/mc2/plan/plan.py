@@ -17,7 +17,7 @@ from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import SIZES
+from mc2.formats.manifest import HOME, HOSTED, PLACEMENTS, SIZES
 from mc2.formats.result import KEPT, MODEL_COLUMNS
 from mc2.formats.schema import Schema
 from mc2.plan.kept_models import ModelFacts
@@ -105,8 +105,9 @@ class Node:
 class PlanInput:
     """A dataset that the plan reads: exactly the version whose manifest has this digest.
 
-    `sizes` and `facts` are those of the manifest: what is public of the rows. Or a result of an
-    earlier job that is kept sealed: then `kept` are the owners who share its key, all of whom
+    `sizes` and `facts` are those of the manifest: what is public of the rows. `placement` is too:
+    rows that stay at home are opened on their owner's premises alone (`mc2.plan.home`). Or a result
+    of an earlier job that is kept sealed: then `kept` are the owners who share its key, all of whom
     must approve and grant, and `manifest` is the digest of that result. Of a kept model, `model`
     are the facts; it is read as one row.
     """
@@ -120,6 +121,7 @@ class PlanInput:
     facts: TableFacts = field(default_factory=TableFacts)
     kept: tuple[str, ...] | None = None
     model: ModelFacts | None = None
+    placement: str = HOSTED
 
     def __post_init__(self) -> None:
         if self.model is not None and (
@@ -128,6 +130,8 @@ class PlanInput:
             raise FormatError(f"{self.dataset} is a model, and is kept and read as one row")
         if (self.owner == KEPT) != (self.kept is not None) or self.kept == ():
             raise FormatError(f"{self.dataset} is kept without owners, or owned and called kept")
+        if self.at_home and self.kept is not None:
+            raise FormatError(f"{self.dataset} is kept, and stays at nobody's home")
         check_sorted_unique(self.owners, f"the owners of {self.dataset}")
         if self.dataset.partition(".")[0] != self.owner:
             raise FormatError(f"{self.dataset} is not a dataset of {self.owner}")
@@ -138,6 +142,11 @@ class PlanInput:
         """Whose approval and keys it takes to read this."""
         return self.kept or (self.owner,)
 
+    @property
+    def at_home(self) -> bool:
+        """Whether the rows never leave their owner's premises."""
+        return self.placement == HOME
+
     def json(self) -> Json:
         """The input as canonical JSON has it."""
         return {
@@ -147,6 +156,7 @@ class PlanInput:
             "schema": self.schema.json(),
             "row_bound": self.row_bound,
             "sizes": self.sizes,
+            "placement": self.placement,
             "facts": self.facts.json(),
             "kept": None if self.kept is None else list(self.kept),
             "model": None if self.model is None else self.model.json(),
@@ -164,6 +174,7 @@ class PlanInput:
             schema=Schema.read(fields.value("schema")),
             row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
             sizes=fields.choice("sizes", SIZES),
+            placement=fields.choice("placement", PLACEMENTS),
             facts=TableFacts.read(fields.value("facts")),
             kept=fields.optional(
                 "kept",

@@ -121,6 +121,7 @@ def _check_manifest(source: PlanInput, manifest: Manifest) -> None:
             ("columns", source.schema, manifest.schema),
             ("row bound", source.row_bound, manifest.row_bound),
             ("sizes", source.sizes, manifest.sizes),
+            ("placement", source.placement, manifest.placement),
             ("facts", source.facts, manifest.facts),
         )
         if planned != found

@@ -12,9 +12,10 @@ from itertools import accumulate
 
 from mc2.errors import PlanError
 from mc2.plan.check import CheckedPlan
+from mc2.plan.home import by_row, input_of
 from mc2.plan.models import Matrix
 from mc2.plan.plan import Plan
-from mc2.plan.relations import Filter, Project, Scan
+from mc2.plan.relations import Scan
 from mc2.plan.training import Train
 
 
@@ -57,7 +58,7 @@ def _shared(checked: CheckedPlan, index: int, operation: Train) -> SharedTrainin
     judged = [(e.name, _matrix(plan, e.matrix)) for e in operation.evaluations]
     if any(_meaning(m) != _meaning(matrix) for _, m in judged):
         return None
-    if not all(_by_row(plan, s) for m in (matrix, *(m for _, m in judged)) for s in m.sources):
+    if not all(by_row(plan, s) for m in (matrix, *(m for _, m in judged)) for s in m.sources):
         return None
     sets = tuple((name, _filled(checked, m)) for name, m in judged)
     return SharedTraining(index, _filled(checked, matrix), sets)
@@ -78,32 +79,38 @@ def _filled(checked: CheckedPlan, matrix: Matrix) -> tuple[int, ...]:
     return tuple(s for s in matrix.sources if checked.facts[s].rows)
 
 
-def _by_row(plan: Plan, index: int) -> bool:
-    """Whether each row of a node follows from one row of an input alone."""
-    operation = plan.nodes[index].operation
-    if isinstance(operation, Project | Filter):
-        return _by_row(plan, operation.source)
-    return isinstance(operation, Scan)
-
-
 class Partitions:
-    """How the inputs of a training are cut into so many runs of chunks.
+    """How the inputs of a training are cut into so many partitions.
 
-    `inputs` say how each input of the plan was sealed. Raises: PlanError for more partitions than
-    there are chunks to train on.
+    What is hosted is cut into runs of chunks; behind these, each party whose rows stay at home has
+    a partition of all of them. `inputs` say how each input of the plan was sealed.
+
+    Raises: PlanError for more partitions than there are chunks to train on, or too few.
     """
 
     def __init__(
         self, checked: CheckedPlan, training: SharedTraining, inputs: Sequence[Chunks], count: int
     ) -> None:
         self._checked, self._training, self._inputs, self.count = checked, training, inputs, count
-        trained = _inputs_of(checked.plan, training.tables)
-        judged = _inputs_of(checked.plan, (n for _, nodes in training.sets for n in nodes))
-        self.most = sum(len(inputs[i].places) for i in trained)
+        trained, homes = self._apart(training.tables)
+        judged, judged_homes = self._apart(n for _, nodes in training.sets for n in nodes)
+        self.homes = tuple(sorted({checked.plan.inputs[i].owner for i in homes}))
+        """The parties that train at home, in order: theirs are the last partitions."""
+        self.hosted = count - len(self.homes)
+        """How many partitions there are of what is hosted."""
+        chunks = sum(len(inputs[i].places) for i in trained)
+        self.most = chunks + len(self.homes)
         """How many partitions there could be: each has a chunk to train on."""
-        if not 1 <= count <= self.most:
+        if not min(1, chunks) <= self.hosted <= chunks or not count:
             raise PlanError("a training has a chunk for each of its partitions")
+        owners = {checked.plan.inputs[i].owner for i in judged_homes}
+        if not owners <= set(self.homes) or (judged and not trained):
+            raise PlanError("a training judges rows of those only whose rows it is trained on")
         self._ranges = self._cut(trained) | self._cut([i for i in judged if i not in trained])
+        for i in {*homes, *judged_homes}:
+            place = self.hosted + self.homes.index(checked.plan.inputs[i].owner)
+            whole = len(inputs[i].places)
+            self._ranges[i] = (0,) * (place + 1) + (whole,) * (count - place)
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -117,14 +124,14 @@ class Partitions:
 
     def tables(self, nodes: Iterable[int], partition: int) -> list[int]:
         """Those of some nodes of which a partition has any chunk."""
-        return [n for n in nodes if self.chunks(_input_of(self._checked.plan, n), partition)]
+        return [n for n in nodes if self.chunks(input_of(self._checked.plan, n), partition)]
 
     @property
     def places(self) -> tuple[int, ...]:
         """How many places for rows to train on each partition has."""
         plan, nodes = self._checked.plan, self._training.tables
         return tuple(
-            sum(self._rows(n, self.chunks(_input_of(plan, n), p)) for n in nodes)
+            sum(self._rows(n, self.chunks(input_of(plan, n), p)) for n in nodes)
             for p in range(self.count)
         )
 
@@ -133,13 +140,13 @@ class Partitions:
         """How many places there are for rows to train on in one enclave."""
         plan, found = self._checked.plan, 0
         for node in self._training.tables:
-            found += self._rows(node, range(len(self._inputs[_input_of(plan, node)].places)))
+            found += self._rows(node, range(len(self._inputs[input_of(plan, node)].places)))
         return found
 
     def _rows(self, node: int, chunks: range) -> int:
         """Places of a node over some chunks of its input: no node has more than its bound."""
         plan, facts = self._checked.plan, self._checked.facts
-        places = self._inputs[_input_of(plan, node)].places
+        places = self._inputs[input_of(plan, node)].places
         found = sum(places[i] for i in chunks)
         while True:
             found = min(found, facts[node].rows)
@@ -152,20 +159,20 @@ class Partitions:
         """Runs of equally many chunks of some inputs, one input after the other."""
         counts = [len(self._inputs[i].places) for i in inputs]
         total, first = sum(counts), (0, *accumulate(counts))
-        cuts = [p * total // self.count for p in range(self.count + 1)]
+        cuts = [p * total // self.hosted for p in range(self.hosted + 1)] if inputs else []
+        cuts += [total] * len(self.homes)  # who is at home reads nothing of it
         return {
             i: tuple(min(max(c - first[at], 0), counts[at]) for c in cuts)
             for at, i in enumerate(inputs)
         }
 
+    def _apart(self, nodes: Iterable[int]) -> tuple[list[int], list[int]]:
+        """The inputs that some nodes read: those that are hosted, and those that stay at home."""
+        found = inputs_of(self._checked.plan, nodes)
+        at_home = [i for i in found if self._checked.plan.inputs[i].at_home]
+        return [i for i in found if i not in at_home], at_home
 
-def _inputs_of(plan: Plan, nodes: Iterable[int]) -> list[int]:
-    return sorted({_input_of(plan, n) for n in nodes})
 
-
-def _input_of(plan: Plan, node: int) -> int:
-    operation = plan.nodes[node].operation
-    while not isinstance(operation, Scan):
-        (node,) = operation.sources
-        operation = plan.nodes[node].operation
-    return operation.input
+def inputs_of(plan: Plan, nodes: Iterable[int]) -> list[int]:
+    """The inputs whose rows some nodes take one by one, by place."""
+    return sorted({input_of(plan, n) for n in nodes})

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Self
 from mc2.errors import PlanError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
+from mc2.formats.limits import LIMITS
 from mc2.plan.formulas import Formula, check_metric, check_objective, read_formula
 from mc2.plan.literals import float_text, parse_float
 from mc2.plan.matrices import read_texts
@@ -134,11 +135,35 @@ NO_CONTROLS: Final = Controls()
 
 
 @dataclass(frozen=True, slots=True)
+class Dropout:
+    """Training goes on without parties at home that drop out, while enough are left.
+
+    `least_parties` counts owners whose rows the model is still trained on. Without one of these a
+    party that drops out ends the job.
+    """
+
+    least_parties: int
+
+    def json(self) -> Json:
+        """The rule as canonical JSON has it."""
+        return {"least_parties": self.least_parties}
+
+    @classmethod
+    def read(cls, value: Json) -> Self:
+        """Read the rule. Raises: FormatError."""
+        fields = Fields(value, "the dropout of parties")
+        found = cls(fields.integer("least_parties", 1, LIMITS.members))
+        fields.done()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """An XGBoost model, trained as `xgboost.train` does with the same arguments.
 
     `parameters` are those of `mc2.plan.parameters`, sorted by name. `start` is a model whose trees
-    come first. `learning_rates` has one for each round, if it is not empty.
+    come first. `learning_rates` has one for each round, if it is not empty. `dropout` says what
+    happens when a party at home drops out; None is an error.
     """
 
     OP: ClassVar[str] = "train"
@@ -153,6 +178,7 @@ class Train:
     objective: Formula | None = None
     metric: Formula | None = None
     controls: Controls = NO_CONTROLS
+    dropout: Dropout | None = None
 
     @property
     def matrices(self) -> tuple[int, ...]:
@@ -185,12 +211,13 @@ class Train:
             "evaluations": [e.json() for e in self.evaluations],
             "start": self.start,
             "controls": self.controls.json(),
+            "dropout": None if self.dropout is None else self.dropout.json(),
         }
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take the operation's fields. Raises: FormatError, PlanError."""
-        common = _read_boosting(fields)
+        common, dropout = _read_boosting(fields), fields.value("dropout")
         return cls(
             matrix=common.matrix,
             parameters=common.parameters,
@@ -202,6 +229,7 @@ class Train:
             evaluations=fields.items("evaluations", _EVALUATIONS, Evaluation.read),
             start=fields.optional("start", lambda _: read_node(fields, "start")),
             controls=Controls.read(fields.value("controls")),
+            dropout=None if dropout is None else Dropout.read(dropout),
         )
 
 

@@ -17,7 +17,7 @@ from mc2.formats.contract import ROLES, Contract
 from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_dataset_name, check_name, text_item
 from mc2.formats.limits import LIMITS
-from mc2.formats.manifest import SIZES, Manifest
+from mc2.formats.manifest import HOSTED, PLACEMENTS, SIZES, Manifest
 from mc2.formats.result import KEPT, Result
 from mc2.formats.schema import Schema
 from mc2.plan.kept_models import ModelFacts
@@ -42,6 +42,7 @@ class CatalogTable:
     allowed: tuple[str, ...] | None = None
     kept: tuple[str, ...] | None = None
     model: ModelFacts | None = None
+    placement: str = HOSTED
 
     def as_input(self, dataset: str) -> PlanInput:
         """The table as a plan names it."""
@@ -52,6 +53,7 @@ class CatalogTable:
             schema=self.schema,
             row_bound=self.row_bound,
             sizes=self.sizes,
+            placement=self.placement,
             facts=self.facts,
             kept=self.kept,
             model=self.model,
@@ -88,6 +90,7 @@ class CatalogTable:
             "schema": self.schema.json(),
             "row_bound": self.row_bound,
             "sizes": self.sizes,
+            "placement": self.placement,
             "facts": self.facts.json(),
             "allowed": None if self.allowed is None else list(self.allowed),
             "kept": None if self.kept is None else list(self.kept),
@@ -105,6 +108,7 @@ class CatalogTable:
             schema=Schema.read(fields.value("schema")),
             row_bound=fields.integer("row_bound", 0, LIMITS.row_bound),
             sizes=fields.choice("sizes", SIZES),
+            placement=fields.choice("placement", PLACEMENTS),
             facts=TableFacts.read(fields.value("facts")),
             allowed=fields.optional("allowed", lambda name: _read_names(fields, name)),
             kept=fields.optional("kept", lambda name: _read_names(fields, name)),
@@ -148,6 +152,7 @@ class Catalog:
                     schema=manifest.schema,
                     row_bound=manifest.row_bound,
                     sizes=manifest.sizes,
+                    placement=manifest.placement,
                     facts=manifest.facts,
                     allowed=manifest.policy.columns,
                 )

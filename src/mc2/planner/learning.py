@@ -19,10 +19,12 @@ from mc2.planner.tables import Table
 
 if TYPE_CHECKING:  # `import mc2` stays light
     from mc2.plan.models import Controls, Evaluation, Stopping
+    from mc2.plan.training import Dropout
 
 __all__ = ["Booster", "DMatrix", "EarlyStopping", "LearningRateScheduler", "cv", "train"]
 
 _ROUNDS: Final = 100_000
+_PARTIES: Final = 64
 _TRAIN_HINTS: Final = {
     "feval": "custom_metric= is its name today",
     "evals_result": "release model.history(): it is a table",
@@ -48,6 +50,8 @@ def train(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
     min_leaf_owners: int = 0,
     strip_statistics: bool = False,
     public_thresholds: bool = False,
+    on_dropout: str = "error",
+    least_parties: int = 2,
     **others: object,
 ) -> Booster:
     """Train a model, as `xgboost.train` does with the same arguments.
@@ -60,6 +64,9 @@ def train(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
     `min_leaf_owners`: the job fails if a leaf has fewer rows, or rows of fewer owners.
     `strip_statistics` takes covers and gains out of the model. `public_thresholds`: the job
     fails if the model splits at anything but the `bin_edges` of the matrix.
+
+    `on_dropout` says what happens when a party whose rows stay at home drops out: "error" ends the
+    job; "continue" goes on without it from that round on, while rows of `least_parties` are left.
 
     Raises: PlanError if a parameter is not known, is refused, or has no such value.
     """
@@ -85,6 +92,7 @@ def train(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
         controls=_checked(
             Controls(min_leaf_rows, min_leaf_owners, strip_statistics, public_thresholds)
         ),
+        dropout=_dropout(on_dropout, least_parties),
     )
     draft = dtrain._draft  # noqa: SLF001 - one API
     return Booster(draft, draft.add(operation))
@@ -245,6 +253,15 @@ def _evaluations(evals: object) -> tuple[Evaluation, ...]:
             raise PlanError("evals is a list of pairs", hint='evals=[(dtest, "test")]')
         found.append(Evaluation(pair[1], pair[0]._node))  # noqa: SLF001 - one API
     return tuple(found)
+
+
+def _dropout(on_dropout: object, least_parties: int) -> Dropout | None:
+    from mc2.plan.training import Dropout
+
+    if on_dropout not in {"error", "continue"}:
+        raise PlanError('on_dropout= is "error" or "continue"')
+    check_count(least_parties, "least_parties", _PARTIES)
+    return Dropout(least_parties) if on_dropout == "continue" else None
 
 
 def _checked(controls: Controls) -> Controls:

@@ -95,6 +95,7 @@ def recipe_of(plan: Plan, index: int, operation: Train) -> Recipe:
             operation.num_boost_round,
             PUBLIC if is_released(plan.outputs, index) else SECRET,
             None if stopping is None else stopping.rounds,
+            resumable=operation.dropout is not None,
         ),
         tuple(e.name for e in operation.evaluations) if told else (),
     )
