@@ -47,21 +47,24 @@ class ObliviousStages:
     partitions: int
     whole: int = 0
     record: bool = False
-    blocks: dict[tuple[int, int, int], list[tuple[bytes, int]]] = field(default_factory=dict)
+    blocks: dict[tuple[int, int, int], list[list[tuple[bytes, int]]]] = field(default_factory=dict)
     seen: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         forms = [self.tables[i.dataset].form for i in self.checked.plan.inputs]
-        sizes = [InputSize(f.row_bound, chunk_count(f.row_bound, f.places.rows), 0) for f in forms]
+        sizes = [
+            InputSize(f.row_bound, chunk_count(f.row_bound, f.places.rows), 0, f.places.rows)
+            for f in forms
+        ]
         layout = layout_of(sizes, self.partitions, self.whole)
         self.stages: StagePlan = cut(self.checked, layout)
 
     def run(self) -> Mapping[str, PaddedOutput | ModelOutput]:
         for stage, partition in self.stages.tasks():
             part, trace = self.part(stage, partition)
-            for place, blocks in enumerate(part.blocks()):
-                self.blocks[stage, place, partition] = blocks
-                sizes = [(len(raw), rows) for raw, rows in blocks]
+            for place, parts in enumerate(part.blocks()):
+                self.blocks[stage, place, partition] = parts
+                sizes = [[(len(raw), rows) for raw, rows in blocks] for blocks in parts]
                 self.seen.append((stage, partition, place, sizes, trace.calls))
             assert trace.declassified == []
         part, trace = self.part(self.stages.last, 0)
@@ -73,15 +76,17 @@ class ObliviousStages:
     def part(self, stage: int, partition: int) -> tuple[Part, Run]:
         trace = Run(record=self.record)
         inputs = [self.source(s, stage, partition) for s in self.stages.stages[stage].sources]
-        return Part(self.checked, self.stages, stage, inputs, PartSettings(trace=trace)), trace
+        settings = PartSettings(trace=trace, partition=partition)
+        return Part(self.checked, self.stages, stage, inputs, settings), trace
 
     def source(self, source, stage: int, partition: int) -> PartInput:
         if isinstance(source, DatasetSource):
             table = self.tables[self.checked.plan.inputs[source.input].dataset]
             return PartInput(SomeChunks(table, self.stages.chunks(source, stage, partition)))
+        here = self.stages.part(source, partition)
         found = [
             raw
             for producer in self.stages.producers(source, partition)
-            for raw, _ in self.blocks[source.stage, source.exchange, producer]
+            for raw, _ in self.blocks[source.stage, source.exchange, producer][here]
         ]
         return PartInput(blocks=lambda: found)

@@ -42,7 +42,7 @@ class StageRun:
     def __post_init__(self) -> None:
         self.chunks = {n: list(t.batches()) or [] for n, t in self.tables.items()}
         sizes = [
-            InputSize(i.row_bound, max(1, len(self.chunks[i.dataset])), 0)
+            InputSize(i.row_bound, max(1, len(self.chunks[i.dataset])), 0, i.row_bound)
             for i in self.checked.plan.inputs
         ]
         layout = layout_of(sizes, self.partitions, self.broadcast_rows)

@@ -108,7 +108,7 @@ class TaskCluster:
     @property
     def layout(self) -> Layout:
         sizes = [
-            InputSize(m.row_bound, len(m.chunks), 0)
+            InputSize(m.row_bound, len(m.chunks), 0, m.rows_per_chunk)
             for m in (self.tables[i.dataset].manifest for i in self.checked.plan.inputs)
         ]
         return layout_of(sizes, self.partitions, self.broadcast_rows)

@@ -31,6 +31,7 @@ from mc2.plan.stages_cut import cut
 _WAYS: Final = {
     "keep": "which stay in their task",
     "hash": "spread over the tasks by key",
+    "deal": "dealt out over the tasks by place",
     "gather": "all in one task",
     "broadcast": "all in every task",
 }
@@ -145,7 +146,9 @@ def explain_stages(checked: CheckedPlan, workers: int) -> StagesExplained:
         return StagesExplained(checked, None)
     if workers == 1:
         return StagesExplained(checked, None)
-    sizes = [InputSize(i.row_bound, workers, 0) for i in checked.plan.inputs]
+    sizes = [
+        InputSize(i.row_bound, workers, 0, -(-i.row_bound // workers)) for i in checked.plan.inputs
+    ]
     oblivious = checked.plan.mode == "oblivious"
     whole = OBLIVIOUS_BROADCAST_ROWS if oblivious else BROADCAST_ROWS
     return StagesExplained(checked, cut(checked, layout_of(sizes, workers, whole)))

@@ -35,7 +35,8 @@ def input_sizes(job: AdmittedJob) -> list[InputSize]:
     manifests = [job.manifests[i.dataset].value for i in job.plan.inputs]
     sizes = (sum(c.size for c in m.chunks) for m in manifests)
     return [
-        InputSize(m.row_bound, m.whole_chunks, s) for m, s in zip(manifests, sizes, strict=True)
+        InputSize(m.row_bound, m.whole_chunks, s, m.rows_per_chunk)
+        for m, s in zip(manifests, sizes, strict=True)
     ]
 
 

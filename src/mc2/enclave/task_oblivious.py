@@ -23,16 +23,18 @@ WriteBlob: TypeAlias = Callable[[Digest, bytes], None]
 """Gives the host something to keep under its digest."""
 
 
-def compute_part(
+def compute_part(  # noqa: PLR0913, PLR0917 - what a task is
     checked: CheckedPlan,
     stages: StagePlan,
     stage: int,
+    partition: int,
     sources: Sequence[TaskSource],
     limits: EngineLimits,
     progress: Callable[[str], None],
 ) -> Part:
     """Compute one task's tables. Raises: EngineError, and what reading a source raises."""
-    settings = PartSettings(limits.threads, secrets.token_bytes(KEY_BYTES), progress)
+    key = secrets.token_bytes(KEY_BYTES)
+    settings = PartSettings(limits.threads, key, progress, partition=partition)
     return Part(checked, stages, stage, [_input(s) for s in sources], settings)
 
 
@@ -50,17 +52,19 @@ def seal_blocks(
     cipher: BlockCipher,
     place: int,
     exchange: Exchange,
-    blocks: Sequence[tuple[bytes, int]],
+    parts: Sequence[Sequence[tuple[bytes, int]]],
     write: WriteBlob,
 ) -> tuple[tuple[BlockRef, ...], ...]:
-    """Seal what one exchange hands on, all in one part; the receipt tells places, not rows."""
-    found = []
-    for sequence, (plain, places) in enumerate(blocks):
-        last = sequence == len(blocks) - 1
-        raw = cipher.seal_plain(
-            BlockPlace(place, 0, sequence, last), plain, exchange.written.digest
-        )
-        name = digest(raw)
-        write(name, raw)
-        found.append(BlockRef(name, len(raw), places))
-    return (tuple(found),)
+    """Seal what one exchange hands on, part by part; the receipt tells places, not rows."""
+    found: list[tuple[BlockRef, ...]] = []
+    for number, blocks in enumerate(parts):
+        refs = []
+        for sequence, (plain, places) in enumerate(blocks):
+            last = sequence == len(blocks) - 1
+            at = BlockPlace(place, number, sequence, last)
+            raw = cipher.seal_plain(at, plain, exchange.written.digest)
+            name = digest(raw)
+            write(name, raw)
+            refs.append(BlockRef(name, len(raw), places))
+        found.append(tuple(refs))
+    return tuple(found)

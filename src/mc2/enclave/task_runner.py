@@ -36,6 +36,7 @@ from mc2.formats.block import (
     BlockCipher,
     BlockPlace,
     BlockRef,
+    TaskName,
     fitting,
     fresh_salt,
 )
@@ -103,7 +104,7 @@ class TaskRunner:
         task = order.task
         blocks = BlockCipher(self._block_key(), task, salt := fresh_salt())
         sources = self._sources(task.stage, task.partition, order.inputs, host.read)
-        written = self._written(task.stage, sources, blocks, host)
+        written = self._written(task, sources, blocks, host)
         receipt = TaskReceipt(
             task=task,
             member=self.work.epoch.own,
@@ -115,19 +116,19 @@ class TaskRunner:
         return receipt.sign(self.work.epoch.signing_key)
 
     def _written(
-        self, stage: int, sources: Sequence[TaskSource], blocks: BlockCipher, host: Host
+        self, task: TaskName, sources: Sequence[TaskSource], blocks: BlockCipher, host: Host
     ) -> list[tuple[tuple[BlockRef, ...], ...]]:
         """Compute a task and seal what it hands on: of each exchange, of each part, the blocks."""
-        exchanges = self.work.stages.stages[stage].exchanges
+        exchanges = self.work.stages.stages[task.stage].exchanges
         written = []
         if self._oblivious:
-            with self._part(stage, sources, host) as part:
+            with self._part(task.stage, sources, host, task.partition) as part:
                 for place, (exchange, rows) in enumerate(
                     zip(exchanges, part.blocks(), strict=True)
                 ):
                     written.append(seal_blocks(blocks, place, exchange, rows, host.write))
             return written
-        with self._opened(stage, sources, host) as found:
+        with self._opened(task.stage, sources, host) as found:
             for place, exchange in enumerate(exchanges):
                 writer = _Writer(blocks, place, exchange, host.write)
                 for number, batch in found.parts(exchange):
@@ -222,11 +223,19 @@ class TaskRunner:
         return self._plan.mode == "oblivious"
 
     @contextmanager
-    def _part(self, stage: int, sources: Sequence[TaskSource], host: Host) -> Iterator[Part]:
+    def _part(
+        self, stage: int, sources: Sequence[TaskSource], host: Host, partition: int = 0
+    ) -> Iterator[Part]:
         """Compute a stage of a plan in oblivious mode, by the facts of the whole plan."""
         with _told(sources):
             yield compute_part(
-                self._checked, self.work.stages, stage, sources, self._limits, host.progress
+                self._checked,
+                self.work.stages,
+                stage,
+                partition,
+                sources,
+                self._limits,
+                host.progress,
             )
             for rows in sources:
                 rows.read_rest()

@@ -23,6 +23,7 @@ from mc2.operators.handles import (
     marks_of,
 )
 from mc2.operators.run import Run
+from mc2.operators.sheets import of_own
 from mc2.plan.facts import width_of
 from mc2.plan.partial import partial_columns
 from mc2.plan.relations import Aggregate as Groups
@@ -30,6 +31,7 @@ from mc2.plan.types import INT64
 
 _COUNTS: Final = frozenset({"count", "count_star"})
 _SUMS: Final = frozenset({"sum", "avg"})
+_FIRST: Final = "\0first"  # no column of a plan has such a name
 
 
 def layouts(operation: Groups, source: Schema, widths: Mapping[str, int]) -> dict[str, Layout]:
@@ -84,17 +86,19 @@ def partial_groups(
     return SecretTable(columns, found.present)
 
 
-def merged_groups(
+def merged_groups(  # noqa: PLR0913, PLR0917 - the groups, and which of them
     run: Run,
     table: SecretTable,
     keys: Sequence[str],
     aggregates: Sequence[Aggregate],
     bound: int | None,
     by: Sequence[str] | None,
+    where: SecretColumn | None = None,
 ) -> SecretTable:
     """The groups of all tasks' groups: keys and aggregates under their own names.
 
-    Of `aggregates` only names, functions and types are read.
+    Of `aggregates` only names, functions and types are read. With `where` (`sheets.edge_marks`),
+    only groups that start at a task's own rows: of others their rows may not all be here.
     """
     places = {key: f"k{i}" for i, key in enumerate(keys)}
     parts: list[Aggregate] = []
@@ -105,6 +109,8 @@ def merged_groups(
         for place in range(len(parts), len(parts) + count):
             value = table.columns[f"p{place}"]
             parts.append(_again(one, value, f"p{place}"))
+    if where is not None:
+        parts.append(Aggregate(_FIRST, "min", where, INT64))
     found = group(
         run,
         table,
@@ -113,6 +119,8 @@ def merged_groups(
         bound,
         None if by is None else [places[k] for k in by],
     )
+    if where is not None:
+        found = of_own(run, found, _FIRST)
     columns = {key: found.columns[place] for key, place in places.items()}
     for one, start in zip(aggregates, starts, strict=True):
         columns[one.name] = _result(run, one, found, start)

@@ -22,7 +22,7 @@ from mc2.plan.relations import Aggregate
 
 TYPE: Final = "mc2/stages/v1"
 PARTITIONS: Final = 1024
-KINDS: Final = ("broadcast", "gather", "hash", "keep")
+KINDS: Final = ("broadcast", "deal", "gather", "hash", "keep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +31,20 @@ class Layout:
 
     `partitions`: tasks of each stage that is split. `chunks`: those of each input, by place;
     inputs marked in `split` are read in as many parts, others by one task. A relation of at most
-    `broadcast_rows` is sent whole to every task of a join rather than split.
+    `broadcast_rows` is sent whole to every task of a join rather than split. `rooms`: how many rows
+    of each input one task reads at most.
     """
 
     partitions: int
     chunks: tuple[int, ...]
     split: tuple[bool, ...]
     broadcast_rows: int
+    rooms: tuple[int, ...]
 
     def __post_init__(self) -> None:
         if not 1 <= self.partitions <= PARTITIONS:
             raise FormatError(f"a job has 1 to {PARTITIONS} partitions")
-        if len(self.chunks) != len(self.split):
+        if not len(self.chunks) == len(self.split) == len(self.rooms):
             raise FormatError("a layout does not say of every input whether it is split")
 
     def json(self) -> Json:
@@ -52,6 +54,7 @@ class Layout:
             "chunks": list(self.chunks),
             "split": list(self.split),
             "broadcast_rows": self.broadcast_rows,
+            "rooms": list(self.rooms),
         }
 
 
@@ -72,8 +75,9 @@ class ExchangeSource:
     """What an earlier stage hands on.
 
     `kind`: a task reads what the task of its own number wrote (`keep`), its own part of what every
-    task wrote (`hash`), or all that every task wrote (`gather` into one task, `broadcast` to
-    many). `ordered`: the rows, task after task, stand in the relation's order.
+    task wrote (`hash`: by keys, `deal`: by public places), or all that every task wrote (`gather`
+    into one task, `broadcast` to many). `ordered`: the rows, task after task, stand in the
+    relation's order.
     """
 
     stage: int
@@ -194,7 +198,7 @@ class StagePlan:
 
     def part(self, source: ExchangeSource, partition: int) -> int:
         """The part of an exchange that a task reads."""
-        return partition if source.kind == "hash" else 0
+        return partition if source.kind in {"hash", "deal"} else 0
 
     def tasks(self) -> Sequence[tuple[int, int]]:
         """Every task but the last one, by stage and partition, in an order that runs."""
@@ -203,11 +207,16 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class InputSize:
-    """What is public of an input: its row bound, its chunks, their bytes in sum."""
+    """What is public of an input: row bound, chunks, their bytes in sum, the rows of a chunk."""
 
     rows: int
     chunks: int
     size: int
+    chunk_rows: int
+
+    def room(self, partitions: int) -> int:
+        """How many rows the task with the most chunks reads at most."""
+        return min(self.rows, -(-self.chunks // partitions) * self.chunk_rows)
 
 
 BROADCAST_ROWS: Final = 100_000
@@ -237,9 +246,13 @@ def layout_of(
     """A layout of so many partitions. Raises: FormatError."""
     if any(i.chunks > LIMITS.chunks for i in inputs):
         raise FormatError(f"an input has more than {LIMITS.chunks} chunks")
+    split = tuple(partitions > 1 and i.chunks > 1 and i.rows > broadcast_rows for i in inputs)
     return Layout(
         partitions=partitions,
         chunks=tuple(i.chunks for i in inputs),
-        split=tuple(partitions > 1 and i.chunks > 1 and i.rows > broadcast_rows for i in inputs),
+        split=split,
         broadcast_rows=broadcast_rows,
+        rooms=tuple(
+            i.room(partitions if apart else 1) for i, apart in zip(inputs, split, strict=True)
+        ),
     )

@@ -18,12 +18,13 @@ sizes = st.builds(
     rows=st.integers(0, 10**9),
     chunks=st.integers(1, 1000),
     size=st.integers(0, 1 << 40),
+    chunk_rows=st.integers(1, 1 << 20),
 )
 inputs = st.lists(sizes, min_size=1, max_size=4)
 
 
 def one(size: int) -> list[InputSize]:
-    return [InputSize(10**6, 100, size)]
+    return [InputSize(10**6, 100, size, 10**4)]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,6 @@ def test_small_inputs_and_those_of_one_chunk_are_read_by_one_task(
 def test_layouts_that_nobody_means_are_refused() -> None:
     for partitions in (0, PARTITIONS + 1):
         with pytest.raises(FormatError, match="partitions"):
-            Layout(partitions=partitions, chunks=(1,), split=(False,), broadcast_rows=1)
+            Layout(partitions=partitions, chunks=(1,), split=(False,), broadcast_rows=1, rooms=(1,))
     with pytest.raises(FormatError, match="every input"):
-        Layout(partitions=1, chunks=(1, 2), split=(False,), broadcast_rows=1)
+        Layout(partitions=1, chunks=(1, 2), split=(False,), broadcast_rows=1, rooms=(1,))

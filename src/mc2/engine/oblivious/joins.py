@@ -91,6 +91,10 @@ class Joiner:
 
     # --- pairs
 
+    def on(self) -> list[On]:
+        """What must be equal: columns of both sides."""
+        return self._on(self._left, self._right)
+
     def _on(self, left: SecretTable, right: SecretTable) -> list[On]:
         """The equalities, as columns of both sides."""
         sides = Evaluator.over(self._run, left), Evaluator.over(self._run, right)

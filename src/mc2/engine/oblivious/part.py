@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mc2.engine.oblivious.expressions import in_width
-from mc2.engine.oblivious.run import PlanRun
+from mc2.engine.oblivious.sheets import SheetRun, dealt, fitted
 from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import PlanError
 from mc2.operators import ordering, partial
@@ -20,6 +19,7 @@ from mc2.operators.chunks import layout_in
 from mc2.operators.handles import Layout, SecretTable
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
+from mc2.operators.sheets import Sheet, read_sheet, write_sheet
 from mc2.plan.check import CheckedPlan
 from mc2.plan.oblivious_stages import ObliviousExchange, ObliviousStage, Step
 from mc2.plan.plan import PlanOutput
@@ -37,12 +37,16 @@ class PartInput:
 
 @dataclass(frozen=True, slots=True)
 class PartSettings:
-    """How a part is run: threads of kernels, the run's random key, whom to tell of progress."""
+    """How a part is run: threads of kernels, the run's random key, whom to tell of progress.
+
+    `partition`: which of the stage's tasks it is, from 0.
+    """
 
     threads: int = 1
     key: bytes = b""
     progress: Callable[[str], None] = lambda _: None
     trace: Trace | None = None
+    partition: int = 0
 
 
 class Part:
@@ -66,28 +70,44 @@ class Part:
         self._run = _PartRun(
             checked, {}, settings.progress, settings.trace or Trace(), settings.key
         )
-        self._results: list[SecretTable | None] = []
+        self._partition = settings.partition
+        self._results: list[SecretTable | Sheet | None] = []
         for step in here.steps:
             self._results.append(self._computed(step))
 
-    def _computed(self, step: Step) -> SecretTable | None:
+    def _computed(self, step: Step) -> SecretTable | Sheet | None:
         if step.source is not None:
             return self._read(step, step.source)
+        match step.work:
+            case "arrange" if step.places is not None:
+                read = [self._table(place) for place in step.reads]
+                return self._run.arranged(step.node, read, step.places)
+            case "carry":
+                return self._run.carried(step.node, self._sheet(step.reads[0]))
+            case "finish":
+                found = [self._sheet(place) for place in step.reads]
+                return self._run.finished(step.node, found, self._partition, self._stage.tasks)
         operation = self._checked.plan.nodes[step.node].operation
         if isinstance(operation, Aggregate) and self._are_partial(step.reads[0]):
             return self._run.merged(step.node, operation, self._table(step.reads[0]))
         tables = {
             node: table
             for node, place in zip(operation.sources, step.reads, strict=True)
-            if (table := self._results[place]) is not None
+            if isinstance(table := self._results[place], SecretTable)
         }
         return self._run.over(step.node, tables)
 
     def _table(self, place: int) -> SecretTable:
         table = self._results[place]
-        if table is None:
+        if not isinstance(table, SecretTable):
             raise TypeError("a model is no table")
         return table
+
+    def _sheet(self, place: int) -> Sheet:
+        sheet = self._results[place]
+        if not isinstance(sheet, Sheet):
+            raise TypeError("the rows of a step are in no order")
+        return sheet
 
     # --- what is read
 
@@ -105,7 +125,7 @@ class Part:
         exchange = None if source is None else self._exchange(source)
         return exchange is not None and exchange.partial is not None
 
-    def _read(self, step: Step, source: int) -> SecretTable:
+    def _read(self, step: Step, source: int) -> SecretTable | Sheet:
         given, exchange = self._inputs[source], self._exchange(source)
         if exchange is None:
             if given.chunks is None:
@@ -113,6 +133,10 @@ class Part:
             return self._run.scanned(step.node, given.chunks)
         if given.blocks is None:
             raise TypeError("an exchange is read by its blocks")
+        if exchange.deal is not None:
+            sheet = read_sheet(self._run.trace, given.blocks())
+            deal = exchange.deal
+            return dealt(self._run.trace, deal, self._stage.tasks, self._partition, sheet)
         layouts = self._run.layouts(step.node, exchange)
         table = read_blocks(self._run.trace, layouts, given.blocks())
         rows = self._run.most(step.node) if exchange.partial is None else table.rows
@@ -120,29 +144,40 @@ class Part:
 
     # --- what is handed on
 
-    def blocks(self) -> list[list[tuple[bytes, int]]]:
-        """The blocks of each exchange: plaintexts, and how many places each has."""
-        tables = []
+    def blocks(self) -> list[list[list[tuple[bytes, int]]]]:
+        """The blocks of each exchange, part by part: plaintexts, and how many places each has."""
+        tables: list[SecretTable | tuple[Sheet, Sequence[slice]]] = []
         for exchange in self._stage.exchanges:
             if not isinstance(exchange, ObliviousExchange):
                 raise PlanError("the exchange is one of another mode")
+            if exchange.deal is not None:
+                parts = exchange.deal.parts(self._stage.tasks, self._partition)
+                tables.append((self._sheet(exchange.node), parts))
+                continue
             node = self._stage.steps[exchange.node].node
             table = self._run.handed_on(node, exchange, self._table(exchange.node))
             tables.append(table)
         # All is computed now: the flags are complete.
-        return [list(write_blocks(self._run.trace, table)) for table in tables]
+        trace = self._run.trace
+        return [
+            list(write_sheet(trace, *found))
+            if isinstance(found, tuple)
+            else [list(write_blocks(trace, found))]
+            for found in tables
+        ]
 
     def outputs(self) -> Mapping[str, PaddedOutput | ModelOutput]:
         """The outputs of the whole plan, from its last stage. Raises: EngineError."""
         found: dict[str, PaddedOutput | ModelOutput] = {}
         for last, output in zip(self._stages.outputs, self._checked.plan.outputs, strict=True):
             table = self._results[last.node]
-            found[output.name] = self._run.put_out(output, table)
+            given = table if isinstance(table, SecretTable) else None
+            found[output.name] = self._run.put_out(output, given)
         self._run.trace.finish()
         return found
 
 
-class _PartRun(PlanRun):
+class _PartRun(SheetRun):
     """A run of single nodes over tables that somebody else keeps."""
 
     def over(self, index: int, tables: Mapping[int, SecretTable]) -> SecretTable | None:
@@ -171,23 +206,16 @@ class _PartRun(PlanRun):
 
     def layouts(self, index: int, exchange: Exchange) -> dict[str, Layout]:
         """How the columns of an exchange of a node lie in words."""
-        facts = self._facts[index]
         if exchange.partial is None:
-            columns = exchange.schema.columns
-            named = [c for c in columns if c.name in self._steps.needed[index]]
-            return {
-                c.name: Layout(c.type, max(1, facts.width(c.name)) if c.type.has_width else 0)
-                for c in named
-            }
-        return partial.layouts(exchange.partial, exchange.schema, facts.widths or {})
+            return self.table_layouts(index)
+        widths = self._facts[index].widths or {}
+        return partial.layouts(exchange.partial, exchange.schema, widths)
 
     def handed_on(self, index: int, exchange: ObliviousExchange, table: SecretTable) -> SecretTable:
         """What goes into the blocks of an exchange: in layouts that facts alone decide."""
         if exchange.reader is not None:
             table = self._reduced(index, exchange.reader, exchange.rows, table)
-        layouts = self.layouts(index, exchange)
-        columns = {n: in_width(table.columns[n], la.text_bytes) for n, la in layouts.items()}
-        return SecretTable(columns, table.present)
+        return fitted(table, self.layouts(index, exchange))
 
     def _reduced(
         self, index: int, reader: int, rows: int | None, table: SecretTable

@@ -317,6 +317,12 @@ class PlanRun:
         return compute_window(self.trace, operation, source, schemas, ties)
 
     def _sort(self, operation: Sort, source: SecretTable) -> SecretTable:
+        return ordering.sort_table(self.trace, source, *self.orders(operation, source))
+
+    def orders(
+        self, operation: Sort, source: SecretTable
+    ) -> tuple[list[ordering.Order], ordering.Ties]:
+        """What a sort compares, and then its ties."""
         evaluator = Evaluator.over(self.trace, source)
         columns = self._schema(operation.source).by_name()
         orders = [
@@ -328,8 +334,11 @@ class PlanRun:
             )
             for k in operation.keys
         ]
-        last = self._ties(operation.source, sorted_columns(operation))
-        return ordering.sort_table(self.trace, source, orders, last)
+        return orders, self._ties(operation.source, sorted_columns(operation))
+
+    def ties_are_refused(self, operation: Sort) -> bool:
+        """Whether facts say that no two rows are equal in all that a sort compares."""
+        return self._ties(operation.source, sorted_columns(operation)).unique
 
     def _ties(self, index: int, sorted_by: Sequence[str]) -> ordering.Ties:
         """What to look at, where rows agree in some columns: up to where no two agree."""

@@ -207,7 +207,7 @@ def test_a_plan_of_one_mode_never_runs_in_the_other():
     plan = made.plan(out=made.scan("t"))
     with pytest.raises(PlanError, match="another mode"):
         execute(check_plan(plan), {}, lambda _: None)
-    stages = cut(check_plan(plan), layout_of([InputSize(1, 1, 1)], 1))
+    stages = cut(check_plan(plan), layout_of([InputSize(1, 1, 1, 1)], 1))
     checked, _ = obliviously(plan, made)
     with pytest.raises(PlanError, match="another mode"):
         Part(checked, stages, 0, [], PartSettings())

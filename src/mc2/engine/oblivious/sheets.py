@@ -1,0 +1,252 @@
+"""Nodes over rows that all tasks sort together: each task's rows in order, and what comes of all.
+
+What a task computes at the end is the node itself, over its own run of the rows and what of others
+could belong to it: groups that several tasks have, the row before, the last partner before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mc2.engine.oblivious.expressions import in_width, one_layout
+from mc2.engine.oblivious.joins import Joiner
+from mc2.engine.oblivious.run import PlanRun
+from mc2.errors import FormatError, PlanError
+from mc2.operators import grouping, joining, lining, ordering, partial, sheets
+from mc2.operators.handles import Layout, SecretTable
+from mc2.operators.planes import equality_keys
+from mc2.operators.run import Run
+from mc2.operators.sheets import Sheet
+from mc2.plan.oblivious_apart import carried_side
+from mc2.plan.oblivious_deals import Deal, partner
+from mc2.plan.oblivious_joins import JoinForm, join_form
+from mc2.plan.plan import Operation
+from mc2.plan.relations import Aggregate, Distinct, Join, Mark, Sort
+from mc2.plan.types import INT64
+
+_FIRST: Final = "\0first"
+
+
+def dealt(run: Run, deal: Deal, tasks: int, task: int, sheet: Sheet) -> Sheet:
+    """What a task has after a round, of the parts that it got, in order of their writers.
+
+    Raises: FormatError if it got other parts than the round has.
+    """
+    if deal.way == "whole":
+        return sheet
+    every = range(deal.places)
+    sizes = [len(every[deal.parts(tasks, writer)[task]]) for writer in range(tasks)]
+    if sheet.rows != sum(sizes):
+        raise FormatError("tasks handed on other parts than a round of a sort has")
+    ends = [sum(sizes[: w + 1]) for w in range(tasks)]
+    parts = [
+        sheets.cut_sheet(sheet, slice(e - s, e)) for s, e in zip(sizes, ends, strict=True) if s
+    ]
+    match deal.way:
+        case "pairs":
+            other = partner(tasks, deal.round, task)
+            if other is None:
+                return sheet
+            start = deal.places if other < task else 0
+            both = sheets.merged(run, parts)
+            return sheets.cut_sheet(both, slice(start, start + deal.places))
+        case "halves":
+            return _middle(run, parts, before=task > 0, after=task < tasks - 1)
+        case "edges":
+            return sheet
+        case _:
+            return sheets.merged(run, parts)
+
+
+def _middle(run: Run, parts: Sequence[Sheet], *, before: bool, after: bool) -> Sheet:
+    """A task's run of all rows, once its halves have met those of its neighbours."""
+    own = parts[1 if before else 0]
+    half = own.rows // 2
+    lower, upper = sheets.cut_sheet(own, slice(0, half)), sheets.cut_sheet(own, slice(half, None))
+    if before:
+        both = sheets.merged(run, [parts[0], lower])
+        lower = sheets.cut_sheet(both, slice(both.rows - half, None))
+    if after:
+        both = sheets.merged(run, [upper, parts[-1]])
+        upper = sheets.cut_sheet(both, slice(0, own.rows - half))
+    return sheets.joined_sheets([lower, upper])
+
+
+class SheetRun(PlanRun):
+    """A run of nodes whose rows several tasks have in order."""
+
+    def table_layouts(self, index: int) -> dict[str, Layout]:
+        """How the columns of a node that are read lie in words: facts alone decide."""
+        facts = self._facts[index]
+        named = [c for c in self._schema(index).columns if c.name in self._steps.needed[index]]
+        return {
+            c.name: Layout(c.type, max(1, facts.width(c.name)) if c.type.has_width else 0)
+            for c in named
+        }
+
+    def group_layouts(self, operation: Aggregate) -> dict[str, Layout]:
+        """How the columns of what tasks have aggregated lie in words."""
+        facts = self._facts[operation.source]
+        return partial.layouts(operation, self._schema(operation.source), facts.widths or {})
+
+    # --- a task's own rows
+
+    def arranged(self, index: int, tables: Sequence[SecretTable], places: int) -> Sheet:
+        """A task's own rows by what a node needs next to each other, in so many places."""
+        operation = self._plan.nodes[index].operation
+        if isinstance(operation, Join | Mark):
+            return self._lined_up(index, operation, tables, places)
+        (table,) = tables
+        match operation:
+            case Sort():
+                table = fitted(table, self.table_layouts(operation.source))
+                table = ordering.bounded(self.trace, table, places)
+                keys = lining.sort_keys(self.trace, table, *self.orders(operation, table))
+            case Aggregate():
+                by = self._facts[operation.source].fewest(operation.keys)
+                wanted = self._wanted(operation, table, index)
+                groups = (operation.keys, wanted, self._facts[index].rows, by)
+                table = partial.partial_groups(self.trace, table, *groups)
+                table = fitted(table, self.group_layouts(operation))
+                table = ordering.bounded(self.trace, table, places)
+                named = [table.columns[f"k{operation.keys.index(name)}"] for name in by]
+                keys = equality_keys(self.trace, named, table.present)
+            case Distinct():
+                table = self._of_one(operation, table, index)
+                table = fitted(table, self.table_layouts(operation.source))
+                table = ordering.bounded(self.trace, table, places)
+                by = self._facts[operation.source].fewest(list(table.columns))
+                keys = equality_keys(self.trace, [table.columns[n] for n in by], table.present)
+            case _:
+                raise PlanError(f"no tasks sort rows for {operation.OP}")
+        return sheets.table_sheet(self.trace, table, keys, places)
+
+    def _lined_up(
+        self, index: int, operation: Join | Mark, tables: Sequence[SecretTable], places: int
+    ) -> Sheet:
+        """The rows of both sides by what must be equal, those of the carried side first."""
+        before = self._steps.before.get(index, (None, None))
+        sides = [self._tested(t, c) for t, c in zip(tables, before, strict=True)]
+        form, turned = self._form(operation)
+        sides[1] = self._tested(sides[1], form.right_only)
+        found = [
+            fitted(t, self.table_layouts(s)) for t, s in zip(sides, operation.sources, strict=True)
+        ]
+        over = found[0].rows + found[1].rows - places
+        if over > 0:
+            larger = 0 if found[0].rows > found[1].rows else 1
+            rows = found[larger].rows - over
+            found[larger] = ordering.bounded(self.trace, found[larger], rows)
+        needed = self._steps.needed[index]
+        joiner = Joiner(self.trace, form, found[0], found[1], needed)
+        on = [joining.On(*one_layout(o.left, o.right), o.nulls) for o in joiner.on()]
+        if turned:
+            found, on = found[::-1], [joining.On(o.right, o.left, o.nulls) for o in on]
+        keys, planes = lining.line_up(self.trace, found[0], found[1], on)
+        return sheets.sorted_sheet(self.trace, keys, planes, places)
+
+    def _form(self, operation: Join | Mark) -> tuple[JoinForm, bool]:
+        """A join's form, and whether it is the left side whose rows are carried."""
+        schemas = [self._schema(s) for s in operation.sources]
+        facts = self._facts[operation.left], self._facts[operation.right]
+        form = join_form(operation, schemas[0], schemas[1], facts)
+        side = carried_side(operation, form)
+        if side is None:
+            raise PlanError("no one row of this join stands for those in earlier tasks")
+        return form, side == 0
+
+    def carried(self, index: int, sheet: Sheet) -> Sheet:
+        """The last row of the carried side that a task has, if it has one."""
+        operation = self._join_of(index)
+        _, turned = self._form(operation)
+        layouts = self.table_layouts(operation.sources[0 if turned else 1])
+        return sheets.last_right(self.trace, sheet, layouts)
+
+    def _join_of(self, index: int) -> Join | Mark:
+        operation = self._plan.nodes[index].operation
+        if not isinstance(operation, Join | Mark):
+            raise TypeError("only joins carry rows")
+        return operation
+
+    # --- of all rows
+
+    def finished(self, index: int, found: Sequence[Sheet], task: int, tasks: int) -> SecretTable:
+        """A node of the rows that a task has once all are in order."""
+        operation = self._plan.nodes[index].operation
+        table = self._finished(index, operation, found, task, tasks)
+        names = [n for n in self._schema(index).names if n in self._steps.needed[index]]
+        kept = SecretTable({n: table.columns[n] for n in names}, table.present)
+        return ordering.bounded(self.trace, kept, self._facts[index].rows)
+
+    def _finished(
+        self, index: int, operation: Operation, found: Sequence[Sheet], task: int, tasks: int
+    ) -> SecretTable:
+        before, after = (1 if task > 0 else 0), (tasks - 1 if task < tasks - 1 else 0)
+        match operation:
+            case Join() | Mark():
+                return self._joined(index, operation, found, task)
+            case Sort():
+                return self._sorted_here(operation, found[0], before, after)
+            case Aggregate():
+                return self._merged_here(index, operation, found[0], before, after)
+            case Distinct():
+                return self._distinct_here(operation, found[0], before, after)
+            case _:
+                raise PlanError(f"no tasks sort rows for {operation.OP}")
+
+    def _merged_here(
+        self, index: int, operation: Aggregate, sheet: Sheet, before: int, after: int
+    ) -> SecretTable:
+        """The groups that start at a task's own rows."""
+        table = sheets.table_of(self.trace, sheet, self.group_layouts(operation))
+        columns = self._schema(index).by_name()
+        wanted = [
+            partial.merged_aggregate(a.name, a.function, columns[a.name].type)
+            for a in operation.aggregates
+        ]
+        by = self._facts[operation.source].fewest(operation.keys)
+        groups = (operation.keys, wanted, self._facts[index].rows, by)
+        where = sheets.edge_marks(table.rows, before, after)
+        return partial.merged_groups(self.trace, table, *groups, where)
+
+    def _distinct_here(
+        self, operation: Distinct, sheet: Sheet, before: int, after: int
+    ) -> SecretTable:
+        table = sheets.table_of(self.trace, sheet, self.table_layouts(operation.source))
+        by = self._facts[operation.source].fewest(list(table.columns))
+        where = sheets.edge_marks(table.rows, before, after)
+        once = grouping.Aggregate(_FIRST, "min", where, INT64)
+        found = grouping.group(self.trace, table, list(table.columns), [once], None, by)
+        return sheets.of_own(self.trace, found, _FIRST)
+
+    def _sorted_here(self, operation: Sort, sheet: Sheet, before: int, after: int) -> SecretTable:
+        layouts = self.table_layouts(operation.source)
+        if not self.ties_are_refused(operation):
+            return sheets.table_of(self.trace, sheet, layouts)
+        end = sheet.rows - after
+        sheets.refuse_equal(self.trace, sheets.cut_sheet(sheet, slice(0, end)), layouts)
+        return sheets.table_of(self.trace, sheets.cut_sheet(sheet, slice(before, end)), layouts)
+
+    def _joined(
+        self, index: int, operation: Join | Mark, found: Sequence[Sheet], task: int
+    ) -> SecretTable:
+        form, turned = self._form(operation)
+        order = operation.sources[::-1] if turned else operation.sources
+        layouts = [self.table_layouts(s) for s in order]
+        matching, partners = sheets.both_sides(self.trace, found[0], layouts[0], layouts[1])
+        if task:
+            earlier = sheets.cut_sheet(found[1], slice(0, task))
+            carried = sheets.table_of(self.trace, earlier, layouts[1])
+            partners = ordering.union_all([carried, partners], list(partners.columns))
+        sides = (partners, matching) if turned else (matching, partners)
+        joiner = Joiner(self.trace, form, *sides, self._steps.needed[index])
+        if isinstance(operation, Mark):
+            return joiner.mark(operation.name)
+        return joiner.join(operation.how)
+
+
+def fitted(table: SecretTable, layouts: Mapping[str, Layout]) -> SecretTable:
+    """The columns that layouts name, in rows of their size."""
+    columns = {n: in_width(table.columns[n], la.text_bytes) for n, la in layouts.items()}
+    return SecretTable(columns, table.present)

@@ -1,0 +1,62 @@
+"""What several tasks compute of rows that they sort together, and when: by public facts alone.
+
+Spec: docs/spec/task.md, section "Sorting over several tasks".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mc2.formats.schema import Schema
+from mc2.plan.aggregates import AGGREGATES
+from mc2.plan.oblivious_deals import places_for
+from mc2.plan.oblivious_joins import JoinForm
+from mc2.plan.partial import splittable
+from mc2.plan.relations import Aggregate, Join, Mark
+from mc2.plan.stages import Layout
+from mc2.plan.types import TYPE_CLASSES
+from mc2.plan.typing import type_of
+
+SORTED_APART: Final = 16
+"""How many times the rows that one task reads alone there must be to be sorted over several."""
+
+_ASKS: Final = frozenset({"semi", "anti"})
+
+
+def worth_sorting(layout: Layout, rows: int, room: int) -> bool:
+    """Whether rows are sorted over the tasks, each with `room` for its own at most.
+
+    Not few ones; and not where tasks would sort twice as many places as there are rows, since some
+    have much more room than others, or rows are too few for so many tasks.
+    """
+    tasks = layout.partitions
+    if rows <= SORTED_APART * layout.broadcast_rows:
+        return False
+    return tasks * places_for(tasks, room) <= 2 * rows
+
+
+def adds_up(operation: Aggregate, source: Schema) -> bool:
+    """Whether sums of tasks' sums are those of all rows, bit for bit."""
+    if not all(a.function in AGGREGATES for a in operation.aggregates):
+        return False
+    if not splittable(operation, source):
+        return False
+    # Sums of doubles are rounded once, over all rows of a group: in one task.
+    columns = source.by_name()
+    added = [a for a in operation.aggregates if a.function in {"sum", "avg"}]
+    kinds = [type_of(a.arguments[0], columns).type.name for a in added]
+    return not any(kind in TYPE_CLASSES["fraction"] for kind in kinds)
+
+
+def carried_side(operation: Join | Mark, form: JoinForm) -> int | None:
+    """The side, 0 left and 1 right, of which one row is all that others of the same keys need.
+
+    None if there is no such side: then no one row stands for those in earlier tasks.
+    """
+    if not form.equalities or form.unsure is not None:
+        return None
+    if isinstance(operation, Mark) or operation.how in _ASKS:
+        return 1 if form.rest is None or form.to_one else None
+    if form.to_one and operation.how in {"inner", "left"}:
+        return 1
+    return 0 if form.of_one and operation.how == "inner" else None
