@@ -9,9 +9,10 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,26 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def standalone(tmp_path: Path) -> Iterator[Standalone]:
     """A master and two workers of one processor each."""
+    with cluster(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Standalone]:
+    """The same, on hosts that have Python and Spark but no mc2."""
+    python = Path(sys.base_prefix) / "bin"
+    with cluster(tmp_path, PATH=f"{python}:{os.defpath}") as found:
+        yield found
+
+
+@contextmanager
+def cluster(tmp_path: Path, **hosts: str) -> Iterator[Standalone]:
+    """The processes of a cluster; what is else in the environment of its `hosts`."""
     assert PYTHON.exists(), "run `make build/spark/.installed`"
     names = environment(tmp_path)
     start = [f"{names['SPARK_HOME']}/bin/spark-class"]
     with ExitStack() as stack:
-        run = _starter(stack, names, tmp_path)
+        run = _starter(stack, names | hosts, tmp_path)
         master = "org.apache.spark.deploy.master.Master"
         log = run("master", [*start, master, "--host", "127.0.0.1", "--port", "0"])
         address = _await(log, r"Starting Spark master at (spark://\S+)")

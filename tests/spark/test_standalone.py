@@ -78,6 +78,26 @@ def test_a_host_that_is_lost_in_mid_stage_costs_its_own_work_alone(
     assert found["second"]["members"] == 2, found["second"]
 
 
+@pytest.mark.slow
+def test_executors_that_come_and_go_are_appraised_anew(standalone: Standalone) -> None:
+    found = standalone.run("dynamic")
+    for job in (found["first"], found["second"]):
+        whole(job)
+        assert job["members"] >= 1, found
+        assert job["epochs"] == [1 + job["members"]], found
+    assert found["before"] >= 1
+    assert found["kept"] == 0, found
+    assert found["same"] == 0, found
+
+
+@pytest.mark.slow
+def test_executors_without_mc2_get_it_with_the_application(bare: Standalone) -> None:
+    found = bare.run("shipped")
+    whole(found["first"])
+    assert found["first"]["members"] == 2, found
+    assert all(path.startswith(f"{bare.folder}/work/") for path in found["places"]), found
+
+
 def test_two_queries_of_tpch_within_one_process_tree(tmp_path: Path) -> None:
     """Groups, and two joins with a top-k: both are cut into tasks at this size."""
     found = Standalone("local[2]", tmp_path, environment(tmp_path)).start(

@@ -26,6 +26,7 @@ from mc2.coordinator.workers import Worker
 from mc2.errors import Mc2Error
 from mc2.spark import backend
 from mc2.spark.session import start_spark
+from mc2.spark.shipping import SHIPPED_PYTHON, pack, shipped_command, shipped_settings
 from tests.support.spark_jobs import (
     MARKER,
     MEMORY,
@@ -114,7 +115,13 @@ class Driver:
     """One Spark application, its leader, and the job."""
 
     def __init__(
-        self, master: str, folder: Path, more: dict[str, str], memory: int = MEMORY
+        self,
+        master: str,
+        folder: Path,
+        more: dict[str, str],
+        memory: int = MEMORY,
+        *,
+        ship: bool = False,
     ) -> None:
         self.folder = folder
         self.root = make_root(folder)
@@ -129,13 +136,16 @@ class Driver:
                 "spark.eventLog.dir": str(folder / "events"),
                 "spark.local.dir": str(folder / "local"),
                 **_network(),
+                **(shipped_settings(pack(folder / "mc2.tar.gz")) if ship else {}),
                 **more,
             },
+            python=SHIPPED_PYTHON if ship else "",
         )
+        command = enclave_command(self.root, memory)
         self.backend = backend(
             self.spark,
             storage=str(folder / "blocks"),
-            enclave=enclave_command(self.root, memory),
+            enclave=shipped_command(command) if ship else command,
             task_seconds=20,
         )
         self.leader: Worker = start_leader(self.root, folder, memory)
@@ -312,6 +322,51 @@ def block_lost(driver: Driver) -> Found:
     return {"first": driver.job(lose), "second": _again(driver)}
 
 
+def dynamic(driver: Driver) -> Found:
+    """Spark gives executors back when they idle, and gets others for the next job."""
+    first, before = driver.job(), keepers(driver.application)
+    until = time.monotonic() + 180
+    while keepers(driver.application) and time.monotonic() < until:
+        time.sleep(0.2)
+    left = keepers(driver.application)
+    second = driver.job()
+    while not second.get("members") and time.monotonic() < until:
+        second = driver.job()
+    return {
+        "first": first,
+        "second": second,
+        "before": len(before),
+        "kept": len(left),
+        "same": len(before.keys() & keepers(driver.application).keys()),
+    }
+
+
+DYNAMIC = {
+    "spark.executor.cores": "1",
+    "spark.dynamicAllocation.enabled": "true",
+    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+    "spark.dynamicAllocation.minExecutors": "0",
+    "spark.dynamicAllocation.maxExecutors": "2",
+    "spark.dynamicAllocation.executorIdleTimeout": "15s",
+}
+
+
+def shipped(driver: Driver) -> Found:
+    """A job beside executors that got mc2 with it."""
+
+    def places(_: int) -> list[str]:
+        import mc2
+        from mc2 import _native
+
+        return [
+            str(Path(mc2.__file__).resolve()),
+            str(Path(next(iter(_native.__path__))).resolve()),
+        ]
+
+    (found,) = driver.spark.sparkContext.parallelize([0], 1).map(places).collect()
+    return {"first": driver.job(), "places": found}
+
+
 SCENARIOS: dict[str, Callable[[Driver], Found]] = {
     f.__name__: f
     for f in (
@@ -322,6 +377,8 @@ SCENARIOS: dict[str, Callable[[Driver], Found]] = {
         python_killed,
         block_lost,
         host_lost,
+        dynamic,
+        shipped,
     )
 }
 
@@ -330,7 +387,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     master, folder, scenario = sys.argv[1:]
-    driver = Driver(master, Path(folder), SPILLING if scenario == "plain" else {})
+    more = {"plain": SPILLING, "dynamic": DYNAMIC}.get(scenario, {})
+    driver = Driver(master, Path(folder), more, ship=scenario == "shipped")
     try:
         found = SCENARIOS[scenario](driver)
     finally:

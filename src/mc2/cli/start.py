@@ -112,6 +112,11 @@ _LOG_LINES: Final = 15
     help="With --backend spark: a path or URL that all hosts share, for sealed blocks.  "
     "[default: blocks in the folder]",
 )
+@click.option(
+    "--ship",
+    is_flag=True,
+    help="With --backend spark: send mc2 itself to executors that do not have it.",
+)
 @click.option("--foreground", is_flag=True, help="Do not return; log to standard error.")
 @output
 def command(
@@ -133,6 +138,7 @@ def command(
     master: str | None,
     spark_conf: tuple[str, ...],
     block_storage: str | None,
+    ship: bool,
     foreground: bool,
 ) -> None:
     """Start a coordinator and its enclave workers.
@@ -142,7 +148,7 @@ def command(
     """
     check_server_installed()
     _check(tee, unsafe_simulation)
-    spark = _spark_arguments(backend, master, spark_conf, block_storage)
+    spark = _spark_arguments(backend, master, spark_conf, block_storage, ship=ship)
     source = _tpm_source(tee, tpm, tpm_chain, tpm_log or folder.absolute() / TPM_LOG_FILE)
     if source is None and tpm_log is not None:
         raise UsageError("--tpm-log is for --tee tpm", hint="leave it out")
@@ -228,13 +234,18 @@ def worker_command(
 
 
 def _spark_arguments(
-    backend: str, master: str | None, settings: tuple[str, ...], storage: str | None
+    backend: str,
+    master: str | None,
+    settings: tuple[str, ...],
+    storage: str | None,
+    *,
+    ship: bool = False,
 ) -> list[str]:
     """What the coordinator is told of Spark; nothing for the local backend."""
     if backend == "local":
-        if master or settings or storage:
+        if master or settings or storage or ship:
             raise UsageError(
-                "--master, --spark-conf and --block-storage are for --backend spark",
+                "--master, --spark-conf, --block-storage and --ship are for --backend spark",
                 hint="add --backend spark, or leave them out",
             )
         return []
@@ -246,6 +257,7 @@ def _spark_arguments(
 
     check_spark_installed()
     found = ["--master", master, *(f"--spark-conf={text}" for text in settings)]
+    found += ["--ship"] if ship else []
     return found if storage is None else [*found, "--block-storage", storage]
 
 

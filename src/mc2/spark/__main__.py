@@ -9,8 +9,9 @@ import argparse
 import logging
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from mc2.coordinator.__main__ import parser as coordinator_parser
 from mc2.coordinator.__main__ import read_options
@@ -19,6 +20,16 @@ from mc2.coordinator.server import Coordinator
 from mc2.errors import Mc2Error, UsageError
 from mc2.spark.backend import START_SECONDS, TASK_SECONDS, backend
 from mc2.spark.session import start_spark
+from mc2.spark.shipping import (
+    SHIPPED_PYTHON,
+    check_master,
+    pack,
+    shipped_command,
+    shipped_settings,
+)
+
+ARCHIVE: Final = "mc2-packages.tar.gz"
+"""What executors are sent, in the coordinator's folder."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +55,14 @@ def _serve(options: argparse.Namespace) -> None:
     config = read_options(options)
     if not options.workers_per_job:
         config = replace(config, workers_per_job=LARGEST_CLUSTER)
-    spark = start_spark(options.master, _settings(options.spark_conf))
+    settings = _settings(options.spark_conf)
+    if options.ship:
+        check_master(options.master)
+        options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        archive = pack(options.folder.resolve() / ARCHIVE)
+        settings |= shipped_settings(archive, settings.get("spark.archives", ""))
+    python = SHIPPED_PYTHON if options.ship else ""
+    spark = start_spark(options.master, settings, python=python)
     try:
         with _backend(spark, options) as found:
             Coordinator(config, backend=found).serve()
@@ -54,7 +72,9 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _backend(spark: Any, options: argparse.Namespace) -> Any:
     place = options.block_storage or str((options.folder / "blocks").resolve())
-    enclave = shlex.split(options.executor_command or options.worker_command)
+    enclave: Sequence[str] = shlex.split(options.executor_command or options.worker_command)
+    if options.ship and not options.executor_command:
+        enclave = shipped_command(enclave)
     return backend(
         spark,
         storage=place,
@@ -82,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--spark-conf", action="append", default=[], help="spark.NAME=VALUE")
     found.add_argument("--block-storage", default="", help="a path or URL that all hosts share")
     found.add_argument("--executor-command", default="", help="how to start an executor's enclave")
+    found.add_argument("--ship", action="store_true", help="executors get mc2 from here")
     found.add_argument("--start-seconds", type=int, default=START_SECONDS)
     found.add_argument("--task-seconds", type=int, default=TASK_SECONDS)
     return found

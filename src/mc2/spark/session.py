@@ -30,12 +30,16 @@ DEFAULTS: Final[Mapping[str, str]] = {
 }
 
 
-def start_spark(master: str, settings: Mapping[str, str]) -> Any:
+def start_spark(master: str, settings: Mapping[str, str], *, python: str = "") -> Any:
     """A classic `pyspark.sql.SparkSession`. `settings` override ours.
+
+    `python`: the interpreter beside executors; without one, `PYSPARK_PYTHON` or this one.
 
     Raises: UsageError without PySpark or Java; WorkerError if Spark does not start.
     """
     check_spark_installed()
+    if python:
+        os.environ["PYSPARK_PYTHON"] = python
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.pop("SPARK_REMOTE", None)

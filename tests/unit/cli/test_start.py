@@ -64,6 +64,8 @@ def test_options_of_spark_are_for_spark() -> None:
     for given in (("m", (), None), (None, ("spark.a=b",), None), (None, (), "/blocks")):
         with pytest.raises(UsageError, match="are for --backend spark"):
             _spark_arguments("local", *given)
+    with pytest.raises(UsageError, match="--ship are for --backend spark"):
+        _spark_arguments("local", None, (), None, ship=True)
     with pytest.raises(UsageError, match="needs a master"):
         _spark_arguments("spark", None, (), None)
 
@@ -74,3 +76,5 @@ def test_what_spark_is_told_is_understood(monkeypatch: pytest.MonkeyPatch) -> No
     asked = spark_parser().parse_args(words)
     assert (asked.master, asked.block_storage) == ("spark://host:7077", "s3://b/x")
     assert asked.spark_conf == ["spark.executor.cores=2"]
+    assert not asked.ship
+    assert spark_parser().parse_args([*_spark_arguments("spark", "yarn", (), None, ship=True)]).ship
