@@ -77,6 +77,19 @@ def test_a_single_worker_is_a_cluster_of_one(tmp_path: Path) -> None:
     assert job.members == ()
 
 
+def test_the_status_tells_in_numbers_what_the_host_saw(three: World, job_id: str) -> None:
+    (status,) = three.cy.status(job_id)
+    (stage,) = status.metrics.stages
+    assert (stage.done, stage.head.tasks, stage.lost) == (1, 1, 0)
+    assert "aggregate" in stage.head.operations
+    assert stage.blocks_in > 0
+    assert min(stage.bytes_in, stage.bytes_out) > 0
+    (training,) = status.metrics.trainings
+    assert training.done == training.of
+    assert len(status.metrics.workers) == 3
+    assert not any(s.metrics.stages for s in three.cy.status())
+
+
 def test_a_rogue_is_left_out_and_named(tmp_path: Path) -> None:
     with world(tmp_path, workers_per_job=3, worker_code={2: ROGUE}) as found:
         found.agree()

@@ -130,3 +130,10 @@ def test_several_enclaves_share_an_oblivious_job(tmp_path):
         receipt = fetch_proof(found.cy.desk, job_id).receipt.value
         assert len(receipt.epochs[0]) == 2
         assert receipt.tasks is not None
+        (status,) = found.cy.status(job_id)
+        assert len(status.metrics.workers) == 2
+        assert len(status.metrics.stages) > 1
+        for stage in status.metrics.stages:
+            assert (stage.done, stage.lost) == (stage.head.tasks, 0)
+            assert stage.bytes_in > 0
+            assert stage.bytes_out > 0

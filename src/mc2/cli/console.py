@@ -42,7 +42,7 @@ class Console:
         elif text is not None:
             _write(sys.stdout, text.rstrip("\n") + "\n")
         else:
-            _write(sys.stdout, _plain(value))
+            _write(sys.stdout, plain(value))
 
     def note(self, text: str) -> None:
         """One line for the person at the terminal."""
@@ -122,7 +122,8 @@ def rich_console() -> RichConsole:
     return Rich(stderr=True)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A value as text for people: a line for each field of a mapping."""
     if isinstance(value, Mapping):
         width = max((len(str(k)) for k in value), default=0)
         return "".join(

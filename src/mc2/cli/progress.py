@@ -28,6 +28,16 @@ def progress_bar(console: Console) -> Iterator[Tell]:
 
 
 @contextmanager
+def bars_on_terminal(console: Console) -> Iterator[Tell | None]:
+    """As `progress_bar`, but nothing at all where no bar can be drawn."""
+    if console.quiet or not sys.stderr.isatty():
+        yield None
+    else:
+        with _bars() as tell:
+            yield tell
+
+
+@contextmanager
 def _bars() -> Iterator[Tell]:
     from rich.progress import Progress, TaskID
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from mc2.cli.console import Console, one_line
+from mc2.cli.metrics import metrics_text, show_bars
 from mc2.cli.options import full_job_id, open_party, output, simulation
 from mc2.cli.options import home as home_option
 from mc2.cli.options import wait as wait_option
+from mc2.cli.progress import Tell, bars_on_terminal
 from mc2.formats.status import JobStatus
 
 
@@ -30,16 +32,21 @@ def command(
     """
     party = open_party(home, unsafe_simulation=unsafe_simulation)
     job_id = full_job_id(party, job)
-    status = party.run(job_id, timeout=timedelta(seconds=timeout), watch=Watcher(console).tell)
+    with bars_on_terminal(console) as bars:
+        watch = Watcher(console, bars).tell
+        status = party.run(job_id, timeout=timedelta(seconds=timeout), watch=watch)
     console.data(status.json(), f"job {job_id} {status.state.word} (attempt {status.attempt})")
+    if said := metrics_text(status.metrics):
+        console.note(said)
     console.note(f"next: mc2 download {job} --to results")
 
 
 class Watcher:
-    """Tells a person what a job is doing, a line for each change."""
+    """Tells a person what a job is doing: a line for each change, and bars where they are drawn."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, bars: Tell | None = None) -> None:
         self._console = console
+        self._bars = bars
         self._last = ""
 
     def tell(self, status: JobStatus) -> None:
@@ -48,6 +55,8 @@ class Watcher:
         if text != self._last:
             self._last = text
             self._console.step(text)
+        if self._bars is not None:
+            show_bars(status.metrics, self._bars)
 
 
 def describe(status: JobStatus) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mc2.cli.console import Console, table
+from mc2.cli.console import Console, plain, table
+from mc2.cli.metrics import metrics_text
 from mc2.cli.options import full_job_id, open_party, output
 from mc2.cli.options import home as home_option
 from mc2.cli.run import describe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @home_option
 @output
 def command(console: Console, job: str | None, home: Path | None) -> None:
-    """Show your jobs, or one of them with its rejections.
+    """Show your jobs, or one of them with its rejections, stages and workers.
 
     This is the coordinator's word, for orientation: decisions rest on signed objects alone.
     """
@@ -47,7 +48,9 @@ def command(console: Console, job: str | None, home: Path | None) -> None:
     data["now"] = describe(status)
     if status.rejections:
         data["reasons"] = _reasons(party, status.job_id)
-    console.data(data)
+    lines = {name: value for name, value in data.items() if name != "metrics"}
+    tables = metrics_text(status.metrics)
+    console.data(data, plain(lines) + (f"\n{tables}" if tables else ""))
 
 
 def _reasons(party: Party, job_id: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Final
 from mc2.client.plan_words import names, rows
 from mc2.formats.canonical import Json
 from mc2.plan.check import CheckedPlan
-from mc2.plan.oblivious_stages import OBLIVIOUS_BROADCAST_ROWS, ObliviousStage
+from mc2.plan.oblivious_stages import OBLIVIOUS_BROADCAST_ROWS
 from mc2.plan.stages import (
     BROADCAST_ROWS,
     DatasetSource,
@@ -27,6 +27,7 @@ from mc2.plan.stages import (
     layout_of,
 )
 from mc2.plan.stages_cut import cut
+from mc2.plan.stages_shown import operations_of
 
 _WAYS: Final = {
     "keep": "which stay in their task",
@@ -81,7 +82,7 @@ class StagesExplained:
             yield f"  {seen}"
 
     def _stage_lines(self, number: int, stage: Stage) -> Iterator[str]:
-        done = ", ".join(self._operations(stage)) or "reads"
+        done = ", ".join(operations_of(self.checked.plan.nodes, stage)) or "reads"
         yield f"  {number}. {_tasks(stage.tasks)}: {done}"
         for source in stage.sources:
             yield f"    reads {self._source(source)}"
@@ -99,18 +100,11 @@ class StagesExplained:
         seen = _HOST_ALONE if self.stages is None else _HOST_SPREAD
         return (*seen, _OBLIVIOUS) if self.checked.plan.mode == "oblivious" else seen
 
-    def _operations(self, stage: Stage) -> tuple[str, ...]:
-        nodes = stage.nodes
-        if isinstance(stage, ObliviousStage):
-            own = [s.node for s in stage.steps if s.source is None]
-            nodes = tuple(self.checked.plan.nodes[n] for n in own)
-        return tuple(n.operation.OP for n in nodes if n.operation.OP != "scan")
-
     def _stage_json(self, number: int, stage: Stage) -> Json:
         return {
             "stage": number,
             "tasks": stage.tasks,
-            "operations": list(self._operations(stage)),
+            "operations": list(operations_of(self.checked.plan.nodes, stage)),
             "sources": [self._source_json(s) for s in stage.sources],
             "exchanges": [
                 {

@@ -151,6 +151,44 @@ class JobId(BaseModel):
     job_id: str = Field(pattern="^[0-9a-f]{32}$")
 
 
+class StageMetrics(BaseModel):
+    """A stage of a job: its tasks, the sealed chunks and blocks that they read and wrote."""
+
+    operations: list[str]
+    tasks: int
+    done: int
+    lost: int
+    blocks_in: int
+    bytes_in: int
+    blocks_out: int
+    bytes_out: int
+    milliseconds: int
+
+
+class TrainingMetrics(BaseModel):
+    """A training of a job, by its node of the plan: rounds done, of so many at most."""
+
+    node: int
+    done: int
+    of: int
+    milliseconds: int
+
+
+class WorkerMetrics(BaseModel):
+    """A worker of a job, and the most memory that its process has held; 0 if nobody sees it."""
+
+    name: str
+    peak_bytes: int
+
+
+class Metrics(BaseModel):
+    """What a coordinator counts of an attempt: docs/spec/coordinator-api.md."""
+
+    stages: list[StageMetrics]
+    trainings: list[TrainingMetrics]
+    workers: list[WorkerMetrics]
+
+
 class Status(BaseModel):
     """Where a job stands: for people and scheduling, never for trust."""
 
@@ -169,6 +207,7 @@ class Status(BaseModel):
     progress: str
     error_code: str
     error: str
+    metrics: Metrics
 
 
 class Jobs(BaseModel):

@@ -88,6 +88,7 @@ MIGRATIONS: Final[tuple[tuple[str, str], ...]] = (
         ) STRICT;
         """,
     ),
+    ("attempts in numbers", "ALTER TABLE attempts ADD COLUMN metrics BLOB NOT NULL DEFAULT x''"),
 )
 
 

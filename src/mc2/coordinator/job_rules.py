@@ -7,7 +7,7 @@ people from waiting for a job that could never run.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mc2.coordinator.jobs import APPROVAL, CHALLENGE, GRANT, REJECTION, JobRecord, JobTable
 from mc2.coordinator.mailbox import Mailbox
@@ -15,10 +15,12 @@ from mc2.coordinator.refusals import NotFoundError
 from mc2.crypto.digest import Digest, digest
 from mc2.errors import ApprovalError, ContractError, DatasetError, FormatError, JobError
 from mc2.formats.bundle import JobBundle
+from mc2.formats.canonical import decode
 from mc2.formats.contract import Contract, VerifiedContract, verify_contract
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.fields import to_time
 from mc2.formats.job import Approval, Proposal, Rejection
+from mc2.formats.job_metrics import JobMetrics
 from mc2.formats.limits import LIMITS
 from mc2.formats.status import JobState, JobStatus
 from mc2.plan.plan import Plan, PlanInput
@@ -137,8 +139,13 @@ class JobRules:
         return job
 
     def status(self, caller: str, job_id: str) -> JobStatus:
-        """Where a job stands."""
-        return self._status(self.visible(caller, job_id))
+        """Where a job stands, with the numbers of its newest attempt."""
+        job = self.visible(caller, job_id)
+        attempt = self.table.find_attempt(job.job_id, job.attempt)
+        if attempt is None or not attempt.metrics:
+            return self._status(job)
+        value = decode(attempt.metrics, LIMITS.message_bytes, "the metrics of an attempt")
+        return replace(self._status(job), metrics=JobMetrics.read(value))
 
     def statuses(self, caller: str) -> list[JobStatus]:
         """Where all jobs of the caller's contracts stand."""

@@ -55,6 +55,7 @@ class AttemptRecord:
     progress: str
     error_code: str
     error: str
+    metrics: bytes = b""
 
 
 class JobTable:
@@ -229,7 +230,7 @@ class JobTable:
         """Begin an attempt. A number is used once, whatever happens."""
         with self._database.transaction():
             self._database.run(
-                "INSERT INTO attempts VALUES (?, ?, 'waiting', 0, ?, ?, '', '')",
+                "INSERT INTO attempts VALUES (?, ?, 'waiting', 0, ?, ?, '', '', x'')",
                 job_id,
                 attempt,
                 since,
@@ -257,6 +258,17 @@ class JobTable:
             self._database.run(
                 "UPDATE attempts SET progress = ? WHERE job_id = ? AND attempt = ?",
                 _short(text),
+                job_id,
+                attempt,
+            )
+            self.touch(job_id)
+
+    def set_metrics(self, job_id: str, attempt: int, raw: bytes) -> None:
+        """Keep an attempt's numbers."""
+        with self._database.transaction():
+            self._database.run(
+                "UPDATE attempts SET metrics = ? WHERE job_id = ? AND attempt = ?",
+                raw,
                 job_id,
                 attempt,
             )
@@ -338,6 +350,7 @@ def _attempt(row: Row) -> AttemptRecord:
         progress=row["progress"],
         error_code=row["error_code"],
         error=row["error"],
+        metrics=row["metrics"],
     )
 
 

@@ -26,7 +26,9 @@ from mc2.coordinator.jobs import (
     JobRecord,
 )
 from mc2.errors import FormatError, JobError, Mc2Error, WorkerError
+from mc2.formats.canonical import encode
 from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.job_metrics import JobMetrics
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import Challenge
 from mc2.formats.result import Result
@@ -69,6 +71,11 @@ class RunRules:
     def say(self, at: AttemptRecord, text: str) -> None:
         """Publish where an attempt stands, in words."""
         self.jobs.table.set_progress(at.job_id, at.attempt, text)
+        self.jobs.mailbox.bell.ring()
+
+    def count(self, at: AttemptRecord, metrics: JobMetrics) -> None:
+        """Publish an attempt's numbers."""
+        self.jobs.table.set_metrics(at.job_id, at.attempt, encode(metrics.json()))
         self.jobs.mailbox.bell.ring()
 
     def collect_challenges(self, at: AttemptRecord) -> Mapping[str, bytes] | None:

@@ -19,17 +19,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from mc2.coordinator.backend import BlockRoom, LocalBackend, TaskBackend, TaskNeeds
 from mc2.coordinator.cluster import Backend, Cluster, ClusterWorker, Introduction, Pool
 from mc2.coordinator.jobs import AttemptRecord
+from mc2.coordinator.metrics import CountedBackend, Counter
 from mc2.coordinator.running import LateError
 from mc2.coordinator.service import Service
 from mc2.coordinator.workers import OtherWorkers
 from mc2.crypto.digest import Digest
 from mc2.errors import JobError, Mc2Error, WorkerError
 from mc2.formats.worker import JobOutcome
+from mc2.formats.worker_progress import Said
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +69,10 @@ class Worker(ClusterWorker, Protocol):
 
 
 W = TypeVar("W", bound=Worker)
+
+_HelpFor: TypeAlias = Callable[
+    [AttemptRecord, Introduction, Counter], tuple[TaskBackend, Cluster[Any]]
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +206,10 @@ class Scheduler(Generic[W]):
             backend=backend,
         )
 
-    def _help(self, record: AttemptRecord, shown: Introduction) -> tuple[TaskBackend, Cluster[Any]]:
-        backend = self._tasks(shown.bundle)
+    def _help(
+        self, record: AttemptRecord, shown: Introduction, counter: Counter
+    ) -> tuple[TaskBackend, Cluster[Any]]:
+        backend = CountedBackend(self._tasks(shown.bundle), counter, local=self._backend is None)
         return backend, self._others(record, shown, backend)
 
     def _begin(self, record: AttemptRecord, worker: W) -> None:
@@ -237,7 +245,7 @@ class _Attempt(Generic[W]):
         worker: W,
         timeouts: Timeouts,
         stopping: threading.Event,
-        help_for: Callable[[AttemptRecord, Introduction], tuple[TaskBackend, Cluster[Any]]],
+        help_for: _HelpFor,
     ) -> None:
         self._service = service
         self._rules = service.running
@@ -247,6 +255,8 @@ class _Attempt(Generic[W]):
         self._stopping = stopping
         self._help_for = help_for
         self._said = 0.0
+        self._counter = Counter()
+        self._others: Cluster[Any] | None = None
         self.calling = False
         """Whether the worker is at it, so that only its end would end the wait."""
 
@@ -289,19 +299,25 @@ class _Attempt(Generic[W]):
         self._rules.put_evidence(self.record, evidence)
         grants = self._await(lambda: self._rules.collect_grants(self.record), self._timeouts.grant)
         shown = Introduction(bundle=bundle, challenges=challenges, evidence=evidence)
-        backend, others = self._help_for(self.record, shown)
+        backend, others = self._help_for(self.record, shown, self._counter)
+        self._others = others
         try:
             with self._call():
                 outcome = self.worker.run(
                     grants,
                     backend.read,
-                    self._write_chunk,
+                    self._counter.keeping(self._write_chunk),
                     self._progress,
                     others,
                     timeout_seconds=self._timeouts.compute,
                 )
         finally:
-            others.release()
+            try:
+                self._count()
+            finally:
+                others.release()
+        self._counter.finish()
+        self._count()
         self._rules.succeed(self.record, outcome.receipt, outcome.results)
 
     @contextmanager
@@ -342,6 +358,15 @@ class _Attempt(Generic[W]):
         self._service.store.put_blob(job.proposer, name, raw, self._service.clock())
 
     def _progress(self, text: str) -> None:
-        if time.monotonic() - self._said >= _PROGRESS_SECONDS:
+        if isinstance(text, Said):
+            self._counter.hear(text.counted)
+        if text and time.monotonic() - self._said >= _PROGRESS_SECONDS:
             self._said = time.monotonic()
             self._rules.say(self.record, text)
+            self._count()
+
+    def _count(self) -> None:
+        """Publish the numbers so far."""
+        others = {} if self._others is None else self._others.workers
+        self._counter.seen(self.worker, others)
+        self._rules.count(self.record, self._counter.metrics())

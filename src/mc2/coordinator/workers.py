@@ -55,6 +55,7 @@ from mc2.formats.worker_cluster import (
     Join,
     Joined,
 )
+from mc2.formats.worker_progress import RoundTrained, Said, StageBegun, StagesCut
 from mc2.formats.worker_tasks import (
     Assign,
     AssignTraining,
@@ -417,6 +418,9 @@ class _Running:
     def _serve(self, message: FromEnclave) -> None:
         if isinstance(message, Progress):
             self._host.progress(message.text)
+            return
+        if isinstance(message, StagesCut | StageBegun | RoundTrained):
+            self._host.progress(Said("", message))
             return
         if not isinstance(message, _Asked):
             raise self._worker.broken(f"sent {type(message).__name__} while a job runs")

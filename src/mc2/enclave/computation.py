@@ -21,6 +21,7 @@ from mc2.engine.outputs import Output
 from mc2.engine.run import execute
 from mc2.errors import DatasetError, EngineError, Mc2Error
 from mc2.formats.result import Result
+from mc2.formats.worker_progress import Said, StageHead, StagesCut
 from mc2.plan.home import home_inputs
 
 ReadChunk = Callable[[Digest], bytes]
@@ -89,6 +90,8 @@ class Computation:
     def _outputs(self, limits: EngineLimits, led: LedTrainings | None) -> Mapping[str, Output]:
         """By the engine of the plan's mode, and never by the other one."""
         checked = self._job.checked
+        kinds = tuple(n.operation.OP for n in checked.plan.nodes if n.operation.OP != "scan")
+        self._tell(Said("one stage", StagesCut((StageHead(kinds, 1),))))
         if checked.plan.mode == "oblivious":
             key = secrets.token_bytes(KEY_BYTES)  # of this attempt alone, and in no receipt
             return oblivious.execute(

@@ -38,6 +38,7 @@ from mc2.formats.worker import (
     Write,
 )
 from mc2.formats.worker_cluster import Admitted, Enter, Gathered, Join
+from mc2.formats.worker_progress import Said
 from mc2.formats.worker_tasks import Ended, Task, TaskDone, TrainDone, TrainStep
 
 
@@ -225,6 +226,8 @@ class _Host:
             raise self._channel.give_up("the answer to a write is that it was stored")
 
     def tell(self, text: str) -> None:
+        if isinstance(text, Said):
+            self._channel.send(text.counted)
         self._channel.send(Progress(text))
 
 

@@ -16,6 +16,7 @@ from mc2.enclave.task_rules import exchange_sources, verify_receipt
 from mc2.enclave.task_runner import Finished, Host, TaskRunner
 from mc2.errors import JobError, Mc2Error, WorkerError, error_types
 from mc2.formats.limits import LIMITS
+from mc2.formats.worker_progress import Said, StageBegun, StagesCut
 from mc2.formats.worker_tasks import Task
 
 Place = tuple[int, int]
@@ -41,15 +42,28 @@ class TaskLeader:
 
     def run(self) -> Finished:
         """Have every task run, then finish. Raises: as `TaskRunner.run` and `finish`."""
+        self._tell_stages()
         while self._waiting or self._busy:
             self._hand_out()
             own = self._next()
             if own is not None:
+                self._begin(own[0])
                 self._took(own, self._runner.run(self._order(own), self._host))
             # What ended meanwhile; wait for it if there is nothing else to do.
             while self._busy and self._collect(wait=self._next() is None):
                 pass
+        self._begin(self._runner.work.stages.last)
         return self._runner.finish(list(self._done.values()), self._host)
+
+    def _tell_stages(self) -> None:
+        """What the host is shown of the work: it knows the plan, and sees each task."""
+        heads = self._runner.heads
+        self._host.progress(Said(f"{len(heads)} stages", StagesCut(heads)))
+
+    def _begin(self, stage: int) -> None:
+        of = len(self._runner.work.stages.stages)
+        text = f"stage {stage + 1} of {of}: the leader is at a task"
+        self._host.progress(Said(text, StageBegun(stage)))
 
     def _next(self) -> Place | None:
         """A task whose sources are all there."""

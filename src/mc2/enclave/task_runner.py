@@ -42,10 +42,12 @@ from mc2.formats.block import (
 )
 from mc2.formats.manifest import Manifest
 from mc2.formats.task import TaskOrder, TaskReceipt
+from mc2.formats.worker_progress import StageHead
 from mc2.plan.check import CheckedPlan
 from mc2.plan.fragments import fragment, source_name
 from mc2.plan.stages import DatasetSource, Exchange, ExchangeSource, Layout
 from mc2.plan.stages_cut import cut
+from mc2.plan.stages_shown import operations_of
 
 WriteBlob: TypeAlias = Callable[[Digest, bytes], None]
 """Gives the host something to keep under its digest."""
@@ -92,6 +94,12 @@ class TaskRunner:
         self._ciphers = ciphers
         self._limits = limits
         self._fragments: dict[int, CheckedPlan] = {}
+
+    @property
+    def heads(self) -> tuple[StageHead, ...]:
+        """What people are shown of the stages."""
+        nodes = self._plan.nodes
+        return tuple(StageHead(operations_of(nodes, s), s.tasks) for s in self.work.stages.stages)
 
     def run(self, raw: bytes, host: Host) -> bytes:
         """Run one task; the signed receipt.

@@ -25,6 +25,7 @@ from mc2.engine.sql_relations import QueryWriter
 from mc2.engine.sql_terms import Scribe
 from mc2.errors import EngineError
 from mc2.formats.schema import Schema
+from mc2.formats.worker_progress import round_trained
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.linear_models import Apply, LinearOperation
@@ -236,7 +237,7 @@ class Run:
             self._keep(index, linear.said(model, operation, data, self._table(index).schema))
 
     def _teller(self, index: int, rounds: int) -> Callable[[int], None]:
-        return lambda n: self._progress(f"node {index}: trained round {n} of {rounds}")
+        return lambda n: self._progress(round_trained(index, n, rounds))
 
     def _trained(self, index: int, operation: Train, shape: ModelShape) -> trees.Model:
         start = None if operation.start is None else self._models[operation.start]

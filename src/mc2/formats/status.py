@@ -15,6 +15,7 @@ from mc2.errors import JobError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields, check_name, text_item
 from mc2.formats.job import JOB_ID_BYTES
+from mc2.formats.job_metrics import NO_METRICS, JobMetrics
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import LARGEST_VERSION
 
@@ -80,7 +81,10 @@ for the owners' grants, for the computation."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """A job at a glance. `missing` names the members whom the present phase waits for."""
+    """A job at a glance. `missing` names the members whom the present phase waits for.
+
+    `metrics` are those of the newest attempt; lists of jobs come without.
+    """
 
     job_id: str
     contract: Digest
@@ -97,6 +101,7 @@ class JobStatus:
     progress: str
     error_code: str
     error: str
+    metrics: JobMetrics = NO_METRICS
 
     def json(self) -> dict[str, Json]:
         """The status as canonical JSON has it."""
@@ -116,6 +121,7 @@ class JobStatus:
             "progress": self.progress,
             "error_code": self.error_code,
             "error": self.error,
+            "metrics": self.metrics.json(),
         }
 
     @classmethod
@@ -143,6 +149,7 @@ class JobStatus:
             progress=fields.text("progress", LIMITS.note_bytes),
             error_code=fields.text("error_code", 64),
             error=fields.text("error", LIMITS.note_bytes),
+            metrics=JobMetrics.read(fields.value("metrics")),
         )
         fields.done()
         return status

@@ -30,6 +30,7 @@ from mc2.formats.worker_cluster import (
     Join,
     Joined,
 )
+from mc2.formats.worker_progress import RoundTrained, StageBegun, StagesCut
 from mc2.formats.worker_tasks import (
     RECEIPT_BODY,
     TASK_BODY,
@@ -291,6 +292,9 @@ FromEnclave: TypeAlias = (
     | Read
     | Write
     | Progress
+    | StagesCut
+    | StageBegun
+    | RoundTrained
     | JobOutcome
     | Closed
     | Refused
@@ -408,6 +412,9 @@ _FROM_ENCLAVE: Final[Mapping[str, _Reader[FromEnclave]]] = {
     "read": _Reader(lambda fields, _: Read(fields.digest("digest"))),
     "write": _Reader(lambda fields, body: Write(fields.digest("digest"), body), LIMITS.chunk_bytes),
     "progress": _Reader(lambda fields, _: Progress(fields.text("text", _TEXT_LENGTH))),
+    "stages": _Reader(StagesCut.read),
+    "stage": _Reader(StageBegun.read),
+    "round": _Reader(RoundTrained.read),
     "done": _Reader(_read_done, LIMITS.frame_body_bytes),
     "closed": _Reader(lambda *_: Closed()),
     "refused": _Reader(_read_refused),

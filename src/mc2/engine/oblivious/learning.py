@@ -17,6 +17,7 @@ from mc2.engine.oblivious.expressions import Evaluator, in_width
 from mc2.engine.outputs import ModelOutput
 from mc2.errors import EngineError
 from mc2.formats.schema import Schema
+from mc2.formats.worker_progress import round_trained
 from mc2.ml import boosted_trees, boosting
 from mc2.ml.boosting import PUBLIC, SECRET, Trained, Training
 from mc2.ml.boosting_parameters import BoostingParameters
@@ -136,8 +137,7 @@ class Learner:
         key = blake2b(str(index).encode(), digest_size=KEY_BYTES, key=self._key).digest()
 
         def tell(done: int) -> None:
-            of = operation.num_boost_round
-            self._progress(f"node {index}: trained round {done} of {of}")
+            self._progress(round_trained(index, done, operation.num_boost_round))
 
         if self._together is not None and index in self._together.nodes:
             trained = self._together.train(index, recipe, self._trace, key, tell)
