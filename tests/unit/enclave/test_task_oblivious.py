@@ -10,7 +10,7 @@ from tests.support.oblivious import opened
 from tests.support.oblivious_cluster import oblivious_cluster
 from tests.support.plans import Job, Source, schema
 
-from mc2.errors import CryptoError, DatasetError, EngineError, JobError
+from mc2.errors import CryptoError, DatasetError, EngineError, FormatError, JobError
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.relations import Aggregate, AggregateColumn, Filter, Join, Limit, Sort, SortKey
 from mc2.plan.types import INT64
@@ -189,3 +189,86 @@ def test_a_retried_task_gives_the_same_answer():
         run.task(stage, partition, attempt=2, member=1)
     found = {n: opened(o).to_pylist() for n, o in run.finish().outputs.items()}
     assert found == answers(cluster(partitions=1))
+
+
+# --- rows that all tasks sort together
+
+
+def apart(seed: int = 1, same: int = 0, **more):
+    """Groups of any number: every task's rows go round until all are in order."""
+    job, _ = job_of(*rows_of_two(seed, same=same))
+    count = AggregateColumn("n", "count_star", ())
+    groups = job.add(Aggregate(job.scan("t"), ("x",), (count, AggregateColumn("s", "sum", (K,)))))
+    more = {"broadcast_rows": 0, "partitions": 3, **more}
+    return oblivious_cluster(job, {"groups": groups}, facts=FACTS, **more)
+
+
+def rounds_of(run):
+    """The stages whose tasks hand each other parts of a sort."""
+    return [
+        number
+        for number, stage in enumerate(run.stages.stages)
+        if any(e.partitions > 1 for e in stage.exchanges)
+    ]
+
+
+def test_groups_of_all_tasks_are_those_of_one():
+    several = apart()
+    assert len(rounds_of(several)) > 1
+    assert answers(several) == answers(apart(partitions=1))
+    assert seen(apart(1)) == seen(apart(2)) == seen(apart(3, same=1))
+
+
+def gone_mad(run, stage, change):
+    """Run all; then the member of task 1 of a stage says of its parts what `change` makes."""
+    run.tasks()
+    receipt = run.receipt(stage, 1)
+    raw = replace(receipt, written=change(receipt.written)).sign(run.keys[receipt.member])
+    for place in [p for p in run.receipts if p[0] > stage]:
+        del run.receipts[place]
+    run.keep(stage, 1, raw)
+    return run
+
+
+def turned(written):
+    """The blocks for task 1 in place of those for task 0: as many."""
+    return tuple((parts[1], *parts[1:]) for parts in written)
+
+
+def emptied(written):
+    """No block for any task but the first, which one reads of many: others are missing."""
+    return tuple((parts[0], *(() for _ in parts[1:])) for parts in written)
+
+
+def test_parts_of_a_round_that_are_swapped_do_not_open():
+    run = apart()
+    run = gone_mad(run, rounds_of(run)[0], turned)
+    with pytest.raises(CryptoError, match="does not open"):
+        rest(run)
+
+
+def test_parts_of_a_round_that_are_left_out_are_missed():
+    run = apart()
+    run = gone_mad(run, rounds_of(run)[0], emptied)
+    with pytest.raises(FormatError, match="other parts than a round"):
+        rest(run)
+
+
+def test_a_block_of_an_earlier_round_does_not_open():
+    run = apart()
+    first, second = rounds_of(run)[:2]
+    run.tasks()
+    earlier = run.receipt(first, 1).written
+    run = gone_mad(run, second, lambda _: earlier)
+    with pytest.raises(CryptoError, match="does not open"):
+        rest(run)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_skipped_round_is_missed(number):
+    run = apart()
+    run.tasks()
+    stage = rounds_of(run)[number]
+    del run.receipts[stage, 2]
+    with pytest.raises(JobError, match="not the tasks of the plan"):
+        run.finish()

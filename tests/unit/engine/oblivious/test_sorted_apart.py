@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
 import pytest
 from tests.support.oblivious import opened, run_obliviously
 from tests.support.oblivious_stages import ObliviousStages
 from tests.support.sorted_apart import KINDS, WHAT, job_of
 
-from mc2.errors import EngineError
+from mc2.engine.oblivious.sheets import dealt
+from mc2.errors import EngineError, FormatError
+from mc2.operators.planes import Key
+from mc2.operators.run import Run
+from mc2.operators.sheets import Sheet, cut_sheet, sorted_sheet, write_sheet
+from mc2.plan.oblivious_deals import Deal
 
 FEW, MANY = 4, 6
 ROWS = {FEW: 130, MANY: 210}
@@ -53,3 +59,42 @@ def test_other_keys_hand_on_blocks_of_the_same_sizes(what, tasks):
         seen.append(cut.seen)
     assert seen[0]
     assert all(s == seen[0] for s in seen)
+
+
+def only_rows(run, sheet, parts):
+    """A planted leak: places without a row are left out, so that sizes tell how many there are."""
+    for places in parts:
+        flips, planes = Sheet._open(cut_sheet(sheet, places))
+        there = (planes[-1] & 1) == 1
+        kept = Sheet(flips, [p[there].copy() for p in planes])
+        yield from write_sheet(run, kept, [slice(None)])
+
+
+def by_key(run, sheet, parts):
+    """A planted leak: rows go where a hash of their keys says, as in encrypted mode."""
+    flips, planes = Sheet._open(sheet)
+    for number in range(len(parts)):
+        there = planes[min(1, len(flips) - 1)] % len(parts) == number
+        kept = Sheet(flips, [p[there].copy() for p in planes])
+        yield from write_sheet(run, kept, [slice(None)])
+
+
+@pytest.mark.parametrize("leak", [only_rows, by_key])
+@pytest.mark.parametrize("tasks", [FEW, MANY])
+def test_a_leak_that_is_planted_shows_in_the_record(leak, tasks, monkeypatch):
+    monkeypatch.setattr("mc2.engine.oblivious.part.write_sheet", leak)
+    seen = []
+    for kind in ("one", "many"):
+        _, cut = cut_of(kind, "groups", tasks, record=True)
+        with suppress(EngineError, FormatError):
+            cut.run()
+        seen.append(cut.seen)
+    assert seen[0] != seen[1]
+
+
+def test_a_round_takes_the_parts_that_it_has_alone():
+    run = Run()
+    keys = [Key(np.arange(5, dtype=np.uint64), 0)]
+    sheet = sorted_sheet(run, keys, [np.ones(5, dtype=np.uint64)], 5)
+    with pytest.raises(FormatError, match="other parts than a round"):
+        dealt(run, Deal("pairs", 4), 2, 0, sheet)
