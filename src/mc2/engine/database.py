@@ -49,6 +49,8 @@ class Database:
         self._connection = duckdb.connect(
             ":memory:", config={**_SETTINGS, "memory_limit": memory, "threads": limits.threads}
         )
+        # Only a connection can be told: without a script it would draw a bar on standard output.
+        self._connection.execute("SET enable_progress_bar = false")
         self._connection.execute("SET lock_configuration = true")
         self._routines: set[str] = set()
         self._streams: list[Stream] = []
