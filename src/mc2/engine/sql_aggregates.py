@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from mc2.engine.routines import FLOAT_AGGREGATES
 from mc2.engine.routines_statistics import OF_ONE, OF_PAIRS, mode, percentile
+from mc2.engine.routines_sums import TOTAL, counted
 from mc2.engine.sql_decimals import combine
 from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero
 from mc2.engine.sql_types import sql_string
@@ -72,15 +73,27 @@ def _float(name: str) -> Print:
     return write
 
 
+def _total(scribe: Scribe, operand: Operand) -> str:
+    """The exact sum of floats. What can be counted in units is; the rest is listed."""
+    value = cast_to(operand.sql, DOUBLE)
+    units = counted(value)
+    rest = f"list({value}) FILTER (WHERE {operand.sql} IS NOT NULL AND {units} IS NULL)"
+    return scribe.call(TOTAL, rest, f"CAST(sum({units}) AS VARCHAR)")
+
+
 def _sum(scribe: Scribe, operand: Operand, result: DataType) -> str:
     if operand.type.name in TYPE_CLASSES["fraction"]:
-        return _float("sum")(scribe, operand, result)
+        if operand.distinct:
+            return _float("sum")(scribe, operand, result)
+        return _total(scribe, operand)
     return cast_to(f"sum({operand.values})", result)
 
 
 def _avg(scribe: Scribe, operand: Operand, result: DataType) -> str:
     if operand.type.name in TYPE_CLASSES["fraction"]:
-        return _float("avg")(scribe, operand, result)
+        if operand.distinct:
+            return _float("avg")(scribe, operand, result)
+        return f"({_total(scribe, operand)} / nullif(count({operand.sql}), 0))"
     total = f"sum({operand.values})"
     count = f"count({operand.values})"
     if is_integer(operand.type):
