@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "cancel": ("Jobs", "Take back a job that you proposed."),
     "run": ("Jobs", "Start a job and see it through."),
     "agent": ("Jobs", "Answer attestation challenges for the jobs you approved."),
+    "home": ("Jobs", "Run an enclave worker beside tables that stay here."),
     "connect": ("Jobs", "Serve stock PySpark code on this machine, over sealed tables."),
     "status": ("Jobs", "Show jobs, and whom they wait for."),
     "download": ("Results", "Fetch results, verify their proof, open them."),

@@ -22,6 +22,7 @@ from mc2.errors import CoordinatorError, UsageError
 from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.fields import Fields, check_name, text_item
+from mc2.formats.home_line import TURN_BYTES, HomeTurn
 from mc2.formats.job import Proposal
 from mc2.formats.limits import LIMITS
 from mc2.formats.status import DatasetEntry, JobStatus
@@ -255,6 +256,31 @@ class HttpCoordinator:
             newest = self._fields(call).integer("event", 0, 2**53 - 1)
             if newest > seen or part >= left:
                 return newest
+
+    # --- a worker at home ---
+
+    def exchange(self, said: HomeTurn, seconds: float) -> HomeTurn:
+        """Hand in the answer to an order, if there is one, and wait for the next."""
+        query = urlencode({"seconds": f"{seconds:.3f}"})
+        found = HomeTurn.parse(
+            self._send(
+                Call(
+                    "POST",
+                    "/v1/home",
+                    said.encode(),
+                    most=TURN_BYTES,
+                    query=query,
+                    read_seconds=seconds + READ_SECONDS,
+                )
+            )
+        )
+        if found.session != said.session:
+            raise CoordinatorError("the coordinator gave an order to another process")
+        return found
+
+    def leave_home(self, session: str) -> None:
+        """Say that the process at home ends."""
+        self._send(Call("DELETE", f"/v1/home/{session}"))
 
     # --- answers ---
 

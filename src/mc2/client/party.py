@@ -15,14 +15,17 @@ from typing import Any, Self
 
 from mc2.client import contracts, datasets, downloads, kept, proposals
 from mc2.client.agent import AgentNews
+from mc2.client.blobs import FolderBlobs
 from mc2.client.contracts import ContractStatus
 from mc2.client.coordinator import Coordinator
 from mc2.client.desk import Desk, Trust
 from mc2.client.downloads import Destination, Downloaded
 from mc2.client.home import Home
+from mc2.client.home_worker import Enclave, HomeWorker, Line
 from mc2.client.identity import Identity, load_identity, store_identity
 from mc2.client.ledger import Ledger
 from mc2.client.ledger_events import Entry
+from mc2.client.outbox import AT_HOME
 from mc2.client.progress import Progress, no_progress
 from mc2.client.proof import VerifiedJob
 from mc2.client.proposals import Proposed, Reviewed
@@ -30,7 +33,7 @@ from mc2.client.results import OpenedModel, OpenedTable
 from mc2.client.running import Watch, run, watch_nothing
 from mc2.client.seal import Sealed
 from mc2.crypto.digest import Digest
-from mc2.errors import CoordinatorError
+from mc2.errors import CoordinatorError, UsageError
 from mc2.formats.card import VerifiedCard, verify_card
 from mc2.formats.contract import Contract
 from mc2.formats.coordinator_file import CoordinatorFile
@@ -287,6 +290,36 @@ class Party:
     def serve(self, tell: Callable[[AgentNews], None], stopped: Callable[[], bool]) -> None:
         """Answer for all approved jobs until told to stop: the key agent."""
         self.desk.agent().serve(tell, stopped, pause=time.sleep)
+
+    def work_at_home(
+        self,
+        enclave: Enclave,
+        tell: Callable[[str], None],
+        stopped: Callable[[], bool],
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Let an enclave on this party's premises open what it keeps at home, until told to stop.
+
+        Raises: WorkerError when the enclave has ended.
+        """
+        HomeWorker(
+            party=self.name,
+            signer=self.identity.signing,
+            line=self._line(),
+            chunks=FolderBlobs(self.home.path / AT_HOME),
+            enclave=enclave,
+            approved=self.desk.agent().approved_jobs,
+            tell=tell,
+        ).serve(stopped, pause)
+
+    def _line(self) -> Line:
+        """The coordinator over the network: no other gives orders to homes. Raises: UsageError."""
+        from mc2.client.http import HttpCoordinator
+
+        found = self.coordinator
+        if not isinstance(found, HttpCoordinator):
+            raise UsageError("an enclave at home fetches its orders over the network")
+        return found
 
     # --- results
 

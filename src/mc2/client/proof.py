@@ -22,7 +22,7 @@ from mc2.attestation.appraisal import (
 from mc2.attestation.claims import ClaimsToActivate, RawEvidence, Tier
 from mc2.attestation.policy import AttestationPolicy
 from mc2.attestation.verifiers import Verifiers
-from mc2.client.cluster_proof import AppraisedMember, check_epochs, verify_members
+from mc2.client.cluster_proof import AppraisedMember, check_epochs, check_homes, verify_members
 from mc2.crypto.digest import Digest, same_digest
 from mc2.errors import Mc2Error, ReceiptError
 from mc2.formats.bundle import Proof
@@ -101,7 +101,7 @@ def verify_proof(
         found = _appraise_leader(
             job, verifiers, at, raw_evidence, raw_evidence.runtime_data.report_data()
         )
-        members = verify_members(proof.members, evidence, judge)
+        members = verify_members(proof.members, evidence, judge, job.members.key_of)
     with _step("V3, the runtime data"):
         _check_runtime_data(evidence.value, job, challenges)
     with _step("V4, the grants"):
@@ -111,6 +111,7 @@ def verify_proof(
         tier = _weakest(appraised, members)
         receipt = _verify_receipt(proof.receipt, job, evidence, grants, tier)
         check_epochs(receipt.value, members)
+        check_homes(receipt.value, members, job.plan)
     with _step("V6, the results"):
         results = _check_results(proof.results, job, receipt.value)
     warnings = receipt.value.warnings

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from mc2.coordinator import endpoints_jobs, endpoints_mailbox
+from mc2.coordinator import endpoints_homes, endpoints_jobs, endpoints_mailbox
 from mc2.coordinator.answers import Names, ProposedJob, SignedObject, answer_errors
 from mc2.coordinator.auth import Authenticator
 from mc2.coordinator.requests import Context, Rates
@@ -31,6 +31,7 @@ _TAGS: Final = [
     {"name": "blobs", "description": "Sealed chunks, named by their digests."},
     {"name": "datasets", "description": "Signed manifests."},
     {"name": "jobs", "description": "Proposals, approvals, attempts, proofs."},
+    {"name": "homes", "description": "Orders for enclaves on parties' premises."},
 ]
 
 
@@ -53,6 +54,7 @@ def create_app(
     app.state.context = Context(service, authenticator, rates or Rates())
     app.include_router(endpoints_mailbox.router)
     app.include_router(endpoints_jobs.router)
+    app.include_router(endpoints_homes.router)
     answer_errors(app)
     return app
 
@@ -70,6 +72,7 @@ def openapi_document() -> str:
     app = FastAPI()
     app.include_router(endpoints_mailbox.router)
     app.include_router(endpoints_jobs.router)
+    app.include_router(endpoints_homes.router)
     document: dict[str, Any] = get_openapi(
         title="mc2 coordinator",
         version="1",  # of the interface; it does not change with every release

@@ -8,6 +8,7 @@ Spec: docs/spec/cluster.md.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -105,6 +106,27 @@ class Backend(Protocol):
         ...
 
 
+class Homes(Protocol):
+    """Lends out the enclaves at the homes of parties. Thread-safe."""
+
+    def borrow(self, party: str, *, timeout_seconds: float) -> Any:
+        """Borrow a party's enclave. Raises: WorkerError if none is there in time."""
+        ...
+
+    def release(self, worker: Any) -> None:
+        """Give it back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AtHome:
+    """Whose enclaves at home a job needs, and how long it waits for one."""
+
+    homes: Homes
+    parties: tuple[str, ...]
+    timeout_seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introduction:
     """What a worker is shown of a job before it joins: the job, and what proves the leader."""
@@ -131,8 +153,10 @@ class Cluster(Generic[W]):
         keep: Callable[[Iterable[bytes]], None],
         timeout_seconds: float,
         backend: TaskBackend | None = None,
+        homes: AtHome | None = None,
     ) -> None:
-        self._pool = pool
+        self._pool, self._homes = pool, homes
+        self._at_home: dict[str, Any] = {}
         self._introduction = introduction
         self._most = min(most, LARGEST_CLUSTER - 1)
         self._may_borrow = may_borrow
@@ -159,8 +183,24 @@ class Cluster(Generic[W]):
             except WorkerError:
                 break
             self._workers[_free_name(worker.name, self._workers)] = worker
+        self._borrow_homes()
         self._joined = self._ask_all(self._workers, lambda _, w: self._join(w, invitation))
         return dict(self._joined)
+
+    def _borrow_homes(self) -> None:
+        """Wait for the enclaves at parties' homes. Whoever does not come, the leader will miss."""
+        if self._homes is None:
+            return
+        until = time.monotonic() + self._homes.timeout_seconds
+        for party in self._homes.parties:
+            left = max(0.0, until - time.monotonic())
+            try:
+                worker = self._homes.homes.borrow(party, timeout_seconds=left)
+            except WorkerError as error:
+                _log.warning("%s", error)
+                continue
+            name = _free_name(worker.name, self._workers)
+            self._workers[name] = self._at_home[name] = worker
 
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         """Hand on the leader's admissions; who entered. The others are given back.
@@ -236,7 +276,11 @@ class Cluster(Generic[W]):
 
     def _give_back(self, name: str) -> None:
         self._joined.pop(name, None)
-        self._pool.release(self._workers.pop(name))
+        worker, at_home = self._workers.pop(name), self._at_home.pop(name, None)
+        if at_home is not None and self._homes is not None:
+            self._homes.homes.release(at_home)
+        else:
+            self._pool.release(worker)
 
 
 def _free_name(wanted: str, taken: Collection[str]) -> str:

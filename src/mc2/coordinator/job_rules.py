@@ -23,6 +23,7 @@ from mc2.formats.job import Approval, Proposal, Rejection
 from mc2.formats.job_metrics import JobMetrics
 from mc2.formats.limits import LIMITS
 from mc2.formats.status import JobState, JobStatus
+from mc2.plan.home import home_parties
 from mc2.plan.plan import Plan, PlanInput
 
 _BUNDLE_SPARE_BYTES = 64 * 1024  # names and punctuation around the objects in a bundle
@@ -292,3 +293,8 @@ def _approvers(contract: Contract, owners: tuple[str, ...]) -> tuple[str, ...]:
     if contract.approvers == "owners":
         return owners
     return tuple(member.name for member in contract.members)
+
+
+def parties_at_home(bundle: bytes) -> tuple[str, ...]:
+    """The parties whose rows stay at home, in a job's bundle. Raises: FormatError, PlanError."""
+    return home_parties(Plan.parse(JobBundle.parse(bundle).plan))

@@ -28,6 +28,7 @@ from mc2.coordinator.jobs import (
 from mc2.errors import FormatError, JobError, Mc2Error, WorkerError
 from mc2.formats.canonical import encode
 from mc2.formats.envelope import Envelope, PayloadType
+from mc2.formats.home import evidence_digest
 from mc2.formats.job_metrics import JobMetrics
 from mc2.formats.limits import LIMITS
 from mc2.formats.release import Challenge
@@ -151,14 +152,11 @@ class RunRules:
         Raises: WorkerError if it is malformed; JobError if the job went on.
         """
         with _worker_fault():
-            named = {
-                Envelope.parse(raw, PayloadType.MEMBER_EVIDENCE, LIMITS.evidence_bytes): raw
-                for raw in evidence
-            }
+            named = {evidence_digest(raw): raw for raw in evidence}
         with self.jobs.mailbox.store.database.transaction():
             self._running(at)
-            for envelope, raw in named.items():
-                self.jobs.table.put_message(at, MEMBER, envelope.payload_digest, raw)
+            for name, raw in named.items():
+                self.jobs.table.put_message(at, MEMBER, name, raw)
 
     def succeed(self, at: AttemptRecord, receipt: bytes, results: Mapping[str, bytes]) -> None:
         """Keep receipt and results; the job is done.

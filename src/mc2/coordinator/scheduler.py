@@ -22,14 +22,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from mc2.coordinator.backend import BlockRoom, LocalBackend, TaskBackend, TaskNeeds
-from mc2.coordinator.cluster import Backend, Cluster, ClusterWorker, Introduction, Pool
+from mc2.coordinator.cluster import (
+    AtHome,
+    Backend,
+    Cluster,
+    ClusterWorker,
+    Introduction,
+    Pool,
+)
+from mc2.coordinator.job_rules import parties_at_home
 from mc2.coordinator.jobs import AttemptRecord
 from mc2.coordinator.metrics import CountedBackend, Counter
 from mc2.coordinator.running import LateError
 from mc2.coordinator.service import Service
 from mc2.coordinator.workers import OtherWorkers
 from mc2.crypto.digest import Digest
-from mc2.errors import JobError, Mc2Error, WorkerError
+from mc2.errors import DropoutError, JobError, Mc2Error, WorkerError
 from mc2.formats.worker import JobOutcome
 from mc2.formats.worker_progress import Said
 
@@ -84,6 +92,7 @@ class Timeouts:
     attest: float = 300
     grant: float = 1200  # a little longer than a challenge holds
     compute: float = 24 * 3600
+    home: float = 300  # for the enclaves at the homes of parties
 
 
 class Scheduler(Generic[W]):
@@ -204,6 +213,7 @@ class Scheduler(Generic[W]):
             keep=lambda evidence: self._service.running.put_members(record, evidence),
             timeout_seconds=self._timeouts.attest,
             backend=backend,
+            homes=AtHome(self._service.homes, parties_at_home(shown.bundle), self._timeouts.home),
         )
 
     def _help(
@@ -265,7 +275,7 @@ class _Attempt(Generic[W]):
         name = f"job {self.record.job_id}, attempt {self.record.attempt}"
         try:
             self._walk()
-        except (WorkerError, LateError) as error:
+        except (WorkerError, LateError, DropoutError) as error:
             self._lose(error)
         except Mc2Error as error:
             # A typed refusal: what was signed does not hold together. Another attempt would not

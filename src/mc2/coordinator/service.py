@@ -10,6 +10,7 @@ from typing import Final
 
 from mc2.coordinator.attempts import AttemptRules
 from mc2.coordinator.bell import Bell
+from mc2.coordinator.homes import Homes
 from mc2.coordinator.job_rules import JobRules
 from mc2.coordinator.jobs import JobTable
 from mc2.coordinator.mailbox import Mailbox
@@ -34,6 +35,7 @@ class Service:
         self.jobs = JobRules(self.mailbox, JobTable(store.database))
         self.attempts = AttemptRules(self.jobs)
         self.running = RunRules(self.jobs)
+        self.homes = Homes()
 
     def for_party(self, name: str) -> PartyAccess:
         """What this party may do: an implementation of `mc2.client.coordinator.Coordinator`."""

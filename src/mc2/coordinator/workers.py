@@ -307,7 +307,7 @@ class Worker:
         except FormatError as error:
             raise self.broken(str(error)) from None
         if isinstance(message, Refused):
-            raise _refusal(message)
+            raise refusal(message)
         return message
 
     def _receive_frame(self, deadline: float) -> Frame:
@@ -461,7 +461,8 @@ def _refuse(name: Digest, raw: bytes) -> None:
     raise JobError(f"a member handed over a chunk of a result: {name}")
 
 
-def _refusal(message: Refused) -> Mc2Error:
+def refusal(message: Refused) -> Mc2Error:
+    """The error that an enclave's refusal names."""
     kind = error_types().get(message.code)
     if kind is None or issubclass(kind, WorkerError):
         return WorkerError(f"the enclave refused: {message.message}", hint=message.hint)
