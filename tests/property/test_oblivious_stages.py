@@ -20,7 +20,7 @@ from tests.support.random_splits import FACTS, random_split
 from mc2.errors import EngineError, PlanError
 
 SEEDS = st.integers(0, 2**32)
-TASKS = st.integers(2, 3)
+TASKS = st.integers(2, 4)
 WHOLE = st.sampled_from((0, 6))
 
 

@@ -17,6 +17,7 @@ from mc2.formats.task import TaskOrder, TaskReceipt
 from mc2.formats.training_receipt import TrainingReceipt
 from mc2.operators.blocks import read_blocks, write_blocks
 from mc2.operators.run import Run
+from mc2.operators.sheets import read_sheet, write_sheet
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors"
 
@@ -33,12 +34,19 @@ def read_oblivious_block(raw: bytes) -> bytes:
     return again
 
 
+def read_oblivious_sheet(raw: bytes) -> bytes:
+    run = Run()
+    (((again, _),),) = write_sheet(run, read_sheet(run, [raw]), [slice(None)])
+    return again
+
+
 READERS: dict[str, Callable[[bytes], bytes]] = {
     "task-order": lambda raw: TaskOrder.parse(raw).encode(),
     "task-receipt": lambda raw: encode(TaskReceipt.parse(raw).json()),
     "training-receipt": lambda raw: encode(TrainingReceipt.parse(raw).json()),
     "block": read_block,
     "oblivious-block": read_oblivious_block,
+    "oblivious-sheet": read_oblivious_sheet,
 }
 CASES = [
     pytest.param(case, id=f"{name}-{case['name']}")

@@ -50,12 +50,15 @@ def cases() -> Iterator[Case]:
     yield from _training_receipts()
     yield from _blocks()
     yield from _oblivious_blocks()
+    yield from _oblivious_sheets()
 
 
 def _case(format_name: str, name: str, raw: bytes, error: str, comment: str) -> Case:
     case = {"format": format_name, "name": name, "comment": comment}
     case |= {"expect": "reject", "error": error} if error else {"expect": "accept"}
-    return case | ({"hex": raw.hex()} if format_name.endswith("block") else {"text": raw.decode()})
+    return case | (
+        {"hex": raw.hex()} if format_name.endswith(("block", "sheet")) else {"text": raw.decode()}
+    )
 
 
 def _edited(raw: bytes, edit: Callable[[Any], None]) -> bytes:
@@ -170,3 +173,33 @@ def _oblivious_blocks() -> Iterator[Case]:
     yield bad("no-bits", places(3) + raw[8:-24], "the plane of bits is missing")
     yield bad("big-endian", MAGIC + (3).to_bytes(4, "big") + raw[8:], "places are little-endian")
     yield bad("most-places", places(2**32 - 1) + raw[8:], "more places than any block holds")
+
+
+def _oblivious_sheets() -> Iterator[Case]:
+    def bad(name: str, raw: bytes, comment: str) -> Case:
+        return _case("oblivious-sheet", name, raw, "FormatError", comment)
+
+    def number(value: int, size: int = 4) -> bytes:
+        return value.to_bytes(size, "little")
+
+    def head(places: int = 2, keys: int = 1, planes: int = 3, flags: int = 0) -> bytes:
+        return b"MC2T" + number(places) + number(flags, 8) + number(keys) + number(planes)
+
+    # Rows 1 and 3 by one unsigned key: its plane, that of the value, that of the bits.
+    words = b"".join(number(w, 8) for w in (1, 3, 1, 3, 0b11, 0b11))
+    flips = number(1 << 63, 8)
+    raw = head() + flips + words
+    yield _case("oblivious-sheet", "good", raw, "", "two rows by one key")
+    flagged = head(flags=1) + flips + words
+    yield _case("oblivious-sheet", "flag", flagged, "", "its task overflowed: told at the end")
+    yield bad("nothing", b"", "there is no block without places")
+    yield bad("other-magic", b"MC2S" + raw[4:], "a table, not a sheet")
+    yield bad("no-places", head(places=0) + flips, "a block has at least one place")
+    yield bad("no-keys", head(keys=0) + words, "rows are in some order")
+    yield bad("keys-alone", head(keys=3) + flips * 3 + words, "rows have bits beside their keys")
+    yield bad("short-header", raw[:23], "the number of planes is cut")
+    yield bad("no-flips", head() + words, "how keys compare is missing")
+    yield bad("short", raw[:-1], "the last byte is missing")
+    yield bad("long", raw + b"\0", "a byte too many")
+    yield bad("more-places", head(places=3) + flips + words, "fewer words than three places have")
+    yield bad("more-planes", head(planes=4) + flips + words, "fewer words than four planes have")

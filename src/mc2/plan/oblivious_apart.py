@@ -20,17 +20,19 @@ from mc2.plan.typing import type_of
 SORTED_APART: Final = 16
 """How many times the rows that one task reads alone there must be to be sorted over several."""
 
+_PAIR: Final = 2
 _ASKS: Final = frozenset({"semi", "anti"})
 
 
 def worth_sorting(layout: Layout, rows: int, room: int) -> bool:
     """Whether rows are sorted over the tasks, each with `room` for its own at most.
 
-    Not few ones; and not where tasks would sort twice as many places as there are rows, since some
-    have much more room than others, or rows are too few for so many tasks.
+    Not few ones, nor over two tasks, of which each would hold all rows as it compares; and not
+    where tasks would sort twice as many places as there are rows, since some have much more room
+    than others, or rows are too few for so many tasks.
     """
     tasks = layout.partitions
-    if rows <= SORTED_APART * layout.broadcast_rows:
+    if tasks <= _PAIR or rows <= SORTED_APART * layout.broadcast_rows:
         return False
     return tasks * places_for(tasks, room) <= 2 * rows
 
