@@ -4,8 +4,8 @@
 
 All sides run in turn for each query; CPU seconds, medians, as a Markdown table. The owner declares
 the primary keys, and what TPC-H says of columns before any row is made: flags, the days of its
-calendar, the numbers of parts. `--keys-only` leaves these out. What is measured is the engine, from
-opened chunks to opened results; keys and sockets are not involved (bench/sql measures those).
+calendar, the numbers of its keys. `--keys-only` leaves these out. What is measured is the engine,
+from opened chunks to opened results; keys and sockets are not involved (bench/sql measures those).
 """
 
 from __future__ import annotations
@@ -64,10 +64,25 @@ _CALENDAR = ((_FIRST - date(1970, 1, 1)).days, (_LAST - date(1970, 1, 1)).days)
 def ranges(scale: float) -> dict[str, dict[str, tuple[int, int]]]:
     """The days and the numbers that there can be at a scale."""
     parts, suppliers = (1, round(200_000 * scale)), (1, round(10_000 * scale))
+    customers, orders = (1, round(150_000 * scale)), (1, round(6_000_000 * scale))
+    nations, regions = (0, 24), (0, 4)
     return {
-        "lineitem": {"l_shipdate": _CALENDAR, "l_partkey": parts, "l_suppkey": suppliers},
-        "orders": {"o_orderdate": _CALENDAR},
-        "part": {"p_size": (1, 50)},
+        "customer": {"c_custkey": customers, "c_nationkey": nations},
+        "lineitem": {
+            "l_orderkey": orders,
+            "l_partkey": parts,
+            "l_suppkey": suppliers,
+            "l_linenumber": (1, 7),
+            "l_shipdate": _CALENDAR,
+            "l_commitdate": _CALENDAR,
+            "l_receiptdate": _CALENDAR,
+        },
+        "nation": {"n_nationkey": nations, "n_regionkey": regions},
+        "orders": {"o_orderkey": orders, "o_custkey": customers, "o_orderdate": _CALENDAR},
+        "part": {"p_partkey": parts, "p_size": (1, 50)},
+        "partsupp": {"ps_partkey": parts, "ps_suppkey": suppliers, "ps_availqty": (1, 9_999)},
+        "region": {"r_regionkey": regions},
+        "supplier": {"s_suppkey": suppliers, "s_nationkey": nations},
     }
 
 

@@ -33,16 +33,27 @@ void compact_cases(std::vector<Case>& cases) {
         auto* out = p.room<u64>(p.rows());
         p.kernel([=, &p] { kernels::compact().ranks(keep, out, p.rows()); });
     }});
-    cases.push_back({"compact.pack", {1, 100}, [](Probe& p) {
-        const u64* columns[] = {p.words(p.rows()), p.words(p.rows()), p.words(p.rows())};
-        auto* rows = p.room<u64>(3 * p.rows());
-        p.kernel([&] { kernels::compact().pack(columns, 3, p.rows(), rows); });
-    }});
-    cases.push_back({"compact.unpack", {1, 100}, [](Probe& p) {
-        const auto* rows = p.words(3 * p.rows());
-        u64* columns[] = {p.room<u64>(p.rows()), p.room<u64>(p.rows()), p.room<u64>(p.rows())};
-        p.kernel([&] { kernels::compact().unpack(rows, 3, p.rows(), columns); });
-    }});
+    for (const std::size_t width : {3, 6}) {
+        const std::string of = "/" + std::to_string(width);
+        cases.push_back({"compact.pack" + of, {1, 101}, [=](Probe& p) {
+            const auto* from = p.words(width * p.rows());
+            auto* rows = p.room<u64>(width * p.rows());
+            p.kernel([=, &p] {
+                const u64* columns[6];
+                for (std::size_t w = 0; w < width; ++w) columns[w] = from + w * p.rows();
+                kernels::compact().pack(columns, width, p.rows(), rows);
+            });
+        }});
+        cases.push_back({"compact.unpack" + of, {1, 101}, [=](Probe& p) {
+            const auto* rows = p.words(width * p.rows());
+            auto* to = p.room<u64>(width * p.rows());
+            p.kernel([=, &p] {
+                u64* columns[6];
+                for (std::size_t w = 0; w < width; ++w) columns[w] = to + w * p.rows();
+                kernels::compact().unpack(rows, width, p.rows(), columns);
+            });
+        }});
+    }
 }
 
 }  // namespace mc2::oblivious

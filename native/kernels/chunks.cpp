@@ -92,66 +92,87 @@ void narrow_floats(const u64* in, u8* out, std::size_t rows) noexcept {
 
 // --- texts
 
-MC2_INLINE Mask within(Secret<u64> byte, u64 low, u64 high) noexcept {
-    return (byte >= Secret<u64>(low)) & (byte <= Secret<u64>(high));
+// Eight bytes of a text, the first one lowest, and the same in many rows at once: nothing here but
+// bits and sums, so that the compiler can put rows side by side. A verdict on a byte is its top bit.
+constexpr u64 every_byte = 0x0101010101010101;
+constexpr u64 top_bits = 0x8080808080808080;
+constexpr u64 places = 0x0706050403020100;
+constexpr std::size_t near_rows = 64;
+
+MC2_INLINE u64 equal_bytes(u64 word, u64 byte) noexcept {
+    const u64 other = word ^ (byte * every_byte);
+    return ~(((other & ~top_bits) + ~top_bits) | other | ~top_bits);
 }
 
-// UTF-8 byte by byte (RFC 3629, section 4): how many bytes must follow, and between which bounds the
-// next one is.
-class Utf8 {
-public:
-    MC2_INLINE void take(Secret<u64> byte) noexcept {
-        const Secret<u64> zero(0), one(1);
-        const Mask starts = left_ == zero;
-        const Mask ascii = byte < Secret<u64>(0x80);
-        const Mask two = within(byte, 0xc2, 0xdf), three = within(byte, 0xe0, 0xef), four = within(byte, 0xf0, 0xf4);
-        wrong_ = wrong_ | (starts & ~(ascii | two | three | four)) | (~starts & ((byte < low_) | (byte > high_)));
-        Secret<u64> after = keep_if(two, one);
-        after = select(three, Secret<u64>(2), after);
-        after = select(four, Secret<u64>(3), after);
-        left_ = select(starts, after, left_ - one);
-        // No spelling that is too long, no half of a surrogate pair, nothing beyond U+10FFFF.
-        low_ = select(starts & (byte == Secret<u64>(0xe0)), Secret<u64>(0xa0), Secret<u64>(0x80));
-        low_ = select(starts & (byte == Secret<u64>(0xf0)), Secret<u64>(0x90), low_);
-        high_ = select(starts & (byte == Secret<u64>(0xed)), Secret<u64>(0x9f), Secret<u64>(0xbf));
-        high_ = select(starts & (byte == Secret<u64>(0xf4)), Secret<u64>(0x8f), high_);
-    }
-    MC2_INLINE Mask wrong() const noexcept { return wrong_ | (left_ != Secret<u64>(0)); }
+// Where bytes are at least 0xc0, 0xe0, 0xf0: they say that one, two, three bytes must follow.
+MC2_INLINE u64 leads_one(u64 word) noexcept { return word & (word << 1); }
+MC2_INLINE u64 leads_two(u64 word) noexcept { return leads_one(word) & (word << 2); }
+MC2_INLINE u64 leads_three(u64 word) noexcept { return leads_two(word) & (word << 3); }
 
-private:
-    Secret<u64> left_{0}, low_{0x80}, high_{0xbf};
-    Mask wrong_ = Mask::constant(false);
-};
+// UTF-8 (RFC 3629, section 4), given the eight bytes before: what is wrong here, in top bits. No
+// spelling that is too long, no half of a surrogate pair, nothing beyond U+10FFFF.
+MC2_INLINE u64 wrong_utf8(u64 before, u64 word) noexcept {
+    const u64 one = (word << 8) | (before >> 56);  // at each byte the byte before it
+    const u64 two = (word << 16) | (before >> 48), three = (word << 24) | (before >> 40);
+    const u64 follows = word & ~(word << 1);
+    u64 wrong = follows ^ (leads_one(one) | leads_two(two) | leads_three(three));
+    wrong |= equal_bytes(word & ~every_byte, 0xc0);
+    wrong |= leads_three(word) & ((word << 4) | ((word << 5) & ((word << 6) | (word << 7))));  // above 0xf4
+    const u64 fifth = word << 2, fourth = word << 3;  // these bits of a byte
+    wrong |= equal_bytes(one, 0xe0) & ~fifth;
+    wrong |= equal_bytes(one, 0xed) & fifth;
+    wrong |= equal_bytes(one, 0xf0) & ~(fifth | fourth);
+    wrong |= equal_bytes(one, 0xf4) & (fifth | fourth);
+    return wrong & top_bits;
+}
+
+// What must follow the last byte that there is room for.
+MC2_INLINE u64 broken_off(u64 last) noexcept {
+    return (leads_one(last >> 56) | leads_two(last >> 48) | leads_three(last >> 40)) & top_bits;
+}
+
+// All ones in the bytes at places below `length` (secret) of the word that begins at `start`.
+MC2_INLINE u64 bytes_within(u64 length, u64 start) noexcept {
+    const i64 left = static_cast<i64>(length - start);
+    const i64 some = left & ~(left >> 63), more = some - 8;
+    const u64 count = static_cast<u64>(8 + (more & (more >> 63)));
+    return (((count * every_byte + top_bits - places - every_byte) & top_bits) >> 7) * 0xff;
+}
+
+// Up to near_rows texts: what is wrong in any of them.
+MC2_INLINE u64 read_block(const u8* bytes, const u32* lengths, std::size_t width, bool utf8, const u8* counts,
+                          u64* out, std::size_t rows) noexcept {
+    u64 before[near_rows] = {}, here[near_rows], counted[near_rows], wrong = 0;
+    for (std::size_t i = 0; i < rows; ++i) counted[i] = 0 - static_cast<u64>(counts[i] & 1);
+    for (std::size_t j = 0; j + 1 < width; ++j) {
+        for (std::size_t i = 0; i < rows; ++i) std::memcpy(&here[i], bytes + 8 * (i * (width - 1) + j), 8);
+        for (std::size_t i = 0; i < rows; ++i) wrong |= here[i] & counted[i] & ~bytes_within(lengths[i], 8 * j);
+        if (utf8) {
+            for (std::size_t i = 0; i < rows; ++i) wrong |= wrong_utf8(before[i], here[i]) & counted[i];
+        }
+        for (std::size_t i = 0; i < rows; ++i) out[i * width + j] = __builtin_bswap64(here[i]);
+        for (std::size_t i = 0; i < rows; ++i) before[i] = here[i];
+    }
+    if (utf8) {
+        for (std::size_t i = 0; i < rows; ++i) wrong |= broken_off(before[i]) & counted[i];
+    }
+    return wrong;
+}
 
 void read_texts(const u8* bytes, const u32* lengths, std::size_t width, std::size_t most, bool utf8, const u8* counts,
                 u64* out, std::size_t rows, u64* flags) noexcept {
     Flags raised;
-    const std::size_t room = 8 * (width - 1);
-    for (std::size_t i = 0; i < rows; ++i) {
-        const u8* text = bytes + i * room;
-        u64* row = out + i * width;
-        const Secret<u64> length(lengths[i]);
-        u64 beyond = 0;
-        for (std::size_t j = 0; j + 1 < width; ++j) {
-            u64 word = 0;
-            for (std::size_t k = 0; k < 8; ++k) {
-                const u64 byte = text[8 * j + k];
-                beyond |= byte & ~(Secret<u64>(8 * j + k) < length).word();
-                word = (word << 8) | byte;
-            }
-            row[j] = word;
+    u64 wrong = 0;
+    for (std::size_t i = 0; i < rows; i += near_rows) {
+        const std::size_t some = rows - i < near_rows ? rows - i : near_rows;
+        wrong |= read_block(bytes + 8 * (width - 1) * i, lengths + i, width, utf8, counts + i, out + i * width, some);
+        for (std::size_t r = i; r < i + some; ++r) {
+            const u64 length = lengths[r];
+            out[r * width + width - 1] = length;
+            wrong |= ((most - length) >> 63) & counts[r];
         }
-        row[width - 1] = length.bits();
-        Mask wrong = (length > Secret<u64>(most)) | (Secret<u64>(beyond) != Secret<u64>(0));
-        if (utf8) {
-            // What is behind the end are zeros, which are ASCII: a text that breaks off is found there,
-            // or by what is left to come after the last place.
-            Utf8 state;
-            for (std::size_t k = 0; k < room; ++k) state.take(Secret<u64>(text[k]));
-            wrong = wrong | state.wrong();
-        }
-        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & wrong);
     }
+    raised.raise(Flag::out_of_domain, Secret<u64>(wrong) != Secret<u64>(0));
     raised.raise_in(flags);
 }
 

@@ -621,13 +621,49 @@ void distribute_rows(u64* data, std::size_t width, std::size_t n, u32* to) {
     Distribution<0>(width).any(data, to, n, 0);
 }
 
+// Columns [w, w + 4) of rows [i, i + 4), to rows and back: four by four words at once.
+constexpr std::size_t square = 4;
+
+MC2_INLINE void pack_square(const u64* const* columns, std::size_t width, std::size_t w, std::size_t i, u64* rows) noexcept {
+    V a = load(columns[w] + i), b = load(columns[w + 1] + i), c = load(columns[w + 2] + i), d = load(columns[w + 3] + i);
+    transpose(a, b, c, d);
+    u64* const to = rows + i * width + w;
+    store(to, a);
+    store(to + width, b);
+    store(to + 2 * width, c);
+    store(to + 3 * width, d);
+}
+MC2_INLINE void unpack_square(const u64* rows, std::size_t width, std::size_t w, std::size_t i, u64* const* columns) noexcept {
+    const u64* const from = rows + i * width + w;
+    V a = load(from), b = load(from + width), c = load(from + 2 * width), d = load(from + 3 * width);
+    transpose(a, b, c, d);
+    store(columns[w] + i, a);
+    store(columns[w + 1] + i, b);
+    store(columns[w + 2] + i, c);
+    store(columns[w + 3] + i, d);
+}
+
 void pack_rows(const u64* const* columns, std::size_t width, std::size_t n, u64* rows) noexcept {
-    for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t wide = width - width % square, high = n - n % square;
+    for (std::size_t i = 0; i < high; i += square) {
+        for (std::size_t w = 0; w < wide; w += square) pack_square(columns, width, w, i, rows);
+        for (std::size_t w = wide; w < width; ++w) {
+            for (std::size_t r = i; r < i + square; ++r) rows[r * width + w] = columns[w][r];
+        }
+    }
+    for (std::size_t i = high; i < n; ++i) {
         for (std::size_t w = 0; w < width; ++w) rows[i * width + w] = columns[w][i];
     }
 }
 void unpack_rows(const u64* rows, std::size_t width, std::size_t n, u64* const* columns) noexcept {
-    for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t wide = width - width % square, high = n - n % square;
+    for (std::size_t i = 0; i < high; i += square) {
+        for (std::size_t w = 0; w < wide; w += square) unpack_square(rows, width, w, i, columns);
+        for (std::size_t w = wide; w < width; ++w) {
+            for (std::size_t r = i; r < i + square; ++r) columns[w][r] = rows[r * width + w];
+        }
+    }
+    for (std::size_t i = high; i < n; ++i) {
         for (std::size_t w = 0; w < width; ++w) columns[w][i] = rows[i * width + w];
     }
 }

@@ -109,7 +109,8 @@ class _Reader:
         words = np.concatenate([self._words(c) for c in chunks])[:bound]
         found = column(run, self._layout, np.ascontiguousarray(words), known)
         self._check(found)
-        return found
+        ends = self._form.facts.ranges.get(self._declared.name)
+        return SecretColumn(self._layout, words_of(found), known, ends)
 
     def _part(self, chunk: Bytes, at: int, size: int) -> Bytes:
         return np.ascontiguousarray(chunk[at : at + size])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -27,20 +27,8 @@ from mc2.operators.handles import (
 )
 from mc2.operators.logic import TRUTH, column, complement, conjunction
 from mc2.operators.ordering import bounded, check_bound
-from mc2.operators.planes import (
-    Key,
-    bit_planes,
-    canonical,
-    equality_keys,
-    flatten,
-    joined,
-    layouts_of,
-    order_keys,
-    planes_of,
-    rebuild,
-    sort_planes,
-    value_keys,
-)
+from mc2.operators.packing import Form, Lying, Packed, Packer, Source, sort_packed
+from mc2.operators.planes import bit_planes, canonical, joined, planes_of, value_keys
 from mc2.operators.run import Flag, Run
 from mc2.operators.spread import SPREADS, spread, squared_distances
 from mc2.plan.types import DOUBLE, INT64
@@ -156,10 +144,9 @@ def _distinct_values(
     present = marks_of(table.present)
     kept = present if where is None else conjunction(run, present, where)
     only = SecretTable({"argument": argument}, SecretMarks(kept))
-    keys = equality_keys(run, [argument], only.present)
-    sorted_keys, planes = sort_planes(run, keys, flatten(run, only))
-    found = rebuild(run, layouts_of(only), planes)
-    first = _starts(run, sorted_keys)
+    moved, bits, packed = _sorted_by(run, only, [argument], [])
+    found = moved.table(run, packed)
+    first = _starts(run, moved.highest(run, bits[0]))
     return found.columns["argument"], None, first, found
 
 
@@ -180,6 +167,35 @@ def _last_row(
     return {one.name: finished(run, one, last, np.ones(1, dtype=np.uint8))}
 
 
+def _sorted_by(
+    run: Run,
+    table: SecretTable,
+    keys: Sequence[SecretColumn],
+    then: Sequence[Marks | SecretColumn],
+) -> tuple[Source, tuple[int, int], Packed]:
+    """A table in order of keys, NULLs being equal, and within them of more; absent rows last.
+
+    Gives how many bits the keys take, and how many those and what comes then.
+    """
+    packer = Packer(run, Form(), table.rows)
+    packer.mark(complement(run, marks_of(table.present)))
+    lying: dict[int, Lying] = {}
+    for key in keys:
+        known = packer.mark(known_of(key))
+        found = packer.key(key)
+        if found is not None:
+            lying[id(key)] = replace(found, known=known)
+    bits = packer.form.used
+    for one in then:
+        if isinstance(one, SecretColumn):
+            packer.key(one)
+        else:
+            packer.mark(one)
+    every = packer.form.used
+    packed = packer.table(table, lying)
+    return Source(sort_packed(run, packer.written(), every)), (bits, every), packed
+
+
 def _starts(run: Run, keys: Sequence[Words]) -> Marks:
     out = np.empty(len(keys[0]), dtype=np.uint8)
     run.call(_native.starts, list(keys), out)
@@ -197,19 +213,16 @@ def _sorted_groups(
     """Groups of the keys; rows within them in order of `value`, whose repetitions count once."""
     chosen = {k: canonical(run, table.columns[k]) for k in keys.names}
     payload = _payload(table, chosen, aggregates)
-    by_key = equality_keys(run, [chosen[k] for k in keys.by], table.present)
-    by_value: list[Key] = []
+    by_value: list[Marks | SecretColumn] = []
     if value is not None:
         where = aggregates[0].where
         if where is not None:  # rows that do not count must not be the first of their value
-            words = np.empty(table.rows, dtype=np.uint64)
-            run.call(_native.marks_to_words, where, words)
-            by_value.append(Key(words, 0).reversed())
-        by_value += order_keys(run, value)
-    sorted_keys, planes = sort_planes(run, [*by_key, *by_value], flatten(run, payload))
-    moved = rebuild(run, layouts_of(payload), planes)
-    starts = _starts(run, sorted_keys[: len(by_key)])
-    first = None if value is None else _starts(run, sorted_keys)
+            by_value.append(complement(run, where))
+        by_value += [known_of(value), value]
+    sources, bits, packed = _sorted_by(run, payload, [chosen[k] for k in keys.by], by_value)
+    moved = sources.table(run, packed)
+    starts = _starts(run, sources.highest(run, bits[0]))
+    first = None if value is None else _starts(run, sources.highest(run, bits[1]))
     last = np.empty_like(starts)
     run.call(_native.ends, starts, last)
     present = marks_of(moved.present)

@@ -110,16 +110,23 @@ class SecretMarks(Opaque):
 
 
 class SecretColumn(Opaque):
-    """A column of secret values, NULLs among them. The words of a NULL are zeros."""
+    """A column of secret values, NULLs among them. The words of a NULL are zeros.
 
-    __slots__ = ("__known", "__words", "layout")
+    `ends` are the least and the greatest of its words, of one each, where a flag was raised for
+    every value outside of them: public.
+    """
 
-    def __init__(self, layout: Layout, words: Words, known: Marks) -> None:
+    __slots__ = ("__known", "__words", "ends", "layout")
+
+    def __init__(
+        self, layout: Layout, words: Words, known: Marks, ends: tuple[int, int] | None = None
+    ) -> None:
         _check(words, np.uint64, 2)
         _check(known, np.uint8, 1)
         if words.shape != (known.shape[0], layout.words):
             raise ValueError("the words of a column do not have its layout")
         self.layout = layout
+        self.ends = ends
         self.__words = words
         self.__known = known
 

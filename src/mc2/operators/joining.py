@@ -8,8 +8,8 @@ Kerschbaum, Stebila, "Efficient oblivious database joins" (PVLDB 13, 2020).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -30,24 +30,31 @@ from mc2.operators.handles import (
     words_of,
 )
 from mc2.operators.logic import complement, conjunction
+from mc2.operators.packing import (
+    Form,
+    Lying,
+    Packed,
+    Packer,
+    Piece,
+    Source,
+    compacted_planes,
+    ends_of,
+    sort_packed,
+)
 from mc2.operators.planes import (
     SIGNED,
     UNSIGNED,
     Key,
-    bit_planes,
-    compacted,
-    flatten,
     joined,
-    layouts_of,
     marks_at,
-    plane_count,
     planes_of,
-    rebuild,
     sort_planes,
-    value_keys,
 )
 from mc2.operators.run import Flag, Run
 from mc2.operators.texts import fitted
+
+_FEW: Final = 64  # right rows that every left row is compared with
+_FEW_WORDS: Final = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +70,7 @@ class On:
 class _Together:
     """The rows of both sides in the order of their keys, the right ones of a group first.
 
-    `planes` are those of the left table in left rows and those of the right one in right rows.
+    `planes` have the left table in left rows and the right one in right rows, each packed.
     """
 
     starts: Marks
@@ -71,6 +78,9 @@ class _Together:
     lefts: Marks  # that can have partners: they are there, and no key is NULL
     rights: Marks
     planes: list[Words]
+    left: Packed
+    right: Packed
+    found: Piece  # a bit that is free in left rows
 
 
 def look_up(
@@ -81,21 +91,110 @@ def look_up(
     Gives the left table in another order, the partners of its rows, and where there is one.
     `unique` raises a flag if two right rows have the same keys.
     """
+    if unique and right.rows <= _FEW and left.rows >= right.rows:
+        found = _among_few(run, left, right, on)
+        if found is not None:
+            return found
     both = _sort_together(run, left, right, on)
     if unique:
         check_unique(run, both.starts, both.rights)
-    mine = both.planes[: plane_count(layouts_of(left))]
+    wanted = sorted({p.plane for p in _pieces(both.right)}) if right.columns else []
     carried, seen = [], np.empty_like(both.starts)
-    for plane in both.planes[: plane_count(layouts_of(right))]:
-        out = np.empty_like(plane)
-        run.call(_native.fill_forward, both.starts, both.rights, plane, out, seen)
+    for index in wanted or [0]:
+        out = np.empty_like(both.planes[index])
+        run.call(_native.fill_forward, both.starts, both.rights, both.planes[index], out, seen)
         carried.append(out)
-    found = bit_planes(run, [conjunction(run, seen, both.lefts)], len(seen))
-    moved = compacted(run, [*mine, *carried, *found], both.is_left, left.rows)
-    marks = marks_at(run, moved[-1:], 0)
-    kept = rebuild(run, layouts_of(left), moved[: len(mine)])
-    partners = rebuild(run, layouts_of(right), moved[len(mine) : -1], marks)
-    return kept, partners, marks
+    mine = _with_mark(run, both, conjunction(run, seen, both.lefts))
+    moved = compacted_planes(run, [*mine, *carried[: len(wanted)]], both.is_left, left.rows)
+    source = Source(moved[: len(mine)])
+    marks = source.mark(run, both.found)
+    kept = source.table(run, both.left)
+    theirs = list(moved[: len(both.planes)])
+    for index, plane in zip(wanted, moved[len(mine) :], strict=True):
+        theirs[index] = plane
+    partners = Source(theirs).table(run, both.right, marks)
+    return kept, SecretTable(partners.columns, SecretMarks(marks)), marks
+
+
+def _pieces(packed: Packed) -> list[Piece]:
+    """Where a table's columns lie, whatever else lies there."""
+    found = []
+    for lying in packed.columns.values():
+        found += [piece for place in lying.places for piece in place.pieces]
+        found += [] if lying.known is None else [lying.known]
+    return [*found, packed.present]
+
+
+def _with_mark(run: Run, both: _Together, marks: Marks) -> list[Words]:
+    """The planes, with marks in the bit that is free."""
+    plane = both.planes[both.found.plane]
+    out = np.empty_like(plane)
+    whole = [(0, 0, 0, 0, 64, 0)]
+    run.call(_native.pack_bits, [plane.reshape(-1, 1)], whole, [marks], [both.found.left], out)
+    planes = list(both.planes)
+    planes[both.found.plane] = out
+    return planes
+
+
+def _among_few(
+    run: Run, left: SecretTable, right: SecretTable, on: Sequence[On]
+) -> tuple[SecretTable, SecretTable, Marks] | None:
+    """`look_up` without a sort: each left row is compared with all right rows, which are few.
+
+    None if the keys take more than one word, or the right rows too many.
+    """
+    pairs = [_of_one_width(one) for one in on]
+    keys = Packer(run, Form(), left.rows), Packer(run, Form(), right.rows)
+    for one in pairs:
+        for packer, value in zip(keys, (one.left, one.right), strict=True):
+            if one.nulls:
+                packer.mark(known_of(value))
+            packer.key(_in_common(one, value))
+    words = Packer(run, Form(), right.rows)
+    packed = words.table(right)
+    if not pairs or keys[0].form.planes != 1 or words.form.planes > _FEW_WORDS:
+        return None
+    (mine,), (theirs,) = keys[0].written(), keys[1].written()
+    kept = (
+        _partners(run, left, pairs, left_side=True),
+        _partners(run, right, pairs, left_side=False),
+    )
+    _check_few(run, theirs, kept[1])
+    found = np.empty(left.rows, dtype=np.uint8)
+    planes = [np.empty(left.rows, dtype=np.uint64) for _ in range(words.form.planes)]
+    rows = joined(words.written())
+    run.call(_native.match_few, mine, kept[0], theirs, kept[1], rows, planes, found)
+    partners = Source(planes).table(run, packed, found)
+    return left, partners, found
+
+
+def _check_few(run: Run, keys: Words, keep: Marks) -> None:
+    """Raise a flag if two kept rows have one key."""
+    marks = np.empty_like(keys)
+    run.call(_native.marks_to_words, keep, marks)
+    by = [Key(marks, SIGNED), Key(keys, UNSIGNED)]
+    (kept, _), _ = sort_planes(run, by, [])
+    found, _ = sort_planes(run, by, [])
+    starts = np.empty(len(keys), dtype=np.uint8)
+    run.call(_native.starts, found, starts)
+    check_unique(run, starts, marks_at(run, [kept], 0))
+
+
+def _partners(run: Run, table: SecretTable, pairs: Sequence[On], *, left_side: bool) -> Marks:
+    """The rows that can have partners: they are there, and no key that must be known is NULL."""
+    sides = [one.left if left_side else one.right for one in pairs if not one.nulls]
+    return conjunction(run, marks_of(table.present), *(known_of(c) for c in sides))
+
+
+def _in_common(one: On, value: SecretColumn) -> SecretColumn:
+    """A key with the ends that both sides together have."""
+    if one.left.layout.is_text or one.left.layout.is_wide or one.left.layout.is_real:
+        return value
+    ends = [ends_of(c.layout, c.ends) for c in (one.left, one.right)]
+    if ends[0] is None or ends[1] is None:
+        return SecretColumn(value.layout, words_of(value), known_of(value))
+    both = min(ends[0][0], ends[1][0]), max(ends[0][1], ends[1][1])
+    return SecretColumn(value.layout, words_of(value), known_of(value), both)
 
 
 def side_by_side(left: SecretTable, right: SecretTable, present: Marks) -> SecretTable:
@@ -137,10 +236,9 @@ def match(
     many_right = _of_group(run, both.starts, rank)
     many_left = _of_group(run, both.starts, _running_count(run, both.starts, both.lefts))
     copies = _where(run, both.lefts, many_right)
-    mine = both.planes[: plane_count(layouts_of(left))]
-    pairs_left, _, valid = _expand(run, mine, copies, bound)
+    pairs_left, _, valid = _expand(run, both.planes, copies, bound)
 
-    theirs = both.planes[: plane_count(layouts_of(right))]
+    theirs = both.planes
     placing = [rank, many_right, _running_total(run, copies)]
     repeated, copy, _ = _expand(
         run, [*theirs, *placing], _where(run, both.rights, many_left), bound
@@ -153,8 +251,8 @@ def match(
     keys = [Key(absent, SIGNED), Key(place, UNSIGNED)]
     _, aligned = sort_planes(run, keys, repeated[: len(theirs)])
     return side_by_side(
-        rebuild(run, layouts_of(left), pairs_left, valid),
-        rebuild(run, layouts_of(right), aligned, valid),
+        Source(pairs_left).table(run, both.left, valid),
+        Source(aligned).table(run, both.right, valid),
         valid,
     )
 
@@ -207,33 +305,46 @@ def _taken(table: SecretTable, places: np.ndarray) -> SecretTable:
 
 
 def _sort_together(run: Run, left: SecretTable, right: SecretTable, on: Sequence[On]) -> _Together:
-    rows = left.rows + right.rows
     pairs = [_of_one_width(one) for one in on]
-    partner = [
-        conjunction(run, marks_of(table.present), *(known_of(c) for c in keys))
-        for table, keys in (
-            (left, [one.left for one in pairs if not one.nulls]),
-            (right, [one.right for one in pairs if not one.nulls]),
-        )
-    ]
-    keys = [key for one in pairs for key in _keys_of(run, one)]
-    side = np.zeros(rows, dtype=np.uint8)
-    side[: left.rows] = 1
-    # Last of all by side, and in the same word, whether a row takes part: rows that do not may
-    # stand among those of their words, and have no partners.
-    (last,) = bit_planes(run, [np.concatenate(partner), side], rows)
-    payload = [
-        np.concatenate([_or_zeros(a, left.rows), _or_zeros(b, right.rows)])
-        for a, b in zip_longest(flatten(run, left), flatten(run, right))
-    ]
-    sorted_keys, planes = sort_planes(run, [*keys, Key(last, SIGNED)], payload)
-    starts = np.zeros(rows, dtype=np.uint8)
+    tables = left, right
+    packers = Packer(run, Form(), left.rows), Packer(run, Form(), right.rows)
+    lying: tuple[dict[int, Lying], dict[int, Lying]] = {}, {}
+    for one in pairs:
+        for packer, value, seen in zip(packers, (one.left, one.right), lying, strict=True):
+            if one.nulls:
+                packer.mark(known_of(value))
+            found = packer.key(_in_common(one, value))
+            if found is not None:
+                seen[id(value)] = replace(found, ends=value.ends)
+    bits = packers[0].form.used
+    # All rows have these three marks in the same bits: their side, whether they take part, and one
+    # that is free.
+    marks = []
+    for packer, table, is_left in zip(packers, tables, (True, False), strict=True):
+        own = np.full(table.rows, is_left, dtype=np.uint8)
+        takes = _partners(run, table, pairs, left_side=is_left)
+        marks = [packer.mark(own), packer.mark(takes), packer.mark(None)]
+    side, part, free = marks
+    packed = packers[0].table(left, lying[0]), packers[1].table(right, lying[1])
+    source = Source(sort_packed(run, _of_both(packers), bits + 1))
+    starts = np.zeros(source.rows, dtype=np.uint8)
     starts[:1] = 1
-    if keys:
-        run.call(_native.starts, sorted_keys[:-1], starts)
-    part, is_left = (marks_at(run, sorted_keys[-1:], place) for place in (0, 1))
-    rights = conjunction(run, part, complement(run, is_left))
-    return _Together(starts, is_left, conjunction(run, part, is_left), rights, planes)
+    if bits:
+        run.call(_native.starts, source.highest(run, bits), starts)
+    lefts, part_takers = source.mark(run, side), source.mark(run, part)
+    rights = conjunction(run, part_takers, complement(run, lefts))
+    takers = conjunction(run, part_takers, lefts)
+    return _Together(starts, lefts, takers, rights, list(source.planes), *packed, free)
+
+
+def _of_both(packers: tuple[Packer, Packer]) -> list[Words]:
+    """The planes of both sides, the right rows after the left ones."""
+    rows = packers[0].rows
+    count = max(p.form.planes for p in packers)
+    planes = [np.empty(rows + packers[1].rows, dtype=np.uint64) for _ in range(count)]
+    packers[0].write([p[:rows] for p in planes])
+    packers[1].write([p[rows:] for p in planes])
+    return planes
 
 
 def _of_one_width(one: On) -> On:
@@ -243,21 +354,6 @@ def _of_one_width(one: On) -> On:
         return one
     size = max(one.left.layout.text_bytes, one.right.layout.text_bytes)
     return On(fitted(one.left, size), fitted(one.right, size), one.nulls)
-
-
-def _keys_of(run: Run, one: On) -> list[Key]:
-    found = []
-    if one.nulls:
-        known = np.empty(one.left.rows + one.right.rows, dtype=np.uint64)
-        marks = np.concatenate([known_of(one.left), known_of(one.right)])
-        run.call(_native.marks_to_words, marks, known)
-        found.append(Key(known, SIGNED))
-    sides = zip(value_keys(run, one.left), value_keys(run, one.right), strict=True)
-    return found + [Key(np.concatenate([a.words, b.words]), a.flip) for a, b in sides]
-
-
-def _or_zeros(plane: Words | None, rows: int) -> Words:
-    return np.zeros(rows, dtype=np.uint64) if plane is None else plane
 
 
 # --- counting, on words

@@ -21,20 +21,20 @@ from mc2.operators.handles import (
     words_of,
 )
 from mc2.operators.logic import complement, conjunction
-from mc2.operators.planes import (
-    SIGNED,
-    Key,
-    absent_key,
-    compacted,
-    flatten,
-    layouts_of,
-    order_keys,
-    rebuild,
-    sort_planes,
+from mc2.operators.packing import (
+    Form,
+    Lying,
+    Packer,
+    Source,
+    first_packed,
+    sort_packed,
+    to_front,
 )
 from mc2.operators.run import Flag, Run
 
 _SIGN_BIT: Final = 63
+_FEW: Final = 8  # rows are sorted by parts if not more than one of so many is kept
+_TOP_BITS: Final = 8 * 64
 _LESS: Final = 1
 
 
@@ -64,32 +64,58 @@ class Ties:
 
 
 def sort_table(
-    run: Run, table: SecretTable, orders: Sequence[Order], ties: Ties | None = None
+    run: Run,
+    table: SecretTable,
+    orders: Sequence[Order],
+    ties: Ties | None = None,
+    first: int | None = None,
 ) -> SecretTable:
-    """The rows in order, those that are there first; equal ones in order of all columns."""
+    """The rows in order, those that are there first; equal ones in order of all columns.
+
+    Of `first`, which is public, only so many rows come out, or a few more.
+    """
     if ties is None:
         ties = Ties(list(table.columns), nullable=list(table.columns))
-    keys = [absent_key(run, table.present)]
+    packer = Packer(run, Form(), table.rows)
+    packer.mark(complement(run, marks_of(table.present)))
+    lying: dict[int, Lying] = {}
     for one in orders:
-        keys += order_keys(
-            run,
-            one.column,
-            descending=one.descending,
-            nulls_first=one.nulls_first,
-            nullable=one.nullable,
-        )
+        _add_order(packer, one, lying)
     sorted_by = {id(one.column) for one in orders}
     for name in ties.columns:
         value = table.columns[name]
         if id(value) not in sorted_by and name not in ties.decided:
-            keys += order_keys(run, value, nullable=name in ties.nullable)
+            _add_order(packer, Order(value, nullable=name in ties.nullable), lying)
         if value.layout.is_real:
-            keys.append(_sign_key(run, value))
-    found, planes = sort_planes(run, keys, flatten(run, table))
-    moved = rebuild(run, layouts_of(table), planes)
-    if ties.unique and table.rows:
-        _refuse_ties(run, found, moved.present)
+            packer.mark(_positive(run, value))
+    bits = packer.form.used
+    packed = packer.table(table, lying)
+    planes = _sorted(run, packer.written(), bits, first)
+    moved = Source(planes).table(run, packed)
+    if ties.unique and moved.rows:
+        _refuse_ties(run, Source(planes).highest(run, bits), moved.present)
     return moved
+
+
+def _add_order(packer: Packer, one: Order, lying: dict[int, Lying]) -> None:
+    """Add what rows are sorted by next, and where it lies."""
+    if one.nullable:
+        known = known_of(one.column)
+        packer.mark(known if one.nulls_first else complement(packer.run, known))
+    found = packer.key(one.column, descending=one.descending)
+    if found is not None:
+        lying.setdefault(id(one.column), found)
+
+
+def _sorted(run: Run, planes: Sequence[Words], bits: int, first: int | None) -> list[Words]:
+    """Sort packed rows; where few are wanted, and keys are short, these and one more alone.
+
+    One more, because two rows that agree must be seen where the last wanted one is one of them.
+    """
+    rows = len(planes[0])
+    if first is not None and first < rows // _FEW and bits <= _TOP_BITS:
+        return first_packed(run, planes, bits, first + 1)
+    return sort_packed(run, planes, bits)
 
 
 def _refuse_ties(run: Run, keys: Sequence[Words], present: SecretMarks) -> None:
@@ -100,12 +126,11 @@ def _refuse_ties(run: Run, keys: Sequence[Words], present: SecretMarks) -> None:
     run.raise_where(SecretMarks(equal), Flag.DUPLICATE_KEY)
 
 
-def _sign_key(run: Run, value: SecretColumn) -> Key:
+def _positive(run: Run, value: SecretColumn) -> Marks:
     """Puts -0 before +0, which are equal in every other key."""
-    marks, words = np.empty(value.rows, dtype=np.uint8), np.empty(value.rows, dtype=np.uint64)
+    marks = np.empty(value.rows, dtype=np.uint8)
     run.call(_native.spread_bit, flat_words_of(value), _SIGN_BIT, marks)
-    run.call(_native.marks_to_words, marks, words)
-    return Key(words, SIGNED).reversed()
+    return complement(run, marks)
 
 
 def limit(run: Run, table: SecretTable, count: int | None, offset: int = 0) -> SecretTable:
@@ -119,7 +144,9 @@ def limit(run: Run, table: SecretTable, count: int | None, offset: int = 0) -> S
 def cut(table: SecretTable, start: int, end: int) -> SecretTable:
     """The places from `start` up to `end`, both public."""
     columns = {
-        name: SecretColumn(c.layout, words_of(c)[start:end].copy(), known_of(c)[start:end].copy())
+        name: SecretColumn(
+            c.layout, words_of(c)[start:end].copy(), known_of(c)[start:end].copy(), c.ends
+        )
         for name, c in table.columns.items()
     }
     return SecretTable(columns, SecretMarks(marks_of(table.present)[start:end].copy()))
@@ -127,19 +154,15 @@ def cut(table: SecretTable, start: int, end: int) -> SecretTable:
 
 def rows_to_front(run: Run, table: SecretTable) -> SecretTable:
     """The rows that are there first, in the order in which they are."""
-    keep = marks_of(table.present)
-    planes = compacted(run, flatten(run, table), keep, table.rows)
-    return rebuild(run, layouts_of(table), planes)
+    return to_front(run, table, table.rows)
 
 
 def bounded(run: Run, table: SecretTable, rows: int) -> SecretTable:
     """The same rows in so many places; a flag if there are more."""
     if rows >= table.rows:
         return table
-    keep = marks_of(table.present)
-    check_bound(run, keep, rows)
-    planes = compacted(run, flatten(run, table), keep, rows)
-    return rebuild(run, layouts_of(table), planes)
+    check_bound(run, marks_of(table.present), rows)
+    return to_front(run, table, rows)
 
 
 def check_bound(run: Run, keep: Marks, rows: int) -> None:

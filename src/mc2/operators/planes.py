@@ -216,10 +216,3 @@ def canonical(run: Run, value: SecretColumn) -> SecretColumn:
     words = np.empty_like(key.words)
     run.call(_native.restore_doubles, key.words, words)
     return column(run, value.layout, words, known_of(value))
-
-
-def compacted(run: Run, planes: Sequence[Words], keep: Marks, rows: int) -> list[Words]:
-    """The marked rows in front, in order, cut to so many places; others are of no meaning."""
-    moved = joined(planes)
-    run.call(_native.compact, moved, keep)
-    return planes_of(moved[:rows])
