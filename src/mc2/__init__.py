@@ -12,13 +12,15 @@ from importlib import import_module
 from mc2.version import VERSION
 
 __version__ = VERSION
-__all__ = ["Job", "Party", "Table", "__version__", "clusters", "errors", "linear", "xgboost"]
+__all__ = ["Job", "Party", "Table", "__version__", "clusters", "errors", "linear", "udf", "xgboost"]
 
 _HOMES = {
     "Job": "mc2.planner.job",
     "Party": "mc2.client.party",
     "Table": "mc2.planner.tables",
+    "udf": "mc2.planner.python_sources",
 }
+_THERE = {"udf": "script_function"}
 _MODULES = ("clusters", "errors", "linear", "xgboost")
 
 
@@ -26,7 +28,7 @@ def __getattr__(name: str) -> object:
     if name in _MODULES:
         return import_module(f"mc2.{name}")
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(_HOMES[name]), _THERE.get(name, name))
     raise AttributeError(f"module 'mc2' has no attribute {name!r}")
 
 

@@ -1,18 +1,19 @@
 """describe, summary, cov, corr: statistics of columns, in the texts and with the zeros of Spark.
 
-Percentiles of `summary` are refused: Spark's are approximate, with an error that depends on how its
-rows were divided, and no exact function gives them.
+Percentiles of `summary`, and its `approx_count_distinct`, are exact here. Spark's are within an
+error of the exact ones, and are those for few rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType
 from mc2.planner.connect.frame import Frame, FrameColumn, quoted, unique
-from mc2.planner.connect.message import Message, unsupported
+from mc2.planner.connect.message import Message
 from mc2.planner.connect.translator import Translate, Translator
 from mc2.planner.names import same
 
@@ -34,18 +35,28 @@ def _summary(self: Translator, message: Message) -> Frame:
     frame = self.input(message)
     wanted = [str(s) for s in message.items("statistics")] or _DEFAULT
     for name in wanted:
-        if name.endswith("%") or name.lower() == "approx_count_distinct":
-            raise unsupported(
-                f"{name} in summary",
-                "it is approximate; name the exact ones: "
-                'summary("count", "mean", "stddev", "min", "max"), or use agg with percentile',
-            )
-        if name.lower() not in _STATISTICS:
-            raise PlanError(
-                f"summary knows no statistic {name!r}",
-                hint=f"it has {', '.join(_STATISTICS)}",
-            )
+        _statistic(name)
     return _table(self, frame, frame.visible, wanted)
+
+
+def _statistic(name: str) -> Callable[[FrameColumn], str]:
+    """The expression of a statistic. Raises: PlanError."""
+    if name.endswith("%"):
+        try:
+            share = float(name[:-1]) / 100
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            raise PlanError(f"{name!r} is no percentile", hint='for example "25%"')
+        text = format(Decimal(repr(share)), "f")
+        return lambda c: f"percentile_approx({_ranked(c)}, {text})"
+    found = _STATISTICS.get(name.lower())
+    if found is None:
+        raise PlanError(
+            f"summary knows no statistic {name!r}",
+            hint=f"it has {', '.join(_STATISTICS)}, and percentiles like 25%",
+        )
+    return found
 
 
 def _as_double(column: FrameColumn) -> str:
@@ -54,8 +65,16 @@ def _as_double(column: FrameColumn) -> str:
     return f"try_cast({name} AS DOUBLE)" if column.type.name == "string" else name
 
 
+def _ranked(column: FrameColumn) -> str:
+    """What percentiles are taken of: decimals as doubles, as Spark does."""
+    if column.type.name == "decimal":
+        return f"CAST({quoted(column.inner)} AS DOUBLE)"
+    return _as_double(column)
+
+
 _STATISTICS: Final[Mapping[str, Callable[[FrameColumn], str]]] = {
     "count": lambda c: f"count({quoted(c.inner)})",
+    "approx_count_distinct": lambda c: f"count(DISTINCT {quoted(c.inner)})",
     "count_distinct": lambda c: f"count(DISTINCT {quoted(c.inner)})",
     "mean": lambda c: f"avg({_as_double(c)})",
     "stddev": lambda c: f"stddev({_as_double(c)})",
@@ -78,7 +97,7 @@ def _table(
             raise PlanError(f"two columns are called {column.name!r}", hint="rename one")
     cells = [[f"s{i}_{j}" for j in range(len(wanted))] for i in range(len(shown))]
     items = [
-        f"CAST({_STATISTICS[statistic.lower()](column)} AS STRING) AS {name}"
+        f"CAST({_statistic(statistic)(column)} AS STRING) AS {name}"
         for column, names in zip(shown, cells, strict=True)
         for statistic, name in zip(wanted, names, strict=True)
     ]

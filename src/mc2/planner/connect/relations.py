@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from mc2.errors import PlanError
-from mc2.planner.connect import cleaning, combining, counting, describing, grouping, projecting
+from mc2.planner.connect import (
+    cleaning,
+    combining,
+    counting,
+    describing,
+    grouping,
+    projecting,
+    sampling,
+)
 from mc2.planner.connect.expressions import Expressions
 from mc2.planner.connect.frame import Frame, split_name
 from mc2.planner.connect.local_rows import local_rows, too_many
@@ -259,13 +267,13 @@ _KINDS: Final[Mapping[str, _Translate]] = {
     **cleaning.KINDS,
     **counting.KINDS,
     **describing.KINDS,
+    **sampling.KINDS,
 }
 
 _PYTHON: Final = (
     "a Python function over rows",
     "write it with pyspark.sql.functions or in SQL: a plan holds only what its owners can read",
 )
-_CHANCE: Final = ("a sample", "it is left to chance, and the same job must give the same answer")
 _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "cached_remote_relation": ("a checkpoint", ""),
     "map_partitions": _PYTHON,
@@ -274,14 +282,15 @@ _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "apply_in_pandas_with_state": _PYTHON,
     "common_inline_user_defined_table_function": _PYTHON,
     "common_inline_user_defined_data_source": _PYTHON,
-    "sample": _CHANCE,
-    "sample_by": _CHANCE,
     "tail": ("tail", "sort the other way round and use limit"),
     "lateral_join": ("a lateral join", "use join or a window"),
     "collect_metrics": ("observe", "aggregate the DataFrame instead"),
     "with_watermark": ("a stream", ""),
     "catalog": ("spark.catalog", "mc2 datasets lists the sealed tables"),
-    "crosstab": ("crosstab", "use groupBy, pivot and count"),
+    "crosstab": (
+        "crosstab",
+        "its columns depend on the data: use groupBy, pivot with its values, and count",
+    ),
     "freq_items": ("freqItems", "it is approximate; use groupBy and count"),
     "approx_quantile": ("approxQuantile", "use agg with a percentile function"),
 }
