@@ -80,7 +80,7 @@ def test_a_host_that_is_lost_in_mid_stage_costs_its_own_work_alone(
 
 @pytest.mark.slow
 def test_executors_that_come_and_go_are_appraised_anew(standalone: Standalone) -> None:
-    found = standalone.run("dynamic")
+    found = standalone.start("spark_driver", "dynamic", seconds=1200)
     for job in (found["first"], found["second"]):
         whole(job)
         assert job["members"] >= 1, found

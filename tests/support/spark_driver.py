@@ -325,7 +325,7 @@ def block_lost(driver: Driver) -> Found:
 def dynamic(driver: Driver) -> Found:
     """Spark gives executors back when they idle, and gets others for the next job."""
     first, before = driver.job(), keepers(driver.application)
-    until = time.monotonic() + 180
+    until = time.monotonic() + 600
     while keepers(driver.application) and time.monotonic() < until:
         time.sleep(0.2)
     left = keepers(driver.application)

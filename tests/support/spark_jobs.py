@@ -142,6 +142,7 @@ class Attempt:
     members: list[bytes] = field(default_factory=list)
     receipt: Receipt | None = None
     laying_out_seconds: float = 0.0
+    most: int = 8
 
     def run(self) -> JobOutcome:
         job, leader = self.job, self.leader
@@ -162,7 +163,7 @@ class Attempt:
         others: Cluster[Any] = Cluster(
             self.backend.members,
             Introduction(bundle=bundle, challenges=challenges, evidence=evidence),
-            most=8,
+            most=self.most,
             may_borrow=lambda: True,
             keep=self.members.extend,
             timeout_seconds=SECONDS,

@@ -34,7 +34,9 @@ class Source:
 
 def by_codes(texts, width="int8"):
     found = pa.array(texts, pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(found.indices.cast(pa.type_for_alias(width)), found.dictionary)
+    return pa.DictionaryArray.from_arrays(
+        found.indices.cast(pa.type_for_alias(width)), found.dictionary
+    )
 
 
 def batch_of(texts, column):
