@@ -39,6 +39,7 @@ from mc2.operators import (
     texts,
     windows,
 )
+from mc2.operators.cases_sheets import sorted_together
 from mc2.operators.grouping import Aggregate
 from mc2.operators.handles import (
     Layout,
@@ -533,6 +534,11 @@ def _blocks(run: Run, made: Made) -> object:
         {n: made.column(k, text_bytes=w, rows=0) for n, k, w in _KINDS}, made.present(0)
     )
     return _carried(run, [*tables, nothing, empty])
+
+
+@case("sheets")
+def _sheets(run: Run, made: Made) -> object:
+    return sorted_together([made.table(*_KINDS), made.table(*_KINDS, rows=7)], run)
 
 
 for _keys in ((), ("i",), ("t", "r", "w")):
