@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from mc2.planner.aggregate_calls import has_aggregate
 from mc2.planner.levels import free_name
+from mc2.planner.names import same
 from mc2.planner.sql_text import QueryText, refuse_others
 
 _PIVOT_PARTS: Final = (
@@ -76,6 +77,7 @@ def _pivot(
         for call, column in zip(calls, call_names, strict=True):
             whole = name if len(calls) == 1 else f"{name}_{_call_name(call)}"
             cells.append(_alias(_cell(test, column), whole))
+    _check_names(where, pivot, [*rest, *(c.alias for c in cells)])
     query = exp.Select(
         expressions=[*map(_column, rest), *cells], from_=exp.From(this=exp.Subquery(this=inner))
     )
@@ -95,6 +97,7 @@ def _unpivot(
     branches = [_branch(where, b, len(names), known) for b in field.expressions]
     used = {c.casefold() for chosen, _ in branches for c in chosen}
     rest = [c for c in columns if c.casefold() not in used]
+    _check_names(where, pivot, [*rest, field.this.name, *names])
     selects: list[exp.Query] = []
     for chosen, shown in branches:
         select = exp.Select(
@@ -113,6 +116,14 @@ def _unpivot(
     for branch in selects[1:]:
         query = exp.Union(this=query, expression=branch, distinct=False)
     return query
+
+
+def _check_names(where: QueryText, pivot: exp.Pivot, names: Sequence[str]) -> None:
+    """Refuse two columns of one name: here nobody wrote them side by side."""
+    for number, name in enumerate(names):
+        if any(same(name, other) for other in names[:number]):
+            hint = "name a value: IN (value AS name)"
+            raise where.error(pivot, f"two columns are called {name!r}", hint)
 
 
 def _branch(
