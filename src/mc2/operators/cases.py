@@ -417,6 +417,19 @@ def _group_decided(run: Run, made: Made) -> object:
     return grouping.group(run, table, ["i", "t", "r", "w"], wanted, 12, ["i"])
 
 
+@case("ordering.sort_table/first")
+def _sort_first(run: Run, made: Made) -> object:
+    table = made.table(*_KINDS)
+    orders = [Order(table.columns["n"], True, False), Order(table.columns["i"], nullable=False)]
+    return [ordering.sort_table(run, table, orders, first=n) for n in (0, 1, 2)]
+
+
+@case("joining.look_up/few")
+def _look_up_few(run: Run, made: Made) -> object:
+    left, right, on = _sides(made)
+    return joining.look_up(run, left, right, on[:1], unique=True)
+
+
 @case("ordering.sort_table/unique")
 def _sort_unique(run: Run, made: Made) -> object:
     table = made.table(*_KINDS)

@@ -50,11 +50,13 @@ class Steps:
 
     `needed`: the columns that each node gives. `filters`: what a filter tests itself, None for
     nothing. `before`: what a join tests of the rows of each side, before anything else.
+    `first`: how many rows of a sort a limit reads, which is the only one to read it.
     """
 
     needed: list[frozenset[str]]
     filters: dict[int, Expression | None] = field(default_factory=dict)
     before: dict[int, tuple[Expression | None, Expression | None]] = field(default_factory=dict)
+    first: dict[int, int] = field(default_factory=dict)
 
 
 def ties(facts: Facts, names: Sequence[str], sorted_by: Iterable[str]) -> Ties:
@@ -81,6 +83,7 @@ def steps(plan: Plan, facts: Sequence[Facts], readers: Sequence[int]) -> Steps:
     """The steps of a plan that oblivious mode can run; `readers` of each node, outputs included."""
     found = Steps([frozenset() for _ in plan.nodes])
     _move_filters(plan.nodes, readers, found)
+    found.first = _first_rows(plan.nodes, readers)
     ordered = ordered_nodes(plan.nodes)
     wanted = [set[str]() for _ in plan.nodes]
     for output in plan.outputs:
@@ -89,6 +92,17 @@ def steps(plan: Plan, facts: Sequence[Facts], readers: Sequence[int]) -> Steps:
         found.needed[index] = frozenset(wanted[index])
         for source, names in _read(plan.nodes, index, found, facts, ordered):
             wanted[source] |= names
+    return found
+
+
+def _first_rows(nodes: Sequence[Node], readers: Sequence[int]) -> dict[int, int]:
+    found = {}
+    for node in nodes:
+        operation = node.operation
+        if isinstance(operation, Limit) and operation.count is not None:
+            source = operation.source
+            if isinstance(nodes[source].operation, Sort) and readers[source] == 1:
+                found[source] = operation.count + operation.offset
     return found
 
 

@@ -228,7 +228,7 @@ class PlanRun:
                 by = self._facts[operation.source].fewest(list(source.columns))
                 return grouping.group(self.trace, source, list(source.columns), [], None, by)
             case Sort():
-                return self._sort(operation, source)
+                return self._sort(operation, source, self._steps.first.get(index))
             case Limit():
                 return self._limit(operation, source)
             case RowBound():
@@ -316,8 +316,8 @@ class PlanRun:
         source = self._tables[operation.source]
         return compute_window(self.trace, operation, source, schemas, ties)
 
-    def _sort(self, operation: Sort, source: SecretTable) -> SecretTable:
-        return ordering.sort_table(self.trace, source, *self.orders(operation, source))
+    def _sort(self, operation: Sort, source: SecretTable, first: int | None = None) -> SecretTable:
+        return ordering.sort_table(self.trace, source, *self.orders(operation, source), first)
 
     def orders(
         self, operation: Sort, source: SecretTable
