@@ -51,6 +51,7 @@ ALLOWED = (
         "tells which of the training's parameters are in use: they are public",
     ),
     Allowed("texts", "like|concat|substring|trim", "masked move", _MASKS),
+    Allowed("phrases", "substring_at|reverse|trim_any", "masked move", _MASKS),
     Allowed(
         "texts", "like", "lanes to a register",
         "the bits become a set of places that is only computed with: no jump or address reads it",

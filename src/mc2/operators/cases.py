@@ -7,21 +7,16 @@ and recorded on other data: all records must be equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
-from mc2 import _native
 from mc2.formats.facts import TableFacts
-from mc2.formats.fixed import MAGIC, ChunkForm, fixed_places
+from mc2.formats.fixed import ChunkForm, fixed_places
 from mc2.formats.schema import Column, DataType, Schema, decimal
 from mc2.operators import (
     arithmetic,
     bits,
     blocks,
+    cases_texts,  # noqa: F401 - puts its cases into the register
     chunks,
     comparisons,
     conversions,
@@ -36,148 +31,34 @@ from mc2.operators import (
     planes,
     rounding,
     spread,
-    texts,
     windows,
 )
 from mc2.operators.cases_sheets import sorted_together
 from mc2.operators.grouping import Aggregate
-from mc2.operators.handles import (
-    Layout,
-    Marks,
-    SecretColumn,
-    SecretMarks,
-    SecretTable,
-    Words,
-    words_of,
-)
+from mc2.operators.handles import SecretTable
 from mc2.operators.joining import On
+from mc2.operators.made import (
+    ALL_KINDS,
+    CASES,
+    DATA,
+    INSTANT,
+    KINDS,
+    NARROW,
+    TEXT,
+    WIDE,
+    Case,
+    Made,
+    case,
+    count_words,
+    everywhere,
+)
 from mc2.operators.ordering import Order, Ties
 from mc2.operators.run import Run
 from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
 
-DATA: Final = ("random", "equal", "sorted", "skewed", "few", "absent")
-"""What stands in the secrets. Random data never has equal keys, so it finds the least."""
+__all__ = ["CASES", "DATA", "Case", "Made"]
 
-_ROWS: Final = 19
 _BOUND: Final = 23
-
-
-@dataclass
-class Made:
-    """Secrets of one kind of data. `poison` marks them for valgrind."""
-
-    data: str
-    rows: int = _ROWS
-    poison: bool = False
-    random: np.random.Generator = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.random = np.random.default_rng(DATA.index(self.data))
-
-    def numbers(self, below: int, rows: int | None = None) -> list[int]:
-        """So many numbers from 0 up to a bound."""
-        rows = self.rows if rows is None else rows
-        ramp = [below * place // rows for place in range(rows)]
-        found = {
-            "random": [int(n) for n in self.random.integers(0, below, rows)],
-            "equal": [below // 2] * rows,
-            "sorted": ramp,
-            "skewed": [below - 1 if place % 8 else 0 for place in range(rows)],
-            "few": [int(n) for n in self.random.integers(0, min(below, 3), rows)],
-            "absent": [0] * rows,
-        }
-        return found[self.data]
-
-    def marks(self, rows: int | None = None) -> Marks:
-        """Secret marks."""
-        marks = np.array(self.numbers(2, rows), dtype=np.uint8)
-        if self.data == "equal":
-            marks[:] = 1
-        self._hide(marks)
-        return marks
-
-    def present(self, rows: int | None = None) -> SecretMarks:
-        """Which rows are there."""
-        return SecretMarks(self.marks(rows))
-
-    def column(
-        self, kind: DataType, below: int = 100, text_bytes: int = 0, rows: int | None = None
-    ) -> SecretColumn:
-        """A column of numbers below a bound, or of texts of a width; some are NULL."""
-        layout, known = Layout(kind, text_bytes), self.marks(rows)
-        words = np.zeros((len(known), layout.words), dtype=np.uint64)
-        drawn = np.array(self.numbers(below, rows), dtype=np.uint64)
-        if layout.is_text:
-            words[:, 0] = drawn << np.uint64(56)
-            words[:, -1] = drawn % np.uint64(2)
-            words[:, 0] *= words[:, -1]
-        elif layout.is_real:
-            words[:, 0] = (drawn.astype(np.float64) / 8).view(np.uint64)
-        else:
-            words[:, 0] = drawn
-        plain = known.copy()
-        if self.poison:
-            _native.unpoison(plain)
-        words *= plain[:, None]
-        self._hide(words)
-        return SecretColumn(layout, words, known)
-
-    def table(self, *kinds: tuple[str, DataType, int], rows: int | None = None) -> SecretTable:
-        """A table of columns: name, type, and greatest number of bytes of texts."""
-        columns = {n: self.column(k, text_bytes=w, rows=rows) for n, k, w in kinds}
-        return SecretTable(columns, self.present(rows))
-
-    def chunk(self, size: int) -> bytearray:
-        """The plaintext of a chunk, of which all but the magic is secret."""
-        plain = bytearray(MAGIC.ljust(size, b"\0"))
-        inside = np.frombuffer(plain, dtype=np.uint8)[len(MAGIC) :]
-        inside[:] = np.array(self.numbers(256, len(inside)), dtype=np.uint8)
-        self._hide(inside)
-        return plain
-
-    def _hide(self, array: npt.NDArray[Any]) -> None:
-        if self.poison:
-            _native.poison(array)
-
-
-Case = Callable[[Run, Made], object]
-CASES: dict[str, Case] = {}
-TEXT: Final = DataType("string")
-BINARY: Final = DataType("binary")
-INSTANT: Final = DataType("timestamp")
-NARROW: Final = decimal(12, 2)
-WIDE: Final = decimal(30, 4)
-_KINDS: Final = (
-    ("i", INT64, 0),
-    ("t", TEXT, 9),
-    ("r", DOUBLE, 0),
-    ("w", WIDE, 0),
-    ("n", NARROW, 0),
-)
-_ALL_KINDS: Final = {
-    "integer": (INT64, 0), "double": (DOUBLE, 0), "text": (TEXT, 9), "wide": (WIDE, 0),
-    "narrow": (NARROW, 0), "truth": (BOOLEAN, 0),
-}  # fmt: skip
-
-
-def case(name: str) -> Callable[[Case], Case]:
-    """Put a case into the register."""
-
-    def put(function: Case) -> Case:
-        CASES[name] = function
-        return function
-
-    return put
-
-
-def everywhere(made: Made) -> Marks:
-    """Errors of every row count: public."""
-    return np.ones(made.rows, dtype=np.uint8)
-
-
-def count_words(made: Made) -> Words:
-    """Counts of rows: secret."""
-    return np.ascontiguousarray(words_of(made.column(INT64))[:, 0])
 
 
 # --- expressions
@@ -199,7 +80,7 @@ for _what in arithmetic.Operation:
             return arithmetic.compute(run, what, a, b, kind, everywhere(made))
 
 
-for _name, (_kind, _width) in _ALL_KINDS.items():
+for _name, (_kind, _width) in ALL_KINDS.items():
 
     @case(f"comparisons/{_name}")
     def _compare(run: Run, made: Made, kind: Any = _kind, width: Any = _width) -> object:
@@ -296,7 +177,8 @@ def _cast(run: Run, made: Made) -> object:
     pairs = [
         (INT64, INT32), (DOUBLE, INT64), (NARROW, INT64), (WIDE, INT64), (INT64, NARROW),
         (NARROW, WIDE), (WIDE, NARROW), (INT64, DOUBLE), (BOOLEAN, INT64), (BOOLEAN, DOUBLE),
-        (DATE, INSTANT), (INSTANT, DATE), (DataType("float"), DOUBLE),
+        (DATE, INSTANT), (INSTANT, DATE), (DataType("float"), DOUBLE), (NARROW, DOUBLE),
+        (WIDE, DOUBLE), (WIDE, BOOLEAN), (DOUBLE, BOOLEAN),
     ]  # fmt: skip
     return [
         conversions.cast(run, made.column(a, 2), b, everywhere(made))
@@ -341,29 +223,12 @@ def _logic(run: Run, made: Made) -> object:
     ]  # fmt: skip
 
 
-@case("texts")
-def _texts(run: Run, made: Made) -> object:
-    a, b = (made.column(TEXT, 127, 17) for _ in range(2))
-    counts = everywhere(made)
-    patterns = ("%", "a%", "%b%", "_c", "", "a_%c%")
-    return [
-        *(texts.matches(run, a, texts.like_steps(p), counts) for p in patterns),
-        texts.matches(run, a, texts.literal_steps("abc"), counts),
-        texts.count_characters(run, a), texts.count_characters(run, made.column(BINARY, 99, 8)),
-        texts.change_case(run, a, counts, lower=True),
-        texts.change_case(run, a, counts, lower=False),
-        texts.substring(run, a, 2, 3, counts), texts.substring(run, a, -2, 1, counts),
-        texts.trim(run, a, start=True, end=True), texts.concat(run, a, b, counts),
-        texts.fitted(a, 30),
-    ]  # fmt: skip
-
-
 # --- relations
 
 
 @case("ordering")
 def _ordering(run: Run, made: Made) -> object:
-    table = made.table(*_KINDS)
+    table = made.table(*KINDS)
     orders = [Order(table.columns["r"], True, False), Order(table.columns["t"])]
     ordered = ordering.sort_table(run, table, orders)
     return [
@@ -399,27 +264,27 @@ for _keys in ((), ("i",), ("t", "r", "w")):
 
     @case(f"grouping.group/{len(_keys)}")
     def _group(run: Run, made: Made, keys: Any = _keys) -> object:
-        table = made.table(*_KINDS)
+        table = made.table(*KINDS)
         return grouping.group(run, table, keys, _aggregates(made, table, distinct=False), 12)
 
 
 @case("grouping.group/distinct")
 def _group_distinct(run: Run, made: Made) -> object:
-    table = made.table(*_KINDS)
+    table = made.table(*KINDS)
     some = _aggregates(made, table, distinct=True)[::5]
     return [grouping.group(run, table, ["i"], some), grouping.group(run, table, [], some)]
 
 
 @case("grouping.group/decided")
 def _group_decided(run: Run, made: Made) -> object:
-    table = made.table(*_KINDS)  # facts that do not hold raise a flag, and nothing else shows it
+    table = made.table(*KINDS)  # facts that do not hold raise a flag, and nothing else shows it
     wanted = _aggregates(made, table, distinct=False)[:2]
     return grouping.group(run, table, ["i", "t", "r", "w"], wanted, 12, ["i"])
 
 
 @case("ordering.sort_table/first")
 def _sort_first(run: Run, made: Made) -> object:
-    table = made.table(*_KINDS)
+    table = made.table(*KINDS)
     orders = [Order(table.columns["n"], True, False), Order(table.columns["i"], nullable=False)]
     return [ordering.sort_table(run, table, orders, first=n) for n in (0, 1, 2)]
 
@@ -432,7 +297,7 @@ def _look_up_few(run: Run, made: Made) -> object:
 
 @case("ordering.sort_table/unique")
 def _sort_unique(run: Run, made: Made) -> object:
-    table = made.table(*_KINDS)
+    table = made.table(*KINDS)
     orders = [Order(table.columns["r"], True, False), Order(table.columns["i"], nullable=False)]
     ties = Ties(["i", "t"], ["i"], ["t"], unique=True)
     return ordering.sort_table(run, table, orders, ties)
@@ -440,12 +305,12 @@ def _sort_unique(run: Run, made: Made) -> object:
 
 @case("grouping.distinct")
 def _distinct(run: Run, made: Made) -> object:
-    return grouping.distinct(run, made.table(*_KINDS), 11)
+    return grouping.distinct(run, made.table(*KINDS), 11)
 
 
 def _sides(made: Made) -> tuple[SecretTable, SecretTable, list[On]]:
-    left = made.table(*_KINDS)
-    right = made.table(*((n.upper(), k, w) for n, k, w in _KINDS), rows=13)
+    left = made.table(*KINDS)
+    right = made.table(*((n.upper(), k, w) for n, k, w in KINDS), rows=13)
     pairs = [On(left.columns["i"], right.columns["I"])]
     return left, right, [*pairs, On(left.columns["t"], right.columns["T"], nulls=True)]
 
@@ -469,7 +334,7 @@ _PLACES: Final = (
 
 
 def _ordered(run: Run, made: Made) -> windows.Ordered:
-    table = made.table(*_KINDS)
+    table = made.table(*KINDS)
     orders = [Order(table.columns["r"], True, False)]
     ties = Ties(list(table.columns), nullable=list(table.columns))
     return windows.arrange(run, table, ["i"], orders, ties)
@@ -485,7 +350,7 @@ def _rank_rows(run: Run, made: Made) -> object:
 @case("windows.neighbour")
 def _neighbour(run: Run, made: Made) -> object:
     rows = _ordered(run, made)
-    pairs = [(rows.table.columns[n], made.column(k, text_bytes=w)) for n, k, w in _KINDS]
+    pairs = [(rows.table.columns[n], made.column(k, text_bytes=w)) for n, k, w in KINDS]
     return [
         windows.neighbour(run, rows, value, away, default, ignore_nulls=ignore)
         for value, default in pairs
@@ -526,7 +391,7 @@ def _declassified_rows(run: Run, made: Made) -> object:
 
 @case("planes.canonical")
 def _canonical(run: Run, made: Made) -> object:
-    table = made.table(*_KINDS)
+    table = made.table(*KINDS)
     return [planes.canonical(run, c) for c in table.columns.values()]
 
 
@@ -538,20 +403,20 @@ def _carried(run: Run, tables: list[SecretTable]) -> SecretTable:
 
 @case("blocks")
 def _blocks(run: Run, made: Made) -> object:
-    tables = [made.table(*_KINDS), made.table(*_KINDS, rows=5)]
+    tables = [made.table(*KINDS), made.table(*KINDS, rows=5)]
     a, b = made.column(INT64, 2**62), made.column(INT64, 2**62)
     what = arithmetic.Operation.MULTIPLY  # may overflow: blocks carry the flag
     arithmetic.compute(run, what, a, b, INT64, everywhere(made))
     nothing = blocks.absent_row(planes.layouts_of(tables[0]))
     empty = SecretTable(
-        {n: made.column(k, text_bytes=w, rows=0) for n, k, w in _KINDS}, made.present(0)
+        {n: made.column(k, text_bytes=w, rows=0) for n, k, w in KINDS}, made.present(0)
     )
     return _carried(run, [*tables, nothing, empty])
 
 
 @case("sheets")
 def _sheets(run: Run, made: Made) -> object:
-    return sorted_together([made.table(*_KINDS), made.table(*_KINDS, rows=7)], run)
+    return sorted_together([made.table(*KINDS), made.table(*KINDS, rows=7)], run)
 
 
 for _keys in ((), ("i",), ("t", "r", "w")):
@@ -561,7 +426,7 @@ for _keys in ((), ("i",), ("t", "r", "w")):
         found = []
         for rows in (made.rows, 7):
             task = Made(made.data, rows, made.poison)
-            table = task.table(*_KINDS)
+            table = task.table(*KINDS)
             wanted = _mergeable(task, table)
             found.append(partial.partial_groups(run, table, keys, wanted, 12, None))
         merged = [partial.merged_aggregate(a.name, a.function, a.kind) for a in wanted]

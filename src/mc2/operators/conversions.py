@@ -1,4 +1,4 @@
-"""Casts between types of fixed width. Text is neither read nor written in oblivious mode."""
+"""Casts between types of fixed width; `mc2.operators.spelling` has those of text."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mc2.operators.arithmetic import (
     scaled,
     widened,
 )
+from mc2.operators.comparisons import equal_marks
 from mc2.operators.constants import constant
 from mc2.operators.handles import (
     Layout,
@@ -26,7 +27,7 @@ from mc2.operators.handles import (
     known_of,
     words_of,
 )
-from mc2.operators.logic import column, conjunction
+from mc2.operators.logic import column, complement, conjunction
 from mc2.operators.run import Flag, Run
 from mc2.plan.types import INT64, INTEGER_BITS
 
@@ -50,6 +51,14 @@ def cast(run: Run, a: SecretColumn, kind: DataType, counts: Marks) -> SecretColu
         words = _to_decimal(run, a, kind, counted)
     elif target == "double" and (source in INTEGER_BITS or source in {"boolean", "float"}):
         words = _to_double(run, a)
+    elif target == "double" and source == "decimal":
+        words = np.empty(a.rows, dtype=np.uint64)
+        run.call(_native.decimal_to_double, widened(run, a), a.type.scale, words)
+    elif target == "boolean" and _is_number(a.type):
+        zero = constant(a.layout, 0.0 if a.layout.is_real else 0, a.rows)
+        set_marks = complement(run, equal_marks(run, a, zero))
+        words = np.empty(a.rows, dtype=np.uint64)
+        run.call(_native.marks_to_words, set_marks, words)
     elif source == "date" and target in _INSTANTS:
         words = np.empty(a.rows, dtype=np.uint64)
         unit = flat_words_of(constant(Layout(INT64), MICROSECONDS_PER_DAY, a.rows))
@@ -66,6 +75,10 @@ def cast(run: Run, a: SecretColumn, kind: DataType, counts: Marks) -> SecretColu
             hint="bring the column in the type that you need, or run in encrypted mode",
         )
     return column(run, Layout(kind), words, known_of(a))
+
+
+def _is_number(kind: DataType) -> bool:
+    return kind.name in INTEGER_BITS or kind.name in {"decimal", "double", "float"}
 
 
 def _to_integer(run: Run, a: SecretColumn, counted: Marks) -> Words:

@@ -38,7 +38,7 @@ def try_compute(
     else:
         subtract = what is Operation.SUBTRACT
         run.checked(_native.add_wide, x, y, subtract, DECIMAL_DIGITS, nowhere, out)
-    return _if_integer(run, out, kind, conjunction(run, known_of(a), known_of(b)))
+    return integer_or_null(run, out, kind, conjunction(run, known_of(a), known_of(b)))
 
 
 def try_cast(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
@@ -54,14 +54,15 @@ def try_cast(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
         inside = complement(run, less_marks(run, a, low))
         known = conjunction(run, known, inside, less_marks(run, a, high))
         whole = cast(run, a, INT64, nowhere)
-        return _if_integer(run, widened(run, whole), kind, known)
+        return integer_or_null(run, widened(run, whole), kind, known)
     wide = whole_part(run, a, nowhere) if a.type.name == "decimal" else widened(run, a)
-    return _if_integer(run, wide, kind, known)
+    return integer_or_null(run, wide, kind, known)
 
 
-def _if_integer(run: Run, wide: Words, kind: DataType, known: Marks) -> SecretColumn:
+def integer_or_null(run: Run, wide: Words, kind: DataType, known: Marks) -> SecretColumn:
+    """Wide numbers as an integer type, NULL where they do not fit it or are not known."""
     low, high = integer_range(kind)
-    known = _between(run, wide, low, high, known)
+    known = between(run, wide, low, high, known)
     return column(
         run, Layout(kind), narrowed(run, wide, Layout(INT64), np.zeros_like(known)), known
     )
@@ -72,16 +73,16 @@ def _try_decimal(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
     digits = kind.scale - a.type.scale
     if digits >= 0:  # else it may not fit 128 bits any more
         most = 10 ** (kind.precision - digits) - 1
-        known = _between(run, wide, -most, most, known)
+        known = between(run, wide, -most, most, known)
     wide = scaled(run, wide, digits, DECIMAL_DIGITS, _nowhere(a))
     if digits < 0:
         most = 10**kind.precision - 1
-        known = _between(run, wide, -most, most, known)
+        known = between(run, wide, -most, most, known)
     layout = Layout(kind)
     return column(run, layout, narrowed(run, wide, layout, _nowhere(a)), known)
 
 
-def _between(run: Run, wide: Words, low: int, high: int, known: Marks) -> Marks:
+def between(run: Run, wide: Words, low: int, high: int, known: Marks) -> Marks:
     """Where wide numbers are in a public range, and known."""
     value = SecretColumn(_WIDE, wide, known)
     ends = [constant(_WIDE, end, len(wide)) for end in (low, high)]

@@ -27,6 +27,7 @@ from mc2.plan.expressions import (
 from mc2.plan.linear_models import Apply
 from mc2.plan.matching import Matching, conjuncts, fixed_column, match
 from mc2.plan.models import History, Matrix, Predict
+from mc2.plan.oblivious_texts import MOST_SPELLED, is_fixed, width_of_text
 from mc2.plan.oblivious_windows import added_widths
 from mc2.plan.plan import Node, Operation, PlanInput
 from mc2.plan.relations import (
@@ -321,7 +322,6 @@ def _values_of(expression: Expression, source: Facts, exact: frozenset[str]) -> 
 
 _FIRST: Final = frozenset({"lower", "upper", "trim", "trim_start", "trim_end", "nullif"})
 _GREATEST: Final = frozenset({"coalesce", "greatest", "least"})
-_NAME_BYTES: Final = 3  # of a day or month
 
 
 def width_of(expression: Expression, widths: Mapping[str, int]) -> int:
@@ -331,8 +331,9 @@ def width_of(expression: Expression, widths: Mapping[str, int]) -> int:
             return widths.get(name, 1)
         case Literal():
             return literal_bytes(expression)
-        case Cast(value=value):
-            return width_of(value, widths)
+        case Cast(value, kind):
+            width = width_of(value, widths)
+            return max(width, MOST_SPELLED) if kind.name == "string" else width
         case Case(branches, otherwise):
             parts = [*(b.value for b in branches), otherwise]
             return max(width_of(p, widths) for p in parts)
@@ -349,9 +350,9 @@ def _width_of_call(name: str, parts: Sequence[int], arguments: Sequence[Expressi
         return max(parts)
     if name == "concat":
         return sum(parts)
-    if name == "substring" and isinstance(arguments[2], Literal):
+    if name == "substring" and is_fixed(arguments[2]) and isinstance(arguments[2], Literal):
         return min(parts[0], max(1, int(arguments[2].text or 0)))
-    return _NAME_BYTES
+    return width_of_text(name, parts, arguments)
 
 
 def _join(

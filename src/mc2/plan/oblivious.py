@@ -22,9 +22,10 @@ from mc2.plan.expressions import (
 )
 from mc2.plan.facts import Facts, trace_facts, width_of
 from mc2.plan.models import ModelOperation
-from mc2.plan.oblivious_functions import NUMBERS, check_number
+from mc2.plan.oblivious_functions import NUMBERS, STATISTICS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.oblivious_models import check_learning, is_model_node
+from mc2.plan.oblivious_texts import TEXTS, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
 from mc2.plan.relations import (
@@ -54,19 +55,18 @@ FUNCTIONS: Final = frozenset(
         "truncate_to", "timestamp_add", "timestamp_diff", "make_date",
         "lower", "upper", "trim", "trim_start", "trim_end", "length", "substring", "concat",
         "like", "contains", "starts_with", "ends_with",
-        *NUMBERS,
+        *NUMBERS, *TEXTS,
     }
 )  # fmt: skip
 AGGREGATES: Final = frozenset(
     {
         "count_star", "count", "sum", "avg", "min", "max", "bool_and", "bool_or",
-        "stddev_samp", "stddev_pop", "var_samp", "var_pop",
+        "stddev_samp", "stddev_pop", "var_samp", "var_pop", *STATISTICS,
     }
 )  # fmt: skip
 _TRUNCATED: Final = frozenset(
     {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
 )
-_PATTERNS: Final = frozenset({"like", "contains", "starts_with", "ends_with"})
 _ARITHMETIC: Final = frozenset(
     {"add", "subtract", "multiply", "divide", "remainder", "negate", "abs"}
 )
@@ -211,6 +211,10 @@ def _check_aggregate(column: AggregateColumn, columns: Mapping[str, Column]) -> 
         raise PlanError(f"oblivious mode has no aggregate {column.function}", hint=_ENCRYPTED)
     if column.distinct and column.where is not None and column.function == "count_star":
         raise PlanError("oblivious mode counts no distinct rows with a condition", hint=_ENCRYPTED)
+    if column.distinct and column.function in STATISTICS:
+        raise PlanError(
+            f"oblivious mode takes no {column.function} of distinct values", hint=_ENCRYPTED
+        )
     for argument in column.arguments:
         kind = type_of(argument, columns).type
         if kind.name == "float" and column.function in {"sum", "avg"}:
@@ -239,16 +243,7 @@ def check_expression(
 def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[DataType]) -> None:
     if function not in FUNCTIONS:
         raise PlanError(f"oblivious mode has no function {function}", hint=_ENCRYPTED)
-    if function in _PATTERNS and not _fixed(arguments[1]):
-        raise PlanError(
-            f"the pattern of {function} is a constant in oblivious mode", hint=_ENCRYPTED
-        )
-    if function == "substring" and not (
-        _fixed(arguments[1]) and _fixed(arguments[2]) and _places(arguments)
-    ):
-        raise PlanError("the places of substring are constants in oblivious mode", hint=_ENCRYPTED)
-    if function.startswith("trim") and len(arguments) > 1:
-        raise PlanError("oblivious mode trims spaces only", hint=_ENCRYPTED)
+    check_text(function, arguments)
     if function == "truncate_to" and (
         not isinstance(arguments[0], Literal) or arguments[0].text not in _TRUNCATED
     ):
@@ -274,34 +269,27 @@ def _check_arithmetic(function: str, types: Sequence[DataType]) -> None:
             )
 
 
-def _fixed(expression: Expression) -> bool:
-    return isinstance(expression, Literal) and expression.text is not None
-
-
-def _places(arguments: Sequence[Expression]) -> bool:
-    numbers = [int(a.text or 0) for a in arguments[1:] if isinstance(a, Literal)]
-    return abs(numbers[0]) < MOST_ROWS and 0 <= numbers[1] < MOST_ROWS
-
-
 def _check_cast(source: DataType, kind: DataType, *, strict: bool) -> None:
     if source == kind:
         return
     if not castable_obliviously(source, kind):
         raise PlanError(f"oblivious mode has no cast from {source} to {kind}", hint=_ENCRYPTED)
-    tried = kind.name in INTEGER_BITS or kind.name == "decimal"
+    tried = kind.name in INTEGER_BITS or kind.name == "decimal" or source.name == "string"
     if not strict and not tried and not _always_fits(source, kind):
         raise PlanError("oblivious mode has no such try_cast", hint=_ENCRYPTED)
 
 
 def castable_obliviously(source: DataType, kind: DataType) -> bool:
-    """Whether oblivious mode has a cast: `mc2.operators.conversions.cast`."""
+    """Whether oblivious mode has a cast: `mc2.operators.conversions.cast`, and `spelling`."""
     exact = {*INTEGER_BITS, "boolean", "decimal"}
-    if kind.name in INTEGER_BITS:
+    if kind.name == "string" or source.name == "string":
+        return is_spelled(source if kind.name == "string" else kind)
+    if kind.name == "boolean" or kind.name in INTEGER_BITS:
         return source.name in exact or source.name in {"double", "float"}
     if kind.name == "decimal":
         return source.name in exact
     if kind.name == "double":
-        return source.name in INTEGER_BITS or source.name in {"boolean", "float"}
+        return source.name in exact or source.name == "float"
     if kind.name in _INSTANTS:
         return source.name == "date" or source.name in _INSTANTS
     return kind.name == "date" and source.name in _INSTANTS
@@ -310,4 +298,4 @@ def castable_obliviously(source: DataType, kind: DataType) -> bool:
 def _always_fits(source: DataType, kind: DataType) -> bool:
     if source.name in INTEGER_BITS and kind.name in INTEGER_BITS:
         return INTEGER_BITS[source.name] <= INTEGER_BITS[kind.name]
-    return kind.name == "double" or kind.name in _INSTANTS
+    return kind.name in {"double", "string", "boolean"} or kind.name in _INSTANTS

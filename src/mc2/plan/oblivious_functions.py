@@ -15,11 +15,18 @@ NUMBERS: Final = frozenset(
         "integer_divide", "modulo", "sign", "floor", "ceil", "round", "try_divide",
         "try_remainder", "iso_day_of_week", "epoch_second", "byte_length",
         "round_even", "floor_to", "ceil_to", "rint", "sqrt",
-        "try_add", "try_subtract", "try_multiply",
+        "try_add", "try_subtract", "try_multiply", "exp", "ln", "log2", "log10", "power",
         "bits_and", "bits_or", "bits_xor", "bits_not", "bit_count", "bit_get",
         "shift_left", "shift_right", "shift_right_unsigned",
     }
 )  # fmt: skip
+STATISTICS: Final = frozenset(
+    {
+        "min_by", "max_by", "mode", "percentile", "percentile_disc", "covar_pop", "covar_samp",
+        "corr", "skewness", "kurtosis",
+    }
+)  # fmt: skip
+"""Aggregates that look at a group's rows in order, or twice: `mc2.operators.statistics`."""
 _OF: Final = {
     "integer_divide": frozenset(INTEGER_BITS),
     "modulo": frozenset(INTEGER_BITS),

@@ -21,22 +21,34 @@ from mc2.operators import (
     arithmetic,
     bits,
     comparisons,
+    curves,
     dates,
     lenient,
     logic,
     numbers,
+    phrases,
     rounding,
+    spelling,
     spread,
     texts,
 )
 from mc2.operators.arithmetic import Operation
 from mc2.operators.constants import constant
 from mc2.operators.conversions import cast
-from mc2.operators.handles import Layout, Marks, SecretColumn, SecretTable, known_of, marks_of
+from mc2.operators.handles import (
+    MOST_TEXT_BYTES,
+    Layout,
+    Marks,
+    SecretColumn,
+    SecretTable,
+    known_of,
+    marks_of,
+)
 from mc2.operators.run import Run
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
 from mc2.plan.facts import literal_bytes
 from mc2.plan.literals import literal_value
+from mc2.plan.oblivious_texts import has_fixed_places, is_fixed
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
 
@@ -113,6 +125,10 @@ class Evaluator:
         return type_of(expression, columns).type
 
     def _cast(self, value: SecretColumn, kind: DataType, *, strict: bool) -> SecretColumn:
+        if value.type != kind and kind.name == "string":
+            return spelling.to_text(self.run, value, self.counts)
+        if value.type != kind and value.type.name == "string":
+            return spelling.from_text(self.run, value, kind, self.counts, strict=strict)
         if strict or value.type == kind:
             return cast(self.run, value, kind, self.counts)
         return lenient.try_cast(self.run, value, kind)
@@ -216,21 +232,32 @@ def _like(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
 
 
 def _contains(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    if not is_fixed(arguments[1]):
+        return phrases.contains(of.run, of.of(arguments[0]), of.of(arguments[1]))
     steps = (*_RUN_STEP, *texts.literal_steps(_text(arguments[1])), *_RUN_STEP)
     return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
 
 
 def _starts_with(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    if not is_fixed(arguments[1]):
+        return phrases.begins(of.run, of.of(arguments[0]), of.of(arguments[1]))
     steps = (*texts.literal_steps(_text(arguments[1])), *_RUN_STEP)
     return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
 
 
 def _ends_with(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    if not is_fixed(arguments[1]):
+        return phrases.ends(of.run, of.of(arguments[0]), of.of(arguments[1]))
     steps = (*_RUN_STEP, *texts.literal_steps(_text(arguments[1])))
     return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
 
 
 def _substring(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    if not has_fixed_places(arguments):
+        values = [of.of(a) for a in arguments]
+        found = phrases.substring_at(of.run, values[0], values[1], values[2], of.counts)
+        most = max(1, int(_text(arguments[2]))) if is_fixed(arguments[2]) else MOST_TEXT_BYTES
+        return texts.shortened(found, min(found.layout.text_bytes, most))
     start, count = int(_text(arguments[1])), int(_text(arguments[2]))
     return texts.substring(of.run, of.of(arguments[0]), start, count, of.counts)
 
@@ -252,7 +279,53 @@ def _truncate(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     return dates.truncate(of.run, _text(arguments[0]), of.of(arguments[1]))
 
 
+def _trim(name: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
+    start, end = name != "trim_end", name != "trim_start"
+
+    def compute(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+        value = of.of(arguments[0])
+        if len(arguments) == 1:
+            return texts.trim(of.run, value, start=start, end=end)
+        return phrases.trim_any(of.run, value, _text(arguments[1]), start=start, end=end)
+
+    return compute
+
+
+def _replace(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    old, new = (_text(a).encode() for a in arguments[1:])
+    return phrases.replace(of.run, of.of(arguments[0]), old, new)
+
+
+def _translate(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    old, new = _text(arguments[1]), _text(arguments[2])
+    return phrases.translate(of.run, of.of(arguments[0]), old, new, of.counts)
+
+
+def _repeat(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    return phrases.repeat(of.run, of.of(arguments[0]), int(_text(arguments[1])), of.counts)
+
+
+def _pad(*, start: bool) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
+    def compute(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+        length, fill = int(_text(arguments[1])), _text(arguments[2])
+        return phrases.pad(of.run, of.of(arguments[0]), length, fill, of.counts, start=start)
+
+    return compute
+
+
+def _split_part(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    mark, number = _text(arguments[1]).encode(), int(_text(arguments[2]))
+    return phrases.split_part(of.run, of.of(arguments[0]), mark, number, of.counts)
+
+
 _WITH_LITERALS: Final = {
+    **{name: _trim(name) for name in ("trim", "trim_start", "trim_end")},
+    "replace": _replace,
+    "translate": _translate,
+    "repeat": _repeat,
+    "pad_start": _pad(start=True),
+    "pad_end": _pad(start=False),
+    "split_part": _split_part,
     "like": _like,
     "contains": _contains,
     "starts_with": _starts_with,
@@ -352,6 +425,14 @@ def _bits(name: str) -> _Simple:
     return lambda of, values, _: bits.combine_bits(of.run, name, values[0], values[1])
 
 
+def _name(field: str, names: str) -> _Simple:
+    return lambda of, v, _: phrases.name_of(of.run, dates.date_field(of.run, field, v[0]), names)
+
+
+def _curve(name: str) -> _Simple:
+    return lambda of, v, _: curves.curve(of.run, name, v[0])
+
+
 _SIMPLE: Final[Mapping[str, _Simple]] = {
     "eq": _compare(comparisons.equal),
     "ne": _compare(comparisons.unequal),
@@ -378,9 +459,12 @@ _SIMPLE: Final[Mapping[str, _Simple]] = {
     "make_date": lambda of, v, _: dates.make_date(of.run, v[0], v[1], v[2], of.counts),
     "lower": lambda of, v, _: texts.change_case(of.run, v[0], of.counts, lower=True),
     "upper": lambda of, v, _: texts.change_case(of.run, v[0], of.counts, lower=False),
-    "trim": lambda of, v, _: texts.trim(of.run, v[0], start=True, end=True),
-    "trim_start": lambda of, v, _: texts.trim(of.run, v[0], start=True, end=False),
-    "trim_end": lambda of, v, _: texts.trim(of.run, v[0], start=False, end=True),
+    "position": lambda of, v, _: phrases.position(of.run, v[0], v[1], of.counts),
+    "reverse": lambda of, v, _: phrases.reverse(of.run, v[0], of.counts),
+    "day_name": _name("day_of_week", "SunMonTueWedThuFriSat"),
+    "month_name": _name("month", "JanFebMarAprMayJunJulAugSepOctNovDec"),
+    "power": lambda of, v, _: curves.power(of.run, v[0], v[1]),
+    **{name: _curve(name) for name in curves.CURVES},
     "length": lambda of, v, _: texts.count_characters(of.run, v[0]),
     "concat": _concat,
     "integer_divide": _whole_quotient,

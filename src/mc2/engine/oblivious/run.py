@@ -7,6 +7,7 @@ are there is secret until a recipient opens the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
 from mc2.formats.limits import LIMITS
 from mc2.formats.schema import Schema
-from mc2.operators import grouping, logic, ordering
+from mc2.operators import grouping, logic, ordering, statistics
 from mc2.operators.chunks import read_chunks, write_chunks
 from mc2.operators.constants import column_of_values
 from mc2.operators.handles import (
@@ -33,16 +34,18 @@ from mc2.operators.handles import (
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
-from mc2.plan.expressions import ColumnRef, Expression
+from mc2.plan.expressions import ColumnRef, Expression, Literal
 from mc2.plan.facts import Facts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.oblivious_steps import is_computed, sorted_columns, steps, ties
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Operation, Plan, PlanOutput
 from mc2.plan.relations import (
     Aggregate,
+    AggregateColumn,
     Distinct,
     Filter,
     Join,
@@ -126,6 +129,21 @@ def _wanted(plan: Plan, nodes: Iterable[int], apart: Collection[int]) -> set[int
             found.add(here)
             waiting += () if here in apart else plan.nodes[here].operation.sources
     return found
+
+
+def _statistic(evaluator: Evaluator, column: AggregateColumn) -> statistics.Statistic:
+    """A statistic of rows, with its arguments computed where its condition holds."""
+    where, here = None, evaluator
+    if column.where is not None:
+        where = logic.value_marks(evaluator.run, evaluator.of(column.where))
+        here = evaluator.where(where)
+    value, *others = column.arguments
+    second, share = None, 0.0
+    if column.function.startswith("percentile"):
+        share = float(others[0].text or 0) if isinstance(others[0], Literal) else 0.0
+    elif others:
+        second = here.of(others[0])
+    return statistics.Statistic(column.name, column.function, here.of(value), second, share, where)
 
 
 class PlanRun:
@@ -282,10 +300,18 @@ class PlanRun:
         return ordering.union_all(tables, names)
 
     def _aggregate(self, operation: Aggregate, source: SecretTable, index: int) -> SecretTable:
-        wanted = self._wanted(operation, source, index)
         by = self._facts[operation.source].fewest(operation.keys)
         rows = self._facts[index].rows
-        return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
+        last = [a for a in operation.aggregates if a.function in STATISTICS]
+        others = tuple(a for a in operation.aggregates if a not in last)
+        rest = replace(operation, aggregates=others)
+        wanted = self._wanted(rest, source, index)
+        if not last:
+            return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
+        more = [_statistic(Evaluator.over(self.trace, source), a) for a in last]
+        return statistics.group_statistics(
+            self.trace, source, operation.keys, wanted, more, rows, by
+        )
 
     def _wanted(
         self, operation: Aggregate, source: SecretTable, index: int

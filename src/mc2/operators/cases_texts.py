@@ -1,0 +1,106 @@
+"""Cases of operators of texts, curves and statistics: see `mc2.operators.cases`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mc2.formats.schema import DataType
+from mc2.operators import curves, phrases, spelling, statistics, texts
+from mc2.operators.grouping import Aggregate
+from mc2.operators.made import (
+    BINARY,
+    INSTANT,
+    KINDS,
+    NARROW,
+    TEXT,
+    WIDE,
+    Made,
+    case,
+    everywhere,
+)
+from mc2.operators.run import Run
+from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
+
+
+@case("texts")
+def _texts(run: Run, made: Made) -> object:
+    a, b = (made.column(TEXT, 127, 17) for _ in range(2))
+    counts = everywhere(made)
+    patterns = ("%", "a%", "%b%", "_c", "", "a_%c%")
+    return [
+        *(texts.matches(run, a, texts.like_steps(p), counts) for p in patterns),
+        texts.matches(run, a, texts.literal_steps("abc"), counts),
+        texts.count_characters(run, a), texts.count_characters(run, made.column(BINARY, 99, 8)),
+        texts.change_case(run, a, counts, lower=True),
+        texts.change_case(run, a, counts, lower=False),
+        texts.substring(run, a, 2, 3, counts), texts.substring(run, a, -2, 1, counts),
+        texts.trim(run, a, start=True, end=True), texts.concat(run, a, b, counts),
+        texts.fitted(a, 30),
+    ]  # fmt: skip
+
+
+@case("phrases")
+def _phrases(run: Run, made: Made) -> object:
+    a, b = made.column(TEXT, 127, 17), made.column(TEXT, 127, 5)
+    counts, start, count = everywhere(made), made.column(INT32, 9), made.column(INT32, 9)
+    return [
+        phrases.substring_at(run, a, start, count, counts), phrases.position(run, a, b, counts),
+        phrases.contains(run, a, b), phrases.begins(run, a, b), phrases.ends(run, a, b),
+        phrases.reverse(run, a, counts), phrases.replace(run, a, b"ab", b"abc"),
+        phrases.replace(run, a, b"", b"x"), phrases.translate(run, a, "abc", "x", counts),
+        phrases.trim_any(run, a, "ab", start=True, end=True), phrases.repeat(run, b, 3, counts),
+        phrases.repeat(run, b, 0, counts), phrases.pad(run, a, 9, "xy", counts, start=True),
+        phrases.pad(run, a, 20, "", counts, start=False),
+        phrases.pad(run, a, 0, "x", counts, start=True),
+        phrases.split_part(run, a, b",", 3, counts), phrases.split_part(run, a, b"", 2, counts),
+        phrases.name_of(run, count, "SunMonTue"),
+    ]  # fmt: skip
+
+
+@case("curves")
+def _curves(run: Run, made: Made) -> object:
+    a, b = made.column(DOUBLE), made.column(DOUBLE)
+    return [*(curves.curve(run, what, a) for what in curves.CURVES), curves.power(run, a, b)]
+
+
+_SPELLED: Final = (
+    BOOLEAN, INT32, INT64, NARROW, WIDE, DATE, INSTANT, DataType("timestamp_utc"),
+)  # fmt: skip
+
+
+@case("spelling")
+def _spelling(run: Run, made: Made) -> object:
+    counts, text = everywhere(made), made.column(TEXT, 127, 17)
+    shown = [spelling.to_text(run, made.column(k, 2), counts) for k in _SPELLED]
+    read = [
+        spelling.from_text(run, text, k, counts, strict=strict)
+        for k in _SPELLED
+        for strict in (True, False)
+    ]
+    again = zip(_SPELLED, shown, strict=True)
+    return [*shown, *read, *(spelling.from_text(run, a, k, counts, strict=True) for k, a in again)]
+
+
+_STATISTICS: Final = {
+    f: f in {"mode", "percentile", "percentile_disc", "skewness", "kurtosis"}
+    for f in sorted(statistics.STATISTICS)
+}
+"""Whether it takes one column."""
+
+
+for _keys in ((), ("i",)):
+
+    @case(f"statistics.group_statistics/{len(_keys)}")
+    def _statistics(run: Run, made: Made, keys: tuple[str, ...] = _keys) -> object:
+        table = made.table(*KINDS)
+        x, y = table.columns["r"], made.column(DOUBLE)
+        wanted = [
+            statistics.Statistic(f, f, x, None if one else y, 0.3, made.marks())
+            for f, one in _STATISTICS.items()
+        ]
+        wanted.append(statistics.Statistic("t", "min_by", table.columns["t"], table.columns["w"]))
+        plain = [
+            Aggregate("s", "sum", x, DOUBLE, made.marks()),
+            Aggregate("k", "count_star", None, INT64),
+        ]
+        return statistics.group_statistics(run, table, keys, plain, wanted, 12)

@@ -1,0 +1,204 @@
+"""Functions of texts at secret places; places count characters of ASCII, from 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mc2 import _native
+from mc2.errors import EngineError
+from mc2.operators.arithmetic import Operation, compute
+from mc2.operators.comparisons import at_most, equal, less_marks
+from mc2.operators.constants import constant
+from mc2.operators.handles import (
+    MOST_TEXT_BYTES,
+    Layout,
+    Marks,
+    SecretColumn,
+    flat_words_of,
+    known_of,
+    words_of,
+)
+from mc2.operators.logic import both, choose, column, conjunction
+from mc2.operators.run import Run
+from mc2.operators.texts import concat, fitted, shortened
+from mc2.plan.oblivious_texts import replaced_bytes
+from mc2.plan.types import INT32, STRING
+
+
+def substring_at(
+    run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn, counts: Marks
+) -> SecretColumn:
+    """At most so many characters from a place, both secret; a negative place is from the end."""
+    known = conjunction(run, known_of(a), known_of(start), known_of(count))
+    out = np.empty_like(words_of(a))
+    places = (flat_words_of(start).view(np.int64), flat_words_of(count).view(np.int64))
+    counted = conjunction(run, counts, known)
+    run.checked(_native.substring_at, words_of(a), *places, counted, out)
+    return column(run, a.layout, out, known)
+
+
+def position(run: Run, a: SecretColumn, b: SecretColumn, counts: Marks) -> SecretColumn:
+    """Where the second first occurs in the first; 0 if nowhere."""
+    known = conjunction(run, known_of(a), known_of(b))
+    out = np.empty(a.rows, dtype=np.uint64)
+    counted = conjunction(run, counts, known)
+    run.checked(_native.position, words_of(a), words_of(b), counted, out)
+    return column(run, Layout(INT32), out, known)
+
+
+def contains(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
+    """Whether the second occurs in the first; bytes are compared, so that any text will do."""
+    nowhere = np.zeros(a.rows, dtype=np.uint8)
+    return at_most(run, _number(1, a.rows), position(run, a, b, nowhere))
+
+
+def begins(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
+    """Whether the first starts with the second, byte by byte."""
+    nowhere = np.zeros(a.rows, dtype=np.uint8)
+    return _alike(run, substring_at(run, a, _number(1, a.rows), _size(b), nowhere), b)
+
+
+def ends(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
+    """Whether the first ends with the second, byte by byte."""
+    nowhere = np.zeros(a.rows, dtype=np.uint8)
+    less = compute(
+        run, Operation.SUBTRACT, _number(0, a.rows), _size(b), INT32, np.zeros_like(nowhere)
+    )
+    long_enough = at_most(run, _size(b), _size(a))
+    tail = substring_at(run, a, less, _size(b), nowhere)
+    empty = equal(run, _size(b), _number(0, b.rows))
+    found = both(run, long_enough, _alike(run, tail, b))
+    return choose(run, _true(run, empty), _truth_where_known(run, empty, a, b), found)
+
+
+def _true(run: Run, a: SecretColumn) -> Marks:
+    out = np.empty(a.rows, dtype=np.uint8)
+    run.call(_native.words_to_marks, flat_words_of(a), out)
+    return out
+
+
+def _truth_where_known(
+    run: Run, truth: SecretColumn, a: SecretColumn, b: SecretColumn
+) -> SecretColumn:
+    known = conjunction(run, known_of(a), known_of(b))
+    return column(run, truth.layout, words_of(truth), known)
+
+
+def _alike(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
+    most = max(a.layout.text_bytes, b.layout.text_bytes)
+    return equal(run, *(fitted(x, most) for x in (a, b)))
+
+
+def _size(a: SecretColumn) -> SecretColumn:
+    """The length in bytes."""
+    return SecretColumn(Layout(INT32), np.ascontiguousarray(words_of(a)[:, -1:]), known_of(a))
+
+
+def _number(value: int, rows: int) -> SecretColumn:
+    return constant(Layout(INT32), value, rows)
+
+
+def reverse(run: Run, a: SecretColumn, counts: Marks) -> SecretColumn:
+    """Characters from the last to the first."""
+    counted, out = conjunction(run, counts, known_of(a)), np.empty_like(words_of(a))
+    run.checked(_native.reverse, words_of(a), counted, out)
+    return column(run, a.layout, out, known_of(a))
+
+
+def replace(run: Run, a: SecretColumn, old: bytes, new: bytes) -> SecretColumn:
+    """Each occurrence of a public text, from the left, made another one; nothing for no text."""
+    if not old:
+        return a
+    room = replaced_bytes(8 * (a.layout.words - 1), len(old), len(new))
+    if room > MOST_TEXT_BYTES:
+        raise EngineError(f"the text could have more than {MOST_TEXT_BYTES} bytes")
+    wide = Layout(a.type, room)
+    out = np.empty((a.rows, wide.words), dtype=np.uint64)
+    run.call(_native.replace, words_of(a), old, new, out)
+    made = column(run, wide, out, known_of(a))
+    return shortened(made, replaced_bytes(a.layout.text_bytes, len(old), len(new)))
+
+
+def translate(run: Run, a: SecretColumn, old: str, new: str, counts: Marks) -> SecretColumn:
+    """Each character of the second made the one at its place in the third, or nothing."""
+    table: dict[int, tuple[int, int, bool]] = {}
+    for place, character in enumerate(old):
+        drops = place >= len(new)
+        by = 0 if drops else ord(new[place])
+        table.setdefault(ord(character), (ord(character), by, drops))
+    counted, out = conjunction(run, counts, known_of(a)), np.empty_like(words_of(a))
+    run.checked(_native.translate, words_of(a), list(table.values()), counted, out)
+    return column(run, a.layout, out, known_of(a))
+
+
+def trim_any(run: Run, a: SecretColumn, characters: str, *, start: bool, end: bool) -> SecretColumn:
+    """Without some public characters of ASCII at the start, the end, or both."""
+    out, some = np.empty_like(words_of(a)), bytes(sorted(set(characters.encode())))
+    run.call(_native.trim_any, words_of(a), some, start, end, out)
+    return column(run, a.layout, out, known_of(a))
+
+
+def repeat(run: Run, a: SecretColumn, count: int, counts: Marks) -> SecretColumn:
+    """The text a public number of times, one after the other."""
+    if count < 1:
+        return shortened(_nothing(run, a), 1)
+    found = a
+    for _ in range(count - 1):
+        found = concat(run, found, a, counts)
+    return found
+
+
+def _nothing(run: Run, a: SecretColumn) -> SecretColumn:
+    """The empty text where a text is known."""
+    return column(run, a.layout, np.zeros_like(words_of(a)), known_of(a))
+
+
+def pad(
+    run: Run, a: SecretColumn, length: int, fill: str, counts: Marks, *, start: bool
+) -> SecretColumn:
+    """Filled up by a public text at the start or the end, or cut, to so many characters."""
+    if length < 1:
+        return shortened(_nothing(run, a), 1)
+    ends_at = _number(length, a.rows)
+    cut = substring_at(run, a, _number(1, a.rows), ends_at, counts)
+    cut = shortened(cut, min(a.layout.text_bytes, length))
+    if not fill:
+        return cut
+    whole = (fill * length)[:length].encode()
+    nowhere = np.zeros_like(known_of(a))
+    missing = compute(run, Operation.SUBTRACT, ends_at, _size(cut), INT32, nowhere)
+    filling = constant(Layout(STRING, length), whole, a.rows)
+    filling = substring_at(run, filling, _number(1, a.rows), missing, nowhere)
+    pair = (filling, cut) if start else (cut, filling)
+    return shortened(concat(run, *pair, counts), length)
+
+
+def split_part(run: Run, a: SecretColumn, mark: bytes, number: int, counts: Marks) -> SecretColumn:
+    """The part of a public number, from 1, between occurrences of a public text."""
+    if not mark:
+        return a if number == 1 else shortened(_nothing(run, a), 1)
+    here = constant(Layout(STRING, len(mark)), mark, a.rows)
+    zero, rest = _number(0, a.rows), a
+    for _ in range(number - 1):
+        place = position(run, rest, here, counts)
+        after = _sum(run, place, len(mark))
+        tail = substring_at(run, rest, after, _number(MOST_TEXT_BYTES, a.rows), counts)
+        rest = choose(run, less_marks(run, zero, place), tail, _nothing(run, rest))
+    place = position(run, rest, here, counts)
+    part = substring_at(run, rest, _number(1, a.rows), _sum(run, place, -1), counts)
+    return choose(run, less_marks(run, zero, place), part, rest)
+
+
+def _sum(run: Run, a: SecretColumn, more: int) -> SecretColumn:
+    nowhere = np.zeros_like(known_of(a))
+    return compute(run, Operation.ADD, a, _number(more, a.rows), INT32, nowhere)
+
+
+def name_of(run: Run, number: SecretColumn, names: str) -> SecretColumn:
+    """The name of three letters at a place, from 1, of public names one after the other."""
+    nowhere = np.zeros_like(known_of(number))
+    three = _number(3, number.rows)
+    before = compute(run, Operation.MULTIPLY, number, three, INT32, nowhere)
+    all_names = constant(Layout(STRING, len(names)), names.encode(), number.rows)
+    start = _sum(run, before, -2)
+    return shortened(substring_at(run, all_names, start, three, nowhere), 3)

@@ -1,0 +1,111 @@
+"""Functions of texts in oblivious mode: what must be a constant, and how wide answers are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mc2.errors import PlanError
+from mc2.formats.schema import DataType
+from mc2.plan.expressions import Expression, Literal
+from mc2.plan.types import INTEGER_BITS
+
+TEXTS: Final = frozenset(
+    {
+        "position", "replace", "translate", "reverse", "repeat", "pad_start", "pad_end",
+        "split_part", "day_name", "month_name",
+    }
+)  # fmt: skip
+_FIXED: Final = {
+    "replace": (1, 2), "translate": (1, 2), "repeat": (1,), "pad_start": (1, 2),
+    "pad_end": (1, 2), "split_part": (1, 2), "trim": (1,), "trim_start": (1,), "trim_end": (1,),
+}  # fmt: skip
+"""Which arguments are constants, which everybody may read."""
+_CHARACTERS: Final = frozenset({"translate", "trim", "trim_start", "trim_end", "pad_start"})
+_MOST_PARTS: Final = 64
+_MOST_PLACE: Final = 1 << 28
+_DATE_BYTES: Final = 10
+_INSTANT_BYTES: Final = 26
+_INTEGER_BYTES: Final = {8: 4, 16: 6, 32: 11, 64: 20}
+_NAME_BYTES: Final = 3  # of a day or month
+MOST_SPELLED: Final = 41
+"""The most bytes of any value's text: a decimal's with a sign, a zero and a point."""
+_ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
+_SPELLED: Final = frozenset(
+    {*INTEGER_BITS, "decimal", "boolean", "date", "timestamp", "timestamp_utc"}
+)
+
+
+def is_spelled(kind: DataType) -> bool:
+    """Whether oblivious mode reads values of a type from texts, and writes them."""
+    return kind.name in _SPELLED
+
+
+def spelled_bytes(kind: DataType) -> int:
+    """The most bytes of a value's text."""
+    if kind.name in INTEGER_BITS:
+        return _INTEGER_BYTES[INTEGER_BITS[kind.name]]
+    if kind.name == "decimal":
+        point = 1 if kind.scale else 0
+        return 1 + kind.precision + point + int(kind.precision == kind.scale)
+    if kind.name == "boolean":
+        return len("false")
+    return _DATE_BYTES if kind.name == "date" else _INSTANT_BYTES
+
+
+def replaced_bytes(text_bytes: int, old: int, new: int) -> int:
+    """The most bytes of a text in which a text of so many bytes becomes another."""
+    if not old:
+        return text_bytes
+    times = text_bytes // old
+    return max(text_bytes, times * new + text_bytes - times * old)
+
+
+def is_fixed(expression: Expression) -> bool:
+    """Whether it is a constant that is not NULL."""
+    return isinstance(expression, Literal) and expression.text is not None
+
+
+def has_fixed_places(arguments: Sequence[Expression]) -> bool:
+    """Whether the places of a substring are small constants, so that it takes no more room."""
+    if not all(is_fixed(a) for a in arguments[1:]):
+        return False
+    start, count = (int(_text(a)) for a in arguments[1:])
+    return abs(start) < _MOST_PLACE and 0 <= count < _MOST_PLACE
+
+
+def check_text(function: str, arguments: Sequence[Expression]) -> None:
+    """Check that what must be a constant is one. Raises: PlanError."""
+    fixed = [a for i, a in enumerate(arguments) if i in _FIXED.get(function, ())]
+    if not all(is_fixed(a) for a in fixed):
+        raise PlanError(
+            f"{function} takes constants in oblivious mode, but for its text", hint=_ENCRYPTED
+        )
+    texts = [_text(a) for a in fixed]
+    if function in _CHARACTERS | {"pad_end"} and not all(t.isascii() for t in texts):
+        raise PlanError(f"{function} takes ASCII in oblivious mode", hint=_ENCRYPTED)
+    if function == "split_part" and not 0 < int(texts[1]) <= _MOST_PARTS:
+        raise PlanError(
+            f"oblivious mode counts parts from the start, at most {_MOST_PARTS}", hint=_ENCRYPTED
+        )
+
+
+def width_of_text(function: str, parts: Sequence[int], arguments: Sequence[Expression]) -> int:
+    """The most bytes that a function of texts gives; `parts` are those of its arguments."""
+    match function:
+        case "replace":
+            old, new = (len(_text(a).encode()) for a in arguments[1:3])
+            return replaced_bytes(parts[0], old, new)
+        case "repeat":
+            return max(1, parts[0] * int(_text(arguments[1]) or 0))
+        case "pad_start" | "pad_end":
+            length = max(1, int(_text(arguments[1]) or 0))
+            return length if _text(arguments[2]) else min(length, parts[0])
+        case "translate" | "reverse" | "split_part" | "substring":
+            return parts[0]
+        case _:
+            return _NAME_BYTES
+
+
+def _text(argument: Expression) -> str:
+    return argument.text or "" if isinstance(argument, Literal) else ""
