@@ -7,6 +7,7 @@ enclave proves does not change: the files are the same, wherever they came from.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 import sys
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 import mc2
-from mc2 import _native
 from mc2.errors import UsageError
 
 FOLDER: Final = "mc2"
@@ -108,7 +108,9 @@ def _files() -> dict[str, Path]:
 
 def _own() -> Iterator[tuple[str, Path]]:
     """mc2's own files: where it is editable, sources and compiled kernels lie apart."""
-    for package, places in (("mc2", mc2.__path__), ("mc2/_native", _native.__path__)):
+    native = importlib.util.find_spec("mc2._native")  # found, not loaded: tasks load this module
+    kernels = (native.submodule_search_locations if native else None) or ()
+    for package, places in (("mc2", mc2.__path__), ("mc2/_native", kernels)):
         for place in map(Path, places):
             for path in sorted((*place.rglob("*.py"), *place.rglob("*.so"))):
                 yield f"{package}/{path.relative_to(place).as_posix()}", path
