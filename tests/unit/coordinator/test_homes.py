@@ -1,0 +1,147 @@
+"""Orders for enclaves that nobody can call: taken once, answered once, lost by name."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mc2.coordinator.homes import Homes
+from mc2.errors import FormatError, GrantError, WorkerError
+from mc2.formats.frames import Frame
+from mc2.formats.home_line import HomeTurn
+from mc2.formats.worker import Closed, OpenedJob, Refused, parse_from_host
+
+SESSION, OTHER = "11" * 16, "22" * 16
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def raw(message):
+    return b"".join(message.frame().encode())
+
+
+def kind(turn):
+    return type(parse_from_host(HomeTurn.frame_of(turn.frame))).__name__
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def homes(clock):
+    return Homes(clock=clock)
+
+
+class Opening:
+    """A thread of the scheduler that opens a job at a home."""
+
+    def __init__(self, homes):
+        homes.hear("ada", HomeTurn(SESSION, 0, b""))
+        self.worker = homes.borrow("ada", timeout_seconds=0)
+        self.found = None
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        try:
+            self.found = self.worker.open(b"{}", timeout_seconds=1e9)
+        except Exception as error:  # noqa: BLE001 - what it ends with is looked at
+            self.found = error
+
+    def result(self):
+        self.thread.join()
+        return self.found
+
+
+def take(homes, turn, answer=b""):
+    """Ask until there is an order: the other thread may not have given it yet."""
+    while True:
+        found = homes.hear("ada", HomeTurn(SESSION, turn, answer))
+        if found.frame:
+            return found
+
+
+def answer(homes, turn, message):
+    homes.hear("ada", HomeTurn(SESSION, turn, raw(message)))
+
+
+def test_orders_are_answered_one_after_the_other(homes):
+    opening = Opening(homes)
+    first = take(homes, 0)
+    assert kind(first) == "Close"
+    assert take(homes, 0) == first  # it was lost on the way, and comes again
+    second = take(homes, first.turn, raw(Closed()))
+    assert kind(second) == "Open"
+    assert homes.hear("ada", HomeTurn(SESSION, second.turn, b"")).frame == b""
+    answer(homes, first.turn, Closed())  # late, and to another order
+    answer(homes, second.turn, OpenedJob(("ada",)))
+    assert opening.result() == OpenedJob(("ada",))
+
+
+def test_a_refusal_keeps_its_type(homes):
+    opening = Opening(homes)
+    answer(homes, take(homes, 0).turn, Refused("grant", "no key", "ask again"))
+    assert isinstance(opening.result(), GrantError)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda homes, clock: setattr(clock, "now", 61.0),
+        lambda homes, clock: homes.leave("ada", SESSION),
+        lambda homes, clock: homes.hear("ada", HomeTurn(OTHER, 0, b"")),
+    ],
+    ids=["silent", "left", "began anew"],
+)
+def test_who_is_gone_is_lost_by_name(homes, clock, end):
+    opening = Opening(homes)
+    take(homes, 0)
+    end(homes, clock)
+    found = opening.result()
+    assert isinstance(found, WorkerError)
+    assert "ada" in str(found)
+
+
+def test_an_answer_that_is_no_frame_costs_the_enclave(homes):
+    opening = Opening(homes)
+    turn = take(homes, 0).turn
+    homes.hear("ada", HomeTurn(SESSION, turn, b"nothing of that kind"))
+    assert isinstance(opening.result(), WorkerError)
+
+
+def test_another_session_of_a_stranger_ends_nothing(homes):
+    homes.hear("ada", HomeTurn(SESSION, 0, b""))
+    homes.leave("ada", OTHER)
+    homes.leave("bo", SESSION)
+    assert homes.borrow("ada", timeout_seconds=0).party == "ada"
+
+
+def test_an_enclave_is_lent_to_one_job_at_a_time(homes):
+    homes.hear("ada", HomeTurn(SESSION, 0, b""))
+    worker = homes.borrow("ada", timeout_seconds=0)
+    with pytest.raises(WorkerError, match="home of ada"):
+        homes.borrow("ada", timeout_seconds=-1)
+    homes.release(worker)
+    assert homes.borrow("ada", timeout_seconds=0)
+
+
+def test_turns_have_one_form():
+    turn = HomeTurn(SESSION, 7, b"frame")
+    assert HomeTurn.parse(turn.encode()) == turn
+    for wrong in (b"", turn.encode()[:20], bytes(16) + b"\xff" * 8):
+        with pytest.raises(FormatError):
+            HomeTurn.parse(wrong)
+    two = raw(Closed()) * 2
+    with pytest.raises(FormatError, match="more than one frame"):
+        HomeTurn.frame_of(two)
+    with pytest.raises(FormatError, match="ends inside"):
+        HomeTurn.frame_of(raw(Closed())[:-1])
+    assert HomeTurn.frame_of(raw(Closed())) == Frame({"type": "closed"})
