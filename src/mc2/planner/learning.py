@@ -56,21 +56,20 @@ def train(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
 ) -> Booster:
     """Train a model, as `xgboost.train` does with the same arguments.
 
-    `obj` and `custom_metric` are functions of the script, over numpy's functions: what they
-    compute becomes a part of the plan. `verbose_eval` changes nothing: whoever runs the job sees
-    which round is done, and nobody sees metrics but those who get `history()`.
+    `obj` and `custom_metric` are functions of the script, over numpy's functions, and become a part
+    of the plan. `verbose_eval` changes nothing: nobody sees metrics but who gets `history()`.
 
     Four more arguments say what the model must not tell of single rows. `min_leaf_rows` and
     `min_leaf_owners`: the job fails if a leaf has fewer rows, or rows of fewer owners.
     `strip_statistics` takes covers and gains out of the model. `public_thresholds`: the job
     fails if the model splits at anything but the `bin_edges` of the matrix.
 
-    `on_dropout` says what happens when a party whose rows stay at home drops out: "error" ends the
-    job; "continue" goes on without it from that round on, while rows of `least_parties` are left.
+    When a party whose rows stay at home drops out, `on_dropout="continue"` goes on without it from
+    that round on, while rows of `least_parties` are left.
 
     Raises: PlanError if a parameter is not known, is refused, or has no such value.
     """
-    from mc2.plan.models import Controls, Train
+    from mc2.plan.models import Train
 
     _refuse_others(others, "train")
     del verbose_eval
@@ -89,9 +88,7 @@ def train(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
         start=None if xgb_model is None else xgb_model._node,  # noqa: SLF001 - one API
         objective=None if obj is None else objective(obj),
         metric=None if custom_metric is None else metric(custom_metric),
-        controls=_checked(
-            Controls(min_leaf_rows, min_leaf_owners, strip_statistics, public_thresholds)
-        ),
+        controls=_checked(min_leaf_rows, min_leaf_owners, strip_statistics, public_thresholds),
         dropout=_dropout(on_dropout, least_parties),
     )
     draft = dtrain._draft  # noqa: SLF001 - one API
@@ -264,7 +261,10 @@ def _dropout(on_dropout: object, least_parties: int) -> Dropout | None:
     return Dropout(least_parties) if on_dropout == "continue" else None
 
 
-def _checked(controls: Controls) -> Controls:
+def _checked(*given: Any) -> Controls:
+    from mc2.plan.models import Controls
+
+    controls = Controls(*given)
     for name, value, most in (
         ("min_leaf_rows", controls.leaf_rows, 10_000_000),
         ("min_leaf_owners", controls.leaf_owners, 64),
