@@ -104,16 +104,25 @@ def look_up(
         out = np.empty_like(both.planes[index])
         run.call(_native.fill_forward, both.starts, both.rights, both.planes[index], out, seen)
         carried.append(out)
-    mine = _with_mark(run, both, conjunction(run, seen, both.lefts))
-    moved = compacted_planes(run, [*mine, *carried[: len(wanted)]], both.is_left, left.rows)
-    source = Source(moved[: len(mine)])
-    marks = source.mark(run, both.found)
-    kept = source.table(run, both.left)
-    theirs = list(moved[: len(both.planes)])
-    for index, plane in zip(wanted, moved[len(mine) :], strict=True):
-        theirs[index] = plane
-    partners = Source(theirs).table(run, both.right, marks)
-    return kept, SecretTable(partners.columns, SecretMarks(marks)), marks
+    marked = _with_mark(run, both, conjunction(run, seen, both.lefts))
+    own = sorted({p.plane for p in _pieces(both.left)} | {both.found.plane})
+    chosen = [*(marked[index] for index in own), *carried[: len(wanted)]]
+    moved = compacted_planes(run, chosen, both.is_left, left.rows)
+    mine = Source(_in_places(own, moved, len(marked)))
+    marks = mine.mark(run, both.found)
+    kept = mine.table(run, both.left)
+    if not wanted:
+        return kept, SecretTable({}, SecretMarks(marks)), marks
+    theirs = Source(_in_places(wanted, moved[len(own) :], len(marked)))
+    return kept, theirs.table(run, both.right, marks), marks
+
+
+def _in_places(places: Sequence[int], planes: Sequence[Words], count: int) -> list[Words]:
+    """Planes at their places among so many; what stands at the others is not read."""
+    found = [planes[0]] * count
+    for place, plane in zip(places, planes, strict=False):
+        found[place] = plane
+    return found
 
 
 def _pieces(packed: Packed) -> list[Piece]:
