@@ -269,3 +269,15 @@ def test_the_rests_of_killed_runs_go_with_the_next_and_those_under_way_stay(outb
     left = {p.name for p in (tmp_path / "outbox").iterdir() if p.is_dir()}
     assert left == {"ada.busy.v1", "ada.waiting.v3", "ada.table.v3"}
     assert len(outbox.parcels()) == 2
+
+
+def test_chunks_that_stay_at_home_are_not_uploaded(outbox, tmp_path):
+    mailbox = Mailbox()
+    at_home = replace(OPTIONS, placement="home")
+    sealed = outbox.seal(open_source(TABLE), VERSION, OWNER, at_home)
+    outbox.parcel("ada.table", 3).publish(mailbox)
+    assert list(mailbox.manifests) == [sealed.digest]
+    assert mailbox.blobs == {}
+    kept = {f"sha256:{path.name}" for path in (tmp_path / "at_home").iterdir()}
+    assert kept == {c.digest for c in sealed.manifest.chunks}
+    assert not outbox.parcels()
