@@ -111,6 +111,8 @@ ROUTES = [
     ("PUT", f"/v1/jobs/{'0' * 32}/attempts/1/refusal?code=attestation"),
     ("GET", f"/v1/jobs/{'0' * 32}/proof"),
     ("GET", "/v1/events"),
+    ("POST", "/v1/home"),
+    ("DELETE", f"/v1/home/{'0' * 32}"),
 ]
 
 
