@@ -21,6 +21,7 @@ from mc2.formats.envelope import Envelope
 from mc2.formats.release import Evidence, RuntimeData
 from mc2.formats.statement import Statement
 from mc2.plan.packages import package_versions
+from tests.support.activating import ActivatingVerifier, OnMachine, Vault
 from tests.support.enclave_jobs import CODE, Job, make_job
 
 S = TypeVar("S", bound=Statement)
@@ -71,6 +72,7 @@ class Leader:
         code: str = MEASUREMENT,
         root: SimulatedRoot = ROOT,
         trust: PeerTrust = TRUST,
+        vault: Vault | None = None,
         **runtime_data: Any,
     ) -> None:
         self.job = job
@@ -94,11 +96,16 @@ class Leader:
         )
         self.digest = value.digest
         self.evidence = value.sign(self.signing)
-        self.rules = ClusterLeader(fresh, value.digest, self.signing, Tier.SIMULATED, trust)
+        activate = None if vault is None else vault.activate
+        self.rules = ClusterLeader(
+            fresh, value.digest, self.signing, Tier.SIMULATED, trust, activate
+        )
         self.keys = {name: DataKey(d.key) for name, d in job.datasets.items()}
 
-    def admit(self, joins: dict[str, bytes]) -> FormedEpoch:
-        return self.rules.admit(joins, self.keys, LEASE_SECONDS)
+    def admit(self, joins: dict[str, bytes], **tokens: bytes) -> FormedEpoch:
+        """Examine and admit; `tokens` answer the probes."""
+        self.probes = self.rules.examine(joins)
+        return self.rules.admit(tokens, self.keys, LEASE_SECONDS)
 
 
 @dataclass
@@ -110,9 +117,12 @@ class Worker:
     root: SimulatedRoot = ROOT
     trust: PeerTrust = TRUST
     clock: Clock = field(default_factory=Clock)
+    vault: Vault | None = None
 
     def __post_init__(self) -> None:
-        collector = SimulatedCollector(self.root, self.code, "local")
+        collector: Any = SimulatedCollector(self.root, self.code, "local")
+        if self.vault is not None:
+            collector = OnMachine(collector, self.vault)
         opened = admitted(self.job)
         self.rules = ClusterMember(opened, collector, self.trust, "bb" * 16, self.clock)
 
@@ -121,8 +131,16 @@ class Worker:
         challenges = shown.get("challenges", leader.challenges)
         return self.rules.join(challenges, shown.get("evidence", leader.evidence), invitation)
 
+    def prove(self, probe: bytes) -> bytes:
+        return self.rules.prove(probe)
+
     def enter(self, admission: bytes) -> Membership:
         return self.rules.enter(admission)
+
+
+def trust_in_machines(vault: Vault) -> PeerTrust:
+    """Nobody is believed before a machine opened what was sealed to it."""
+    return PeerTrust(simulation=lambda root: ActivatingVerifier(SimulatedVerifier(root), vault))
 
 
 def form(leader: Leader, **workers: Worker) -> tuple[FormedEpoch, dict[str, Membership]]:

@@ -26,6 +26,8 @@ READY = Ready(
 )
 CHUNK = b"a sealed chunk"
 INVITATION = encode({"invitation": True})
+PROBE = encode({"probe": True})
+TOKEN = b"\x70" * 32
 RECEIPT = encode({"receipt": True})
 SECRET = "a value of some patient"
 
@@ -62,8 +64,10 @@ class ScriptedSession:
         workers: Workers,
     ) -> JobOutcome:
         self._step(3)
-        if self.script == "cluster":
+        if self.script in ("cluster", "cluster of machines"):
             joined = workers.gather(INVITATION)
+            if self.script == "cluster of machines":
+                joined = {n: joined[n] for n in workers.probe(dict.fromkeys(joined, PROBE))}
             progress(" ".join(workers.admit(joined)))
         if self.script == "defect":
             raise self._dead(ValueError(SECRET))
@@ -82,6 +86,10 @@ class ScriptedSession:
     ) -> bytes:
         self._step(2)
         return encode({"challenges": sorted(challenges), "invited": invitation == INVITATION})
+
+    def prove(self, probe: bytes) -> bytes:
+        assert probe == PROBE
+        return TOKEN
 
     def enter(self, admission: bytes) -> object:
         self._step(3)

@@ -103,9 +103,17 @@ def measured(found: TpmSource, event: CodeEvent = GOOD) -> TpmCollector:
 
 
 @contextmanager
-def tpm_world(folder: Path, workers: Any, attestation: dict[str, Any]) -> Iterator[World]:
+def tpm_world(
+    folder: Path, workers: Any, attestation: dict[str, Any], *, workers_per_job: int = 1
+) -> Iterator[World]:
     """Three parties who agreed on a TPM, two of them with data."""
-    made = world(folder, workers=lambda _: workers, trust=Trust(), min_tier="measured-boot")
+    made = world(
+        folder,
+        workers=lambda _: workers,
+        workers_per_job=workers_per_job,
+        trust=Trust(),
+        min_tier="measured-boot",
+    )
     with made as found:
         found.agree(attestation={KIND: attestation}, max_attempts=1)
         found.bring()

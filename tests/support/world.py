@@ -111,6 +111,9 @@ class SessionWorker:
     ) -> bytes:
         return self.session.join(challenges, evidence, invitation)
 
+    def prove(self, probe: bytes, *, timeout_seconds: float) -> bytes:
+        return self.session.prove(probe)
+
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
         self.on_enter(self)
         self.session.enter(admission)

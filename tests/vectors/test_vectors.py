@@ -11,7 +11,7 @@ from tools.vectors import world
 from mc2.errors import FormatError, Mc2Error
 from mc2.formats.canonical import decode, encode
 from mc2.formats.card import verify_card
-from mc2.formats.cluster import Admission, Invitation, MemberEvidence
+from mc2.formats.cluster import Admission, Invitation, MemberEvidence, Probe
 from mc2.formats.contract import verify_contract
 from mc2.formats.job import Approval, Proposal, Rejection
 from mc2.formats.receipt import Receipt
@@ -42,6 +42,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "grant": lambda raw: Grant.verify(raw, _key_of),
     "invitation": lambda raw: Invitation.verify(raw, _key_of),
     "member-evidence": lambda raw: MemberEvidence.verify(raw, _key_of),
+    "probe": lambda raw: Probe.verify(raw, _key_of),
     "admission": lambda raw: Admission.verify(raw, _key_of),
 }
 

@@ -6,12 +6,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from mc2.crypto.digest import digest
-from mc2.formats.cluster import Admission, Invitation, Member, MemberData, MemberEvidence
+from mc2.formats.cluster import (
+    Admission,
+    Invitation,
+    Member,
+    MemberData,
+    MemberEvidence,
+    Probe,
+)
+from mc2.formats.release import CREDENTIAL_BLOB_BYTES, ENCRYPTED_SEED_BYTES, Activation
 from mc2.formats.statement import Statement
 from tools.vectors import world
 from tools.vectors.objects import Case, Edit, payload_edited, payload_rejects, reject, valid
 
 NONCE = b"\x5a" * 32
+ACTIVATION = Activation(
+    blob=b"\xb1" * CREDENTIAL_BLOB_BYTES,
+    encrypted_seed=b"\x5e" * ENCRYPTED_SEED_BYTES,
+    token=digest(b"a token"),
+)
 
 
 def invitation() -> Invitation:
@@ -32,6 +45,17 @@ def member_evidence() -> MemberEvidence:
             receiving_key=world.receiving_key("member").public,
             signing_key=world.signing_key("member").public,
         ),
+        activation=ACTIVATION,
+    )
+
+
+def probe() -> Probe:
+    return Probe(
+        context=world.context(),
+        leader=world.evidence().digest,
+        epoch=1,
+        member=member_evidence().digest,
+        activation=ACTIVATION,
     )
 
 
@@ -45,6 +69,7 @@ def admission() -> Admission:
             Member(1, member_evidence().digest, world.signing_key("member").public),
         ),
         number=1,
+        token=b"\x70" * 32,
         sealed=b"sealed" * 8,
     )
 
@@ -54,6 +79,7 @@ def cases() -> Iterator[Case]:
     statements: dict[str, tuple[str, Statement, dict[str, tuple[Edit, str]]]] = {
         "invitation": ("leader", invitation(), _invitation_edits()),
         "member-evidence": ("member", member_evidence(), _evidence_edits()),
+        "probe": ("leader", probe(), _probe_edits()),
         "admission": ("leader", admission(), _admission_edits()),
     }
     for name, (signer, statement, edits) in statements.items():
@@ -81,7 +107,23 @@ def _evidence_edits() -> dict[str, tuple[Edit, str]]:
         "runtime_data": (data(type="mc2/runtime-data/v1"), "the data of an enclave with owners"),
         "member_epoch_zero": (data(epoch=0), "epochs count from 1"),
         "short_boot_id": (data(boot_id="ee"), "a boot id of one byte"),
+        "long_seed": (
+            lambda v: v["activation"].update(encrypted_seed="AAAA"),
+            "a seed of three bytes",
+        ),
         "superfluous_data": (data(challenges={}), "members have no challenges of their own"),
+    }
+
+
+def _probe_edits() -> dict[str, tuple[Edit, str]]:
+    return {
+        "probe_epoch_zero": (lambda v: v.update(epoch=0), "epochs count from 1"),
+        "no_activation": (lambda v: v.update(activation=None), "a probe that asks for nothing"),
+        "short_blob": (lambda v: v["activation"].update(blob="AAAA"), "a blob of three bytes"),
+        "short_member": (
+            lambda v: v.update(member=digest(b"x")[:-1]),
+            "a member's digest cut short",
+        ),
     }
 
 
@@ -94,6 +136,7 @@ def _admission_edits() -> dict[str, tuple[Edit, str]]:
 
     return {
         "leader_number": (lambda v: v.update(number=0), "the leader admits itself"),
+        "short_token": (lambda v: v.update({"token": "AAAA"}), "a token of three bytes"),
         "number_beyond": (lambda v: v.update(number=64), "a number that no member can have"),
         "long_roster": (long, "more members than a cluster may have"),
         "numbered_roster": (numbered, "a place said twice"),

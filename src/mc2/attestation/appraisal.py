@@ -47,6 +47,14 @@ class AppraisedToActivate:
         """How much this evidence means once the key is activated."""
         return self._once_activated.tier
 
+    def vouched_for(self) -> Appraised:
+        """Appraised evidence, on the word of an enclave that was itself appraised.
+
+        For the members in a receipt's roster alone: an appraised leader lets nobody into it who
+        has not opened what it sealed (docs/spec/cluster.md, step C11).
+        """
+        return self._once_activated
+
     def activated(
         self, activations: Mapping[str, Activation], tokens: Mapping[str, bytes]
     ) -> Appraised:

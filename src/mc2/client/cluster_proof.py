@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mc2.attestation.appraisal import Appraised
+from mc2.attestation.appraisal import Appraised, AppraisedToActivate
 from mc2.crypto.digest import Digest, same_digest
 from mc2.crypto.signatures import VerifyKey
 from mc2.errors import ReceiptError
@@ -37,7 +37,7 @@ class AppraisedMember:
         return self.evidence.value.member_data.epoch
 
 
-Appraise = Callable[[Evidence | MemberEvidence, bytes], Appraised]
+Appraise = Callable[[Evidence | MemberEvidence, bytes], Appraised | AppraisedToActivate]
 """Verifies and appraises evidence, by the contract's policy and at the time of the job, for the
 report data that it must carry."""
 
@@ -67,8 +67,12 @@ def verify_members(
         if not same_digest(data.leader, leader.digest):
             raise ReceiptError("a member followed another leader")
         keys.add(data.signing_key)
-        appraised = appraise(evidence.value, data.report_data())
-        found.append(AppraisedMember(evidence, appraised, joined.party))
+        judged = appraise(evidence.value, data.report_data())
+        if isinstance(judged, AppraisedToActivate):
+            # Step C11: the leader saw the member's token before it signed a roster with it. That
+            # this leader keeps the rules is what its own evidence, and its activation, show.
+            judged = judged.vouched_for()
+        found.append(AppraisedMember(evidence, judged, joined.party))
     if len(keys) != 1 + len(found):
         raise ReceiptError("two members of the cluster have one key")
     return tuple(found)

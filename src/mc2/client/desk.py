@@ -8,9 +8,7 @@ from datetime import datetime
 
 from mc2.attestation.claims import Verifier
 from mc2.attestation.policy import AttestationPolicy, SimulatedSection
-from mc2.attestation.roots import contract_root
-from mc2.attestation.tpm.policy import TpmSection
-from mc2.attestation.tpm.verify import TpmVerifier
+from mc2.attestation.tpm.policy import TpmSection, section_verifier
 from mc2.attestation.verifiers import Verifiers
 from mc2.client.agent import KeyAgent
 from mc2.client.coordinator import Coordinator
@@ -46,8 +44,7 @@ class Trust:
             hardware = (*hardware, *self.vendors())
         tpm = sections.get(TpmSection.KIND)
         if isinstance(tpm, TpmSection):
-            # TPM makers are many: whose count is for the members to say, and stands signed.
-            hardware = (*hardware, TpmVerifier(map(contract_root, tpm.roots)))
+            hardware = (*hardware, section_verifier(tpm))
         section = sections.get(SimulatedSection.KIND)
         if (
             self.simulation is None

@@ -33,7 +33,7 @@ from mc2.formats.worker import (
     Refused,
     parse_from_host,
 )
-from mc2.formats.worker_cluster import Enter, Entered, Join, Joined
+from mc2.formats.worker_cluster import Enter, Entered, Join, Joined, Prove, Proved
 from mc2.formats.worker_tasks import TrainDone, TrainStep
 
 _WAIT_SECONDS: Final = 20.0
@@ -58,6 +58,10 @@ class Enclave(Protocol):
         timeout_seconds: float,
     ) -> bytes:
         """Hand on a leader's invitation; the member evidence."""
+        ...
+
+    def prove(self, probe: bytes, *, timeout_seconds: float) -> bytes:
+        """Hand on a leader's probe; the token."""
         ...
 
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
@@ -163,6 +167,8 @@ class HomeWorker:
                 return enclave.open(order.bundle, timeout_seconds=_SHORT_SECONDS)
             case Join():
                 return Joined(self._joined(order))
+            case Prove():
+                return Proved(enclave.prove(order.probe, timeout_seconds=_SHORT_SECONDS))
             case Enter():
                 enclave.enter(order.admission, timeout_seconds=_SHORT_SECONDS)
                 self._tell("the leader admitted the enclave here")

@@ -97,10 +97,7 @@ def verify_proof(
     with _step("V2, the evidence"):
         evidence = verify_evidence(proof.evidence)
         judge = partial(_appraise, job, verifiers, at)
-        raw_evidence = evidence.value
-        found = _appraise_leader(
-            job, verifiers, at, raw_evidence, raw_evidence.runtime_data.report_data()
-        )
+        found = judge(evidence.value, evidence.value.runtime_data.report_data())
         members = verify_members(proof.members, evidence, judge, job.members.key_of)
     with _step("V3, the runtime data"):
         _check_runtime_data(evidence.value, job, challenges)
@@ -173,19 +170,6 @@ def _appraise(
     verifiers: Verifiers,
     at: datetime,
     evidence: Evidence | MemberEvidence,
-    report_data: bytes,
-) -> Appraised:
-    raw = RawEvidence(evidence.kind, evidence.evidence, evidence.endorsements)
-    claims = verifiers.verify(raw, at=at)
-    policy = AttestationPolicy.read(job.members.attestation)
-    return appraise(claims, policy, Tier.of(job.members.min_tier), report_data)
-
-
-def _appraise_leader(
-    job: SignedJob,
-    verifiers: Verifiers,
-    at: datetime,
-    evidence: Evidence,
     report_data: bytes,
 ) -> Appraised | AppraisedToActivate:
     raw = RawEvidence(evidence.kind, evidence.evidence, evidence.endorsements)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import ClassVar, Final, TypeAlias
 
+from mc2.attestation.activation import seal_activation
 from mc2.attestation.appraisal import (
     Appraised,
     AppraisedToActivate,
@@ -28,7 +29,7 @@ from mc2.client.identity import Identity
 from mc2.client.ledger import Book
 from mc2.client.ledger_events import Granted
 from mc2.client.ledger_rules import LedgerState
-from mc2.crypto.activation import ActivationSecret, token_digest
+from mc2.crypto.activation import ActivationSecret
 from mc2.crypto.digest import same_digest
 from mc2.crypto.hpke import ReceivingPublicKey
 from mc2.crypto.secret import DataKey
@@ -349,9 +350,7 @@ def _key_seal(appraised: Appraised | AppraisedToActivate, evidence: Evidence) ->
     receiving_key = evidence.runtime_data.receiving_key
     if isinstance(appraised, Appraised):
         return _Sealed(receiving_key)
-    secret = ActivationSecret.generate()
-    blob, seed = appraised.key.credential(secret.raw, secrets.token_bytes(32))
-    activation = Activation(blob=blob, encrypted_seed=seed, token=token_digest(secret.token()))
+    secret, activation = seal_activation(appraised.key)
     return _Activated(receiving_key, activation, secret)
 
 

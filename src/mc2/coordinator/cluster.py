@@ -49,6 +49,10 @@ class ClusterWorker(Protocol):
         """Hand on a leader's invitation; the member evidence."""
         ...
 
+    def prove(self, probe: bytes, *, timeout_seconds: float) -> bytes:
+        """Hand on the leader's probe; the token."""
+        ...
+
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
         """Hand on the leader's admission."""
         ...
@@ -202,6 +206,14 @@ class Cluster(Generic[W]):
             name = _free_name(worker.name, self._workers)
             self._workers[name] = self._at_home[name] = worker
 
+    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Hand on the leader's probes: the tokens of those that answered.
+
+        Whoever was asked and did not is given back.
+        """
+        asked = {name: w for name, w in self._workers.items() if name in probes}
+        return self._ask_all(asked, lambda name, w: self._prove(w, probes[name]))
+
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         """Hand on the leader's admissions; who entered. The others are given back.
 
@@ -249,6 +261,9 @@ class Cluster(Generic[W]):
         return worker.join(
             shown.challenges, shown.evidence, invitation, timeout_seconds=self._timeout
         )
+
+    def _prove(self, worker: W, probe: bytes) -> bytes:
+        return worker.prove(probe, timeout_seconds=self._timeout)
 
     def _enter(self, worker: W, admission: bytes) -> bytes:
         worker.enter(admission, timeout_seconds=self._timeout)

@@ -27,7 +27,7 @@ from mc2.formats.worker import (
     Refused,
     parse_from_enclave,
 )
-from mc2.formats.worker_cluster import Enter, Entered, Join, Joined
+from mc2.formats.worker_cluster import Enter, Entered, Join, Joined, Prove, Proved
 from mc2.formats.worker_tasks import Task, TrainDone, TrainStep
 
 T = TypeVar("T")
@@ -209,6 +209,10 @@ class HomeWorker:
         """Hand on a leader's invitation, for evidence that the party signed too. As `open`."""
         message = Join(challenges, evidence, invitation)
         return self._ask(message, Joined, timeout_seconds).evidence
+
+    def prove(self, probe: bytes, *, timeout_seconds: float) -> bytes:
+        """Hand on a leader's probe; the token. Raises: as `open`."""
+        return self._ask(Prove(probe), Proved, timeout_seconds).token
 
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
         """Hand on a leader's admission. Raises: as `open`."""

@@ -48,12 +48,16 @@ from mc2.formats.worker import (
 from mc2.formats.worker_cluster import (
     Admit,
     Admitted,
+    Ask,
     Enter,
     Entered,
     Gather,
     Gathered,
     Join,
     Joined,
+    Prove,
+    Proved,
+    Told,
 )
 from mc2.formats.worker_progress import RoundTrained, Said, StageBegun, StagesCut
 from mc2.formats.worker_tasks import (
@@ -78,6 +82,10 @@ class OtherWorkers(Protocol):
         """Hand on the leader's invitation; who joined."""
         ...
 
+    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Hand on the leader's probes; the tokens of those that answered."""
+        ...
+
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         """Hand on the leader's admissions; who entered."""
         ...
@@ -100,6 +108,10 @@ class _Nobody:
 
     def gather(self, invitation: bytes) -> Mapping[str, bytes]:
         del invitation
+        return {}
+
+    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        del probes
         return {}
 
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
@@ -231,6 +243,10 @@ class Worker:
         """Hand on a leader's invitation, for signed member evidence. Raises: as `open`."""
         message = Join(challenges, evidence, invitation)
         return self._ask(message, Joined, timeout_seconds).evidence
+
+    def prove(self, probe: bytes, *, timeout_seconds: float = SHORT_SECONDS) -> bytes:
+        """Hand on a leader's probe, for the token of what is opened. Raises: as `open`."""
+        return self._ask(Prove(probe), Proved, timeout_seconds).token
 
     def enter(self, admission: bytes, *, timeout_seconds: float = SHORT_SECONDS) -> None:
         """Hand on a leader's admission. Raises: as `open`."""
@@ -379,7 +395,7 @@ class _Serve:
     others: OtherWorkers
 
 
-_Asked: TypeAlias = Read | Write | Gather | Admit | Keep | Assign | AssignTraining | Await
+_Asked: TypeAlias = Read | Write | Gather | Ask | Admit | Keep | Assign | AssignTraining | Await
 
 
 class _Running:
@@ -440,6 +456,8 @@ class _Running:
                 return Chunk(self._host.read_chunk(message.digest))
             case Gather():
                 return Gathered(others.gather(message.invitation))
+            case Ask():
+                return Told(others.probe(message.probes))
             case Admit():
                 return Admitted(tuple(sorted(others.admit(message.admissions))))
             case Await():

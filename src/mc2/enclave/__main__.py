@@ -76,14 +76,16 @@ def _run(asked: argparse.Namespace, log: Log) -> None:
 
 
 def _peers(*, simulated: bool) -> PeerTrust:
-    """Whose evidence this worker believes when workers share a job: vendors' hardware.
+    """Whose evidence this worker believes when workers share a job.
 
-    Simulated peers only where this worker itself was started as one, by flag.
+    Vendors' hardware, and the TPMs of the makers that the contract names. Simulated peers only
+    where this worker itself was started as one, by flag.
     """
+    from mc2.attestation.tpm.policy import section_verifier
     from mc2.attestation.vendors import vendor_verifiers
 
     if not simulated:
-        return PeerTrust(hardware=vendor_verifiers())
+        return PeerTrust(hardware=vendor_verifiers(), tpm=section_verifier)
     from mc2.attestation.simulated.verifier import SimulatedVerifier
 
     return PeerTrust(simulation=SimulatedVerifier)

@@ -31,6 +31,10 @@ class Workers(Protocol):
         """Invite workers: member evidence, by the host's names of them; none if it has none."""
         ...
 
+    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Hand over probes; the tokens of those that answered."""
+        ...
+
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         """Hand over admissions; the names of those that entered."""
         ...
@@ -54,6 +58,11 @@ class NoWorkers:
     def gather(self, invitation: bytes) -> Mapping[str, bytes]:
         """Nobody comes."""
         del invitation
+        return {}
+
+    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Nobody answers."""
+        del probes
         return {}
 
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
@@ -144,9 +153,11 @@ class Cluster:
         self._leader.wipe()
 
     def _admit(self, joins: Mapping[str, bytes]) -> FormedEpoch:
+        probes = self._leader.examine(joins)
+        tokens = self._workers.probe(probes) if probes else {}
         self._lease.check()  # no key is passed on after the lease
         left = max(1, self._lease.seconds_left)
-        formed = self._leader.admit(joins, self._keys, left)
+        formed = self._leader.admit(tokens, self._keys, left)
         for out in formed.left_out:
             self._tell(f"{out.name} is left out of epoch {out.epoch}: {out.error}"[:1024])
         self._left_out += formed.left_out

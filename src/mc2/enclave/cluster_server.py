@@ -12,12 +12,16 @@ from mc2.formats.worker import Missing, Stored
 from mc2.formats.worker_cluster import (
     Admit,
     Admitted,
+    Ask,
     Enter,
     Entered,
     Gather,
     Gathered,
     Join,
     Joined,
+    Prove,
+    Proved,
+    Told,
 )
 from mc2.formats.worker_tasks import Assign, AssignTraining, Await, Ended, Keep, Task, TrainStep
 
@@ -33,16 +37,22 @@ class Joining(Protocol):
         """Prove what this is; the signed member evidence."""
         ...
 
+    def prove(self, probe: bytes) -> bytes:
+        """Open what the leader sealed to this machine; the token."""
+        ...
+
     def enter(self, admission: bytes) -> object:
         """Become a member of the epoch."""
         ...
 
 
-def answer_joining(session: Joining, message: Join | Enter) -> Joined | Entered:
+def answer_joining(session: Joining, message: Join | Prove | Enter) -> Joined | Proved | Entered:
     """Take the step that the host asks for. Raises: what the session raises."""
     if isinstance(message, Join):
         evidence = session.join(message.challenges, message.evidence, message.invitation)
         return Joined(evidence)
+    if isinstance(message, Prove):
+        return Proved(session.prove(message.probe))
     session.enter(message.admission)
     return Entered()
 
@@ -61,6 +71,15 @@ class HostedWorkers:
         if isinstance(answer, Missing):
             raise JobError("the host could not ask the other workers", hint=_HINT)
         raise self._channel.give_up("the answer to an invitation is who joined")
+
+    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Hand over probes; the tokens of those that answered. Raises: JobError."""
+        answer = self._channel.ask(Ask(probes))
+        if isinstance(answer, Told):
+            return answer.tokens
+        if isinstance(answer, Missing):
+            raise JobError("the host could not pass on probes to workers", hint=_HINT)
+        raise self._channel.give_up("the answer to probes is who answered them")
 
     def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
         """Hand over admissions; who entered. Raises: JobError."""

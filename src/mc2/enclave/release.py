@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from mc2.crypto.activation import ActivationSecret, check_token
+from mc2.attestation.activation import Activate, open_activation
+from mc2.crypto.activation import ActivationSecret
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, same_digest
 from mc2.crypto.secret import DataKey, ReceivingKey
@@ -19,10 +20,6 @@ from mc2.formats.release import Grant, SealedKey
 from mc2.formats.statement import Verified
 
 _HINT: Final = "propose the job again, so that every owner grants it anew"
-
-
-Activate = Callable[[bytes, bytes], bytes]
-"""Opens an owner's secret from its blob and its encrypted seed, or raises AttestationError."""
 
 
 class Lease:
@@ -156,14 +153,12 @@ def _open_activation(grant: Grant, activate: Activate | None) -> ActivationSecre
     if activate is None or grant.activation is None:
         return None
     try:
-        secret = ActivationSecret(activate(grant.activation.blob, grant.activation.encrypted_seed))
-        check_token(secret.token(), grant.activation.token)
-    except (AttestationError, CryptoError) as error:
+        return open_activation(grant.activation, activate)
+    except AttestationError as error:
         raise GrantError(
             f"the activation by {grant.owner} is not for this machine and its key: {error}",
             hint=_HINT,
         ) from None
-    return secret
 
 
 def _open_key(

@@ -37,7 +37,7 @@ from mc2.formats.worker import (
     Stored,
     Write,
 )
-from mc2.formats.worker_cluster import Admitted, Enter, Gathered, Join
+from mc2.formats.worker_cluster import Admitted, Enter, Gathered, Join, Prove, Told
 from mc2.formats.worker_progress import Said
 from mc2.formats.worker_tasks import Ended, Task, TaskDone, TrainDone, TrainStep
 
@@ -73,6 +73,10 @@ class Session(Protocol):
         self, challenges: Mapping[str, bytes], leader_evidence: bytes, invitation: bytes
     ) -> bytes:
         """Prove to a leader what this is."""
+        ...
+
+    def prove(self, probe: bytes) -> bytes:
+        """Open what a leader sealed to this machine; the token."""
         ...
 
     def enter(self, admission: bytes) -> object:
@@ -153,7 +157,7 @@ class Server:
             )
 
     def _do(self, channel: Channel, message: FromHost) -> FromEnclave:
-        if isinstance(message, Chunk | Missing | Stored | Gathered | Admitted | Ended):
+        if isinstance(message, Chunk | Missing | Stored | Gathered | Told | Admitted | Ended):
             raise channel.give_up("an answer came, and nothing was asked")
         if isinstance(message, Hello):
             return self._ready
@@ -166,7 +170,7 @@ class Server:
             return session.open(message.bundle)
         if isinstance(message, Attest):
             return Attested(session.attest(message.challenges))
-        if isinstance(message, Join | Enter):
+        if isinstance(message, Join | Prove | Enter):
             return answer_joining(session, message)
         return self._run(channel, session, message)
 

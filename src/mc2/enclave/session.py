@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 
-from mc2.attestation.claims import ActivatingCollector, Collector
+from mc2.attestation.activation import activate_of
+from mc2.attestation.claims import Collector
 from mc2.crypto.digest import Digest
 from mc2.crypto.secret import ReceivingKey, SigningKey
 from mc2.enclave.admission import AdmittedJob, admit_job
@@ -23,7 +24,7 @@ from mc2.enclave.cluster_member import ClusterMember, Membership
 from mc2.enclave.computation import Computation, ReadChunk, WriteChunk
 from mc2.enclave.freshness import FreshJob, check_challenges
 from mc2.enclave.peers import PeerTrust
-from mc2.enclave.release import Activate, Lease, ReleasedKeys, open_grants
+from mc2.enclave.release import Lease, ReleasedKeys, open_grants
 from mc2.enclave.spread import MemberTasks, Spread, layout_for
 from mc2.enclave.task_runner import Host
 from mc2.enclave.trainings import (
@@ -171,7 +172,7 @@ class JobSession:
                 grants,
                 attempt.evidence,
                 attempt.receiving_key,
-                _activate_of(self._collector),
+                activate_of(self._collector),
             )
             lease = Lease(keys.lease_seconds, self._clock)
             if attempt.fresh.job.kept:
@@ -241,8 +242,21 @@ class JobSession:
             )
             return self._member.join(challenges, leader_evidence, invitation)
 
+    def prove(self, probe: bytes) -> bytes:
+        """Open what the leader sealed to this machine; the token. C10.
+
+        Whatever fails ends the session.
+
+        Raises: FormatError, SignatureError, AttestationError; JobError out of order.
+        """
+        try:
+            return self._joined_member().prove(probe)
+        except BaseException:
+            self.close()
+            raise
+
     def enter(self, admission: bytes) -> Membership:
-        """Take the leader's keys; from here on this is a member of its epoch. C12 to C14.
+        """Take the leader's keys; from here on this is a member of its epoch. C14 to C16.
 
         It stays one until the session is closed.
 
@@ -280,6 +294,11 @@ class JobSession:
             self.close()
             raise
 
+    def _joined_member(self) -> ClusterMember:
+        if self._state is not SessionState.ATTESTED or self._member is None:
+            raise JobError("a probe is for an enclave that has joined", hint="join first")
+        return self._member
+
     def _member_trainings(self) -> MemberTrainings:
         if self._job is None or self._membership is None:
             raise JobError("steps are for members of a cluster", hint="enter one first")
@@ -311,7 +330,12 @@ class JobSession:
         progress: Callable[[str], None],
     ) -> Cluster:
         leader = ClusterLeader(
-            attempt.fresh, attempt.evidence, attempt.signing_key, self._collector.tier, self._peers
+            attempt.fresh,
+            attempt.evidence,
+            attempt.signing_key,
+            self._collector.tier,
+            self._peers,
+            activate_of(self._collector),
         )
         return Cluster(leader, workers, keys.keys, lease, progress)
 
@@ -366,10 +390,6 @@ class JobSession:
         self._state = SessionState(during + 1)
         if self._state is SessionState.DONE:
             self._job = self._attempt = None  # E21
-
-
-def _activate_of(collector: Collector) -> Activate | None:
-    return collector.activate if isinstance(collector, ActivatingCollector) else None
 
 
 class _Attempt:

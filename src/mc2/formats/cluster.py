@@ -1,7 +1,7 @@
 """What the enclaves of one job say to each other while they form a cluster.
 
-Invitation, member evidence and admission; all pass through the untrusted host. The steps C1 to
-C12 of docs/spec/cluster.md are taken by `mc2.enclave.cluster_leader` and `cluster_member`.
+Invitation, member evidence, probe and admission; all pass through the untrusted host. The steps
+C1 to C16 of docs/spec/cluster.md are taken by `mc2.enclave.cluster_leader` and `cluster_member`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.release import (
     BOOT_ID_BYTES,
     NONCE_BYTES,
+    Activation,
     JobContext,
     evidence_json,
     read_evidence,
+    read_token,
 )
 from mc2.formats.statement import Statement, Verified
 
@@ -152,7 +154,11 @@ class MemberData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberEvidence(Statement):
-    """A member's evidence with what is needed to verify it, signed by the key it commits to."""
+    """A member's evidence with what is needed to verify it, signed by the key it commits to.
+
+    `activation` is there if the leader's evidence is not complete without one: what the leader's
+    machine must open before this member takes anything from it.
+    """
 
     TYPE: ClassVar[str] = "mc2/member-evidence/v1"
     PAYLOAD_TYPE: ClassVar[str] = PayloadType.MEMBER_EVIDENCE
@@ -162,6 +168,7 @@ class MemberEvidence(Statement):
     evidence: bytes
     endorsements: Mapping[str, bytes]
     member_data: MemberData
+    activation: Activation | None
 
     @property
     def signer(self) -> str:
@@ -174,6 +181,7 @@ class MemberEvidence(Statement):
             "type": self.TYPE,
             **evidence_json(self.kind, self.evidence, self.endorsements),
             "member_data": self.member_data.json(),
+            "activation": None if self.activation is None else self.activation.json(),
         }
 
     @classmethod
@@ -185,6 +193,9 @@ class MemberEvidence(Statement):
             evidence=evidence,
             endorsements=endorsements,
             member_data=MemberData.read(fields.value("member_data")),
+            activation=fields.optional(
+                "activation", lambda name: Activation.read(fields.fields(name))
+            ),
         )
 
 
@@ -202,10 +213,57 @@ def verify_member_evidence(raw: bytes) -> Verified[MemberEvidence]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe(Statement):
+    """The leader asks a member to open what it sealed to the machine that the member names.
+
+    For the kinds of evidence that are not complete without. The answer is the activation's token,
+    bare: who has it has opened the secret.
+    """
+
+    TYPE: ClassVar[str] = "mc2/probe/v1"
+    PAYLOAD_TYPE: ClassVar[str] = PayloadType.PROBE
+    LIMIT: ClassVar[int] = LIMITS.message_bytes
+
+    context: JobContext
+    leader: Digest
+    epoch: int
+    member: Digest
+    activation: Activation
+
+    @property
+    def signer(self) -> str:
+        """The leader signs."""
+        return LEADER
+
+    def json(self) -> Json:
+        """The probe as canonical JSON has it."""
+        return {
+            "type": self.TYPE,
+            **self.context.json(),
+            "leader": self.leader,
+            "epoch": self.epoch,
+            "member": self.member,
+            "activation": self.activation.json(),
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take the probe's fields. Raises: FormatError."""
+        return cls(
+            context=JobContext.read(fields),
+            leader=fields.digest("leader"),
+            epoch=fields.integer("epoch", 1, LIMITS.epochs),
+            member=fields.digest("member"),
+            activation=Activation.read(fields.fields("activation")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission(Statement):
     """The leader takes one member into an epoch: the roster, the member's place, sealed secrets.
 
-    `sealed` is an `EpochSecrets` under HPKE, to the key in the member's evidence.
+    `sealed` is an `EpochSecrets` under HPKE, to the key in the member's evidence. `token` shows
+    that the leader opened the activation in that evidence, if there is one.
     """
 
     TYPE: ClassVar[str] = "mc2/admission/v1"
@@ -217,6 +275,7 @@ class Admission(Statement):
     epoch: int
     roster: tuple[Member, ...]
     number: int
+    token: bytes | None
     sealed: bytes
 
     @property
@@ -233,6 +292,7 @@ class Admission(Statement):
             "epoch": self.epoch,
             "roster": _roster_json(self.roster),
             "number": self.number,
+            "token": None if self.token is None else to_base64(self.token),
             "sealed": to_base64(self.sealed),
         }
 
@@ -245,6 +305,7 @@ class Admission(Statement):
             epoch=fields.integer("epoch", 1, LIMITS.epochs),
             roster=_read_roster(fields),
             number=fields.integer("number", 1, LIMITS.cluster_members - 1),
+            token=fields.optional("token", lambda name: read_token(fields, name)),
             sealed=fields.base64("sealed", cls.LIMIT),
         )
 

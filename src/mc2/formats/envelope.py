@@ -34,6 +34,7 @@ class PayloadType:
     INVITATION: Final = "application/vnd.mc2.invitation.v1+json"
     MEMBER_EVIDENCE: Final = "application/vnd.mc2.member-evidence.v1+json"
     HOME_EVIDENCE: Final = "application/vnd.mc2.home-evidence.v1+json"
+    PROBE: Final = "application/vnd.mc2.probe.v1+json"
     ADMISSION: Final = "application/vnd.mc2.admission.v1+json"
     TASK_RECEIPT: Final = "application/vnd.mc2.task-receipt.v1+json"
     TRAINING_RECEIPT: Final = "application/vnd.mc2.training-receipt.v1+json"

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
-from mc2.crypto.activation import ACTIVATION_TOKEN_BYTES
 from mc2.crypto.digest import Digest, parse_digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode
@@ -25,7 +24,7 @@ from mc2.formats.fields import (
     to_base64,
 )
 from mc2.formats.limits import LIMITS
-from mc2.formats.release import ENCLAVE, JobContext
+from mc2.formats.release import ENCLAVE, JobContext, read_tokens
 from mc2.formats.statement import Statement
 from mc2.formats.training_message import BOOST_ROUNDS
 
@@ -170,7 +169,9 @@ class Receipt(Statement):
             inputs=_digests(fields, "inputs", dataset_names=True),
             approvals=_digests(fields, "approvals", dataset_names=False),
             grants=_digests(fields, "grants", dataset_names=False),
-            activations=_tokens(fields.value("activations")),
+            activations=read_tokens(
+                fields.value("activations"), LIMITS.members, "the activations of a receipt"
+            ),
             code=_code(fields.value("code")),
             warnings=fields.items("warnings", 64, text_item("a warning", lambda text, _: text)),
             outputs=outputs,
@@ -220,17 +221,6 @@ def _digests(fields: Fields, name: str, *, dataset_names: bool) -> dict[str, Dig
     check = check_dataset_name if dataset_names else check_name
     named = Fields(value, f"{name} of a receipt")
     return {check(key, f"a name in {name}"): named.digest(key) for key in value}
-
-
-def _tokens(value: Json) -> dict[str, bytes]:
-    if not isinstance(value, Mapping) or len(value) > LIMITS.members:
-        raise FormatError("the activations of a receipt are not an object")
-    named = Fields(value, "the activations of a receipt")
-    size = ACTIVATION_TOKEN_BYTES
-    return {
-        check_name(key, "a name in activations"): named.base64(key, size, exactly=size)
-        for key in value
-    }
 
 
 def _code(value: Json) -> dict[str, str]:

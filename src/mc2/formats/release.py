@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final, Self
 
+from mc2.crypto.activation import ACTIVATION_TOKEN_BYTES
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.hpke import RECEIVING_PUBLIC_BYTES, ReceivingPublicKey
 from mc2.crypto.labels import Label
@@ -309,6 +310,19 @@ class Activation:
         )
         fields.done()
         return found
+
+
+def read_token(fields: Fields, name: str) -> bytes:
+    """Take the token of an activation. Raises: FormatError."""
+    return fields.base64(name, ACTIVATION_TOKEN_BYTES, exactly=ACTIVATION_TOKEN_BYTES)
+
+
+def read_tokens(value: Json, most: int, what: str) -> dict[str, bytes]:
+    """Read tokens of activations by name. `what` is said in errors. Raises: FormatError."""
+    if not isinstance(value, Mapping) or len(value) > most:
+        raise FormatError(f"{what} are not an object")
+    named = Fields(value, what)
+    return {check_name(name, f"a name in {what}"): read_token(named, name) for name in value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

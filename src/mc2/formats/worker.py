@@ -23,12 +23,16 @@ from mc2.formats.release import BOOT_ID_BYTES
 from mc2.formats.worker_cluster import (
     Admit,
     Admitted,
+    Ask,
     Enter,
     Entered,
     Gather,
     Gathered,
     Join,
     Joined,
+    Prove,
+    Proved,
+    Told,
 )
 from mc2.formats.worker_progress import RoundTrained, StageBegun, StagesCut
 from mc2.formats.worker_tasks import (
@@ -264,8 +268,10 @@ FromHost: TypeAlias = (
     | Attest
     | Run
     | Join
+    | Prove
     | Enter
     | Gathered
+    | Told
     | Admitted
     | Task
     | TrainStep
@@ -280,8 +286,10 @@ FromEnclave: TypeAlias = (
     | OpenedJob
     | Attested
     | Joined
+    | Proved
     | Entered
     | Gather
+    | Ask
     | Admit
     | TaskDone
     | TrainDone
@@ -383,8 +391,10 @@ _FROM_HOST: Final[Mapping[str, _Reader[FromHost]]] = {
     "attest": _Reader(lambda _, body: Attest(read_named(body)), LIMITS.frame_body_bytes),
     "run": _Reader(lambda _, body: Run(read_named(body)), LIMITS.frame_body_bytes),
     "join": _Reader(Join.read, LIMITS.frame_body_bytes),
+    "prove": _Reader(lambda _, body: Prove(body), LIMITS.message_bytes * 2),
     "enter": _Reader(lambda _, body: Enter(body), LIMITS.grant_bytes * 2),
     "gathered": _Reader(Gathered.read, LIMITS.frame_body_bytes),
+    "told": _Reader(Told.read),
     "admitted": _Reader(Admitted.read),
     "task": _Reader(Task.read, TASK_BODY),
     "train": _Reader(TrainStep.read, TRAINING_BODY),
@@ -400,8 +410,10 @@ _FROM_ENCLAVE: Final[Mapping[str, _Reader[FromEnclave]]] = {
     "opened": _Reader(_read_opened),
     "attested": _Reader(lambda _, body: Attested(body), LIMITS.evidence_bytes * 2),
     "joined": _Reader(lambda _, body: Joined(body), LIMITS.evidence_bytes * 2),
+    "proved": _Reader(Proved.read),
     "entered": _Reader(lambda *_: Entered()),
     "gather": _Reader(lambda _, body: Gather(body), LIMITS.message_bytes * 2),
+    "ask": _Reader(Ask.read, LIMITS.frame_body_bytes),
     "admit": _Reader(Admit.read, LIMITS.frame_body_bytes),
     "task_done": _Reader(lambda _, body: TaskDone(body), RECEIPT_BODY),
     "train_done": _Reader(lambda _, body: TrainDone(body), TRAINING_BODY),

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from mc2.formats.canonical import decode, encode
-from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item
+from mc2.formats.canonical import Json, decode, encode
+from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item, to_base64
 from mc2.formats.frames import Frame
 from mc2.formats.limits import LIMITS
 from mc2.formats.nested import join_named, nest, read_named, split_named
+from mc2.formats.release import read_token, read_tokens
 
 # --- to an enclave that joins another one's cluster
 
@@ -59,6 +60,33 @@ class Joined:
     def frame(self) -> Frame:
         """The message's frame."""
         return Frame({"type": "joined"}, self.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """The host hands on the leader's probe. Answer: `Proved`."""
+
+    probe: bytes
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        return Frame({"type": "prove"}, self.probe)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The token of what the enclave's machine opened."""
+
+    token: bytes
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        return Frame({"type": "proved", "token": to_base64(self.token)})
+
+    @classmethod
+    def read(cls, fields: Fields, _: bytes) -> Self:
+        """Read the message. Raises: FormatError."""
+        return cls(read_token(fields, "token"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +137,39 @@ class Gathered:
     def read(cls, _: Fields, body: bytes) -> Self:
         """Read the message. Raises: FormatError."""
         return cls(read_named(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The leader's probes, by the host's names. Answer: `Told`, or `Missing`."""
+
+    probes: Mapping[str, bytes]
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        return Frame({"type": "ask"}, join_named(self.probes))
+
+    @classmethod
+    def read(cls, _: Fields, body: bytes) -> Self:
+        """Read the message. Raises: FormatError."""
+        return cls(read_named(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The tokens of those that answered, by the host's names."""
+
+    tokens: Mapping[str, bytes]
+
+    def frame(self) -> Frame:
+        """The message's frame."""
+        tokens: Json = {name: to_base64(token) for name, token in self.tokens.items()}
+        return Frame({"type": "told", "tokens": tokens})
+
+    @classmethod
+    def read(cls, fields: Fields, _: bytes) -> Self:
+        """Read the message. Raises: FormatError."""
+        return cls(read_tokens(fields.value("tokens"), LIMITS.cluster_members, "tokens"))
 
 
 @dataclass(frozen=True, slots=True)

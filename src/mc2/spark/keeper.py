@@ -39,7 +39,7 @@ from mc2.formats.worker import (
     Refused,
     parse_from_host,
 )
-from mc2.formats.worker_cluster import Enter, Entered, Join
+from mc2.formats.worker_cluster import Enter, Entered, Join, Prove
 from mc2.formats.worker_tasks import Task
 from mc2.spark.processes import ProcessWatch
 from mc2.spark.settings import KeeperSettings
@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 _STEP_SECONDS: Final = 300.0  # an enclave checks signatures, makes keys, collects evidence
 _FIRST_SECONDS: Final = 20.0  # until a connection says what it is for
 _IDLE_SECONDS: Final = 7 * 24 * 3600.0  # a job may think this long between two of its steps
-_PASSED_ON: Final = (Hello, Open, Join, Enter, Close)
+_PASSED_ON: Final = (Hello, Open, Join, Prove, Enter, Close)
 
 
 class Keeper:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mc2.coordinator.cluster import Cluster, Introduction
-from mc2.errors import AppraisalError, WorkerError
+from mc2.errors import AppraisalError, AttestationError, WorkerError
 from mc2.formats.worker import OpenedJob
 
 SHOWN = Introduction(bundle=b"bundle", challenges={"ada": b"asks"}, evidence=b"leader")
@@ -40,6 +40,10 @@ class FakeWorker:
     ) -> bytes:
         self._step("join", dict(challenges), evidence, invitation)
         return f"evidence of {self.name}".encode()
+
+    def prove(self, probe: bytes, *, timeout_seconds: float) -> bytes:
+        self._step("prove", probe)
+        return f"token of {self.name}".encode()
 
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
         self._step("enter", admission)
@@ -111,6 +115,25 @@ def test_who_does_not_join_is_given_back_and_not_named(step: str) -> None:
     found = cluster(pool)
     assert found.gather(b"come").keys() == {"worker_3"}
     assert pool.given_back == ["worker_2"]
+
+
+def test_probes_go_to_whom_they_are_for() -> None:
+    pool = FakePool(FakeWorker("worker_2"), FakeWorker("worker_3"))
+    found = cluster(pool)
+    found.gather(b"come")
+    assert found.probe({"worker_3": b"3", "worker_9": b"9"}) == {"worker_3": b"token of worker_3"}
+    assert ("prove", b"3") in found.workers["worker_3"].calls
+    assert not any(call[0] == "prove" for call in found.workers["worker_2"].calls)
+
+
+def test_who_does_not_answer_a_probe_is_given_back_and_not_admitted() -> None:
+    silent = FakeWorker("worker_2", {"prove": AttestationError("not for this machine")})
+    pool = FakePool(silent, FakeWorker("worker_3"))
+    found = cluster(pool)
+    found.gather(b"come")
+    assert found.probe({"worker_2": b"2", "worker_3": b"3"}).keys() == {"worker_3"}
+    assert pool.given_back == ["worker_2"]
+    assert found.admit({"worker_2": b"2", "worker_3": b"3"}) == ["worker_3"]
 
 
 def test_who_is_not_admitted_is_given_back() -> None:

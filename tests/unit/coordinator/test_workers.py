@@ -485,13 +485,18 @@ class Introducer:
         self.other.open(b"good")
         return {"worker_2": self.other.join({"ada": SOME}, SOME, invitation)}
 
+    def probe(self, probes: Mapping[str, bytes]) -> dict[str, bytes]:
+        return {name: self.other.prove(raw) for name, raw in probes.items()}
+
     def admit(self, admissions: Mapping[str, bytes]) -> tuple[str, ...]:
         self.other.enter(admissions["worker_2"])
         return ("worker_2",)
 
 
-def lead(worker: Worker, store: Store, others: Introducer | None) -> JobOutcome:
-    worker.open(b"cluster")
+def lead(
+    worker: Worker, store: Store, others: Introducer | None, script: bytes = b"cluster"
+) -> JobOutcome:
+    worker.open(script)
     worker.attest({"ada": SOME})
     return worker.run(
         {"ada": SOME}, store.read, store.write, store.said.append, others, timeout_seconds=SOON
@@ -507,6 +512,17 @@ def test_a_leader_and_another_worker_are_introduced(worker: Worker, tmp_path: Pa
         assert store.said == ["worker_2", "reading"]
         other.close()
         assert finish(other).receipt == RECEIPT  # it is as good as new
+    finally:
+        other.kill()
+
+
+def test_a_leaders_probes_reach_the_other_worker(worker: Worker, tmp_path: Path) -> None:
+    other = command(tmp_path / "other").start()
+    other.hello()
+    store = Store()
+    try:
+        lead(worker, store, Introducer(other), b"cluster of machines")
+        assert store.said == ["worker_2", "reading"]
     finally:
         other.kill()
 

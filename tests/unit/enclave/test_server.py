@@ -11,9 +11,11 @@ import pytest
 from tests.support.scripted_session import (
     CHUNK,
     INVITATION,
+    PROBE,
     READY,
     RECEIPT,
     SECRET,
+    TOKEN,
     scripted_server,
 )
 
@@ -45,12 +47,16 @@ from mc2.formats.worker import (
 from mc2.formats.worker_cluster import (
     Admit,
     Admitted,
+    Ask,
     Enter,
     Entered,
     Gather,
     Gathered,
     Join,
     Joined,
+    Prove,
+    Proved,
+    Told,
 )
 
 SOME = encode({})
@@ -214,6 +220,33 @@ def test_a_leader_asks_its_host_for_others(greeted: Host) -> None:
     assert greeted.ask(Admitted(("a",))) == Progress("a")
 
 
+def test_a_leader_has_its_host_ask_machines_for_proof(greeted: Host) -> None:
+    greeted.ask(Open(b"cluster of machines"))
+    greeted.ask(Attest({"ada": SOME}))
+    greeted.ask(Run({"ada": SOME}))
+    asked = greeted.ask(Gathered({"b": SOME, "a": SOME}))
+    assert asked == Ask({"a": PROBE, "b": PROBE})
+    assert greeted.ask(Told({"a": TOKEN})) == Admit({"a": SOME})
+
+
+@pytest.mark.parametrize(("answer", "code"), [(Missing(), "job"), (Gathered({}), "format")])
+def test_a_host_that_does_not_pass_on_probes_ends_the_job(
+    greeted: Host, answer: FromHost, code: str
+) -> None:
+    greeted.ask(Open(b"cluster of machines"))
+    greeted.ask(Attest({"ada": SOME}))
+    greeted.ask(Run({"ada": SOME}))
+    greeted.ask(Gathered({"a": SOME}))
+    refusal(greeted.ask(answer), code)
+
+
+def test_a_worker_that_joined_answers_a_probe(greeted: Host) -> None:
+    greeted.ask(Open(b"good"))
+    greeted.ask(Join({"ada": SOME}, SOME, INVITATION))
+    assert greeted.ask(Prove(PROBE)) == Proved(TOKEN)
+    assert greeted.ask(Enter(SOME)) == Entered()
+
+
 @pytest.mark.parametrize("gathered", [False, True])
 def test_a_host_that_cannot_introduce_others_ends_the_job(greeted: Host, gathered: bool) -> None:
     greeted.ask(Open(b"cluster"))
@@ -238,7 +271,7 @@ def test_another_answer_than_who_joined_ends_job_and_connection(
     assert greeted.hung_up_on()
 
 
-@pytest.mark.parametrize("message", [Gathered({}), Admitted(())])
+@pytest.mark.parametrize("message", [Gathered({}), Told({}), Admitted(())])
 def test_an_answer_about_others_that_nobody_asked_for_ends_the_connection(
     greeted: Host, message: FromHost
 ) -> None:

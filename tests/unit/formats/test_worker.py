@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mc2.crypto.digest import digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import encode
+from mc2.formats.fields import to_base64
 from mc2.formats.frames import Frame
 from mc2.formats.limits import LIMITS
 from mc2.formats.worker import (
@@ -36,14 +37,19 @@ from mc2.formats.worker import (
 from mc2.formats.worker_cluster import (
     Admit,
     Admitted,
+    Ask,
     Enter,
     Entered,
     Gather,
     Gathered,
     Join,
     Joined,
+    Prove,
+    Proved,
+    Told,
 )
 
+TOKEN = b"\x70" * 32
 SOME = encode({"signed": "object"})
 NAME = digest(b"chunk")
 READY = Ready(
@@ -58,12 +64,13 @@ FROM_HOST: list[FromHost] = [
     Hello(), Open(b"bundle"), Attest({"ada": SOME}), Run({"ada": SOME, "bo": SOME}),
     Chunk(b"sealed"), Missing(), Stored(), Close(), Join({"ada": SOME}, SOME, SOME), Enter(SOME),
     Gathered({"worker_2": SOME}), Gathered({}), Admitted(("worker_2",)), Admitted(()),
+    Prove(SOME), Told({"worker_2": TOKEN}), Told({}),
 ]  # fmt: skip
 FROM_ENCLAVE: list[FromEnclave] = [
     READY, OpenedJob(("ada", "bo")), Attested(b"evidence"), Read(NAME), Write(NAME, b"sealed"),
     Progress("step 1 of 2"), JobOutcome(SOME, {"model": SOME}), Closed(),
     Refused("grant", "no", "ask again"), Joined(SOME), Entered(), Gather(SOME),
-    Admit({"worker_2": SOME}),
+    Admit({"worker_2": SOME}), Ask({"worker_2": SOME}), Proved(TOKEN),
 ]  # fmt: skip
 
 
@@ -102,6 +109,11 @@ def test_messages_from_enclaves_come_back(message: FromEnclave) -> None:
         Frame({"type": "join"}, b'{"challenges":[],"evidence":{},"invitation":{}}'),
         Frame({"type": "enter"}, bytes(LIMITS.grant_bytes * 2 + 1)),
         Frame({"type": "gathered"}, b'{"worker 2":{}}'),
+        Frame({"type": "prove"}, bytes(LIMITS.message_bytes * 2 + 1)),
+        Frame({"type": "told", "tokens": []}),
+        Frame({"type": "told", "tokens": {"worker_2": "AAAA"}}),
+        Frame({"type": "told", "tokens": {"worker 2": to_base64(TOKEN)}}),
+        Frame({"type": "told", "tokens": {f"w{i}": to_base64(TOKEN) for i in range(65)}}),
         Frame({"type": "admitted", "names": ["b", "a"]}),
         Frame({"type": "admitted", "names": ["a", "a"]}),
         Frame({"type": "admitted", "names": ["a"]}, b"x"),
@@ -120,6 +132,9 @@ def test_refuses_what_no_host_says(frame: Frame) -> None:
         Frame({"type": "read", "digest": "sha256:xyz"}),
         Frame({"type": "read", "digest": NAME}, b"x"),
         Frame({"type": "admit"}, b"[]"),
+        Frame({"type": "ask"}, b"[]"),
+        Frame({"type": "proved"}),
+        Frame({"type": "proved", "token": to_base64(TOKEN[1:])}),
         Frame({"type": "entered"}, b"x"),
         Frame({"type": "gather"}, bytes(LIMITS.message_bytes * 2 + 1)),
         Frame({"type": "opened", "owners": ["bo", "ada"]}),

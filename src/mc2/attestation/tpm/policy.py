@@ -9,11 +9,12 @@ from typing import ClassVar, Final, Self
 
 from mc2.attestation.allowed import ANY, Allowed, check_platform, one_of, read_names
 from mc2.attestation.claims import VerifiedClaims
+from mc2.attestation.roots import contract_root
 from mc2.attestation.section import MEASUREMENTS, PolicySection
 from mc2.attestation.tpm import KIND
 from mc2.attestation.tpm.code_log import CODE_REGISTER
 from mc2.attestation.tpm.pcr_rules import PcrRules
-from mc2.attestation.tpm.verify import ACTIVATED, CERTIFIED
+from mc2.attestation.tpm.verify import ACTIVATED, CERTIFIED, TpmVerifier
 from mc2.crypto.digest import parse_digest
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json
@@ -156,3 +157,8 @@ def _describe_resets(resets: Mapping[str, tuple[int, int]] | None) -> tuple[str,
         f"Accepted reset count of {name}: {low}" + ("" if low == high else f" to {high}")
         for name, (low, high) in resets.items()
     )
+
+
+def section_verifier(section: TpmSection) -> TpmVerifier:
+    """The verifier for a policy: TPM makers are many, and whose count is for the members to say."""
+    return TpmVerifier(map(contract_root, section.roots))

@@ -82,6 +82,10 @@ class LiedToWorker:
         """Hand on a leader's invitation."""
         return self.worker.join(challenges, evidence, invitation, timeout_seconds=timeout_seconds)
 
+    def prove(self, probe: bytes, *, timeout_seconds: float) -> bytes:
+        """Hand on a leader's probe."""
+        return self.worker.prove(probe, timeout_seconds=timeout_seconds)
+
     def enter(self, admission: bytes, *, timeout_seconds: float) -> None:
         """Hand on a leader's admission."""
         self.worker.enter(admission, timeout_seconds=timeout_seconds)
