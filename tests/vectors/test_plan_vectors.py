@@ -16,7 +16,7 @@ from mc2.plan.plan import Plan
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
-WHOLE = "sha256:747b05b3444a37bada6361235c78fa64a9b662d4335b1bb1ffffca95350bf65b"
+WHOLE = "sha256:584f7e71c0896f3e34abeece0bd51cfcea2d74dd842a4ed5cc860024c73054c3"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
