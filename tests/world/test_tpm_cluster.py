@@ -152,3 +152,16 @@ def test_a_machine_that_the_contract_does_not_name_is_left_out(
     job = run(tmp_path, workers, terms | {"platforms": [first]})
     assert [len(roster) for roster in job.receipt.value.epochs] == [1]
     assert any("(appraisal)" in warning for warning in job.warnings)
+
+
+def test_two_workers_of_one_machine_share_a_job(tmp_path: Path) -> None:
+    """They quote with one key, over keys of their own; each opens what the other sealed."""
+    tpm = software_tpm(tmp_path)
+    with tpm.powered() as path:
+        found = source(tpm, path, tmp_path)
+        workers = Machines((measured(found), measured(found)))
+        job = run(tmp_path / "world", workers, section(found, GOOD.digest.hex(), max_restarts=2))
+    (roster,) = job.receipt.value.epochs
+    (member,) = job.members
+    assert len(roster) == 2
+    assert member.appraised.claims.platform_id == job.appraised.claims.platform_id
