@@ -104,14 +104,35 @@ def snp(
     _report(console, measure_snp(guest), settings, out)
 
 
-@command.command(epilog="Example: mc2 measure tdx OVMF.fd --out tdx.toml")
+@command.command(epilog="Example: mc2 measure tdx OVMF.fd --event-log ccel.bin --out tdx.toml")
 @click.argument("firmware", type=_FILE)
+@click.option("--event-log", type=_FILE, help="The log (CCEL) of a boot on a trusted machine.")
+@click.option("--kernel", type=_FILE, help="The kernel of that boot, as the firmware read it.")
+@click.option("--initrd", type=_FILE, help="Its initrd.")
+@click.option("--append", help="Its command line.")
 @_settings
-def tdx(console: Console, firmware: Path, settings: tuple[str, ...], out: Path | None) -> None:
-    """Compute MRTD of a TDX guest from its firmware, the whole OVMF image."""
-    from mc2.client.measure import measure_tdx
+def tdx(
+    console: Console,
+    firmware: Path,
+    event_log: Path | None,
+    kernel: Path | None,
+    initrd: Path | None,
+    append: str | None,
+    settings: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Compute MRTD of a TDX guest from its firmware, and RTMR0 to RTMR2 from the log of a boot.
 
-    _report(console, measure_tdx(firmware), settings, out)
+    Kernel, initrd and command line are held to the log: files of another boot are refused.
+    """
+    from mc2.client.measure import TdxBoot, measure_tdx
+
+    boot = None
+    if event_log is not None:
+        boot = TdxBoot(log=event_log, kernel=kernel, initrd=initrd, append=append)
+    elif (kernel, initrd, append) != (None, None, None):
+        raise UsageError("files of a boot, and no log of it", hint="give --event-log too")
+    _report(console, measure_tdx(firmware, boot), settings, out)
 
 
 @command.command(epilog="Example: mc2 measure nitro mc2.eif --out nitro.toml")

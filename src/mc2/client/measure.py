@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from mc2.attestation.dcap.boot_log import BootFiles, predict_boot
 from mc2.attestation.dcap.firmware import predict_mrtd
 from mc2.attestation.dcap.policy import SgxSection, TdxSection
 from mc2.attestation.nitro.image import predict_image
@@ -34,6 +35,7 @@ _ENCLAVE_HASH: Final = 960
 _SIGN: Final = "gramine-sgx-sign"
 _SIGN_SECONDS: Final = 600
 _ANY: Final = "any"
+_NO_LOG: Final = ("for RTMR0 to RTMR2 give the log of a boot: --event-log",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,21 +155,51 @@ def measure_snp(given: SnpGuest) -> Measurement:
     )
 
 
-def measure_tdx(firmware: Path) -> Measurement:
-    """MRTD of a TDX guest, from its firmware. Raises: FormatError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TdxBoot:
+    """The boot of a TDX guest: its log, and what members have of the files that it started."""
+
+    log: Path
+    kernel: Path | None
+    initrd: Path | None
+    append: str | None
+
+
+def measure_tdx(firmware: Path, boot: TdxBoot | None = None) -> Measurement:
+    """MRTD of a TDX guest, from its firmware; with the log of a boot RTMR0 to RTMR2 as well.
+
+    Raises: FormatError, also for files that are not those of the log.
+    """
     found = predict_mrtd(_read(firmware))
+    registers, said = ({}, _NO_LOG) if boot is None else _boot_registers(boot)
     return Measurement(
         kind=TdxSection.KIND,
-        own={"mrtd": sorted({found.by_page.hex(), found.by_section.hex()})},
+        own={"mrtd": sorted({found.by_page.hex(), found.by_section.hex()}), **registers},
         details={
             "measured page by page": found.by_page.hex(),
             "all pages of a section added first": found.by_section.hex(),
         },
         notes=(
-            "which of the two it is depends on the monitor; both stand for this firmware alone",
-            "what the firmware starts is in RTMR 1 and 2: take them from a guest that you trust",
+            "which MRTD it is depends on the monitor; both stand for this firmware alone",
+            *said,
         ),
     )
+
+
+def _boot_registers(boot: TdxBoot) -> tuple[dict[str, Json], tuple[str, ...]]:
+    files = BootFiles(
+        kernel=None if boot.kernel is None else _read(boot.kernel),
+        initrd=None if boot.initrd is None else _read(boot.initrd),
+        append=boot.append,
+    )
+    found = predict_boot(_read(boot.log), files)
+    own: dict[str, Json] = {name: [value.hex()] for name, value in found.registers.items()}
+    taken = ", ".join(f"{n} of {name.upper()}" for name, n in found.taken.items() if n)
+    notes = (
+        "RTMR0 holds for this firmware's settings, memory and devices: another size is another",
+        f"entries that only the log stands for: {taken or 'none'}",
+    )
+    return own, notes
 
 
 def measure_nitro(image: Path) -> Measurement:

@@ -116,6 +116,21 @@ def test_firmware_and_images_become_sections(
     assert mc2_command("measure", kind, file, "--json").error["code"] == "format"
 
 
+@needs_vectors
+def test_the_log_of_a_boot_gives_rtmrs(mc2_command: CommandLine, tmp_path: Path) -> None:
+    firmware, out = tmp_path / "OVMF.fd", tmp_path / "tdx.toml"
+    firmware.write_bytes(tdvf([(bytes(4096), 0xFFC00000, 4096, 1)]))
+    log = VECTORS / "eventlog-tdx-ccel-live" / "ccel.bin"
+    done = mc2_command("measure", "tdx", firmware, "--event-log", log, "--out", out, "--json")
+    assert done.code == 0
+    assert set(done.json["values"]) == {"mrtd", "rtmr0", "rtmr1", "rtmr2"}
+    assert mc2_command("policy", "check", out).code == 0
+    other = mc2_command("measure", "tdx", firmware, "--event-log", log, "--initrd", log, "--json")
+    assert other.error["code"] == "format"
+    alone = mc2_command("measure", "tdx", firmware, "--append", "quiet", "--json")
+    assert alone.error["code"] == "usage"
+
+
 # --- SEV-SNP
 
 

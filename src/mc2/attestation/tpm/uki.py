@@ -98,15 +98,15 @@ class PeImage:
             certificates_at=optional + _CERTIFICATES,
         )
 
-    def authenticode(self) -> bytes:
-        """The image's SHA-256 as Secure Boot and the firmware compute it.
+    def authenticode(self, bank: str = BANK) -> bytes:
+        """The image's digest as Secure Boot and the firmware compute it, of a bank's algorithm.
 
         Windows Authenticode Portable Executable Signature Format, "Calculating the PE image
         hash": everything but the checksum, the place and the bytes of the signatures.
 
         Raises: FormatError.
         """
-        hasher = hashlib.sha256(self.raw[: self.checksum_at])
+        hasher = hashlib.new(bank, self.raw[: self.checksum_at])
         hasher.update(self.raw[self.checksum_at + 4 : self.certificates_at])
         hasher.update(self.raw[self.certificates_at + 8 : self.headers_size])
         placed = sorted((s for s in self.sections if s.size), key=lambda section: section.start)
