@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from mc2.client.blobs import FolderBlobs
 from mc2.crypto.digest import Digest
 from mc2.crypto.signatures import Signer
-from mc2.errors import ApprovalError, CoordinatorError, JobError, Mc2Error, WorkerError
+from mc2.errors import ApprovalError, JobError, Mc2Error, WorkerError
 from mc2.formats.bundle import JobBundle
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.home import HomeEvidence
@@ -122,7 +122,7 @@ class HomeWorker:
                 try:
                     said = HomeTurn(self._session, self._turn, answer)
                     order = self._line.exchange(said, _WAIT_SECONDS)
-                except CoordinatorError as error:
+                except Mc2Error as error:  # its answer may name any, or be none at all
                     self._tell(str(error))
                     pause(_ALIVE_SECONDS)
                     continue
@@ -131,7 +131,7 @@ class HomeWorker:
                     self._turn = order.turn
                     answer = b"".join(self._take(order.frame).frame().encode())
         finally:
-            with suppress(CoordinatorError):
+            with suppress(Mc2Error):
                 self._line.leave_home(self._session)
 
     def _take(self, raw: bytes) -> FromEnclave:
@@ -152,7 +152,7 @@ class HomeWorker:
     def _stay(self, done: threading.Event) -> None:
         """Say that somebody is there while the enclave works."""
         while not done.wait(_ALIVE_SECONDS):
-            with suppress(CoordinatorError):
+            with suppress(Mc2Error):
                 self._line.exchange(HomeTurn(self._session, self._turn, b""), 0)
 
     def answer(self, order: FromHost) -> FromEnclave:

@@ -24,6 +24,7 @@ from mc2.formats.worker_tasks import Ended, Task, TrainStep
 _log = logging.getLogger(__name__)
 
 LARGEST_CLUSTER: Final = LIMITS.cluster_members
+_LONGEST_NAME: Final = 63
 
 
 class ClusterWorker(Protocol):
@@ -299,6 +300,10 @@ class Cluster(Generic[W]):
 
 
 def _free_name(wanted: str, taken: Collection[str]) -> str:
-    """A name that nobody has: two workers elsewhere may be called alike."""
-    names = (wanted, *(f"{wanted}_{i}" for i in range(2, len(taken) + 3)))
+    """A name that nobody has: two workers elsewhere may be called alike.
+
+    It stays a name: a leader ends the job of a host that calls workers otherwise.
+    """
+    numbered = (f"_{i}" for i in range(2, len(taken) + 3))
+    names = (wanted, *(wanted[: _LONGEST_NAME - len(end)] + end for end in numbered))
     return next(name for name in names if name not in taken)

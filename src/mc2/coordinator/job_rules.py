@@ -20,7 +20,7 @@ from mc2.formats.contract import Contract, VerifiedContract, verify_contract
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.fields import to_time
 from mc2.formats.job import Approval, Proposal, Rejection
-from mc2.formats.job_metrics import JobMetrics
+from mc2.formats.job_metrics import METRICS_BYTES, JobMetrics
 from mc2.formats.limits import LIMITS
 from mc2.formats.status import JobState, JobStatus
 from mc2.plan.home import home_parties
@@ -145,7 +145,7 @@ class JobRules:
         attempt = self.table.find_attempt(job.job_id, job.attempt)
         if attempt is None or not attempt.metrics:
             return self._status(job)
-        value = decode(attempt.metrics, LIMITS.message_bytes, "the metrics of an attempt")
+        value = decode(attempt.metrics, METRICS_BYTES, "the metrics of an attempt")
         return replace(self._status(job), metrics=JobMetrics.read(value))
 
     def statuses(self, caller: str) -> list[JobStatus]:

@@ -18,6 +18,9 @@ from mc2.formats.worker_progress import MOST_ROUNDS, MOST_STAGES, StageHead
 _LARGEST: Final = (1 << 53) - 1
 MOST_TRAININGS: Final = 100
 
+METRICS_BYTES: Final = 256 * 1024
+"""How long the numbers of an attempt may be as JSON: all that there can be are shorter."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageMetrics:

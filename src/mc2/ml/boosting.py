@@ -42,7 +42,8 @@ class Training:
     anyway), or nothing ("secret"). With `early_stopping_rounds` the metrics of each round show, and
     so does when training stops. `fixed_order` leaves out the shuffle that grouping relies on: no
     part of the computation is then random, and histograms take up to twice as long. A training that
-    is `resumable` can begin a round again, and keeps margins as they were before each.
+    is `resumable` can begin a round again: it keeps margins as they were before each, and shows no
+    split.
     """
 
     rounds: int
@@ -299,7 +300,8 @@ class Leader:
     def _shown(self, level: Level) -> tuple[int, ...] | None:
         """The features that are used, if splits may show and it saves reading the others."""
         many = len(self.cuts.features) >= _WIDE * len(level.features)
-        if self._training.model != PUBLIC or not many:
+        # A round that begins again leaves splits behind that are in no model.
+        if self._training.model != PUBLIC or self._training.resumable or not many:
             return None
         shown = np.unique(reveal(self._run, level.features, "splits show as they are chosen"))
         return tuple(int(feature) for feature in shown)

@@ -10,6 +10,7 @@ import pytest
 
 from mc2.coordinator.cluster import Cluster, Introduction
 from mc2.errors import AppraisalError, AttestationError, WorkerError
+from mc2.formats.fields import check_name
 from mc2.formats.worker import OpenedJob
 
 SHOWN = Introduction(bundle=b"bundle", challenges={"ada": b"asks"}, evidence=b"leader")
@@ -172,6 +173,14 @@ def test_another_epoch_begins_with_whoever_is_free() -> None:
 def test_workers_of_one_name_are_told_apart() -> None:
     found = cluster(FakePool(*(FakeWorker("worker") for _ in range(3))))
     assert found.gather(b"come").keys() == {"worker", "worker_2", "worker_3"}
+
+
+def test_workers_of_one_long_name_keep_names_that_a_leader_takes() -> None:
+    """Enclaves at homes are called after their parties: a leader refuses all for one wrong name."""
+    wanted = f"home_{'a' * 58}"
+    found = cluster(FakePool(*(FakeWorker(wanted) for _ in range(3)))).gather(b"come")
+    assert len(found) == 3
+    assert {check_name(name, "a worker") for name in found} == found.keys()
 
 
 def test_a_defect_of_ours_is_not_taken_for_a_workers_refusal() -> None:

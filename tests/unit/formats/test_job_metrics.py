@@ -3,17 +3,22 @@
 import pytest
 
 from mc2.errors import FormatError
+from mc2.formats.canonical import decode, encode
 from mc2.formats.frames import Frame
 from mc2.formats.job_metrics import (
+    METRICS_BYTES,
+    MOST_TRAININGS,
     NO_METRICS,
     JobMetrics,
     StageMetrics,
     TrainingMetrics,
     WorkerMetrics,
 )
+from mc2.formats.limits import LIMITS
 from mc2.formats.worker import parse_from_enclave
 from mc2.formats.worker_progress import (
     MOST_OPERATIONS,
+    MOST_ROUNDS,
     MOST_STAGES,
     RoundTrained,
     Said,
@@ -112,6 +117,25 @@ def test_there_is_a_ceiling_on_what_is_told_and_the_first_stages_are():
 def test_what_is_told_is_read_strictly(header):
     with pytest.raises(FormatError):
         parse_from_enclave(Frame(header))
+
+
+def test_the_most_that_there_can_be_fits_into_what_is_read():
+    most = (1 << 53) - 1
+    head = StageHead(("o" * 32,) * MOST_OPERATIONS, 1024)
+    fields = ("lost", "blocks_in", "bytes_in", "blocks_out", "bytes_out", "milliseconds")
+    stage = StageMetrics(head=head, done=1024, **dict.fromkeys(fields, most))
+    nodes = range(LIMITS.nodes - MOST_TRAININGS, LIMITS.nodes)
+    rounds = dict.fromkeys(("done", "of"), MOST_ROUNDS)
+    whole = JobMetrics(
+        stages=(stage,) * MOST_STAGES,
+        trainings=tuple(TrainingMetrics(node=n, milliseconds=most, **rounds) for n in nodes),
+        workers=tuple(
+            WorkerMetrics(name=f"w{i:062}", peak_bytes=most) for i in range(LIMITS.cluster_members)
+        ),
+    )
+    raw = encode(whole.json())
+    assert LIMITS.message_bytes < len(raw) < METRICS_BYTES
+    assert JobMetrics.read(decode(raw, METRICS_BYTES, "metrics")) == whole
 
 
 def test_words_that_count_are_words():

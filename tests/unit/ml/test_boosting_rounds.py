@@ -148,6 +148,17 @@ def test_a_public_model_shows_its_features_in_the_step():
     assert not any(step.shown for step, _ in secret.log)
 
 
+def test_a_training_whose_rounds_may_begin_again_shows_no_split():
+    """A round that a host ends would leave splits in the open that no model has."""
+    x, y = made(300, "binary:logistic", features=40)
+    pieces = np.split(np.arange(300), [100])
+    parameters = asked("binary:logistic", max_depth=2, max_bin=8)
+    world = World(x, y, parameters, pieces, model="public", resumable=True)
+    world.play()
+    assert not any(step.shown for step, _ in world.log)
+    assert not [said for said in world.run.declassified if "splits" in said]
+
+
 @pytest.mark.parametrize("objective", ["binary:logistic", "multi:softprob"])
 def test_a_worker_that_is_lost_in_any_step_is_replaced(objective):
     x, y = made(120, objective)
