@@ -9,16 +9,16 @@
 
 namespace mc2::oblivious {
 
-inline constexpr unsigned log_fraction = 176;  // bits after the point of the three words of a logarithm
+constexpr unsigned log_fraction = 176;  // bits after the point of the three words of a logarithm
 
 struct LogInterval {
     u64 reciprocal;
     u64 logarithm[3];  // -ln(reciprocal / 512)
 };
 
-inline constexpr u64 ln_of_2[3] = {0xf6af40f343267299, 0x79abc9e3b39803f2, 0x0000b17217f7d1cf};
+constexpr u64 ln_of_2[3] = {0xf6af40f343267299, 0x79abc9e3b39803f2, 0x0000b17217f7d1cf};
 
-inline constexpr LogInterval log_intervals[64] = {
+constexpr LogInterval log_intervals[64] = {
     {512, {0x0000000000000000, 0x0000000000000000, 0x0000000000000000}},
     {500, {0x28edeac183ca3d8f, 0xafa2e6d2f9e60599, 0x00000612494a3232}},
     {493, {0x8ffe623be2bf7bca, 0x357d5ef9eb35578b, 0x000009ae45fd5098}},
@@ -91,7 +91,7 @@ struct Fixed128 {
 };
 
 // 1 / (k + 1), 126 bits after the point.
-inline constexpr Fixed128 log_terms[22] = {
+constexpr Fixed128 log_terms[22] = {
     {0x0000000000000000, 0x4000000000000000},
     {0x0000000000000000, 0x2000000000000000},
     {0x5555555555555555, 0x1555555555555555},
@@ -117,7 +117,7 @@ inline constexpr Fixed128 log_terms[22] = {
 };
 
 // 1 / k!, 126 bits after the point.
-inline constexpr Fixed128 exp_terms[18] = {
+constexpr Fixed128 exp_terms[18] = {
     {0x0000000000000000, 0x4000000000000000},
     {0x0000000000000000, 0x4000000000000000},
     {0x0000000000000000, 0x2000000000000000},
@@ -139,9 +139,9 @@ inline constexpr Fixed128 exp_terms[18] = {
 };
 
 // Cut, not rounded: what is taken off by them is never too much.
-inline constexpr Fixed128 ln_of_2_cut = {0x9abc9e3b39803f2f, 0x000b17217f7d1cf7};      // 116 bits after the point
-inline constexpr Fixed128 log2_of_e_cut = {0xbe87fed0691d3e88, 0xb8aa3b295c17f0bb};    // 127 bits after the point
-inline constexpr Fixed128 log2_of_e = {0xbe87fed0691d3e89, 0xb8aa3b295c17f0bb};        // the same, rounded
-inline constexpr Fixed128 log10_of_e = {0x355baaafad33dc32, 0xde5bd8a937287195};       // 129 bits after the point
+constexpr Fixed128 ln_of_2_cut = {0x9abc9e3b39803f2f, 0x000b17217f7d1cf7};      // 116 bits after the point
+constexpr Fixed128 log2_of_e_cut = {0xbe87fed0691d3e88, 0xb8aa3b295c17f0bb};    // 127 bits after the point
+constexpr Fixed128 log2_of_e = {0xbe87fed0691d3e89, 0xb8aa3b295c17f0bb};        // the same, rounded
+constexpr Fixed128 log10_of_e = {0x355baaafad33dc32, 0xde5bd8a937287195};       // 129 bits after the point
 
 }  // namespace mc2::oblivious
