@@ -30,6 +30,7 @@ _BOOT_REGISTERS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 11)
 _START_SECONDS: Final = 60.0
 _SPARK_START_SECONDS: Final = 300.0  # a cluster may first have to find room
 _LOG_LINES: Final = 15
+_HOME_SECONDS: Final = 300
 
 
 @click.command(
@@ -58,6 +59,13 @@ _LOG_LINES: Final = 15
     default=0,
     show_default=True,
     help="How many workers may share a large job; 0 for all that are free.",
+)
+@click.option(
+    "--home-seconds",
+    type=click.IntRange(0, 24 * 3600),
+    default=_HOME_SECONDS,
+    show_default=True,
+    help="How long a job waits for enclaves at parties' homes.",
 )
 @click.option("--worker-address", multiple=True, help="A worker that runs elsewhere; repeatable.")
 @click.option(
@@ -127,6 +135,7 @@ def command(
     names: tuple[str, ...],
     workers: int,
     workers_per_job: int,
+    home_seconds: int,
     worker_address: tuple[str, ...],
     tee: str,
     tpm: Path | None,
@@ -163,6 +172,7 @@ def command(
     arguments += [f"--name={name}" for name in names]
     arguments += [f"--worker-address={address}" for address in worker_address]
     arguments += ["--workers", str(workers), "--workers-per-job", str(workers_per_job)]
+    arguments += ["--home-seconds", str(home_seconds)]
     worker = worker_command(folder, tee, source, unconfined=unsafe_unconfined)
     arguments += ["--worker-command", shlex.join(worker), *spark]
     module = "mc2.spark" if spark else "mc2.coordinator"

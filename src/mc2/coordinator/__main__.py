@@ -60,6 +60,7 @@ def read_options(options: argparse.Namespace) -> ServerConfig:
             attest=timeouts.attest,
             grant=timeouts.grant,
             compute=options.compute_seconds,
+            home=options.home_seconds,
         ),
     )
 
@@ -91,6 +92,12 @@ def parser(program: str = "python -m mc2.coordinator") -> argparse.ArgumentParse
     found.add_argument("--total-gib", type=int, default=quotas.total_bytes >> 30)
     found.add_argument("--challenge-seconds", type=float, default=timeouts.challenge)
     found.add_argument("--compute-seconds", type=float, default=timeouts.compute)
+    found.add_argument(
+        "--home-seconds",
+        type=float,
+        default=timeouts.home,
+        help="how long a job waits for enclaves at parties' homes",
+    )
     found.add_argument("--openapi", action="store_true", help="print the OpenAPI document")
     return found
 

@@ -9,6 +9,9 @@ from click.testing import CliRunner
 
 from mc2.attestation.collect.tees import TEES
 from mc2.cli.start import _spark_arguments, _tpm_source, command, worker_command
+from mc2.coordinator.__main__ import parser as coordinator_parser
+from mc2.coordinator.__main__ import read_options
+from mc2.coordinator.scheduler import Timeouts
 from mc2.enclave.__main__ import _parser
 from mc2.enclave.measured_code import ISOLATED
 from mc2.errors import UsageError
@@ -47,16 +50,24 @@ def test_every_tee_can_be_asked_for() -> None:
     assert list(option.type.choices) == [*TEES, "simulated"]
 
 
-@pytest.mark.parametrize(("given", "told"), [([], "0"), (["--workers-per-job", "2"], "2")])
-def test_the_coordinator_hears_how_many_workers_may_share_a_job(
-    given: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("given", "workers", "seconds"),
+    [([], 0, 300), (["--workers-per-job", "2", "--home-seconds", "7"], 2, 7)],
+)
+def test_the_coordinator_hears_how_many_share_a_job_and_how_long_it_waits_for_homes(
+    given: list[str], workers: int, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[list[str]] = []
     monkeypatch.setattr("mc2.cli.start._run_here", lambda _, arguments: heard.append(arguments))
     words = ["--folder", str(tmp_path), "--foreground", *given]
     CliRunner().invoke(command, words, catch_exceptions=False)
     (arguments,) = heard
-    assert arguments[arguments.index("--workers-per-job") + 1] == told
+    asked = coordinator_parser().parse_args(arguments)
+    assert (asked.workers_per_job, asked.home_seconds) == (workers, seconds)
+    timeouts = read_options(asked).timeouts
+    assert timeouts is not None
+    assert timeouts.home == seconds
+    assert (seconds == Timeouts().home) == (not given)
 
 
 def test_options_of_spark_are_for_spark() -> None:
