@@ -29,6 +29,7 @@ from mc2.operators import (
     ordering,
     partial,
     planes,
+    reach,
     rounding,
     spread,
     windows,
@@ -289,6 +290,12 @@ def _sort_first(run: Run, made: Made) -> object:
     return [ordering.sort_table(run, table, orders, first=n) for n in (0, 1, 2)]
 
 
+@case("joining.fetched")
+def _fetched(run: Run, made: Made) -> object:
+    rows, source, on = _sides(made)
+    return joining.fetched(run, rows, source, on)
+
+
 @case("joining.look_up/few")
 def _look_up_few(run: Run, made: Made) -> object:
     left, right, on = _sides(made)
@@ -375,6 +382,35 @@ def _over_frame(run: Run, made: Made) -> object:
     found = [windows.over_frame(run, rows, what, span) for what in wanted for span in spans]
     nth = windows.Pick(rows.table.columns["w"], 2, True)
     return [*found, windows.over_frame(run, rows, nth, spans[1])]
+
+
+@case("reach.over_span")
+def _over_span(run: Run, made: Made) -> object:
+    found: list[object] = []
+    place, near = windows.Place, windows.Place(distance=1)
+    spans = [
+        windows.Span(start, end)
+        for start in (windows.END, near, place(equals=True))
+        for end in (windows.END, near, place(distance=-2))
+        if start != windows.END or end != windows.END
+    ]
+    for key, descending in (("r", True), ("n", False), ("w", False)):
+        table = made.table(*KINDS)
+        orders = [Order(table.columns[key], descending, False)]
+        rows = windows.arrange(run, table, ["i"], orders, Ties([]))
+        order = Order(rows.table.columns[key], descending, False)
+        picks = [
+            windows.Pick(rows.table.columns["t"], place, ignore)
+            for place, ignore in ((1, False), (None, True), (2, True))
+        ]
+        some = _aggregates(made, rows.table, distinct=False)[::5]
+        wanted: list[Aggregate | windows.Pick] = [*some, *picks]
+        found += [
+            reach.over_span(run, rows, order, what, span) for what in wanted for span in spans
+        ]
+        ends = [windows.Span(start, windows.END) for start in (place(1), place(-1))]
+        found += [reach.over_span(run, rows, None, picks[2], span) for span in ends]
+    return found
 
 
 @case("joining.check_one")

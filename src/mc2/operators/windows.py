@@ -49,7 +49,7 @@ from mc2.operators.spread import SPREADS
 from mc2.plan.types import DOUBLE, INT32
 
 Parts = Mapping[str, SecretColumn]
-_VALUE: Final = "\0value"
+PICKED: Final = "\0value"
 _EQUAL: Final = 0
 _LESS: Final = 1
 _SIGN_BIT: Final = 63
@@ -78,11 +78,13 @@ class Ordered:
 class Place:
     """Where a frame ends: so many rows after its row, at the last of its equals, or at the end.
 
-    `rows` is public, and may be negative.
+    `rows` is public, and may be negative; so is `distance`, in the unit of the one key of the
+    order, at the last row that is no further than that.
     """
 
     rows: int | None = None
     equals: bool = False
+    distance: float | None = None
 
 
 END: Final = Place()
@@ -123,10 +125,10 @@ def arrange(
     rest = _tie_keys(run, table, ties)
     found, planes = sort_planes(run, [*by_key, *by_order, *rest], flatten(run, table))
     moved = rebuild(run, layouts_of(table), planes)
-    starts = _changes(run, found[: len(by_key)])
-    equals = _changes(run, found[: len(by_key) + len(by_order)])
+    starts = changes(run, found[: len(by_key)])
+    equals = changes(run, found[: len(by_key) + len(by_order)])
     if ties.unique and table.rows:
-        same = complement(run, _changes(run, found))
+        same = complement(run, changes(run, found))
         twice = conjunction(run, marks_of(moved.present), same)
         run.raise_where(SecretMarks(twice), Flag.DUPLICATE_KEY)
     return Ordered(moved, starts, equals)
@@ -146,7 +148,8 @@ def _tie_keys(run: Run, table: SecretTable, ties: Ties) -> list[Key]:
     return keys
 
 
-def _changes(run: Run, keys: Sequence[Words]) -> Marks:
+def changes(run: Run, keys: Sequence[Words]) -> Marks:
+    """Where sorted rows differ from the one before, the first row too."""
     out = np.empty(len(keys[0]), dtype=np.uint8)
     run.call(_native.starts, list(keys), out)
     return out
@@ -158,16 +161,16 @@ def _changes(run: Run, keys: Sequence[Words]) -> Marks:
 def rank_rows(run: Run, rows: Ordered, what: str, parts: int = 1) -> SecretColumn:
     """row_number, rank, dense_rank, percent_rank, cume_dist; ntile, of so many `parts`."""
     everywhere = np.ones(rows.rows, dtype=np.uint8)
-    number = _count(run, rows.starts, everywhere)
+    number = count_rows(run, rows.starts, everywhere)
     if what == "row_number":
         return column(run, Layout(INT32), number, rows.present)
     if what == "dense_rank":
-        return column(run, Layout(INT32), _count(run, rows.starts, rows.equals), rows.present)
-    total = _at_end(run, rows.starts, number)
+        return column(run, Layout(INT32), count_rows(run, rows.starts, rows.equals), rows.present)
+    total = end_of(run, rows.starts, number)
     if what == "ntile":
         return column(run, Layout(INT32), _part(run, number, total, parts), rows.present)
     if what == "cume_dist":
-        last = _at_end(run, rows.equals, number)
+        last = end_of(run, rows.equals, number)
         return column(run, Layout(DOUBLE), _ratio(run, last, total), rows.present)
     rank, seen = np.empty_like(number), np.empty_like(everywhere)
     run.call(_native.fill_forward, rows.equals, rows.equals, number, rank, seen)
@@ -182,22 +185,22 @@ def _part(run: Run, number: Words, total: Words, parts: int) -> Words:
     """In which of so many parts a row is; the first ones have one row more than the others."""
     count = np.full_like(number, parts)
     place = _less_one(run, number)
-    size = _integers(run, Operation.DIVIDE, total, count)
-    large = _integers(run, Operation.REMAINDER, total, count)
-    larger = _integers(run, Operation.ADD, size, np.ones_like(size))
-    before = _integers(run, Operation.MULTIPLY, large, larger)
-    early = _integers(run, Operation.DIVIDE, place, larger)
-    rest = _integers(run, Operation.SUBTRACT, place, before)
-    late = _integers(run, Operation.DIVIDE, rest, _at_least_one(run, size))
-    late = _integers(run, Operation.ADD, late, large)
+    size = whole_numbers(run, Operation.DIVIDE, total, count)
+    large = whole_numbers(run, Operation.REMAINDER, total, count)
+    larger = whole_numbers(run, Operation.ADD, size, np.ones_like(size))
+    before = whole_numbers(run, Operation.MULTIPLY, large, larger)
+    early = whole_numbers(run, Operation.DIVIDE, place, larger)
+    rest = whole_numbers(run, Operation.SUBTRACT, place, before)
+    late = whole_numbers(run, Operation.DIVIDE, rest, _at_least_one(run, size))
+    late = whole_numbers(run, Operation.ADD, late, large)
     is_early = np.empty(len(number), dtype=np.uint8)
     run.call(_native.compare, _LESS, False, place, before, is_early)
     out = np.empty((len(number), 1), dtype=np.uint64)
     run.call(_native.select_rows, is_early, early.reshape(-1, 1), late.reshape(-1, 1), out)
-    return _integers(run, Operation.ADD, out.reshape(-1), np.ones_like(number))
+    return whole_numbers(run, Operation.ADD, out.reshape(-1), np.ones_like(number))
 
 
-def _integers(run: Run, what: Operation, a: Words, b: Words) -> Words:
+def whole_numbers(run: Run, what: Operation, a: Words, b: Words) -> Words:
     """Of numbers of rows, which are far below 2^63; divisors are no zeros where they mean much."""
     out, nobody = np.empty_like(a), np.zeros(len(a), dtype=np.uint8)
     run.checked(_native.integers, int(what), a, b, nobody, out)
@@ -205,14 +208,14 @@ def _integers(run: Run, what: Operation, a: Words, b: Words) -> Words:
 
 
 def _less_one(run: Run, a: Words) -> Words:
-    return _integers(run, Operation.SUBTRACT, a, np.ones_like(a))
+    return whole_numbers(run, Operation.SUBTRACT, a, np.ones_like(a))
 
 
 def _at_least_one(run: Run, a: Words) -> Words:
     zero, more = np.empty(len(a), dtype=np.uint8), np.empty_like(a)
     run.call(_native.compare, _EQUAL, False, a, np.zeros_like(a), zero)
     run.call(_native.marks_to_words, zero, more)
-    return _integers(run, Operation.ADD, a, more)
+    return whole_numbers(run, Operation.ADD, a, more)
 
 
 def _ratio(run: Run, a: Words, b: Words) -> Words:
@@ -226,13 +229,14 @@ def _ratio(run: Run, a: Words, b: Words) -> Words:
     return out
 
 
-def _count(run: Run, starts: Marks, keep: Marks) -> Words:
+def count_rows(run: Run, starts: Marks, keep: Marks) -> Words:
+    """How many kept rows there are in the group up to each row."""
     out = np.empty(len(starts), dtype=np.uint64)
     run.call(_native.running_count, starts, keep, out)
     return out
 
 
-def _at_end(run: Run, starts: Marks, words: Words) -> Words:
+def end_of(run: Run, starts: Marks, words: Words) -> Words:
     """What stands at the last row of the group, at all its rows."""
     ends, seen = np.empty((2, len(starts)), dtype=np.uint8)
     out = np.empty_like(words)
@@ -261,17 +265,17 @@ def neighbour(
         if away > 0:
             turned = neighbour(
                 run,
-                _reversed(run, rows),
-                _mirror(value),
+                turned_rows(run, rows),
+                mirror(value),
                 -away,
-                _mirror(default),
+                mirror(default),
                 ignore_nulls=True,
             )
-            return _mirror(turned)
+            return mirror(turned)
         found, there = _nth_before(run, rows, value, -away)
         return choose(run, there, found, default)
-    inside = _inside(run, rows.starts, away)
-    return choose(run, inside, _shifted(value, away), default)
+    inside = within(run, rows.starts, away)
+    return choose(run, inside, shift(value, away), default)
 
 
 def _nth_before(
@@ -279,17 +283,17 @@ def _nth_before(
 ) -> tuple[SecretColumn, Marks]:
     """The value of the n-th row before that has one, and whether there is such a row."""
     keep = conjunction(run, known_of(value), rows.present)
-    inside = _inside(run, rows.starts, -1)
+    inside = within(run, rows.starts, -1)
     found, there = value, np.ones(rows.rows, dtype=np.uint8)
     for _ in range(count):
         marked = SecretColumn(found.layout, words_of(found), there)
-        carried = _shifted(_carried(run, rows.starts, keep, marked), -1)
+        carried = shift(carry(run, rows.starts, keep, marked), -1)
         there = conjunction(run, known_of(carried), inside)
         found = column(run, value.layout, words_of(carried), there)
     return found, there
 
 
-def _carried(run: Run, starts: Marks, keep: Marks, value: SecretColumn) -> SecretColumn:
+def carry(run: Run, starts: Marks, keep: Marks, value: SecretColumn) -> SecretColumn:
     """The last kept value of the group so far; NULL before the first one."""
     return _filled(run, _native.fill_forward, starts, keep, value)
 
@@ -317,19 +321,19 @@ def over_frame(run: Run, rows: Ordered, what: Aggregate | Pick, span: Span) -> S
     if span.start == END:
         parts = _up_to(run, rows, what, span.end)
     elif span.end == END:
-        turned = _up_to(run, _reversed(run, rows), _turned(what), span.start)
-        parts = {name: _mirror(part) for name, part in turned.items()}
+        turned = _up_to(run, turned_rows(run, rows), turn(what), span.start)
+        parts = {name: mirror(part) for name, part in turned.items()}
     elif span.start.rows is None or span.end.rows is None:  # from equals to equals
         whole = Ordered(rows.table, rows.equals, rows.equals)
         parts = _up_to(run, whole, what, END)
-    elif isinstance(what, Aggregate) and _subtracts(what):
+    elif isinstance(what, Aggregate) and is_difference(what):
         parts = _between(run, rows, what, -span.start.rows, span.end.rows)
     else:
         parts = _near(run, rows, what, -span.start.rows, span.end.rows)
     if isinstance(what, Aggregate):
         return finished(run, what, parts, rows.present)
-    known = conjunction(run, known_of(parts[_VALUE]), rows.present)
-    return column(run, what.value.layout, words_of(parts[_VALUE]), known)
+    known = conjunction(run, known_of(parts[PICKED]), rows.present)
+    return column(run, what.value.layout, words_of(parts[PICKED]), known)
 
 
 def _up_to(run: Run, rows: Ordered, what: Aggregate | Pick, end: Place) -> Parts:
@@ -337,21 +341,21 @@ def _up_to(run: Run, rows: Ordered, what: Aggregate | Pick, end: Place) -> Parts
     if isinstance(what, Aggregate) and what.function in SPREADS and end != END:
         so_far = _near(run, rows, what, -rows.rows, 0)
     else:
-        so_far = _so_far(run, rows.starts, rows.present, what)
+        so_far = up_to_each(run, rows.starts, rows.present, what)
     found: dict[str, SecretColumn] = {}
     for name, part in so_far.items():
         if end.equals:
-            found[name] = _last(run, rows.equals, part)
+            found[name] = last_of(run, rows.equals, part)
         elif end.rows is None:
-            found[name] = _last(run, rows.starts, part)
+            found[name] = last_of(run, rows.starts, part)
         else:
-            past = _last(run, rows.starts, part) if end.rows > 0 else _nothing(part)
-            inside = _inside(run, rows.starts, end.rows)
-            found[name] = choose(run, inside, _shifted(part, end.rows), past)
+            past = last_of(run, rows.starts, part) if end.rows > 0 else nothing(part)
+            inside = within(run, rows.starts, end.rows)
+            found[name] = choose(run, inside, shift(part, end.rows), past)
     return found
 
 
-def _subtracts(what: Aggregate) -> bool:
+def is_difference(what: Aggregate) -> bool:
     """Whether a frame is the difference of two running values: counts, and sums in 128 bits."""
     if what.function in {"count", "count_star"}:
         return True
@@ -364,12 +368,12 @@ def _subtracts(what: Aggregate) -> bool:
 def _between(run: Run, rows: Ordered, what: Aggregate, first: int, last: int) -> Parts:
     """Of the rows from so many on to so many on: all up to the last, less all before the first."""
     if first > last:
-        return {name: _nothing(part) for name, part in _up_to(run, rows, what, END).items()}
+        return {name: nothing(part) for name, part in _up_to(run, rows, what, END).items()}
     upper, lower = (_up_to(run, rows, what, Place(place)) for place in (last, first - 1))
-    return {name: _difference(run, part, lower[name]) for name, part in upper.items()}
+    return {name: subtract(run, part, lower[name]) for name, part in upper.items()}
 
 
-def _difference(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
+def subtract(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
     """Of running counts and sums: both are in range, and so is what is between them."""
     out, nowhere = np.empty_like(words_of(a)), np.zeros(a.rows, dtype=np.uint8)
     if a.layout.is_wide:
@@ -386,13 +390,13 @@ def _near(run: Run, rows: Ordered, what: Aggregate | Pick, first: int, last: int
     steps = range(max(first, -rows.rows), min(last, rows.rows) + 1) or range(
         rows.rows, rows.rows + 1
     )
-    keep = [conjunction(run, _shift(rows.present, s), _inside(run, rows.starts, s)) for s in steps]
+    keep = [conjunction(run, _shift(rows.present, s), within(run, rows.starts, s)) for s in steps]
     starts = np.zeros((rows.rows, len(steps)), dtype=np.uint8)
     starts[:, 0] = 1
-    wide = _rearranged(what, lambda a: _side_by_side([_shift(a, s) for s in steps]))
-    parts = _so_far(run, starts.reshape(-1), _side_by_side(keep), wide)
+    wide = rearranged(what, lambda a: _side_by_side([_shift(a, s) for s in steps]))
+    parts = up_to_each(run, starts.reshape(-1), _side_by_side(keep), wide)
     ends = slice(len(steps) - 1, None, len(steps))
-    return {name: _arrayed(part, lambda a: a[ends]) for name, part in parts.items()}
+    return {name: arrayed(part, lambda a: a[ends]) for name, part in parts.items()}
 
 
 def _side_by_side(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -400,40 +404,42 @@ def _side_by_side(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(stacked.reshape(-1, *stacked.shape[2:]))
 
 
-def _so_far(run: Run, starts: Marks, present: Marks, what: Aggregate | Pick) -> Parts:
+def up_to_each(run: Run, starts: Marks, present: Marks, what: Aggregate | Pick) -> Parts:
     """At each row, of those of its group up to it."""
     if isinstance(what, Aggregate):
         return running_parts(run, starts, present, what)
     keep = conjunction(run, present, known_of(what.value)) if what.ignore_nulls else present
     if what.place is not None:
-        count, chosen = _count(run, starts, keep), np.empty_like(keep)
+        count, chosen = count_rows(run, starts, keep), np.empty_like(keep)
         wanted = np.full_like(count, what.place)
         run.call(_native.compare, _EQUAL, False, count, wanted, chosen)
         keep = conjunction(run, keep, chosen)
-    return {_VALUE: _carried(run, starts, keep, what.value)}
+    return {PICKED: carry(run, starts, keep, what.value)}
 
 
-def _last(run: Run, starts: Marks, part: SecretColumn) -> SecretColumn:
+def last_of(run: Run, starts: Marks, part: SecretColumn) -> SecretColumn:
+    """What stands at the last row of each row's group."""
     ends = np.empty_like(starts)
     run.call(_native.ends, starts, ends)
     return _filled(run, _native.fill_backward, starts, ends, part)
 
 
-def _nothing(part: SecretColumn) -> SecretColumn:
+def nothing(part: SecretColumn) -> SecretColumn:
+    """NULL everywhere, and zero where a count is read."""
     words = np.zeros_like(words_of(part))
     return SecretColumn(part.layout, words, np.zeros(part.rows, dtype=np.uint8))
 
 
-def _inside(run: Run, starts: Marks, away: int) -> Marks:
+def within(run: Run, starts: Marks, away: int) -> Marks:
     """Where the row so many places on is one of the same partition."""
     first = np.zeros_like(starts)
     first[:1] = 1
-    partition, same = _count(run, first, starts), np.empty_like(starts)
+    partition, same = count_rows(run, first, starts), np.empty_like(starts)
     run.call(_native.compare, _EQUAL, False, _shift(partition, away), partition, same)
     return same
 
 
-def _reversed(run: Run, rows: Ordered) -> Ordered:
+def turned_rows(run: Run, rows: Ordered) -> Ordered:
     """The same rows, the last one first."""
     marks = []
     for starts in (rows.starts, rows.equals):
@@ -444,9 +450,9 @@ def _reversed(run: Run, rows: Ordered) -> Ordered:
     return Ordered(SecretTable({}, present), *marks)
 
 
-def _turned(what: Aggregate | Pick) -> Aggregate | Pick:
+def turn(what: Aggregate | Pick) -> Aggregate | Pick:
     """The same over reversed rows; a frame's n-th row cannot be told from behind."""
-    turned = _rearranged(what, _backwards)
+    turned = rearranged(what, _backwards)
     if isinstance(turned, Pick):
         if turned.place not in {None, 1}:
             raise ValueError("places are counted from the start of a partition")
@@ -454,12 +460,13 @@ def _turned(what: Aggregate | Pick) -> Aggregate | Pick:
     return turned
 
 
-def _rearranged(
+def rearranged(
     what: Aggregate | Pick, move: Callable[[np.ndarray], np.ndarray]
 ) -> Aggregate | Pick:
+    """The same over rows that are moved at public places."""
     if isinstance(what, Pick):
-        return Pick(_arrayed(what.value, move), what.place, what.ignore_nulls)
-    argument = None if what.argument is None else _arrayed(what.argument, move)
+        return Pick(arrayed(what.value, move), what.place, what.ignore_nulls)
+    argument = None if what.argument is None else arrayed(what.argument, move)
     where = None if what.where is None else move(what.where)
     return Aggregate(what.name, what.function, argument, what.kind, where, what.distinct)
 
@@ -467,7 +474,8 @@ def _rearranged(
 # --- public moves of whole arrays
 
 
-def _arrayed(value: SecretColumn, move: Callable[[np.ndarray], np.ndarray]) -> SecretColumn:
+def arrayed(value: SecretColumn, move: Callable[[np.ndarray], np.ndarray]) -> SecretColumn:
+    """A column whose arrays are moved at public places."""
     words = np.ascontiguousarray(move(words_of(value)))
     return SecretColumn(value.layout, words, np.ascontiguousarray(move(known_of(value))))
 
@@ -476,8 +484,9 @@ def _backwards(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array[::-1])
 
 
-def _mirror(value: SecretColumn) -> SecretColumn:
-    return _arrayed(value, _backwards)
+def mirror(value: SecretColumn) -> SecretColumn:
+    """The last row first."""
+    return arrayed(value, _backwards)
 
 
 def _shift(array: np.ndarray, away: int) -> np.ndarray:
@@ -491,5 +500,6 @@ def _shift(array: np.ndarray, away: int) -> np.ndarray:
     return out
 
 
-def _shifted(value: SecretColumn, away: int) -> SecretColumn:
-    return _arrayed(value, lambda a: _shift(a, away))
+def shift(value: SecretColumn, away: int) -> SecretColumn:
+    """What stands so many places on; NULL where nothing does."""
+    return arrayed(value, lambda a: _shift(a, away))

@@ -58,17 +58,25 @@ def _subtracts(column: WindowColumn, columns: Mapping[str, Column]) -> bool:
     return kind.name != "double" and not wide
 
 
+def has_distance(column: WindowColumn) -> bool:
+    """Whether a frame ends so far away in the order, not so many rows."""
+    frame = column.frame
+    if frame is None or frame.unit != "range":
+        return False
+    return frame.start.offset is not None or frame.end.offset is not None
+
+
 def _check_frame(column: WindowColumn, frame: Frame, rows: int, *, subtracts: bool) -> None:
     offsets = [b.offset for b in (frame.start, frame.end) if b.offset is not None]
-    if frame.unit == "range" and offsets:
-        raise PlanError(
-            "oblivious mode has no frames by distance", hint="count rows: ROWS BETWEEN ..."
-        )
+    if any(o.type.name == "float" for o in offsets):
+        raise PlanError("oblivious mode has no distances of floats", hint="cast them to double")
     ends = frame.start.at.startswith("unbounded"), frame.end.at.startswith("unbounded")
-    if column.function == "nth_value" and ends == (False, True):
-        raise PlanError("oblivious mode has nth_value from the start of a partition only")
     moves = not any(ends) and frame.unit == "rows" and not subtracts
     grows = column.function in _SPREADS and ends[0] != ends[1]
+    if has_distance(column):
+        grows = column.function in _SPREADS or (
+            column.function in {"sum", "avg"} and not subtracts and not any(ends)
+        )
     if moves or grows:
         width = rows if grows else min(rows, sum(_number(o) for o in offsets) + 1)
         if rows * width > MOST_PLACES:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from mc2.engine.oblivious.expressions import Evaluator, one_layout
+from collections.abc import Mapping
+
+from mc2.engine.oblivious.expressions import Evaluator, literal_number, one_layout
 from mc2.errors import EngineError
-from mc2.formats.schema import DataType, Schema
-from mc2.operators import logic, ordering, windows
+from mc2.formats.schema import Column, DataType, Schema
+from mc2.operators import logic, ordering, reach, windows
 from mc2.operators.grouping import Aggregate
 from mc2.operators.handles import SecretColumn, SecretTable
 from mc2.operators.run import Run
 from mc2.plan.expressions import Expression, Literal
+from mc2.plan.oblivious_windows import has_distance
+from mc2.plan.relations import SortKey
 from mc2.plan.typing import type_of
 from mc2.plan.windows import AGGREGATES, NEIGHBOURS, RANKINGS, Bound, Window, WindowColumn
 
@@ -24,26 +28,31 @@ def compute_window(
     """The rows of a window's source with its functions' columns: `schemas` are before and after."""
     before, after = (s.by_name() for s in schemas)
     evaluator = Evaluator.over(run, source)
-    orders = [
-        ordering.Order(
-            evaluator.of(k.expression),
-            k.descending,
-            k.nulls_first,
-            type_of(k.expression, before).nullable,
-        )
-        for k in operation.order
-    ]
+    orders = [_order(evaluator, k, before) for k in operation.order]
     rows = windows.arrange(run, source, operation.keys, orders, ties)
     here = Evaluator.over(run, rows.table)
     columns = dict(rows.table.columns)
+    key = None
+    if any(has_distance(c) for c in operation.columns):
+        key = _order(here, operation.order[0], before)
     for one in operation.columns:
-        columns[one.name] = _function(run, rows, here, one, after[one.name].type)
+        columns[one.name] = _function(run, (rows, key), here, one, after[one.name].type)
     return SecretTable(columns, rows.table.present)
 
 
+def _order(of: Evaluator, key: SortKey, columns: Mapping[str, Column]) -> ordering.Order:
+    nullable = type_of(key.expression, columns).nullable
+    return ordering.Order(of.of(key.expression), key.descending, key.nulls_first, nullable)
+
+
 def _function(
-    run: Run, rows: windows.Ordered, here: Evaluator, one: WindowColumn, kind: DataType
+    run: Run,
+    arranged: tuple[windows.Ordered, ordering.Order | None],
+    here: Evaluator,
+    one: WindowColumn,
+    kind: DataType,
 ) -> SecretColumn:
+    rows, key = arranged
     if one.function in RANKINGS:
         parts = _number(one.arguments[0]) if one.arguments else 1
         return windows.rank_rows(run, rows, one.function, parts)
@@ -64,12 +73,12 @@ def _function(
             inside = here.where(where)
         argument = inside.of(one.arguments[0]) if one.arguments else None
         what = Aggregate(one.name, one.function, argument, kind, where)
-        return windows.over_frame(run, rows, what, span)
+        return reach.over_span(run, rows, key, what, span)
     place = {"first_value": 1, "last_value": None}.get(one.function, 0)
     if one.function == "nth_value":
         place = _number(one.arguments[1])
     pick = windows.Pick(here.of(one.arguments[0]), place, one.ignore_nulls)
-    return windows.over_frame(run, rows, pick, span)
+    return reach.over_span(run, rows, key, pick, span)
 
 
 def _place(bound: Bound, unit: str, *, forward: bool) -> windows.Place:
@@ -78,10 +87,14 @@ def _place(bound: Bound, unit: str, *, forward: bool) -> windows.Place:
         return windows.END
     if bound.offset is None:
         return windows.Place(equals=True) if unit == "range" else windows.Place(0)
+    ahead = (bound.at == "following") == forward
     if unit == "range":
-        raise EngineError("oblivious mode has no frames by distance")
+        far = literal_number(bound.offset)
+        if not isinstance(far, (int, float)):
+            raise EngineError("a distance is a number")
+        return windows.Place(distance=far if ahead else -far)
     count = _number(bound.offset)
-    return windows.Place(count if (bound.at == "following") == forward else -count)
+    return windows.Place(count if ahead else -count)
 
 
 def _number(argument: Expression) -> int:

@@ -128,19 +128,6 @@ def test_nth_value_counts_from_the_start_of_a_partition_or_frame():
     ("column", "words"),
     [
         (
-            WindowColumn(
-                "w",
-                "sum",
-                (K,),
-                Frame("range", Bound("preceding", literal(1, INT64)), Bound("current_row")),
-            ),
-            "frames by distance",
-        ),
-        (
-            WindowColumn("w", "nth_value", (K, literal(2, INT32)), FRAMES["from here on"]),
-            "start of a partition",
-        ),
-        (
             WindowColumn("w", "lag", (K, literal(65, INT32), K), ignore_nulls=True),
             "past NULLs",
         ),
