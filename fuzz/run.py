@@ -26,8 +26,16 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     from mc2.formats.bundle import JobBundle, Proof
     from mc2.formats.canonical import decode
     from mc2.formats.card import verify_card
-    from mc2.formats.cluster import Admission, EpochSecrets, Invitation, verify_member_evidence
+    from mc2.formats.cluster import (
+        Admission,
+        EpochSecrets,
+        Invitation,
+        Probe,
+        verify_member_evidence,
+    )
     from mc2.formats.contract import verify_contract
+    from mc2.formats.home import evidence_digest, verify_joined
+    from mc2.formats.home_line import HomeTurn
     from mc2.formats.job import Approval
     from mc2.formats.linear_model import read_linear_model
     from mc2.formats.manifest import Manifest
@@ -35,9 +43,11 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
     from mc2.formats.release import Challenge, Evidence, Grant
     from mc2.formats.result import Result
     from mc2.formats.schema import parse_type
+    from mc2.formats.status import JobStatus
     from mc2.formats.task import TaskOrder, TaskReceipt
     from mc2.formats.training_message import parse as parse_training_message
     from mc2.formats.training_receipt import TrainingReceipt
+    from mc2.formats.worker import parse_from_enclave, parse_from_host
     from mc2.plan.plan import Plan
 
     at = datetime(2026, 6, 1, tzinfo=UTC)
@@ -56,6 +66,12 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
         "task-order": (TaskOrder.parse, "task-order"),
         "member-evidence": (verify_member_evidence, "member-evidence"),
         "epoch-secrets": (EpochSecrets.parse, ""),
+        "home-evidence": (lambda raw: verify_joined(raw, key_of), "home-evidence"),
+        "home-evidence-digest": (evidence_digest, "home-evidence"),
+        "home-turn": (lambda raw: HomeTurn.frame_of(HomeTurn.parse(raw).frame), "home-turn"),
+        "job-status": (lambda raw: JobStatus.read(decode(raw, 1 << 20, "fuzz")), "job-status"),
+        "from-host": (lambda raw: parse_from_host(HomeTurn.frame_of(raw)), "worker-message"),
+        "from-enclave": (lambda raw: parse_from_enclave(HomeTurn.frame_of(raw)), "worker-message"),
         "training-message": (parse_training_message, ""),
         "linear-model": (read_linear_model, ""),
         "column-type": (lambda raw: parse_type(raw.decode("utf-8", "replace")), ""),
@@ -71,6 +87,7 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], str]]:
         (TrainingReceipt, "training-receipt"),
         (Invitation, "invitation"),
         (Admission, "admission"),
+        (Probe, "probe"),
     ):
         found[vectors] = (lambda raw, kind=kind: kind.verify(raw, key_of), vectors)
         found[f"{vectors}-payload"] = (kind.parse, vectors)

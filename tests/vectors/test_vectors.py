@@ -13,6 +13,7 @@ from mc2.formats.canonical import decode, encode
 from mc2.formats.card import verify_card
 from mc2.formats.cluster import Admission, Invitation, MemberEvidence, Probe
 from mc2.formats.contract import verify_contract
+from mc2.formats.home import verify_joined
 from mc2.formats.job import Approval, Proposal, Rejection
 from mc2.formats.receipt import Receipt
 from mc2.formats.release import Challenge, Evidence, Grant
@@ -42,6 +43,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "grant": lambda raw: Grant.verify(raw, _key_of),
     "invitation": lambda raw: Invitation.verify(raw, _key_of),
     "member-evidence": lambda raw: MemberEvidence.verify(raw, _key_of),
+    "home-evidence": lambda raw: verify_joined(raw, _key_of),
     "probe": lambda raw: Probe.verify(raw, _key_of),
     "admission": lambda raw: Admission.verify(raw, _key_of),
 }
