@@ -30,6 +30,7 @@ from mc2.operators.handles import (
     words_of,
 )
 from mc2.operators.logic import complement, conjunction
+from mc2.operators.ordering import Order, Ties, sort_table
 from mc2.operators.packing import (
     Form,
     Lying,
@@ -53,6 +54,7 @@ from mc2.operators.planes import (
 from mc2.operators.run import Flag, Run
 from mc2.operators.texts import fitted
 
+_PLACE: Final = "\0place"  # no column of a plan starts so
 _FEW: Final = 64  # right rows that every left row is compared with
 _FEW_WORDS: Final = 16
 
@@ -221,6 +223,20 @@ def join_unique(
     kept, partners, found = look_up(run, left, right, on, unique=True)
     present = marks_of(kept.present)
     return side_by_side(kept, partners, present if outer else conjunction(run, present, found))
+
+
+def fetched(run: Run, rows: SecretTable, source: SecretTable, on: Sequence[On]) -> SecretTable:
+    """The rows in their order, with the columns of their one partner: NULL where there is none.
+
+    The rows that are there stand first; a flag is raised if two rows of `source` have one key.
+    """
+    left = numbered(rows, _PLACE)
+    kept, partners, _ = look_up(run, left, source, on, unique=True)
+    both = side_by_side(kept, partners, marks_of(kept.present))
+    number = Order(both.columns[_PLACE], nullable=False)
+    found = sort_table(run, both, [number], Ties([_PLACE], [_PLACE]))
+    columns = {n: c for n, c in found.columns.items() if n != _PLACE}
+    return SecretTable(columns, found.present)
 
 
 def partnered(

@@ -13,6 +13,7 @@ from mc2.plan.expressions import ColumnRef, Expression, columns_of
 from mc2.plan.facts import Facts
 from mc2.plan.matching import all_of, conjuncts, names_of
 from mc2.plan.oblivious_joins import may_fail
+from mc2.plan.oblivious_late import Late, late_columns
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Node, Operation, Plan
 from mc2.plan.relations import (
@@ -50,13 +51,16 @@ class Steps:
 
     `needed`: the columns that each node gives. `filters`: what a filter tests itself, None for
     nothing. `before`: what a join tests of the rows of each side, before anything else.
-    `first`: how many rows of a sort a limit reads, which is the only one to read it.
+    `first`: how many rows of a sort a limit reads, which is the only one to read it. `late`: what a
+    limit fetches for the rows that it keeps. `left_out`: keys of groups that are fetched so.
     """
 
     needed: list[frozenset[str]]
     filters: dict[int, Expression | None] = field(default_factory=dict)
     before: dict[int, tuple[Expression | None, Expression | None]] = field(default_factory=dict)
     first: dict[int, int] = field(default_factory=dict)
+    late: dict[int, Late] = field(default_factory=dict)
+    left_out: dict[int, frozenset[str]] = field(default_factory=dict)
 
 
 def ties(facts: Facts, names: Sequence[str], sorted_by: Iterable[str]) -> Ties:
@@ -79,8 +83,13 @@ def sorted_columns(operation: Sort) -> list[str]:
     return [k.expression.name for k in operation.keys if isinstance(k.expression, ColumnRef)]
 
 
-def steps(plan: Plan, facts: Sequence[Facts], readers: Sequence[int]) -> Steps:
-    """The steps of a plan that oblivious mode can run; `readers` of each node, outputs included."""
+def steps(
+    plan: Plan, facts: Sequence[Facts], readers: Sequence[int], *, fetches: bool = False
+) -> Steps:
+    """The steps of a plan that oblivious mode can run; `readers` of each node, outputs included.
+
+    With `fetches`, limits get wide columns at last; their tables are kept until then.
+    """
     found = Steps([frozenset() for _ in plan.nodes])
     _move_filters(plan.nodes, readers, found)
     found.first = _first_rows(plan.nodes, readers)
@@ -90,9 +99,49 @@ def steps(plan: Plan, facts: Sequence[Facts], readers: Sequence[int]) -> Steps:
         wanted[output.node].update(_names(plan.nodes[output.node]))
     for index in reversed(range(len(plan.nodes))):
         found.needed[index] = frozenset(wanted[index])
+        if fetches:
+            _plan_late(plan.nodes, index, found, facts, ordered, wanted)
         for source, names in _read(plan.nodes, index, found, facts, ordered):
             wanted[source] |= names
     return found
+
+
+def _plan_late(
+    nodes: Sequence[Node],
+    index: int,
+    found: Steps,
+    facts: Sequence[Facts],
+    ordered: Sequence[bool],
+    wanted: Sequence[set[str]],
+) -> None:
+    """Plan what a limit fetches, and take keys of groups out that nobody reads before."""
+    if isinstance(nodes[index].operation, Aggregate):
+        known = (late.keys.get(index, frozenset[str]()) for late in found.late.values())
+        found.left_out[index] = frozenset[str]().union(*known) - found.needed[index]
+    if not isinstance(nodes[index].operation, Limit):
+        return
+    read = _own_reads(nodes, index, facts, ordered=ordered[nodes[index].operation.sources[0]])
+    late = late_columns(nodes, facts, index, found.needed[index], read)
+    if late is None:
+        return
+    found.late[index] = late
+    for fetch in late.fetches:
+        wanted[fetch.source].update(name for _, name in (*fetch.by, *fetch.columns))
+
+
+def _own_reads(
+    nodes: Sequence[Node], index: int, facts: Sequence[Facts], *, ordered: bool
+) -> frozenset[str]:
+    """What a limit, and a sort right below it, compare."""
+    (source,) = nodes[index].operation.sources
+    operation = nodes[source].operation
+    if isinstance(operation, Sort):
+        names = _names(nodes[source])
+        last = ties(facts[operation.source], names, sorted_columns(operation))
+        return names_of(k.expression for k in operation.keys) | set(last.columns)
+    if ordered:
+        return frozenset()
+    return frozenset(ties(facts[source], _names(nodes[source]), []).columns)
 
 
 def _first_rows(nodes: Sequence[Node], readers: Sequence[int]) -> dict[int, int]:
@@ -179,7 +228,7 @@ def _read(
         case Aggregate(keys=keys, aggregates=aggregates):
             terms = [e for a in aggregates for e in a.arguments]
             terms += [a.where for a in aggregates if a.where is not None]
-            names = names_of(terms) | set(keys)
+            names = names_of(terms) | (set(keys) - found.left_out.get(index, frozenset()))
         case RowBound():
             names = needed
         case Sort():
@@ -187,6 +236,8 @@ def _read(
             names = needed | names_of(k.expression for k in operation.keys) | set(last.columns)
         case Limit():
             last = ties(facts[source], _names(nodes[source]), [])
+            if index in found.late:
+                needed = needed - found.late[index].names | found.late[index].by
             names = needed if ordered[source] else needed | set(last.columns)
         case _:
             pass

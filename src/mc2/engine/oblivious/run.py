@@ -22,7 +22,7 @@ from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
 from mc2.formats.limits import LIMITS
 from mc2.formats.schema import Schema
-from mc2.operators import grouping, logic, ordering, statistics
+from mc2.operators import grouping, joining, logic, ordering, statistics
 from mc2.operators.chunks import read_chunks, write_chunks
 from mc2.operators.constants import column_of_values
 from mc2.operators.handles import (
@@ -31,6 +31,7 @@ from mc2.operators.handles import (
     SecretTable,
     marks_of,
 )
+from mc2.operators.joining import On
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
@@ -149,6 +150,8 @@ def _statistic(evaluator: Evaluator, column: AggregateColumn) -> statistics.Stat
 class PlanRun:
     """One run: the tables of the nodes that others still read."""
 
+    _keeps_scans = True  # until limits have fetched from them
+
     def __init__(
         self,
         checked: CheckedPlan,
@@ -169,7 +172,12 @@ class PlanRun:
         self._ordered = ordered_nodes(checked.plan.nodes)
         self._tables: dict[int, SecretTable] = {}
         self._readers_left = uses(checked.plan.nodes, checked.plan.outputs)
-        self._steps = steps(checked.plan, checked.facts, self._readers_left)
+        self._steps = steps(
+            checked.plan, checked.facts, self._readers_left, fetches=self._keeps_scans
+        )
+        for late in self._steps.late.values():
+            for fetch in late.fetches:
+                self._readers_left[fetch.source] += 1
 
     def rows(self, index: int) -> SecretTable:
         """The rows of a node that others still read, those that are there first."""
@@ -179,7 +187,9 @@ class PlanRun:
         """Compute a node into a table with no more places than its bound; or leave it out."""
         if not skip:
             self._compute(index)
-        for source in self._plan.nodes[index].operation.sources:
+        late = self._steps.late.get(index)
+        fetched = () if late is None else tuple(f.source for f in late.fetches)
+        for source in (*self._plan.nodes[index].operation.sources, *fetched):
             self._readers_left[source] -= 1
             if not self._readers_left[source]:
                 self._tables.pop(source, None)
@@ -248,7 +258,7 @@ class PlanRun:
             case Sort():
                 return self._sort(operation, source, self._steps.first.get(index))
             case Limit():
-                return self._limit(operation, source)
+                return self._fetched(index, self._limit(operation, source))
             case RowBound():
                 return self._bound(operation, source)
             case _:
@@ -302,16 +312,16 @@ class PlanRun:
     def _aggregate(self, operation: Aggregate, source: SecretTable, index: int) -> SecretTable:
         by = self._facts[operation.source].fewest(operation.keys)
         rows = self._facts[index].rows
+        left_out = self._steps.left_out.get(index, frozenset())
+        keys = [k for k in operation.keys if k not in left_out]
         last = [a for a in operation.aggregates if a.function in STATISTICS]
         others = tuple(a for a in operation.aggregates if a not in last)
         rest = replace(operation, aggregates=others)
         wanted = self._wanted(rest, source, index)
         if not last:
-            return grouping.group(self.trace, source, operation.keys, wanted, rows, by)
+            return grouping.group(self.trace, source, keys, wanted, rows, by)
         more = [_statistic(Evaluator.over(self.trace, source), a) for a in last]
-        return statistics.group_statistics(
-            self.trace, source, operation.keys, wanted, more, rows, by
-        )
+        return statistics.group_statistics(self.trace, source, keys, wanted, more, rows, by)
 
     def _wanted(
         self, operation: Aggregate, source: SecretTable, index: int
@@ -382,6 +392,16 @@ class PlanRun:
     def _limit(self, operation: Limit, source: SecretTable) -> SecretTable:
         table = self._in_front(operation.source, source)
         return ordering.limit(self.trace, table, operation.count, operation.offset)
+
+    def _fetched(self, index: int, table: SecretTable) -> SecretTable:
+        """The rows that a limit keeps, with the columns that they get at last."""
+        late = self._steps.late.get(index)
+        for fetch in () if late is None else late.fetches:
+            source = self._tables[fetch.source]
+            on = [On(table.columns[a], source.columns[b]) for a, b in fetch.by]
+            theirs = {name: source.columns[c] for name, c in fetch.columns}
+            table = joining.fetched(self.trace, table, SecretTable(theirs, source.present), on)
+        return table
 
     def _bound(self, operation: RowBound, source: SecretTable) -> SecretTable:
         table = ordering.bounded(self.trace, source, operation.rows)

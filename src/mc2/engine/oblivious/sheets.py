@@ -76,6 +76,8 @@ def _middle(run: Run, parts: Sequence[Sheet], *, before: bool, after: bool) -> S
 class SheetRun(PlanRun):
     """A run of nodes whose rows several tasks have in order."""
 
+    _keeps_scans = False  # other tasks have rows of them
+
     def table_layouts(self, index: int) -> dict[str, Layout]:
         """How the columns of a node that are read lie in words: facts alone decide."""
         facts = self._facts[index]
