@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -91,6 +92,7 @@ class Seen:
         self.orders: set[tuple[int, int, int, int, int]] = set()
         self.tasks: dict[tuple[int, int], Any] = {}
         self.moved: Counter[tuple[str, int]] = Counter()
+        self._lock = threading.Lock()  # keepers serve in threads, and counting is no one step
 
     def order(self, task: Task) -> None:
         order = TaskOrder.parse(task.order)
@@ -98,7 +100,8 @@ class Seen:
         self.orders.add((at.stage, at.partition, at.attempt, task.partitions, len(task.order)))
 
     def blob(self, what: str, raw: bytes) -> None:
-        self.moved[what, len(raw)] += 1
+        with self._lock:
+            self.moved[what, len(raw)] += 1
         if PayloadType.TASK_RECEIPT.encode() in raw[:4096]:
             self.receipt(raw)
 
