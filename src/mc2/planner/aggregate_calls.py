@@ -12,6 +12,7 @@ from mc2.errors import PlanError
 from mc2.plan.expressions import Call, Expression
 from mc2.plan.relations import AggregateColumn
 from mc2.plan.types import BOOLEAN, DOUBLE
+from mc2.planner.regressions import REGRESSIONS, Total, regression
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText
 from mc2.planner.statistics import STATISTICS, statistic, unwrapped
@@ -22,9 +23,9 @@ AGGREGATES: Final = {
     "min": "min", "max": "max", "stddev": "stddev_samp", "std": "stddev_samp",
     "stddev_samp": "stddev_samp", "stddev_pop": "stddev_pop", "variance": "var_samp",
     "var_samp": "var_samp", "var_pop": "var_pop", "bool_and": "bool_and", "every": "bool_and",
-    "bool_or": "bool_or", "some": "bool_or", **STATISTICS,
+    "bool_or": "bool_or", "some": "bool_or", **STATISTICS, **{n: n for n in REGRESSIONS},
 }  # fmt: skip
-"""Spark's aggregate functions, as the plan calls them."""
+"""Spark's aggregate functions, as the plan calls them; those of regressions are formulas."""
 _OF_DOUBLES: Final = ("stddev_samp", "stddev_pop", "var_samp", "var_pop")
 _INSTEAD: Final = {
     "WHERE": "put the condition into HAVING",
@@ -81,6 +82,31 @@ def refuse_aggregates(where: QueryText, clause: str) -> Callable[[exp.Expr], Typ
     return check
 
 
+def regression_call(rows: Scalars, node: exp.Expr, total: Total) -> Expression | None:
+    """A call of a regression as a formula over what `total` gives; None if the node is none.
+
+    Raises: PlanError.
+    """
+    if not is_aggregate(node):
+        return None
+    inner, _, _ = unwrapped(node)
+    written = str(inner.this).lower()
+    if written not in REGRESSIONS:
+        return None
+    inner, condition, key = _parts(rows, node)
+    if key is not None:
+        raise PlanError(f"{written} takes no WITHIN GROUP")
+    return regression(rows, written, list(inner.expressions), condition, total)
+
+
+def _parts(rows: Scalars, node: exp.Expr) -> tuple[exp.Expr, Expression | None, exp.Ordered | None]:
+    """A call, its condition, and the key of its group."""
+    inner, clause, key = unwrapped(node)
+    if clause is None:
+        return inner, None, key
+    return inner, rows.condition(clause, "the condition of FILTER").expression, key
+
+
 def aggregate_call(rows: Scalars, node: exp.Expr) -> AggregateColumn | None:
     """An aggregate call whose arguments `rows` binds; None if the node is none.
 
@@ -88,11 +114,13 @@ def aggregate_call(rows: Scalars, node: exp.Expr) -> AggregateColumn | None:
     """
     if not is_aggregate(node):
         return None
-    condition: Expression | None = None
-    node, clause, key = unwrapped(node)
-    if clause is not None:
-        condition = rows.condition(clause, "the condition of FILTER").expression
+    node, condition, key = _parts(rows, node)
     written = str(node.this).lower()
+    if written in REGRESSIONS:
+        raise PlanError(
+            f"{written} stands in the values of a query with groups alone",
+            hint="compute it in a subquery with GROUP BY, and join with that",
+        )
     if written in STATISTICS:
         found, _ = statistic(written, node.expressions, key, rows.bind, rows.columns)
         return replace(found, where=condition)

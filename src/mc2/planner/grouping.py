@@ -33,7 +33,7 @@ from mc2.plan.expressions import (
 from mc2.plan.functions import Argument
 from mc2.plan.relations import Aggregate, AggregateColumn, Join, NamedExpression, Project, Union
 from mc2.plan.types import INT8, INT64
-from mc2.planner.aggregate_calls import aggregate_call
+from mc2.planner.aggregate_calls import aggregate_call, regression_call
 from mc2.planner.levels import Level, free_name
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText
@@ -78,17 +78,22 @@ class Grouping:
             said = self._grouping_call(node)
             if said is not None:
                 return said
+            formula = regression_call(self._rows, node, lambda c: self._total(c).expression)
+            if formula is not None:
+                return typed(formula, self.columns)
             call = aggregate_call(self._rows, node)
-            if call is None:
-                return None
-            self._check_inside(call)
-            if call not in self._calls:
-                self._calls.append(call)
-                self._type_call(call)
+            return None if call is None else self._total(call)
         except PlanError as error:
             if error.line:
                 raise
             raise self._where.error(node, str(error), error.hint) from None
+
+    def _total(self, call: AggregateColumn) -> Typed:
+        """The column that will hold an aggregate."""
+        self._check_inside(call)
+        if call not in self._calls:
+            self._calls.append(call)
+            self._type_call(call)
         return self._column(f"{_MARK}{self._calls.index(call)}")
 
     def _check_inside(self, call: AggregateColumn) -> None:
