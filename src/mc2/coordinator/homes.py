@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -78,9 +79,7 @@ class Homes:
             if said.frame and said.turn == line.turn and line.order:
                 line.answer, line.order = said.frame, b""
             self._changed.notify_all()
-            if line.order and line.turn > said.turn:
-                return HomeTurn(line.session, line.turn, line.order)
-            return HomeTurn(line.session, NO_TURN, b"")
+            return self._next(line, said)
 
     async def exchange(self, party: str, said: HomeTurn, seconds: float) -> HomeTurn:
         """As `hear`, but wait for an order for some seconds."""
@@ -89,23 +88,20 @@ class Homes:
         def wake() -> None:
             loop.call_soon_threadsafe(woken.set)
 
-        found = self.hear(party, said)
-        if found.frame or seconds <= 0:
-            return found
         with self._changed:
-            line = self._line(party, said)
+            found, line = self.hear(party, said), self._line(party, said)
+            if found.frame or seconds <= 0:
+                return found
             line.wakers.add(wake)
         try:
-            found = self.hear(party, said)  # it may have come before the waker was there
-            if not found.frame:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), seconds)
-                found = self.hear(party, said)
-        except TimeoutError:
-            return self.hear(party, said)
         finally:
             with self._changed:
                 line.wakers.discard(wake)
-        return found
+        # Nothing was heard meanwhile: whoever asked may be gone, and another session there.
+        with self._changed:
+            return self._next(line, said)
 
     def leave(self, party: str, session: str) -> None:
         """A party's process ends, and says so."""
@@ -113,6 +109,12 @@ class Homes:
             line = self._lines.get(party)
             if line is not None and line.session == session:
                 self._end(party, line)
+
+    def _next(self, line: _Line, said: HomeTurn) -> HomeTurn:
+        """The order that a process does not have yet, if there is one."""
+        if line.order and line.turn > said.turn and not line.gone:
+            return HomeTurn(line.session, line.turn, line.order)
+        return HomeTurn(line.session, NO_TURN, b"")
 
     def _line(self, party: str, said: HomeTurn) -> _Line:
         line = self._lines.get(party)
@@ -128,6 +130,7 @@ class Homes:
         if self._lines.get(party) is line:
             del self._lines[party]
         self._changed.notify_all()
+        self._wake(line)
 
     # --- for the scheduler
 
@@ -178,6 +181,9 @@ class Homes:
     def _order(self, line: _Line, message: FromHost) -> None:
         line.turn += 1
         line.order, line.answer = b"".join(message.frame().encode()), None
+        self._wake(line)
+
+    def _wake(self, line: _Line) -> None:
         for wake in tuple(line.wakers):
             wake()
 

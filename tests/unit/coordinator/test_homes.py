@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -122,6 +123,35 @@ def test_another_session_of_a_stranger_ends_nothing(homes):
     homes.leave("ada", OTHER)
     homes.leave("bo", SESSION)
     assert homes.borrow("ada", timeout_seconds=0).party == "ada"
+
+
+@pytest.mark.parametrize("seconds", [0.01, 60.0], ids=["in time", "woken"])
+def test_a_call_that_a_dead_process_left_waiting_ends_no_newer_session(homes, clock, seconds):
+    async def restarted():
+        left = asyncio.create_task(homes.exchange("ada", HomeTurn(SESSION, 0, b""), seconds))
+        await asyncio.sleep(0)  # now it waits
+        homes.hear("ada", HomeTurn(OTHER, 0, b""))
+        worker = homes.borrow("ada", timeout_seconds=0)
+        return worker, await left
+
+    worker, left = asyncio.run(restarted())
+    assert left == HomeTurn(SESSION, 0, b"")
+    assert worker.line.session == OTHER
+    assert not worker.line.gone
+
+
+def test_a_call_that_waits_is_no_sign_of_life_and_gets_what_comes(homes, clock):
+    async def waiting():
+        left = asyncio.create_task(homes.exchange("ada", HomeTurn(SESSION, 0, b""), 60.0))
+        await asyncio.sleep(0)
+        clock.now = 30.0
+        homes.release(homes.borrow("ada", timeout_seconds=0))
+        return await left
+
+    assert kind(asyncio.run(waiting())) == "Close"
+    clock.now = 61.0
+    with pytest.raises(WorkerError, match="home of ada"):
+        homes.borrow("ada", timeout_seconds=0)
 
 
 def test_an_enclave_is_lent_to_one_job_at_a_time(homes):
