@@ -14,6 +14,7 @@ from mc2.enclave.outputs import Unsealed, seal_output
 from mc2.enclave.release import Lease
 from mc2.enclave.tables import SealedTable
 from mc2.enclave.trainings import LedTrainings
+from mc2.engine.database import DatabaseAhead
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious import run as oblivious
 from mc2.engine.oblivious.learning import KEY_BYTES
@@ -61,16 +62,20 @@ class Computation:
         return self._job
 
     def compute(
-        self, limits: EngineLimits, led: LedTrainings | None = None
+        self,
+        limits: EngineLimits,
+        led: LedTrainings | None = None,
+        ahead: DatabaseAhead | None = None,
     ) -> Mapping[str, Output]:
         """E18. Run exactly the plan, then forget the keys of its inputs.
 
-        What `led` trains, the members of its epoch read, who sign that they read it whole.
+        What `led` trains, the members of its epoch read, who sign that they read it whole. `ahead`
+        is a database that was opened within the same limits.
 
         Raises: EngineError; what reading a table raised, whatever the engine made of that.
         """
         try:
-            outputs = self._outputs(limits, led)
+            outputs = self._outputs(limits, led, ahead)
             for name, table in self._tables.items():
                 if led is None or name not in led.read:
                     table.read_rest()
@@ -87,7 +92,9 @@ class Computation:
         for table in self._tables.values():
             table.close()
 
-    def _outputs(self, limits: EngineLimits, led: LedTrainings | None) -> Mapping[str, Output]:
+    def _outputs(
+        self, limits: EngineLimits, led: LedTrainings | None, ahead: DatabaseAhead | None
+    ) -> Mapping[str, Output]:
         """By the engine of the plan's mode, and never by the other one."""
         checked = self._job.checked
         kinds = tuple(n.operation.OP for n in checked.plan.nodes if n.operation.OP != "scan")
@@ -97,7 +104,7 @@ class Computation:
             return oblivious.execute(
                 checked, self._tables, self._tell, threads=limits.threads, key=key, together=led
             )
-        return execute(checked, self._tables, limits, self._tell)
+        return execute(checked, self._tables, limits, self._tell, ahead)
 
     def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:
         """E19. Seal one output for exactly the plan's recipients, or keep it for its owners."""

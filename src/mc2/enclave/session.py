@@ -33,6 +33,7 @@ from mc2.enclave.trainings import (
     dropout_warnings,
     home_shares,
 )
+from mc2.engine.database import DatabaseAhead
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import Output
 from mc2.errors import DropoutError, JobError
@@ -94,6 +95,7 @@ class JobSession:
         self._tasks: MemberTasks | None = None
         self._trainings: MemberTrainings | None = None
         self._homes: Mapping[str, HomeShare] = {}
+        self._ahead: DatabaseAhead | None = None
 
     @property
     def state(self) -> SessionState:
@@ -143,6 +145,8 @@ class JobSession:
                 runtime_data=runtime_data,
             )
             self._attempt = _Attempt(fresh, receiving_key, signing_key, evidence.digest)
+            if fresh.job.plan.mode == "encrypted":  # empty, while the owners decide
+                self._ahead = DatabaseAhead(self._limits)
             return evidence.sign(signing_key)
 
     def run(
@@ -220,7 +224,7 @@ class JobSession:
                 hint="run the job with a coordinator, and let each party at home run mc2 home",
             )
         if layout is None or layout.partitions == 1 or workers is None:
-            return work.compute(self._limits), None
+            return work.compute(self._limits, ahead=self._ahead), None
         spread = Spread(job, layout, member.epoch, member.ciphers, self._limits)
         finished = spread.run(host, member.lease, workers, names)
         work.forget()
@@ -319,6 +323,7 @@ class JobSession:
             self._membership.wipe()
         self._attempt = self._member = self._membership = self._tasks = self._trainings = None
         self._job = None
+        self._close_ahead()
         self._state = SessionState.FAILED if self._state < SessionState.DONE else self._state
 
     def _cluster(
@@ -390,6 +395,12 @@ class JobSession:
         self._state = SessionState(during + 1)
         if self._state is SessionState.DONE:
             self._job = self._attempt = None  # E21
+            self._close_ahead()
+
+    def _close_ahead(self) -> None:
+        """Close the database that was opened for a job which did not need it."""
+        if self._ahead is not None:
+            self._ahead.close()
 
 
 class _Attempt:

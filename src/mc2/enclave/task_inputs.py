@@ -21,6 +21,7 @@ from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
 from mc2.formats.dataset_open import (
     fetch_chunk,
     open_chunk,
+    open_chunks,
     open_plain,
     places_of,
     rows_in_chunk,
@@ -97,16 +98,23 @@ class TaskSource(ABC):
 
 
 class ChunkRange(TaskSource):
-    """Some chunks of a dataset, one after the other."""
+    """Some chunks of a dataset, one after the other, opened in `threads`."""
 
     def __init__(
-        self, manifest: Manifest, cipher: ChunkCipher, chunks: range, read: ReadBlob
+        self,
+        manifest: Manifest,
+        cipher: ChunkCipher,
+        chunks: range,
+        read: ReadBlob,
+        *,
+        threads: int = 1,
     ) -> None:
         super().__init__(manifest.schema, len(chunks))
         self._manifest = manifest
         self._cipher = cipher
         self._chunks = chunks
         self._read = read
+        self._threads = threads
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of all rows, in the schema's order; all columns if none is named.
@@ -114,7 +122,22 @@ class ChunkRange(TaskSource):
         Raises: as `batches`.
         """
         self._names = tuple(names)
-        return (self._piece(number, names) for number in range(self._pieces))
+        return self._ahead(names)
+
+    def _ahead(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        found = open_chunks(
+            self._cipher,
+            self._manifest,
+            self._chunks,
+            partial(fetched, self._read),
+            names,
+            threads=self._threads,
+            short=bool(names),
+        )
+        for number in range(self._pieces):
+            batch = self._kept(partial(next, found))
+            self._rows[number] = batch.num_rows
+            yield batch
 
     @property
     def coded(self) -> bool:

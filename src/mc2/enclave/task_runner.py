@@ -205,7 +205,8 @@ class TaskRunner:
                 manifest = self.work.manifests[source.input]
                 chunks = self.work.stages.chunks(source, stage, partition)
                 cipher = self._ciphers[manifest.dataset]
-                found.append(ChunkRange(manifest, cipher, chunks, read))
+                threads = self._limits.threads
+                found.append(ChunkRange(manifest, cipher, chunks, read, threads=threads))
             else:
                 blocks = self._blocks(source, partition, receipts(source, next(inputs)))
                 exchange = self.work.stages.stages[source.stage].exchanges[source.exchange]

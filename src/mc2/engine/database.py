@@ -7,6 +7,7 @@ decides on a text of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
 
@@ -64,6 +65,10 @@ class Database:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget all tables."""
         self._connection.close()
 
     def attach(self, name: str, source: TableSource, columns: tuple[str, ...]) -> None:
@@ -142,6 +147,31 @@ class Database:
             if stream.failure is not None:
                 return stream.failure
         return translated(error)
+
+
+class DatabaseAhead:
+    """A database that is opened in a thread while a job waits for something else.
+
+    Opening one takes as long as a small query, and it holds nothing yet.
+    """
+
+    def __init__(self, limits: EngineLimits) -> None:
+        pool = ThreadPoolExecutor(1, "database")
+        self._opening: Future[Database] | None = pool.submit(Database, limits)
+        pool.shutdown(wait=False)  # its thread ends with its one task
+
+    def take(self) -> Database:
+        """The database, once; whoever takes it closes it. Raises: what opening it raised."""
+        opening, self._opening = self._opening, None
+        if opening is None:
+            raise RuntimeError("a database was taken or closed before")
+        return opening.result()
+
+    def close(self) -> None:
+        """Close the database, if nobody took it."""
+        opening, self._opening = self._opening, None
+        if opening is not None and opening.exception() is None:
+            opening.result().close()
 
 
 def translated(error: Exception) -> EngineError:

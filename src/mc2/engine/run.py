@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from mc2.engine import linear, trees
-from mc2.engine.database import Database
+from mc2.engine.database import Database, DatabaseAhead
 from mc2.engine.early_filters import EarlyFilters, early_filters
 from mc2.engine.inputs import inputs_to_store, read_inputs
 from mc2.engine.limits import EngineLimits
@@ -54,15 +54,18 @@ def execute(
     tables: Mapping[str, TableSource],
     limits: EngineLimits,
     progress: Callable[[str], None],
+    ahead: DatabaseAhead | None = None,
 ) -> Mapping[str, Output]:
     """Compute a plan's outputs, by name, from its inputs, by dataset.
+
+    `ahead` is a database that was opened within the same limits.
 
     `progress` is told in words what is being done, never a value of the data. What it raises ends
     the run.
 
     Raises: EngineError, and what reading an input raises.
     """
-    with Database(limits) as database:
+    with ahead.take() if ahead is not None else Database(limits) as database:
         run = Run(checked, database, limits, progress)
         run.read_inputs(tables)
         for index in range(len(checked.plan.nodes)):

@@ -201,8 +201,9 @@ def open_rows(
     opened ahead; `read` is called in the caller's thread alone. Raises: DatasetError, CryptoError,
     FormatError, and what `read` raises.
     """
-    full = True
-    for index, batch in enumerate(_opened(cipher, manifest, read, names, threads, short=short)):
+    full, every = True, range(manifest.whole_chunks)
+    found = open_chunks(cipher, manifest, every, read, names, threads=threads, short=short)
+    for index, batch in enumerate(found):
         full = full or starts_segment(manifest, index)
         if not full and batch.num_rows:
             raise DatasetError(f"{_version(manifest)} has rows after its last chunk of rows")
@@ -210,25 +211,29 @@ def open_rows(
         yield batch
 
 
-def _opened(
+def open_chunks(  # noqa: PLR0913  # what opens chunks, and how
     cipher: ChunkCipher,
     manifest: Manifest,
+    chunks: range,
     read: Callable[[Digest], bytes],
-    names: Sequence[str],
-    threads: int,
+    names: Sequence[str] = (),
     *,
-    short: bool,
+    threads: int = 1,
+    short: bool = False,
 ) -> Iterator[pa.RecordBatch]:
-    count = manifest.whole_chunks
-    if threads == 1 or count == 1:
-        for index in range(count):
+    """Open some chunks in order, ahead as `open_rows` does; whether all fit together is not seen.
+
+    Raises: as `open_rows`.
+    """
+    if threads == 1 or len(chunks) == 1:
+        for index in chunks:
             raw = fetch_chunk(manifest, index, read, names)
             yield open_chunk(cipher, manifest, index, raw, names, short=short)
         return
     ahead: deque[Future[pa.RecordBatch]] = deque()
     with ThreadPoolExecutor(threads, "open") as pool:
         try:
-            for index in range(count):
+            for index in chunks:
                 raw = fetch_chunk(manifest, index, read, names)
                 ahead.append(
                     pool.submit(open_chunk, cipher, manifest, index, raw, names, short=short)

@@ -36,6 +36,8 @@ from mc2.attestation.claims import Tier
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.secret import DataKey
 from mc2.enclave.session import SessionState
+from mc2.engine.database import Database
+from mc2.engine.limits import EngineLimits
 from mc2.errors import (
     ApprovalError,
     AttestationError,
@@ -114,6 +116,29 @@ def refuses_to_run(
 
 
 # --- the whole, as it should be ---
+
+
+def test_the_database_that_was_opened_ahead_serves_the_job_and_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened, closed = [], []
+    init, close = Database.__init__, Database.close
+
+    def count(self: Database, limits: EngineLimits) -> None:
+        opened.append(self)
+        init(self, limits)
+
+    def forget(self: Database) -> None:
+        closed.append(self)
+        close(self)
+
+    monkeypatch.setattr(Database, "__init__", count)
+    monkeypatch.setattr(Database, "close", forget)
+    make_job().attested().run()
+    assert len(opened) == len(closed) == 1
+    make_job().attested().session.close()
+    assert opened == closed
+    assert len(closed) == 2
 
 
 def test_an_honest_job_gives_its_recipients_what_the_plan_says(attested: Attested) -> None:

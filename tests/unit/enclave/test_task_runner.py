@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from tests.support.random_plans import failures, random_job
 from tests.support.task_cluster import cluster_of, sealed
 
 from mc2.crypto.secret import SigningKey
+from mc2.enclave.task_inputs import ChunkRange
 from mc2.enclave.task_runner import TaskRunner
 from mc2.errors import (
     CryptoError,
@@ -418,6 +420,23 @@ def test_a_lost_chunk_is_missed_though_no_row_is_needed():
     del run.blobs[lost]
     with pytest.raises(DatasetError, match="the host did not give"):
         run.run()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_chunks_opened_ahead_are_the_same_chunks(threads):
+    run = cluster()
+    table, whole = run.tables["a.t"], joined_job()[0].sources["a.t"].table
+    source = ChunkRange(
+        table.manifest, table.cipher, range(1, 5), run.blobs.__getitem__, threads=threads
+    )
+    found = pa.Table.from_batches(source.columns(["k"]))
+    assert found.to_pydict() == whole.select(["k"]).slice(6, 24).to_pydict()
+    source.read_rest()
+    assert source.rows == 24
+    del run.blobs[table.manifest.chunks[3].digest]
+    with pytest.raises(DatasetError, match="the host did not give") as caught:
+        list(source.columns(["k"]))
+    assert source.failure is caught.value
 
 
 def test_a_layout_for_other_chunks_is_refused():

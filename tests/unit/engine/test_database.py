@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from tests.support.plans import LIMITS, Job, Source, schema
 
-from mc2.engine.database import Database, in_schema, translated
+from mc2.engine.database import Database, DatabaseAhead, in_schema, translated
 from mc2.engine.limits import EngineLimits
 from mc2.errors import DatasetError, EngineError
 from mc2.formats.schema import parse_type
@@ -51,6 +51,43 @@ def test_the_connection_is_locked_down(database, statement):
     hidden = pa.table({"x": [1]})  # noqa: F841  # no Python variable may be a table
     with pytest.raises(duckdb.Error):
         database._connection.execute(statement).fetchall()
+
+
+def test_a_database_opened_ahead_is_taken_once_and_locked_down():
+    ahead = DatabaseAhead(LIMITS)
+    with ahead.take() as database:
+        with pytest.raises(duckdb.Error):
+            database._connection.execute("SET threads = 64")
+        ahead.close()  # it is the taker's to close
+        assert database._connection.execute("SELECT 1").fetchall() == [(1,)]
+    with pytest.raises(RuntimeError):
+        ahead.take()
+
+
+def test_a_database_that_nobody_took_is_closed(monkeypatch):
+    closed, close = [], Database.close
+
+    def watched(database):
+        closed.append(database)
+        close(database)
+
+    monkeypatch.setattr(Database, "close", watched)
+    ahead = DatabaseAhead(LIMITS)
+    ahead.close()
+    ahead.close()
+    assert len(closed) == 1
+    with pytest.raises(RuntimeError):
+        ahead.take()
+
+
+def test_what_fails_ahead_fails_whoever_takes_it(monkeypatch):
+    def fail(*_args, **_named):
+        raise MemoryError
+
+    monkeypatch.setattr(duckdb, "connect", fail)
+    with pytest.raises(MemoryError):
+        DatabaseAhead(LIMITS).take()
+    DatabaseAhead(LIMITS).close()
 
 
 def test_settings(database):

@@ -15,6 +15,7 @@ from mc2.formats.chunk import pack_rows
 from mc2.formats.dataset_open import (
     dataset_cipher,
     open_chunk,
+    open_chunks,
     open_rows,
     places_of,
     rows_in_chunk,
@@ -86,6 +87,17 @@ def test_opening_ahead_changes_nothing(sealed, threads):
     assert next(opened).num_rows == 4
     with pytest.raises(DatasetError, match="chunk 1"):
         next(opened)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_opens_some_chunks(sealed, threads):
+    manifest, blobs = sealed[0].manifest, sealed[1]
+    cipher = cipher_of(manifest)
+    for start, stop in ((0, 3), (1, 3), (2, 3), (1, 1)):
+        chunks = range(start, stop)
+        opened = open_chunks(cipher, manifest, chunks, blobs.get, ["n"], threads=threads)
+        found = pa.Table.from_batches(opened, TABLE.select(["n"]).schema)
+        assert found.equals(TABLE.select(["n"]).slice(4 * start, 4 * (stop - start)))
 
 
 def test_who_stops_early_leaves_no_thread_behind(sealed):
