@@ -6,6 +6,7 @@ which a row could go anywhere else is refused. Spec: docs/spec/home.md, section 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from mc2.errors import PlanError
@@ -134,6 +135,7 @@ def _check_train(plan: Plan, index: int, train: Train, touched: dict[int, PlanIn
             hint="name them: DMatrix(…, bin_edges={feature: [numbers]})",
         )
     trained = {input_of(plan, s) for s in matrices[0].sources}
+    _check_rows(plan, index, trained)
     judged = {input_of(plan, s) for m in matrices[1:] for s in m.sources}
     owners = {plan.inputs[i].owner for i in trained if plan.inputs[i].at_home}
     hosted = any(not plan.inputs[i].at_home for i in trained)
@@ -151,6 +153,16 @@ def _check_train(plan: Plan, index: int, train: Train, touched: dict[int, PlanIn
             f"{train.dropout.least_parties} to be left",
             hint="lower least_parties",
         )
+
+
+def _check_rows(plan: Plan, index: int, trained: Iterable[int]) -> None:
+    """Nobody would ask the enclave of a home without rows for anything."""
+    for source in (plan.inputs[i] for i in trained):
+        if source.at_home and not source.row_bound:
+            raise PlanError(
+                f"node {index} (train): {source.dataset} stays at home, and has no rows",
+                hint="leave it out",
+            )
 
 
 def _matrix(plan: Plan, index: int) -> Matrix:

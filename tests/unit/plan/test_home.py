@@ -51,6 +51,12 @@ def test_edges_have_to_be_public(job):
     assert "bin_edges" in caught.value.hint
 
 
+def test_a_home_without_rows_takes_part_in_no_training(job):
+    inputs = tuple(replace(i, row_bound=0) if i.owner == "ada" else i for i in job.plan.inputs)
+    with pytest.raises(PlanError, match=r"ada\.visits stays at home, and has no rows"):
+        check_plan(replace(job.plan, inputs=inputs))
+
+
 def test_encrypted_mode_brings_rows_together(job):
     with pytest.raises(PlanError, match="encrypted mode"):
         check_plan(made(job, mode="encrypted"))
