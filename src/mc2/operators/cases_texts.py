@@ -53,7 +53,9 @@ def _phrases(run: Run, made: Made) -> object:
         phrases.pad(run, a, 20, "", counts, start=False),
         phrases.pad(run, a, 0, "x", counts, start=True),
         phrases.split_part(run, a, b",", 3, counts), phrases.split_part(run, a, b"", 2, counts),
-        phrases.name_of(run, count, "SunMonTue"),
+        phrases.name_of(run, count, "SunMonTue"), phrases.pad(run, a, 9, b, counts, start=True),
+        phrases.concat_with(run, b, [a, b, a], counts),
+        phrases.replace_secret(run, b, b, a, counts),
     ]  # fmt: skip
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mc2 import _native
 from mc2.errors import EngineError
 from mc2.operators.arithmetic import Operation, compute
-from mc2.operators.comparisons import at_most, equal, less_marks
+from mc2.operators.comparisons import at_most, equal, equal_marks, less_marks
 from mc2.operators.constants import constant
 from mc2.operators.handles import (
     MOST_TEXT_BYTES,
@@ -18,7 +20,7 @@ from mc2.operators.handles import (
     known_of,
     words_of,
 )
-from mc2.operators.logic import both, choose, column, conjunction
+from mc2.operators.logic import both, choose, column, complement, conjunction, disjunction
 from mc2.operators.run import Run
 from mc2.operators.texts import concat, fitted, shortened
 from mc2.plan.oblivious_texts import replaced_bytes
@@ -119,6 +121,51 @@ def replace(run: Run, a: SecretColumn, old: bytes, new: bytes) -> SecretColumn:
     return shortened(made, replaced_bytes(a.layout.text_bytes, len(old), len(new)))
 
 
+def replace_secret(
+    run: Run, a: SecretColumn, old: SecretColumn, new: SecretColumn, counts: Marks
+) -> SecretColumn:
+    """As `replace`, of texts that nobody may know: a search for each byte that there could be."""
+    nowhere = np.zeros_like(known_of(a))
+    known = conjunction(run, known_of(a), known_of(old), known_of(new))
+    counted, most = conjunction(run, counts, known), a.layout.text_bytes
+    room = most * max(1, new.layout.text_bytes)
+    one, zero, all_of_it = (_number(n, a.rows) for n in (1, 0, MOST_TEXT_BYTES))
+    empty = equal_marks(run, _size(old), zero)
+    rest, found = a, shortened(_nothing(run, a), 1)
+    for _ in range(most):
+        place = position(run, rest, old, counted)
+        here = conjunction(run, less_marks(run, zero, place), complement(run, empty))
+        before = substring_at(run, rest, one, _sum(run, place, -1), nowhere)
+        after = compute(run, Operation.ADD, place, _size(old), INT32, nowhere)
+        tail = substring_at(run, rest, after, all_of_it, nowhere)
+        for part in (before, new):
+            longer = concat(run, found, part, nowhere)
+            found = choose(run, here, longer, fitted(found, longer.layout.text_bytes))
+            found = shortened(found, min(room, found.layout.text_bytes))
+        rest = choose(run, here, tail, rest)
+    found = concat(run, found, rest, nowhere)
+    found = shortened(found, min(room, found.layout.text_bytes))
+    return column(run, found.layout, words_of(found), known)
+
+
+def concat_with(
+    run: Run, mark: SecretColumn, values: Sequence[SecretColumn], counts: Marks
+) -> SecretColumn:
+    """The values that are known one after the other, with a text between them."""
+    found = constant(Layout(STRING, 1), b"", mark.rows)
+    some = np.zeros(mark.rows, dtype=np.uint8)
+    for place, value in enumerate(values):
+        piece = value
+        if place:
+            after = concat(run, mark, value, counts)
+            piece = choose(run, some, after, fitted(value, after.layout.text_bytes))
+        longer = concat(run, found, piece, counts) if place else piece
+        known = known_of(value)
+        found = choose(run, known, longer, fitted(found, longer.layout.text_bytes))
+        some = disjunction(run, some, known)
+    return column(run, found.layout, words_of(found), known_of(mark))
+
+
 def translate(run: Run, a: SecretColumn, old: str, new: str, counts: Marks) -> SecretColumn:
     """Each character of the second made the one at its place in the third, or nothing."""
     table: dict[int, tuple[int, int, bool]] = {}
@@ -154,23 +201,38 @@ def _nothing(run: Run, a: SecretColumn) -> SecretColumn:
 
 
 def pad(
-    run: Run, a: SecretColumn, length: int, fill: str, counts: Marks, *, start: bool
+    run: Run, a: SecretColumn, length: int, fill: str | SecretColumn, counts: Marks, *, start: bool
 ) -> SecretColumn:
-    """Filled up by a public text at the start or the end, or cut, to so many characters."""
+    """Filled up by a text at the start or the end, or cut, to a public number of characters."""
     if length < 1:
         return shortened(_nothing(run, a), 1)
     ends_at = _number(length, a.rows)
     cut = substring_at(run, a, _number(1, a.rows), ends_at, counts)
     cut = shortened(cut, min(a.layout.text_bytes, length))
-    if not fill:
-        return cut
-    whole = (fill * length)[:length].encode()
+    if not isinstance(fill, SecretColumn):
+        if not fill:
+            return cut
+        filling = constant(Layout(STRING, length), (fill * length)[:length].encode(), a.rows)
+    else:
+        filling = _repeated_to(run, fill, length, counts)
     nowhere = np.zeros_like(known_of(a))
     missing = compute(run, Operation.SUBTRACT, ends_at, _size(cut), INT32, nowhere)
-    filling = constant(Layout(STRING, length), whole, a.rows)
     filling = substring_at(run, filling, _number(1, a.rows), missing, nowhere)
     pair = (filling, cut) if start else (cut, filling)
     return shortened(concat(run, *pair, counts), length)
+
+
+def _repeated_to(run: Run, fill: SecretColumn, length: int, counts: Marks) -> SecretColumn:
+    """A text of ASCII again and again, to so many characters; nothing for no text."""
+    nowhere, copies = np.zeros_like(counts), 1
+    first, last = _number(1, fill.rows), _number(length, fill.rows)
+    found = substring_at(run, fill, first, last, counts)
+    found = shortened(found, min(length, found.layout.text_bytes))
+    while copies < length:
+        found = substring_at(run, concat(run, found, found, nowhere), first, last, nowhere)
+        found = shortened(found, min(length, found.layout.text_bytes))
+        copies *= 2
+    return found
 
 
 def split_part(run: Run, a: SecretColumn, mark: bytes, number: int, counts: Marks) -> SecretColumn:

@@ -25,7 +25,7 @@ from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_functions import NUMBERS, STATISTICS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.oblivious_models import check_learning, is_model_node
-from mc2.plan.oblivious_texts import TEXTS, check_text, is_spelled
+from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
 from mc2.plan.relations import (
@@ -232,6 +232,8 @@ def check_expression(
     match expression:
         case Call(function, arguments):
             _check_call(function, arguments, [type_of(a, columns).type for a in arguments])
+            if function == "replace":
+                check_replaced(width_of(arguments[0], widths), arguments)
         case Cast(value, target, strict):
             _check_cast(type_of(value, columns).type, target, strict=strict)
         case InList() | Case():

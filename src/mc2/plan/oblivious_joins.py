@@ -24,7 +24,12 @@ from mc2.plan.typing import type_of
 COMPARISONS: Final = {"ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 """Comparisons, and what each is with its sides changed."""
 
-_ASCII_ONLY: Final = frozenset({"lower", "upper", "substring"})
+_ASCII_ONLY: Final = frozenset(
+    {
+        "lower", "upper", "substring", "position", "reverse", "pad_start", "pad_end", "split_part",
+        "translate", "replace",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

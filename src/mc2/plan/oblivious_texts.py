@@ -13,16 +13,21 @@ from mc2.plan.types import INTEGER_BITS
 TEXTS: Final = frozenset(
     {
         "position", "replace", "translate", "reverse", "repeat", "pad_start", "pad_end",
-        "split_part", "day_name", "month_name",
+        "split_part", "day_name", "month_name", "concat_with",
     }
 )  # fmt: skip
 _FIXED: Final = {
-    "replace": (1, 2), "translate": (1, 2), "repeat": (1,), "pad_start": (1, 2),
-    "pad_end": (1, 2), "split_part": (1, 2), "trim": (1,), "trim_start": (1,), "trim_end": (1,),
+    "translate": (1, 2), "repeat": (1,), "pad_start": (1,), "pad_end": (1,),
+    "split_part": (1, 2), "trim": (1,), "trim_start": (1,), "trim_end": (1,),
 }  # fmt: skip
 """Which arguments are constants, which everybody may read."""
-_CHARACTERS: Final = frozenset({"translate", "trim", "trim_start", "trim_end", "pad_start"})
+_CHARACTERS: Final = frozenset({"translate", "trim", "trim_start", "trim_end"})
+_PADS: Final = frozenset({"pad_start", "pad_end"})
 _MOST_PARTS: Final = 64
+_MOST_PADDED: Final = 508
+"""Characters: what is filled and the filling stand side by side."""
+MOST_SEARCHED: Final = 64
+"""The most bytes of a text in which what is replaced is no constant: a search for each of them."""
 _MOST_PLACE: Final = 1 << 28
 _DATE_BYTES: Final = 10
 _INSTANT_BYTES: Final = 26
@@ -82,7 +87,13 @@ def check_text(function: str, arguments: Sequence[Expression]) -> None:
             f"{function} takes constants in oblivious mode, but for its text", hint=_ENCRYPTED
         )
     texts = [_text(a) for a in fixed]
-    if function in _CHARACTERS | {"pad_end"} and not all(t.isascii() for t in texts):
+    if function in _PADS and int(texts[0]) > _MOST_PADDED:
+        raise PlanError(
+            f"oblivious mode fills texts up to {_MOST_PADDED} characters", hint=_ENCRYPTED
+        )
+    if function in _PADS and is_fixed(arguments[2]):
+        texts.append(_text(arguments[2]))
+    if function in _CHARACTERS | _PADS and not all(t.isascii() for t in texts):
         raise PlanError(f"{function} takes ASCII in oblivious mode", hint=_ENCRYPTED)
     if function == "split_part" and not 0 < int(texts[1]) <= _MOST_PARTS:
         raise PlanError(
@@ -90,17 +101,42 @@ def check_text(function: str, arguments: Sequence[Expression]) -> None:
         )
 
 
+def is_public_replacement(arguments: Sequence[Expression]) -> bool:
+    """Whether what is replaced, and by what, are constants."""
+    return all(is_fixed(a) for a in arguments[1:3])
+
+
+def check_replaced(text_bytes: int, arguments: Sequence[Expression]) -> None:
+    """Check how long a text is in which something is replaced. Raises: PlanError."""
+    if not is_public_replacement(arguments) and text_bytes > MOST_SEARCHED:
+        raise PlanError(
+            f"oblivious mode replaces what is no constant in texts of at most {MOST_SEARCHED} "
+            f"bytes, not {text_bytes:,}",
+            hint="let the owner upload the table with a smaller --width for it",
+        )
+
+
+def _replaced_width(parts: Sequence[int], arguments: Sequence[Expression]) -> int:
+    if is_public_replacement(arguments):
+        old, new = (len(_text(a).encode()) for a in arguments[1:3])
+        return replaced_bytes(parts[0], old, new)
+    # Every byte could be replaced; and a piece is put to what there is before that is cut.
+    return parts[0] * max(1, parts[2]) + max(parts[0], parts[2])
+
+
 def width_of_text(function: str, parts: Sequence[int], arguments: Sequence[Expression]) -> int:
     """The most bytes that a function of texts gives; `parts` are those of its arguments."""
     match function:
+        case "concat_with":
+            return sum(parts[1:]) + parts[0] * max(0, len(parts) - 2)
         case "replace":
-            old, new = (len(_text(a).encode()) for a in arguments[1:3])
-            return replaced_bytes(parts[0], old, new)
+            return _replaced_width(parts, arguments)
         case "repeat":
             return max(1, parts[0] * int(_text(arguments[1]) or 0))
         case "pad_start" | "pad_end":
             length = max(1, int(_text(arguments[1]) or 0))
-            return length if _text(arguments[2]) else min(length, parts[0])
+            fills = not is_fixed(arguments[2]) or bool(_text(arguments[2]))
+            return length if fills else min(length, parts[0])
         case "translate" | "reverse" | "split_part" | "substring":
             return parts[0]
         case _:

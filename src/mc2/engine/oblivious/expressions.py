@@ -48,7 +48,7 @@ from mc2.operators.run import Run
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
 from mc2.plan.facts import literal_bytes
 from mc2.plan.literals import literal_value
-from mc2.plan.oblivious_texts import has_fixed_places, is_fixed
+from mc2.plan.oblivious_texts import has_fixed_places, is_fixed, is_public_replacement
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
 
@@ -292,6 +292,9 @@ def _trim(name: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn
 
 
 def _replace(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    if not is_public_replacement(arguments):
+        text, *others = (of.of(a) for a in arguments)
+        return phrases.replace_secret(of.run, text, others[0], others[1], of.counts)
     old, new = (_text(a).encode() for a in arguments[1:])
     return phrases.replace(of.run, of.of(arguments[0]), old, new)
 
@@ -307,7 +310,8 @@ def _repeat(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
 
 def _pad(*, start: bool) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
     def compute(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
-        length, fill = int(_text(arguments[1])), _text(arguments[2])
+        length, fixed = int(_text(arguments[1])), is_fixed(arguments[2])
+        fill = _text(arguments[2]) if fixed else of.of(arguments[2])
         return phrases.pad(of.run, of.of(arguments[0]), length, fill, of.counts, start=start)
 
     return compute
@@ -467,6 +471,7 @@ _SIMPLE: Final[Mapping[str, _Simple]] = {
     **{name: _curve(name) for name in curves.CURVES},
     "length": lambda of, v, _: texts.count_characters(of.run, v[0]),
     "concat": _concat,
+    "concat_with": lambda of, v, _: phrases.concat_with(of.run, v[0], v[1:], of.counts),
     "integer_divide": _whole_quotient,
     "modulo": lambda of, v, kind: numbers.modulo(of.run, v[0], v[1], kind, of.counts),
     "try_divide": lambda of, v, kind: _lenient(of, Operation.DIVIDE, v, kind),

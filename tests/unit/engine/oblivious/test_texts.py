@@ -115,6 +115,8 @@ OF_ANY_TEXT = [
     call("contains", T, T), call("starts_with", T, T), call("ends_with", T, T),
     call("trim", S, text_of("29 ")), call("trim_start", S, text_of("-2")),
     call("trim_end", S, text_of("95")), call("trim", S, text_of("")),
+    call("concat_with", T, S, T), call("concat_with", text_of(", "), T, S, T, T),
+    call("concat_with", T, S), call("concat_with", literal(None, STRING), S, T),
     call("day_name", D), call("month_name", TS), call("day_name", U),
 ]  # fmt: skip
 OF_ASCII = [
@@ -126,6 +128,10 @@ OF_ASCII = [
     call("repeat", T, number_of(3)), call("repeat", T, number_of(0)),
     *(call("split_part", T, text_of(m), number_of(n)) for m in ("b", "ca", "") for n in (1, 2, 4)),
     call("translate", T, text_of("abz"), text_of("XY")),
+    call("replace", T, text_of("bc"), T), call("replace", T, T, text_of("xyz")),
+    call("replace", T, call("substring", T, number_of(1), number_of(2)), text_of("")),
+    call("pad_start", T, number_of(7), T), call("pad_end", text_of("q"), number_of(14), T),
+    call("pad_end", T, number_of(3), literal(None, STRING)),
     call("translate", T, text_of("aab"), text_of("123")),
 ]  # fmt: skip
 
@@ -145,7 +151,8 @@ def test_functions_agree_on_random_texts(drawn):
         call("starts_with", S, T), call("ends_with", S, T), call("trim", S, text_of("a,")),
         call("replace", S, text_of("aa"), text_of("b")), call("replace", S, text_of("ab"), text_of("aab")),
         call("split_part", S, text_of(", "), number_of(2)), call("reverse", S),
-        call("pad_start", S, number_of(6), text_of("ab")),
+        call("pad_start", S, number_of(6), text_of("ab")), call("pad_end", S, number_of(5), T),
+        call("replace", S, T, text_of("xy")), call("concat_with", T, S, T, S),
         call("translate", S, text_of("ab"), text_of("b")),
     ]  # fmt: skip
     columns = tuple(NamedExpression(f"c{n}", e) for n, e in enumerate(wanted))
@@ -193,7 +200,8 @@ def test_what_has_no_answer_fails_the_job(expression, text):
 @pytest.mark.parametrize(
     "expression",
     [
-        call("replace", S, T, text_of("a")), call("pad_start", S, J, text_of(" ")),
+        call("replace", call("repeat", S, number_of(3)), T, text_of("a")),
+        call("pad_start", S, J, text_of(" ")), call("pad_end", S, number_of(509), text_of(" ")),
         call("split_part", S, text_of(","), number_of(-1)), call("trim", S, T),
         call("translate", S, text_of("é"), text_of("e")),
         Cast(X, STRING, strict=True), Cast(S, DOUBLE, strict=True),
