@@ -861,7 +861,90 @@ SNIPPETS = [
     _n("people.select(F.lit(people.filter('id = 1').cov('id', 'age')).alias('c'))"),
     _n("people.select(F.lit(people.filter('id = 1').corr('id', 'age')).alias('c'))"),
     _n("people.select(F.lit(people.corr('id', 'pay')).alias('c'))"),
+    # what Spark estimates: exact here, and so is Spark for few rows
+    _n("people.select(F.lit(str(people.approxQuantile('age', [0.5, 0.25, 1.0], 0.0))).alias('q'))"),
+    _n(
+        "people.select(F.lit(str(people.approxQuantile(['age', 'pay', 'id'], [0.0, 0.3, 0.7], 0.0))).alias('q'))"
+    ),
+    _n("people.select(F.lit(str(orders.approxQuantile('cost', (0.5,), 0.0))).alias('q'))"),
+    _n(
+        "people.select(F.lit(str(people.filter('id > 99').stat.approxQuantile(['age'], [0.5], 0.0))).alias('q'))"
+    ),
+    _n(
+        "people.groupBy('town').agg(F.percentile_approx('age', [0.5, 0.25]).alias('p'), F.percentile('pay', [0.0, 0.5]).alias('q'))"
+    ),
+    _n("people.agg(F.percentile('age', 0.5), F.percentile_approx('age', F.lit(0.5)))"),
+    _n("people.agg(F.percentile('age', [0.5, 0.1]), F.approx_percentile('age', [0.5]))"),
+    _n("people.select(F.lit(str(people.freqItems(['town'], 0.4).columns)).alias('c'))"),
+    _n(
+        "people.freqItems(['town'], 1.0).select(F.size('town_freqItems').alias('n')).filter('n > 9')"
+    ),
+    _n("people.filter('id < 3').freqItems(['town', 'member'], 0.5).select('town_freqItems')"),
+    _n("people.replace(float('nan'), 0.0)"),
+    # the other end
+    _n("people.select(F.lit(str(people.orderBy('id').tail(2))).alias('t'))"),
+    _n("people.select(F.lit(str(people.orderBy(F.desc('age'), 'id').tail(3))).alias('t'))"),
+    _n(
+        "people.select(F.lit(str(people.orderBy(F.asc_nulls_last('age'), F.desc('id')).tail(4))).alias('t'))"
+    ),
+    _n("people.select(F.lit(str(people.orderBy('id').tail(0))).alias('t'))"),
+    _n("people.select(F.lit(str(people.orderBy('id').tail(99))).alias('t'))"),
+    # DataFrames as values
+    _s(
+        "values",
+        "people.where(people.id > people.select(F.avg('id')).scalar()).select('id')",
+        f"SELECT id FROM {P} WHERE id > (SELECT avg(id) FROM {P})",
+    ),
+    _s(
+        "values",
+        "people.filter(people.id.isin(orders.select('id'))).select('id')",
+        f"SELECT id FROM {P} WHERE id IN (SELECT id FROM {Q})",
+    ),
+    _s(
+        "values",
+        "people.filter(~people.id.isin(orders.select('id').dropna())).select('id')",
+        f"SELECT id FROM {P} WHERE id NOT IN (SELECT id FROM {Q} WHERE id IS NOT NULL)",
+    ),
+    _s(
+        "values",
+        "people.filter(orders.filter('amount > 6').exists()).select('id')",
+        f"SELECT id FROM {P}",
+    ),
+    _s(
+        "values",
+        "people.select('id', (people.select(F.max('id')).scalar() - F.col('id')).alias('d'))",
+        f"SELECT id, (SELECT max(id) FROM {P}) - id FROM {P}",
+    ),
+    _n("people.select(people.select(F.max('id')).scalar())"),
+    _n("people.withColumn('x', people.id.isin(visits.select('id'))).select('id', 'x')"),
+    # arguments
+    _s(
+        "sql",
+        "spark.sql('SELECT :x + id AS y, \":x\" AS t FROM ada.people WHERE name = :n OR id IN (:z,:x)', {'x': 3, 'n': 'ann', 'z': -4})",
+        f"SELECT 3 + id, ':x' FROM {P} WHERE name = 'ann' OR id IN (-4, 3)",
+    ),
+    _s(
+        "sql",
+        "spark.sql('SELECT ? + id AS y FROM ada.people WHERE id > ?', [3, -2])",
+        f"SELECT 3 + id FROM {P}",
+    ),
+    _n("spark.sql('SELECT id FROM ada.people WHERE id > :low', args={'low': 2.5, 'more': None})"),
+    # more of columns
+    _n("people.select(F.struct('id', 'name').alias('s')).select('s.*')"),
+    _n("people.select(F.struct('*').alias('s')).selectExpr('s.*').select('id', 'town')"),
+    _n("people.select(F.concat_ws('-', 'town', 'name'), F.struct('*'))"),
+    _n(
+        "people.select('id', F.nth_value('id', 2).over(W.orderBy('id')).alias('a'), F.nth_value('name', 2, True).over(W.orderBy('id')).alias('b'))"
+    ),
+    _n(
+        "people.select(F.first('name', ignorenulls=True).over(W.orderBy('id')).alias('a'), F.last('name', True).over(W.orderBy('id')).alias('b'), F.lead('id', 1, 0).over(W.orderBy('id')).alias('c'))"
+    ),
     # nothing that changes rows
+    _s(
+        "hints",
+        "people.filter('id > 3').localCheckpoint().withColumn('x', F.col('id') + 1).localCheckpoint(False).select('x')",
+        f"SELECT id + 1 FROM {P} WHERE id > 3",
+    ),
     _s(
         "hints",
         "people.repartition(3).coalesce(1).hint('merge').cache().select('id')",
@@ -874,13 +957,46 @@ SNIPPETS = [
     ),
 ]
 
+# Spark lists some values more, which are not so frequent: it looks at the rows once.
+SNIPPETS_OF_OUR_OWN = [
+    _s(
+        "estimates",
+        "people.freqItems(['town', 'name'], 0.28)",
+        [(["bonn", "ulm"], ["ann"])],
+        "town_freqItems",
+        "name_freqItems",
+    ),
+    _s(
+        "estimates",
+        "people.stat.freqItems(['member', 'age'])",
+        [([False, True, None], [25, 30, 41, 62, None])],
+    ),
+    _s("estimates", "people.filter('id > 99').freqItems(['town'])", [([],)]),
+]
+
 REFUSED = [
     ("people.select('nope')", "there is no column 'nope'"),
     ("people.select(visits.day)", "of another DataFrame"),
     ("people.join(people, people.id == people.age)", "ambiguous"),
     ("people.join(orders, people.id == orders.id).select('id')", "ambiguous"),
     ("people.sample(True, 0.5, 7)", "a sample with replacement is not supported"),
-    ("people.stat.crosstab('age', 'town')", "crosstab is not supported"),
+    ("people.stat.crosstab('age', 'town')", "groupBy('age').pivot('town', [...])"),
+    ("people.crosstab('age', 'nope')", "no column 'nope'"),
+    ("people.transpose()", "transpose is not supported"),
+    ("people.select(F.lit(str(people.approxQuantile('name', [0.5], 0.0))))", "columns of numbers"),
+    ("people.select(F.lit(str(people.approxQuantile('nope', [0.5], 0.0))))", "no column 'nope'"),
+    ("people.freqItems(['nope'])", "no column 'nope'"),
+    ("people.freqItems(['age'], 0.00001)", "support of freqItems"),
+    ("people.select(F.lit(str(people.orderBy('age').select('id').tail(3))))", "last step"),
+    ("people.select(F.lit(str(people.limit(5).tail(3))))", "tail after limit"),
+    ("people.filter(people.id > orders.scalar())", "has one column"),
+    ("people.filter(orders.filter(orders.id == people.id.outer()).exists())", "another DataFrame"),
+    ("spark.sql('SELECT id FROM ada.people WHERE id > ?', [1, 2])", "1 marks ?"),
+    ("spark.sql('SELECT id FROM ada.people WHERE id > :x', {'y': 2})", "placeholder"),
+    ("spark.sql('SELECT id FROM ada.people WHERE id > :x', {'x': F.col('id')})", "is computed"),
+    ("people.agg(F.countDistinct('age', 'pay'))", "count takes one argument"),
+    ("people.select('nope.*')", "no struct called 'nope'"),
+    ("people.agg(F.percentile('age', 0.5, F.col('id')))", "with weights"),
     ("people.select(F.udf(lambda x: x)('age'))", "source of the Python function"),
     ("people.select(F.pandas_udf(lambda x: x, 'int')('age'))", "pandas_udf"),
     ("people.groupBy('id').applyInPandas(lambda d: d, 'id long')", "a Python function over rows"),
@@ -921,6 +1037,5 @@ REFUSED = [
     ("people.crosstab('id', 'age')", "crosstab"),
     ("people.observe('x', F.count('*'))", "observe"),
     ("people.groupBy(F.lit(1)).count()", "grouping key"),
-    ("people.tail(1)", "tail"),
 ]
 """Code that cannot run over sealed tables, and what its error says."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mc2.client.connect import requests
 from mc2.client.connect.answers import Columns, table_responses
+from mc2.client.connect.checkpoints import without_checkpoints
 from mc2.client.connect.functions import Functions, called
 from mc2.client.connect.jobs import Runner
 from mc2.client.connect.operations import Operation, Produce
@@ -52,24 +53,31 @@ class Session:
         self._lock = threading.Lock()
         self._views: Views = {}
         self._functions = Functions()
+        self._checkpoints: dict[str, Json] = {}
         self._operations: dict[str, Operation] = {}
 
     # what is asked about a DataFrame, without running it
 
     def frame(self, relation: Json) -> Frame:
         """What a DataFrame is, by its types alone. Raises: PlanError."""
-        known = self._functions.rewritten(relation)
+        known = self._known(relation)
         return self._translated(known, lambda program: translate(known, program, self._views))
 
     def script(self, relation: Json, *, fresh: bool = False) -> tuple[Frame, str]:
         """The script of a DataFrame. Raises: PlanError."""
         recipient = self._runner.recipient
-        known = self._functions.rewritten(relation)
+        known = self._known(relation)
         return self._translated(
             known,
             lambda program: script_of(known, program, self._views, recipient),
             fresh=fresh,
         )
+
+    def _known(self, relation: Json) -> Json:
+        """A DataFrame without what only this session knows. Raises: PlanError."""
+        known: Json = without_checkpoints(relation, dict(self._checkpoints))
+        found: Json = self._functions.rewritten(known)
+        return found
 
     def explain(self, relation: Json) -> str:
         """The script and the plan of a DataFrame. Raises: PlanError."""
@@ -185,6 +193,11 @@ class Session:
         kind, inner = Message(command, "a command").one()
         if kind == "sql_command":
             return self._sql(Message(inner, "spark.sql"))
+        if kind == "checkpoint_command":
+            return self._checkpoint(Message(inner, "a checkpoint"))
+        if kind == "remove_cached_remote_relation_command":
+            self._checkpoints.pop(str(inner.get("relation", {}).get("relation_id")), None)
+            return lambda _stopped: iter(())
         if kind == "create_dataframe_view":
             self._create_view(Message(inner, "a view"))
             return lambda _stopped: iter(())
@@ -209,6 +222,23 @@ class Session:
 
         return produce
 
+    def _checkpoint(self, message: Message) -> Produce:
+        """Keep a DataFrame's code under a number. Its rows are kept nowhere, as with `cache`."""
+        relation = message.take("relation")
+        for name in ("local", "eager", "storage_level"):
+            message.take(name)
+        message.done()
+        self.frame(relation)
+        number = str(uuid4())
+        self._checkpoints[number] = without_checkpoints(relation, dict(self._checkpoints))
+
+        def produce(_stopped: Callable[[], bool]) -> Iterator[base_pb2.ExecutePlanResponse]:
+            response = base_pb2.ExecutePlanResponse()
+            response.checkpoint_command_result.relation.relation_id = number
+            yield response
+
+        return produce
+
     def _create_view(self, message: Message) -> None:
         name, relation = message.text("name"), message.take("input")
         replace = message.flag("replace")
@@ -225,7 +255,7 @@ class Session:
         self.frame(relation)
         with self._lock:
             views = self._views
-            known = self._functions.rewritten(relation)
+            known = self._known(relation)
             self._views = {**views, name.casefold(): View(known, views)}
 
     def _catalog(self, inner: Json) -> Produce:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -109,8 +110,21 @@ def _replace(self: Translator, message: Message) -> Frame:
         raise unsupported("na.replace of values of several types", "replace them one by one")
     columns = [frame.find([n]) for n in names] or list(frame.visible)
     allowed = kinds.pop()
-    chosen = {c.inner: pairs for c in columns if c.type.name in allowed}
+    chosen = {c.inner: _fitting(c, pairs) for c in columns if c.type.name in allowed}
+    chosen = {inner: fitting for inner, fitting in chosen.items() if fitting}
     return _changed(self, frame, dict.fromkeys(chosen, _replaced), chosen)
+
+
+def _fitting(column: FrameColumn, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """Without pairs whose old value, such as NaN, no column of this type holds."""
+    if column.type.name in _FRACTIONS:
+        return list(pairs)
+    return [pair for pair in pairs if not _endless(pair[0])]
+
+
+def _endless(value: Mapping[str, Any]) -> bool:
+    number = value.get("double", value.get("float", 0.0))
+    return number in {"NaN", "Infinity", "-Infinity"} or not math.isfinite(float(number))
 
 
 def _pair(value: object) -> tuple[Any, Any]:

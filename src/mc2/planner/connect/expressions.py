@@ -12,7 +12,7 @@ from mc2.planner.connect import user_text
 from mc2.planner.connect.frame import quoted, split_name
 from mc2.planner.connect.literals import literal
 from mc2.planner.connect.message import Message, unsupported
-from mc2.planner.connect.scope import Scope
+from mc2.planner.connect.scope import Found, Scope
 from mc2.planner.connect.types import read_type, sql_type, type_text
 
 _FUNCTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -32,6 +32,8 @@ _SHOWN: Final = {
 """Functions that Spark shows in another spelling."""
 _SHOWN_MORE: Final = {("regexp_replace", 3): ", 1"}
 _RANKS: Final = ("row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile")
+_PERCENTILES: Final = ("percentile", "percentile_approx", "approx_percentile")
+_FLAGS: Final = ("true", "false")
 _UDF: Final = (
     "a Python function over rows",
     "write it with pyspark.sql.functions or in SQL: a plan holds only what its owners can read",
@@ -81,14 +83,12 @@ class Expressions:
             target, plan_id = message.text("unparsed_target"), _plan_id(message)
             message.done()
             qualifier = split_name(target.removesuffix(".*")) if target else []
-            found = self._scope.star(qualifier, plan_id)
-            return [Value(f.sql, f.column.name, f.column.inner) for f in found]
+            return _starred(self._scope.star(qualifier, plan_id))
         if kind == "expression_string":
             text = Message(inner, "an expression").text("expression")
             qualifier_or_none = user_text.star(text)
             if qualifier_or_none is not None:
-                found = self._scope.star(qualifier_or_none, None)
-                return [Value(f.sql, f.column.name, f.column.inner) for f in found]
+                return _starred(self._scope.star(qualifier_or_none, None))
         if kind == "unresolved_regex":
             return self._regex(Message(inner, "a pattern of columns"))
         return [self.value(expression)]
@@ -162,7 +162,9 @@ class Expressions:
             raise unsupported("metadata of a column")
         message.done()
         if len(names) != 1:
-            raise unsupported("a column with several names")
+            raise unsupported(
+                "a column with several names", "for the parts of an explode: spark.sql"
+            )
         return replace(value, name=str(names[0]), inner="", named=True, inside="")
 
     def _cast(self, inner: Any) -> Value:
@@ -179,6 +181,15 @@ class Expressions:
         whole = f"{function}({value.part} AS {word})"
         name = value.name if value.inner else whole
         return Value(f"{function}({value.sql} AS {word})", name, inside=whole)
+
+    def _subquery(self, inner: Any) -> Value:
+        kind, sql = inner["kind"], inner["sql"]
+        if kind == "SCALAR":
+            return Value(sql, "scalarsubquery()")
+        if kind == "EXISTS":
+            return Value(f"EXISTS {sql}", "exists()", whole=False)
+        value = self.value(inner["values"][0])
+        return Value(f"{value.operand} IN {sql}", f"({value.part} IN (listquery()))", whole=False)
 
     def _sort_order(self, _inner: Any) -> Value:
         raise PlanError("asc() and desc() stand in orderBy and in windows only")
@@ -268,18 +279,24 @@ class Expressions:
         found = self._call(name, arguments, distinct=False)
         return replace(found, name=shown + found.name[len(name) :]) if shown else found
 
+    def _arguments(self, expression: object) -> list[Value]:
+        """An argument of a function; a star stands for all columns."""
+        is_star = _opened(expression)[0] == "unresolved_star"
+        return self._column(expression) if is_star else [self.value(expression)]
+
     def _call(self, name: str, arguments: Sequence[object], *, distinct: bool) -> Value:
         known = name.lower()
-        if known == "count" and len(arguments) == 1 and _is_star(arguments[0]):
-            if distinct:
-                raise unsupported("count(DISTINCT *)", "name the columns")
+        if known == "count" and not distinct and len(arguments) == 1 and _is_star(arguments[0]):
             return Value("count(*)", "count(1)")
-        values = [self.value(a) for a in arguments]
+        values = [v for a in arguments for v in self._arguments(a)]
         if known in _BINARY and len(values) == 2 and not distinct:
             return _binary(known, *values)
-        if known == "percentile" and len(values) == 3 and values[2].sql == "1":
-            shown = ", ".join(v.part for v in values)  # each row counts once: Spark's default
-            return Value(f"{known}({values[0].sql}, {values[1].sql})", f"{known}({shown})")
+        if known in _PERCENTILES and not distinct:
+            return _percentile(known, values, arguments)
+        if known == "nth_value" and len(values) == 3 and values[2].sql in _FLAGS:
+            nulls = " IGNORE NULLS" if values[2].sql == "true" else ""
+            shown = f"{known}({values[0].part}, {values[1].part}){nulls.lower()}"
+            return Value(f"{known}({values[0].sql}, {values[1].sql}){nulls}", shown)
         special = _SPECIAL.get(known)
         if special is not None and not distinct:
             return special(known, values)
@@ -305,6 +322,14 @@ def _plan_id(message: Message) -> int | None:
     return None if value is None else int(value)
 
 
+def _starred(found: Sequence[Found]) -> list[Value]:
+    """What a star stands for: columns, or the fields of one."""
+    return [
+        Value(f.sql, f.field) if f.field else Value(f.sql, f.column.name, f.column.inner)
+        for f in found
+    ]
+
+
 def _is_star(expression: object) -> bool:
     kind, inner = _opened(expression)
     return kind == "unresolved_star" and not inner.get("unparsed_target")
@@ -317,6 +342,26 @@ def _binary(name: str, left: Value, right: Value) -> Value:
     if symbol == "<>":  # Spark has no such node: it is NOT of the equality
         shown = f"(NOT ({left.part} = {right.part}))"
     return Value(sql, shown, whole=False)
+
+
+def _percentile(name: str, values: Sequence[Value], arguments: Sequence[object]) -> Value:
+    """One percentile, or an array of them. They are exact, whatever error the code allows."""
+    _need(name, values, 2, 3)
+    if name == "percentile" and [v.sql for v in values[2:]] not in ([], ["1"]):
+        raise unsupported("percentile with weights", "repeat the rows")
+    more = "".join(f", {v.sql}" for v in values[2:] if name != "percentile")
+    shown = f"{name}({', '.join(v.part for v in values)})"
+    kind, inner = _opened(arguments[1])
+    if kind != "unresolved_function" or inner.get("function_name") != "array":
+        if name == "percentile":  # each row counts once
+            shown = f"{name}({values[0].part}, {values[1].part}{', 1' * len(values[2:])})"
+        return Value(f"{name}({values[0].sql}, {values[1].sql}{more})", shown)
+    shares = [literal(_opened(share)[1])[0] for share in inner.get("arguments", ())]
+    if not shares:
+        raise PlanError(f"{name} names no percentile")
+    cells = ", ".join(f"{name}({values[0].sql}, {share}{more})" for share in shares)
+    # Of no rows it is NULL, not an array of NULLs.
+    return Value(f"CASE WHEN count({values[0].sql}) > 0 THEN array({cells}) END", shown)
 
 
 def _need(name: str, values: Sequence[Value], least: int, most: int) -> None:
@@ -413,9 +458,9 @@ _BINDERS: Final[dict[str, _Binder]] = {
     "sort_order": Expressions._sort_order,  # noqa: SLF001
     "unresolved_extract_value": Expressions._extract,  # noqa: SLF001
     "window": Expressions._window,  # noqa: SLF001
+    "subquery": Expressions._subquery,  # noqa: SLF001
 }
 _REFUSED: Final = {
-    "unresolved_star": ("a star inside of an expression", "name the columns"),
     "common_inline_user_defined_function": _UDF,
     "typed_aggregate_expression": _UDF,
     "lambda_function": ("a function over the elements of an array", ""),

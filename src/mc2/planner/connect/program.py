@@ -45,6 +45,7 @@ class Program:
         self.public_rows = public_rows
         self._lines: list[str] = []
         self._functions: dict[str, list[str]] = {}
+        self._nested: dict[str, Frame] = {}
         self._count = 0
 
     def define(self, name: str, text: str, returns: str) -> None:
@@ -83,7 +84,14 @@ class Program:
 
     def query(self, text: str, given: Sequence[Frame]) -> tuple[str, int]:
         """A step in SQL over earlier steps. Gives its variable and node. Raises: PlanError."""
-        return self._sql(text, {f.source: f for f in given if f.is_variable})
+        inside = {n: f for n, f in self._nested.items() if f.sql in text}
+        return self._sql(text, inside | {f.source: f for f in given if f.is_variable})
+
+    def nested(self, frame: Frame) -> str:
+        """How any later step may name a frame in a query inside of it."""
+        if frame.is_variable:
+            self._nested[frame.source] = frame
+        return frame.sql
 
     def public(self, text: str) -> Frame:
         """A step that holds rows itself, for everybody to read. Raises: PlanError."""

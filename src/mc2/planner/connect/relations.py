@@ -16,9 +16,12 @@ from mc2.planner.connect import (
     combining,
     counting,
     describing,
+    estimates,
     grouping,
     projecting,
     sampling,
+    subqueries,
+    tails,
 )
 from mc2.planner.connect.expressions import Expressions
 from mc2.planner.connect.frame import Frame, split_name
@@ -26,7 +29,7 @@ from mc2.planner.connect.local_rows import local_rows, too_many
 from mc2.planner.connect.message import Json, Message, unsupported
 from mc2.planner.connect.program import Program
 from mc2.planner.connect.scope import OneFrame
-from mc2.planner.connect.user_query import table_names
+from mc2.planner.connect.user_query import table_names, with_arguments
 
 _MOST_ROWS: Final = 10**12
 
@@ -138,9 +141,11 @@ def _sql(self: Relations, message: Message) -> Frame:
 
 def user_query(self: Relations, text: str, message: Message) -> Frame:
     """A query of `spark.sql`. Raises: PlanError."""
-    for name in ("args", "pos_args", "named_arguments", "pos_arguments"):
-        if message.take(name):
-            raise unsupported("arguments of spark.sql", "put the values into its text")
+    named = message.take("named_arguments", {}) or message.take("args", {})
+    placed = message.items("pos_arguments") or message.items("pos_args")
+    for name in ("args", "pos_args"):  # what older servers read; the others say the same
+        message.take(name)
+    text = with_arguments(text, named, placed)
     views = {}
     for name in table_names(text, tuple(self._views)):
         view = self.view(name)
@@ -152,13 +157,17 @@ def user_query(self: Relations, text: str, message: Message) -> Frame:
 def _with_relations(self: Relations, message: Message) -> Frame:
     root = message.take("root")
     named: dict[str, Json] = {}
+    values: dict[int, Frame] = {}
     for reference in message.items("references"):
         inner = reference.get("subquery_alias")
-        if inner is None:
-            raise unsupported("a DataFrame as a value", "join with it, or use spark.sql")
-        named[str(inner["alias"]).casefold()] = inner["input"]
+        number = reference.get("common", {}).get("plan_id")
+        if number is not None:
+            values[int(number)] = self.frame(reference)
+        if inner is not None:
+            named[str(inner["alias"]).casefold()] = inner["input"]
     views = {**self._views, **{n: View(r, self._views) for n, r in named.items()}}
-    return Relations(self.program, views).frame(root)
+    whole = subqueries.filled(root, values, self.program) if values else root
+    return Relations(self.program, views).frame(whole)
 
 
 def _filter(self: Relations, message: Message) -> Frame:
@@ -224,6 +233,17 @@ def _named(self: Relations, message: Message) -> Frame:
     return replace(frame, columns=columns)
 
 
+def _crosstab(self: Relations, message: Message) -> Frame:
+    """Its columns are values of the data; say what gives the same with values that are public."""
+    one, two = (str(message.text(name)) for name in ("col1", "col2"))
+    frame = self.input(message)
+    frame.find([one]), frame.find([two])
+    raise unsupported(
+        "crosstab, whose columns depend on the data,",
+        f"name the values: df.groupBy({one!r}).pivot({two!r}, [...]).count().na.fill(0)",
+    )
+
+
 def _passed(*ignored: str) -> Callable[[Relations, Message], Frame]:
     """What only says how Spark should compute."""
 
@@ -258,6 +278,7 @@ _KINDS: Final[Mapping[str, _Translate]] = {
     "local_relation": local_rows,
     "cached_local_relation": too_many,
     "chunked_cached_local_relation": too_many,
+    "crosstab": _crosstab,
     "hint": _passed("name", "parameters"),
     "repartition": _passed("num_partitions", "shuffle"),
     "repartition_by_expression": _repartitioned,
@@ -267,7 +288,9 @@ _KINDS: Final[Mapping[str, _Translate]] = {
     **cleaning.KINDS,
     **counting.KINDS,
     **describing.KINDS,
+    **estimates.KINDS,
     **sampling.KINDS,
+    **tails.KINDS,
 }
 
 _PYTHON: Final = (
@@ -282,17 +305,14 @@ _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "apply_in_pandas_with_state": _PYTHON,
     "common_inline_user_defined_table_function": _PYTHON,
     "common_inline_user_defined_data_source": _PYTHON,
-    "tail": ("tail", "sort the other way round and use limit"),
     "lateral_join": ("a lateral join", "use join or a window"),
     "collect_metrics": ("observe", "aggregate the DataFrame instead"),
     "with_watermark": ("a stream", ""),
     "catalog": ("spark.catalog", "mc2 datasets lists the sealed tables"),
-    "crosstab": (
-        "crosstab",
-        "its columns depend on the data: use groupBy, pivot with its values, and count",
+    "transpose": (
+        "transpose",
+        "its columns depend on the data: use groupBy, pivot with its values, or unpivot",
     ),
-    "freq_items": ("freqItems", "it is approximate; use groupBy and count"),
-    "approx_quantile": ("approxQuantile", "use agg with a percentile function"),
 }
 
 

@@ -67,10 +67,23 @@ class OneFrame:
                 raise PlanError("df.* names a DataFrame that this one is not made of")
             columns = known
         if qualifier:
-            columns = tuple(c for c in columns if _of(c, qualifier))
-            if not columns:
-                raise PlanError(f"there is no DataFrame called {'.'.join(qualifier)!r} here")
+            named = tuple(c for c in columns if _of(c, qualifier))
+            if not named:
+                return _fields(self.frame, qualifier, plan_id)
+            columns = named
         return [Found(quoted(c.inner), c) for c in columns]
+
+
+def _fields(frame: Frame, parts: Sequence[str], plan_id: int | None) -> list[Found]:
+    """All fields of the column that stands before a star. Raises: PlanError if it is no struct."""
+    try:
+        column = frame.find(parts, plan_id)
+    except PlanError:
+        column = None
+    if column is None or not column.type.fields:
+        raise PlanError(f"there is no DataFrame and no struct called {'.'.join(parts)!r} here")
+    sql = quoted(column.inner)
+    return [Found(f"{sql}.{quoted(name)}", column, name) for name, _ in column.type.fields]
 
 
 @dataclass(frozen=True, slots=True)

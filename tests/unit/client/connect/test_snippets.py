@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.connect import EngineRunner, spark_session
-from tests.support.dataframes import REFUSED, SNIPPETS, TABLES, Snippet
+from tests.support.dataframes import REFUSED, SNIPPETS, SNIPPETS_OF_OUR_OWN, TABLES, Snippet
 from tests.support.differential import direct, rows_of
 
 pytestmark = pytest.mark.filterwarnings(
@@ -31,7 +31,10 @@ def names():
         yield found
 
 
-@pytest.mark.parametrize("snippet", [s for s in SNIPPETS if s.expected], ids=lambda s: s.name)
+_EXPECTED = [s for s in (*SNIPPETS, *SNIPPETS_OF_OUR_OWN) if s.expected]
+
+
+@pytest.mark.parametrize("snippet", _EXPECTED, ids=lambda s: s.name)
 def test_code_gives_what_duckdb_gives(names, snippet: Snippet):
     frame = eval(snippet.code, dict(names))  # noqa: S307 - this repository's own code
     expected = snippet.expected
