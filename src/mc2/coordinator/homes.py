@@ -37,15 +37,17 @@ SILENCE_SECONDS: Final = 60.0
 """After so long without a word a party's process is taken for lost."""
 
 _LOOK_SECONDS: Final = 1.0
+_REMEMBERED: Final = 16
 
 
 @dataclass(eq=False)
 class _Line:
-    """What is under way with one process of a party."""
+    """What is under way with one process of a party; `before`: sessions whose place it took."""
 
     session: str
     turn: int
     seen: float
+    before: tuple[str, ...] = ()
     order: bytes = b""
     answer: bytes | None = None
     lent: bool = False
@@ -72,7 +74,10 @@ class Homes:
     # --- for parties
 
     def hear(self, party: str, said: HomeTurn) -> HomeTurn:
-        """Take a party's answer, if it has one; its next order, if there is one."""
+        """Take a party's answer, if it has one; its next order, if there is one.
+
+        Raises: JobError for a process in whose place another one asks for orders.
+        """
         with self._changed:
             line = self._line(party, said)
             line.seen = self._clock()
@@ -82,7 +87,7 @@ class Homes:
             return self._next(line, said)
 
     async def exchange(self, party: str, said: HomeTurn, seconds: float) -> HomeTurn:
-        """As `hear`, but wait for an order for some seconds."""
+        """As `hear`, but wait for an order for some seconds. Raises: JobError."""
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -117,12 +122,19 @@ class Homes:
         return HomeTurn(line.session, NO_TURN, b"")
 
     def _line(self, party: str, said: HomeTurn) -> _Line:
-        line = self._lines.get(party)
+        line, before = self._lines.get(party), tuple[str, ...]()
         if line is not None and line.session != said.session:
+            if said.session in line.before and not self._silent(line):
+                # A call of before that comes late, or two that would end one another for ever.
+                raise JobError(
+                    f"another process of {party} asks for orders now", hint="let one mc2 home run"
+                )
+            before = (*line.before, line.session)[-_REMEMBERED:]
             self._end(party, line)  # whatever it was at, it knows nothing of that any more
             line = None
         if line is None:
-            line = self._lines[party] = _Line(said.session, said.turn, self._clock())
+            line = _Line(said.session, said.turn, self._clock(), before)
+            self._lines[party] = line
         return line
 
     def _end(self, party: str, line: _Line) -> None:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mc2.coordinator.homes import Homes
-from mc2.errors import FormatError, GrantError, WorkerError
+from mc2.errors import FormatError, GrantError, JobError, WorkerError
 from mc2.formats.frames import Frame
 from mc2.formats.home_line import HomeTurn
 from mc2.formats.worker import Closed, OpenedJob, Refused, parse_from_host
@@ -138,6 +138,18 @@ def test_a_call_that_a_dead_process_left_waiting_ends_no_newer_session(homes, cl
     assert left == HomeTurn(SESSION, 0, b"")
     assert worker.line.session == OTHER
     assert not worker.line.gone
+
+
+def test_a_late_call_of_a_process_ends_no_newer_session(homes, clock):
+    homes.hear("ada", HomeTurn(SESSION, 0, b""))
+    homes.hear("ada", HomeTurn(OTHER, 0, b""))
+    worker = homes.borrow("ada", timeout_seconds=0)
+    with pytest.raises(JobError, match="another process of ada"):
+        homes.hear("ada", HomeTurn(SESSION, 3, raw(Closed())))
+    assert not worker.line.gone
+    clock.now = 61.0  # the newer one is silent: whoever is there counts
+    homes.hear("ada", HomeTurn(SESSION, 3, b""))
+    assert homes.borrow("ada", timeout_seconds=0).line.session == SESSION
 
 
 def test_a_call_that_waits_is_no_sign_of_life_and_gets_what_comes(homes, clock):
