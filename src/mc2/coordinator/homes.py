@@ -70,6 +70,7 @@ class Homes:
         self._silence, self._clock = silence_seconds, clock
         self._changed = threading.Condition()
         self._lines: dict[str, _Line] = {}
+        self._stopped = False
 
     # --- for parties
 
@@ -152,11 +153,12 @@ class Homes:
         with self._changed:
             while True:
                 line = self._lines.get(party)
-                if line is not None and not line.lent and not self._silent(line):
+                free = line is not None and not line.lent and not self._silent(line)
+                if line is not None and free and not self._stopped:
                     line.lent = True
                     return HomeWorker(self, party, line)
                 left = deadline - self._clock()
-                if left <= 0:
+                if left <= 0 or self._stopped:
                     raise WorkerError(
                         f"no enclave asks for orders at the home of {party}",
                         hint=f"let {party} run mc2 home",
@@ -169,6 +171,13 @@ class Homes:
             if not worker.line.gone:
                 self._order(worker.line, Close())
                 worker.line.lent = False
+
+    def stop(self) -> None:
+        """Take all for lost, and wait for nobody any more: calls under way end."""
+        with self._changed:
+            self._stopped = True
+            for party, line in tuple(self._lines.items()):
+                self._end(party, line)
 
     def ask(self, worker: HomeWorker, message: FromHost, timeout_seconds: float) -> bytes:
         """Give an order, and wait for the answer. Raises: WorkerError."""

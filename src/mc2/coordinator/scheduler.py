@@ -139,6 +139,7 @@ class Scheduler(Generic[W]):
             attempts = tuple(self._under_way.values())
         for attempt in attempts:
             attempt.worker.kill()
+        self._service.homes.stop()
         for attempt in attempts:
             attempt.thread.join()
 

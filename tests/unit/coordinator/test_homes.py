@@ -118,6 +118,31 @@ def test_an_answer_that_is_no_frame_costs_the_enclave(homes):
     assert isinstance(opening.result(), WorkerError)
 
 
+def test_a_coordinator_that_stops_waits_for_no_home(homes):
+    opening = Opening(homes)
+    take(homes, 0)
+    homes.stop()
+    assert isinstance(opening.result(), WorkerError)
+    homes.hear("ada", HomeTurn(SESSION, 1, b""))
+    with pytest.raises(WorkerError, match="home of ada"):
+        homes.borrow("ada", timeout_seconds=1e9)
+
+
+def test_a_coordinator_that_stops_ends_the_wait_for_a_home(homes):
+    found = []
+
+    def wait():
+        with pytest.raises(WorkerError, match="home of bo"):
+            homes.borrow("bo", timeout_seconds=1e9)
+        found.append("waited")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    homes.stop()
+    waiting.join()
+    assert found == ["waited"]
+
+
 def test_another_session_of_a_stranger_ends_nothing(homes):
     homes.hear("ada", HomeTurn(SESSION, 0, b""))
     homes.leave("ada", OTHER)
