@@ -86,6 +86,7 @@ def _spelling(run: Run, made: Made) -> object:
 _STATISTICS: Final = {
     f: f in {"mode", "percentile", "percentile_disc", "skewness", "kurtosis"}
     for f in sorted(statistics.STATISTICS)
+    if not f.startswith("bits")
 }
 """Whether it takes one column."""
 
@@ -101,6 +102,10 @@ for _keys in ((), ("i",)):
             for f, one in _STATISTICS.items()
         ]
         wanted.append(statistics.Statistic("t", "min_by", table.columns["t"], table.columns["w"]))
+        wanted += [
+            statistics.Statistic(f, f, table.columns["i"], where=made.marks())
+            for f in ("bits_and_of", "bits_or_of", "bits_xor_of")
+        ]
         plain = [
             Aggregate("s", "sum", x, DOUBLE, made.marks()),
             Aggregate("k", "count_star", None, INT64),

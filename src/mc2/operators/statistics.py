@@ -12,10 +12,11 @@ from typing import Final
 
 import numpy as np
 
+from mc2 import _native
 from mc2.operators import windows
 from mc2.operators.arithmetic import Operation, compute
 from mc2.operators.blocks import absent_row
-from mc2.operators.comparisons import equal, equal_marks, greatest
+from mc2.operators.comparisons import equal, equal_marks, greatest, less_marks
 from mc2.operators.constants import constant
 from mc2.operators.conversions import cast
 from mc2.operators.grouping import Aggregate, group
@@ -24,6 +25,7 @@ from mc2.operators.handles import (
     Marks,
     SecretColumn,
     SecretTable,
+    flat_words_of,
     known_of,
     words_of,
 )
@@ -42,13 +44,16 @@ from mc2.operators.planes import layouts_of
 from mc2.operators.run import Run
 from mc2.operators.spread import square_root
 from mc2.plan.oblivious_functions import STATISTICS
-from mc2.plan.types import DOUBLE, INT64
+from mc2.plan.types import DOUBLE, INT64, INTEGER_BITS
 
 __all__ = ["STATISTICS", "Statistic", "group_statistics"]
 
 _WHOLE: Final = windows.Span(windows.END, windows.END)
 _REAL: Final = Layout(DOUBLE)
 _POWERS: Final = {"skewness": 3, "kurtosis": 4}
+_WORD: Final = 64
+_PARTS: Final = ("n", "a", "b", "c", *(f"bit{place}" for place in range(_WORD)))
+"""What the answer of a group is made of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +111,7 @@ def group_statistics(  # noqa: PLR0913, PLR0917 - what `group` takes, and the st
     for place, one in enumerate(statistics):
         parts = {
             name: found.columns[f"\0{place}{name}"]
-            for name in ("n", "a", "b", "c")
+            for name in _PARTS
             if f"\0{place}{name}" in found.columns
         }
         columns[one.name] = _FINISHED[one.function](run, one, parts)
@@ -282,6 +287,21 @@ def _moments(work: _Work, p: str, one: Statistic) -> None:
     work.wanted.append((f"{p}n", "count_star", "", f"{p}valid"))
 
 
+# --- bits
+
+
+def _set_bits(work: _Work, p: str, one: Statistic) -> None:
+    """How many rows have each bit."""
+    words, valid = flat_words_of(work.table.columns[f"{p}x"]), work.marks(f"{p}valid")
+    for place in range(INTEGER_BITS[one.argument.type.name]):
+        mark = np.empty_like(valid)
+        work.run.call(_native.spread_bit, words, place, mark)
+        here = conjunction(work.run, mark, valid)
+        work.add(f"{p}has{place}", truth(work.run, here, np.ones_like(here)))
+        work.wanted.append((f"{p}bit{place}", "count_star", "", f"{p}has{place}"))
+    work.wanted.append((f"{p}n", "count_star", "", f"{p}valid"))
+
+
 # --- the answer of a group
 
 _Parts = Mapping[str, SecretColumn]
@@ -339,6 +359,26 @@ def _kurtosis(run: Run, _: Statistic, parts: _Parts) -> SecretColumn:
     return _without(run, _real(run, Operation.SUBTRACT, ratio, three), second)
 
 
+def _combined(run: Run, one: Statistic, parts: _Parts) -> SecretColumn:
+    """Bits that all rows have, that some have, or an odd number; the highest one is the sign's."""
+    count, bits = parts["n"], INTEGER_BITS[one.argument.type.name]
+    zero, marks = _integer(0, count.rows), []
+    for place in range(bits):
+        many = parts[f"bit{place}"]
+        if one.function == "bits_xor_of":
+            mark = np.empty(count.rows, dtype=np.uint8)
+            run.call(_native.spread_bit, flat_words_of(many), 0, mark)
+        elif one.function == "bits_or_of":
+            mark = less_marks(run, zero, many)
+        else:
+            mark = equal_marks(run, many, count)
+        marks.append(mark)
+    marks += [marks[-1]] * (_WORD - bits)
+    words = np.empty(count.rows, dtype=np.uint64)
+    run.call(_native.gather_bits, marks, words)
+    return column(run, one.argument.layout, words, less_marks(run, zero, count))
+
+
 _PREPARED: Final[Mapping[str, Callable[[_Work, str, Statistic], None]]] = {
     "min_by": _by(down=False),
     "max_by": _by(down=True),
@@ -350,6 +390,7 @@ _PREPARED: Final[Mapping[str, Callable[[_Work, str, Statistic], None]]] = {
     "corr": _paired,
     "skewness": _moments,
     "kurtosis": _moments,
+    **dict.fromkeys(("bits_and_of", "bits_or_of", "bits_xor_of"), _set_bits),
 }
 _FINISHED: Final[Mapping[str, Callable[[Run, Statistic, _Parts], SecretColumn]]] = {
     "min_by": _first,
@@ -362,4 +403,5 @@ _FINISHED: Final[Mapping[str, Callable[[Run, Statistic, _Parts], SecretColumn]]]
     "corr": _correlation,
     "skewness": _skewness,
     "kurtosis": _kurtosis,
+    **dict.fromkeys(("bits_and_of", "bits_or_of", "bits_xor_of"), _combined),
 }

@@ -23,7 +23,7 @@ NUMBERS: Final = frozenset(
 STATISTICS: Final = frozenset(
     {
         "min_by", "max_by", "mode", "percentile", "percentile_disc", "covar_pop", "covar_samp",
-        "corr", "skewness", "kurtosis",
+        "corr", "skewness", "kurtosis", "bits_and_of", "bits_or_of", "bits_xor_of",
     }
 )  # fmt: skip
 """Aggregates that look at a group's rows in order, or twice: `mc2.operators.statistics`."""

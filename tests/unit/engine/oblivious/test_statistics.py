@@ -14,15 +14,17 @@ from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.relations import Aggregate, AggregateColumn
 from mc2.plan.types import DOUBLE, INT64
 
-KINDS = schema(g="int64", x="double", y="double", s="string", i="int64", n="decimal(30,4)")
-G, X, Y, S, I64, N = (ColumnRef(c.name) for c in KINDS.columns)
+KINDS = schema(
+    g="int64", x="double", y="double", s="string", i="int64", n="decimal(30,4)", b="int8"
+)
+G, X, Y, S, I64, N, I8 = (ColumnRef(c.name) for c in KINDS.columns)
 REALS = st.sampled_from([0.0, 1.0, 1.0, -2.5, 0.1, 1e300, -1e300, 3.0, float("inf"), float("nan")])
 VALUES = st.none() | REALS
 WIDE = st.none() | st.sampled_from([Decimal("0.0001"), Decimal(-5), Decimal(10**24)])
 ROWS = st.lists(
     st.tuples(
         st.none() | st.integers(0, 2), VALUES, VALUES, st.none() | st.sampled_from(["a", "b", ""]),
-        st.none() | st.integers(-2, 2), WIDE,
+        st.none() | st.integers(-2, 2), WIDE, st.none() | st.sampled_from([-128, 127, 5, -1]),
     ),
     max_size=14,
 )  # fmt: skip
@@ -35,6 +37,7 @@ WANTED = [
     *(("percentile_disc", (a, literal(p, DOUBLE))) for a, p in zip((X, S, N), SHARES, strict=False)),
     *((f, (X, Y)) for f in ("covar_pop", "covar_samp", "corr")),
     *((f, (X,)) for f in ("skewness", "kurtosis")),
+    *((f, (a,)) for f in ("bits_and_of", "bits_or_of", "bits_xor_of") for a in (I64, I8)),
     ("count", (X,)), ("sum", (I64,)),
 ]  # fmt: skip
 
@@ -66,9 +69,10 @@ def test_all_rows_agree_where_a_condition_holds(rows):
 def test_no_rows_and_equal_rows_agree():
     for keys in ((), ("g",)):
         compare([], keys)
-        compare([(1, 2.0, 2.0, "a", 1, Decimal(1))] * 5, keys)
+        compare([(1, 2.0, 2.0, "a", 1, Decimal(1), -7)] * 5, keys)
         compare(
-            [(n % 3, float(n) / 7, float(n * n), "a" * (n % 4), n, None) for n in range(20)], keys
+            [(n % 3, float(n) / 7, float(n * n), "a" * (n % 4), n, None, n) for n in range(20)],
+            keys,
         )
 
 
