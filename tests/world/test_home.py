@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 
 import pytest
@@ -34,6 +36,24 @@ model = mc2.xgboost.train(params, rows, 3, on_dropout="continue")
 job.release("model", model, to=["cy"])
 """
 OWNERS = ("ada", "bo", "dee")
+# `mc2 home`, whose machine fails as the twelfth step of a training comes: in the second round.
+DYING = """\
+import os, runpy, signal, sys
+from mc2.client.home_worker import HomeWorker
+from mc2.formats.worker_tasks import TrainStep
+
+whole, left = HomeWorker.answer, 12
+
+def answer(self, order):
+    global left
+    left -= isinstance(order, TrainStep)
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return whole(self, order)
+
+HomeWorker.answer = answer
+runpy.run_module("mc2.cli.main", run_name="__main__")
+"""
 
 
 @pytest.fixture
@@ -46,7 +66,7 @@ class Place:
     """Parties, and the processes that they leave running."""
 
     def __init__(self, folder, stack):
-        self.folder, self.stack = folder, stack
+        self.folder, self.stack, self.left = folder, stack, []
 
     def arguments(self, *said):
         return [sys.executable, "-m", "mc2.cli.main", *map(str, said)]
@@ -64,15 +84,30 @@ class Place:
         return json.loads(done.stdout) if done.stdout else None
 
     def leave_running(self, *said):
+        return self.leave(self.arguments(*said))
+
+    def stay_home(self, name, *, dying=False):
+        """An enclave beside a party's rows; one that dies is killed in the midst of a training."""
+        said = ("home", "--home", name, "--tee", "simulated", "--unsafe-simulation")
+        words = self.arguments(*said, "--simulated-root", "hub/simulated-root.json")
+        return self.leave([sys.executable, "-c", DYING, *words[3:]] if dying else words)
+
+    def leave(self, words):
         process = subprocess.Popen(
-            self.arguments(*said),
+            words,
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self.stack.callback(process.wait)
-        self.stack.callback(process.terminate)
+        self.left.append(process)
         return process
+
+    def end(self):
+        """All are told before any is waited for: each ends once its last call is answered."""
+        for process in self.left:
+            process.terminate()
+        for process in self.left:
+            process.wait()
 
     def begin(self):
         for name in (*OWNERS, "cy"):
@@ -80,6 +115,7 @@ class Place:
         simulated = ("--tee", "simulated", "--unsafe-simulation")
         facts = self.mc2("start", "--folder", "hub", "--port", 0, *simulated)
         self.stack.callback(self.mc2, "stop", "--folder", "hub")
+        self.stack.callback(self.end)
         members = "".join(
             f'[members.{n}]\ncard = "{n}/{n}.card"\nroles = {json.dumps(roles)}\n\n'
             for n, roles in (
@@ -111,6 +147,9 @@ class Place:
         padded = ("--padded", "--row-bound", 32, "--home", name)
         self.mc2("upload", f"{name}.csv", "--as", "rows", *padded, *others)
 
+    def status(self, job):
+        return self.mc2("status", job, "--home", "cy")
+
     def model(self, to, script=SCRIPT):
         (self.folder / "script.py").write_text(script)
         cy = ("--home", "cy", "--unsafe-simulation")
@@ -129,10 +168,7 @@ def test_rows_stay_at_home_and_the_model_is_that_of_rows_brought_together(place)
     place.begin()
     for name in ("ada", "bo"):
         place.upload(name, "--at-home")
-        place.leave_running(
-            *("home", "--home", name, "--tee", "simulated", "--unsafe-simulation"),
-            *("--simulated-root", "hub/simulated-root.json"),
-        )
+        place.stay_home(name)
     place.upload("dee")
     from_homes, job = place.model("apart")
     review = place.mc2("review", job, "--home", "ada")
@@ -150,3 +186,37 @@ def test_rows_stay_at_home_and_the_model_is_that_of_rows_brought_together(place)
         place.upload(name)
     together = SCRIPT.replace(', on_dropout="continue"', "")
     assert place.model("together", together)[0] == from_homes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_home_that_is_killed_while_it_trains_begins_anew_or_is_left_out(place):
+    place.begin()
+    for name in ("ada", "bo"):
+        place.upload(name, "--at-home")
+    place.upload("dee")
+    place.stay_home("ada")
+
+    killed, again = place.stay_home("bo", dying=True), []
+
+    def stay_on():
+        again.extend((killed.wait(), place.stay_home("bo")))
+
+    watching = threading.Thread(target=stay_on)
+    watching.start()
+    alone = SCRIPT.replace(', on_dropout="continue"', "")
+    whole, job = place.model("whole", alone)
+    watching.join()
+    assert again[0] == -signal.SIGKILL
+    assert place.status(job)["attempt"] == 2
+
+    again[1].terminate()
+    again[1].wait()
+    killed = place.stay_home("bo", dying=True)
+    left, job = place.model("left", SCRIPT)
+    assert killed.wait() == -signal.SIGKILL
+    assert place.status(job)["attempt"] == 1
+    assert left != whole
+    checked = place.mc2("verify", f"cy/proofs/{job}.json", "--home", "cy", "--unsafe-simulation")
+    assert "DROPPED OUT: bo" in json.dumps(checked)
+    assert "from round 2 on" in json.dumps(checked)

@@ -17,7 +17,7 @@ from tests.support.home_trainings import (
 
 from mc2.crypto.digest import digest
 from mc2.enclave import computation
-from mc2.errors import DropoutError, JobError, Mc2Error
+from mc2.errors import DatasetError, DropoutError, JobError, Mc2Error
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.home import HomeEvidence
 from mc2.formats.task import digest_of_receipts
@@ -200,6 +200,32 @@ def test_a_second_enclave_of_a_party_is_left_out():
     host.homes["second"] = "ada"
     _, _, receipt = host.run()
     assert "second of epoch 1" in receipt.warnings[-1]
+
+
+def test_a_party_that_signs_for_anothers_enclave_gets_no_rows_of_that_party():
+    """The enclave at ada's home passes for bo's: it has keys of bo alone, and ada is missed."""
+    host = AtHomes(home_job())
+    gather, keys = host.gather, {}
+    admit = host.admit
+
+    def taking_over(invitation):
+        found = dict(gather(invitation))
+        said = HomeEvidence.verify(found["at_ada"], host.job.contract.key_of).value
+        by_bo = HomeEvidence(party="bo", evidence=said.evidence)
+        return found | {"at_ada": by_bo.sign(host.job.parties["bo"].signing)}
+
+    def entering(admissions):
+        names = admit(admissions)
+        keys.update({n: set(host.sessions[n]._membership.ciphers) for n in names})
+        return names
+
+    host.gather, host.admit = taking_over, entering
+    with pytest.raises(DatasetError, match="does not have what bo keeps"):
+        host.run()
+    assert keys == {"at_ada": {"bo.visits"}}
+    assert not set(host.job.datasets["ada.visits"].chunks) & {
+        n for r in host.reads.values() for n in r
+    }
 
 
 def test_evidence_signed_for_another_job_is_left_out():
