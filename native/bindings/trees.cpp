@@ -38,17 +38,19 @@ void bind_trees(nb::module_& m) {
         "From places in one level of a tree to places in the next.");
     m.def(
         "window_places",
-        [](Table<std::uint8_t> bins, Numbers features, Marks thresholds, unsigned shift, Marks nodes, OutMarks out) {
+        [](Table<std::uint8_t> bins, Numbers features, Marks thresholds, unsigned shift, Marks nodes, OutMarks out,
+           OutMarks chosen) {
             require_steps(nodes.shape(0));
-            require_one_length(nodes, out);
+            require_one_length(nodes, out, chosen);
             require_one_length(features, thresholds);
             require(features.shape(0) <= most_level && shift < 8, "a level has at most 128 nodes, and a bin 8 bits");
             const auto columns = binned(bins, nodes.shape(0), nullptr);
             nb::gil_scoped_release unlocked;
-            trees().places(columns, nodes.shape(0), features.data(), thresholds.data(), shift, features.shape(0), nodes.data(), out.data());
+            trees().places(columns, nodes.shape(0), features.data(), thresholds.data(), shift, features.shape(0), nodes.data(), out.data(),
+                           chosen.data());
         },
         "bins"_a.noconvert(), "features"_a.noconvert(), "thresholds"_a.noconvert(), "shift"_a, "nodes"_a.noconvert(), "out"_a.noconvert(),
-        "Where rows stand in the windows of their nodes; 255 for missing values.");
+        "chosen"_a.noconvert(), "Where rows stand in the windows of their nodes, 255 for missing values; and their bins there.");
     m.def(
         "add_leaves",
         [](Marks nodes, Floats leaves, OutFloats margins) {

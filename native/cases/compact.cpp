@@ -17,6 +17,11 @@ void compact_cases(std::vector<Case>& cases) {
             const auto* keep = p.marks(p.rows());
             p.kernel([=, &p] { kernels::compact().compact(rows, width, p.rows(), keep); });
         }});
+        cases.push_back({"compact.compact_counted" + of, sizes, [=](Probe& p) {
+            auto* rows = p.words(width * p.rows());
+            const auto* before = p.halves(p.rows() + 1, static_cast<u32>(p.rows()) + 1);
+            p.kernel([=, &p] { kernels::compact().compact_counted(rows, width, p.rows(), before); });
+        }});
         cases.push_back({"compact.restore" + of, sizes, [=](Probe& p) {
             auto* rows = p.words(width * p.rows());
             const auto* keep = p.marks(p.rows());

@@ -45,7 +45,10 @@ void trees_cases(std::vector<Case>& cases) {
         const u8* thresholds = p.bytes(count, 32);
         const u8* nodes = p.bytes(p.rows(), count);
         auto* out = p.room<u8>(p.rows());
-        p.kernel([=, &p] { kernels::trees().places({bins, p.rows(), features, nullptr}, p.rows(), used, thresholds, 3, count, nodes, out); });
+        auto* chosen = p.room<u8>(p.rows());
+        p.kernel([=, &p] {
+            kernels::trees().places({bins, p.rows(), features, nullptr}, p.rows(), used, thresholds, 3, count, nodes, out, chosen);
+        });
     }});
 }
 

@@ -517,17 +517,22 @@ void count_marks(const u8* keep, std::size_t n, u32* pre) noexcept {
 }
 
 template <bool forward>
-void run(u64* data, std::size_t width, std::size_t n, const u8* keep) {
+void run_counted(u64* data, std::size_t width, std::size_t n, const u32* pre) noexcept {
     if (n == 0 || width == 0) return;
-    const Scratch scratch((n + 1) * sizeof(u32));
-    u32* const pre = scratch.as<u32>();
-    count_marks(keep, n, pre);
     if (width == 1) return Compaction<1, forward>(1).any(data, n, pre);
     if (width == 2) return Compaction<2, forward>(2).any(data, n, pre);
     if (width == 3) return Compaction<3, forward>(3).any(data, n, pre);
     if (width == 4) return Compaction<4, forward>(4).any(data, n, pre);
     if (width == 8) return Compaction<8, forward>(8).any(data, n, pre);
     Compaction<0, forward>(width).any(data, n, pre);
+}
+
+template <bool forward>
+void run(u64* data, std::size_t width, std::size_t n, const u8* keep) {
+    if (n == 0 || width == 0) return;
+    const Scratch scratch((n + 1) * sizeof(u32));
+    count_marks(keep, n, scratch.as<u32>());
+    run_counted<forward>(data, width, n, scratch.as<u32>());
 }
 
 void ranks_of(const u8* keep, u64* out, std::size_t n) noexcept {
@@ -671,6 +676,6 @@ void unpack_rows(const u64* rows, std::size_t width, std::size_t n, u64* const* 
 }  // namespace
 
 extern const CompactKernels compact_table;
-const CompactKernels compact_table = {run<true>, run<false>, distribute_rows, ranks_of, pack_rows, unpack_rows};
+const CompactKernels compact_table = {run<true>, run_counted<true>, run<false>, distribute_rows, ranks_of, pack_rows, unpack_rows};
 
 }  // namespace mc2::oblivious::MC2_ISA

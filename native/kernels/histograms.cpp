@@ -7,6 +7,7 @@
 #include "mc2/families.hpp"
 #include "mc2/pool.hpp"
 #include "mc2/secret.hpp"
+#include "mc2/tables.hpp"
 
 #if defined(MC2_ISA_avx2)
 #include <immintrin.h>
@@ -69,14 +70,23 @@ MC2_INLINE void four_bins(const u8* bins, const i8* g, const i8* h, std::size_t 
     _mm_storeu_si128(reinterpret_cast<__m128i*>(sums + 4), _mm_add_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1)));
 }
 
+MC2_INLINE void one_bin(const u8* bins, const i8* g, const i8* h, std::size_t rows, std::size_t wanted, i32* sums) noexcept {
+    const __m256i b = _mm256_set1_epi8(static_cast<char>(wanted));
+    __m256i of_g = _mm256_setzero_si256(), of_h = of_g;
+    for (std::size_t i = 0; i < rows; i += 32) {
+        const __m256i is = _mm256_cmpeq_epi8(loaded(bins + i), b);
+        accumulate(of_g, _mm256_maddubs_epi16(is, loaded(g + i)));
+        accumulate(of_h, _mm256_maddubs_epi16(is, loaded(h + i)));
+    }
+    const __m256i both = _mm256_hadd_epi32(widened(of_g), widened(of_h)), pairs = _mm256_hadd_epi32(both, both);
+    const __m128i all = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(sums), all);
+}
+
 void bin_sums(const u8* bins, const i8* g, const i8* h, std::size_t rows, std::size_t count, i32* sums) noexcept {
     std::size_t b = 0;
     for (; b + 4 <= count; b += 4) four_bins(bins, g, h, rows, b, sums + 2 * b);
-    if (b < count) {
-        i32 last[8];
-        four_bins(bins, g, h, rows, b, last);
-        std::memcpy(sums + 2 * b, last, (count - b) * 2 * sizeof(i32));
-    }
+    for (; b < count; ++b) one_bin(bins, g, h, rows, b, sums + 2 * b);
 }
 
 #else
@@ -225,13 +235,15 @@ void transpose(const u8* from, std::size_t width, std::size_t rows, std::size_t 
 
 // What one thread needs for a tile.
 struct Tile {
-    u8* rows;    // records
-    u8* keep;
-    u8* marks;
+    u8* rows;     // records
+    u32* before;  // how many marked rows stand before each place
+    u8* slots;    // of dummies
     u8* columns;  // of one block
-    i32* local;   // sums of one block, all pairs of digits
+    i32* local;   // sums of a few blocks, all pairs of digits
     i32* sums;    // sums of the tile, by slot
 };
+
+constexpr std::size_t blocks_at_once = 4;
 
 class Grouper {
 public:
@@ -243,63 +255,81 @@ public:
     std::size_t most_rows() const noexcept { return places_ < grouping_.tile ? grouping_.tile : places_; }
     std::size_t words() const noexcept { return 2 * all_ * planes_.pairs; }
     std::size_t room() const noexcept {
-        return round_up(most_rows() * width_ + 64, 64) + 2 * round_up(most_rows() + 64, 64) +
-               round_up(round_up(slot_at_ + 1, 16) * column_stride(), 64) + round_up(words() * sizeof(i32), 64) * (slots_ + 1);
+        return round_up(most_rows() * width_ + 64, 64) + round_up((most_rows() + 1) * sizeof(u32), 64) + round_up(places_ + 64, 64) +
+               round_up(round_up(slot_at_ + 1, 16) * column_stride(), 64) + step() * sizeof(i32) * (slots_ + blocks_at_once);
     }
     Tile tile(u8* memory) const noexcept {
         Tile t;
         t.rows = memory;
-        t.keep = t.rows + round_up(most_rows() * width_ + 64, 64);
-        t.marks = t.keep + round_up(most_rows() + 64, 64);
-        t.columns = t.marks + round_up(most_rows() + 64, 64);
+        t.before = reinterpret_cast<u32*>(t.rows + round_up(most_rows() * width_ + 64, 64));
+        t.slots = reinterpret_cast<u8*>(t.before) + round_up((most_rows() + 1) * sizeof(u32), 64);
+        t.columns = t.slots + round_up(places_ + 64, 64);
         t.local = reinterpret_cast<i32*>(t.columns + round_up(round_up(slot_at_ + 1, 16) * column_stride(), 64));
-        t.sums = t.local + round_up(words() * sizeof(i32), 64) / sizeof(i32);
+        t.sums = t.local + step() * blocks_at_once;
         return t;
     }
 
     void run(Tile t, const u8* records, const u8* slots, std::size_t count, i64* out, Flags& flags) const {
-        take(t, records, slots, count);
-        kernels::compact().compact(reinterpret_cast<u64*>(t.rows), width_ / 8, count, t.keep);
+        const u32 kept = take(t, records, slots, count);
+        flags.raise(Flag::bound_exceeded, Secret<u64>(kept) > Secret<u64>(grouping_.capacity));
+        kernels::compact().compact_counted(reinterpret_cast<u64*>(t.rows), width_ / 8, count, t.before);
         if (count < places_) std::memset(t.rows + count * width_, 0, (places_ - count) * width_);
-        align(t, count, flags);
+        align(t, slots, count, kept);
         for (std::size_t bit = 0; (std::size_t{1} << bit) < slots_; ++bit) {
-            for (std::size_t i = 0; i < places_; ++i) t.marks[i] = static_cast<u8>(~(t.rows[i * width_ + slot_at_] >> bit) & 1);
-            kernels::compact().compact(reinterpret_cast<u64*>(t.rows), width_ / 8, places_, t.marks);
+            count_zeros(t, bit);
+            kernels::compact().compact_counted(reinterpret_cast<u64*>(t.rows), width_ / 8, places_, t.before);
         }
-        std::memset(t.sums, 0, round_up(words() * sizeof(i32), 64) * slots_);
-        for (std::size_t at = 0; at < places_; at += grouping_.block) sum_block(t, at);
+        std::memset(t.sums, 0, step() * sizeof(i32) * slots_);
+        for (std::size_t at = 0; at < places_; at += blocks_at_once * grouping_.block) sum_blocks(t, at);
         flush(t, out);
     }
 
 private:
     // Not a multiple of 4096: columns would share their lines in the cache.
     std::size_t column_stride() const noexcept { return grouping_.block + 64; }
+    // From the sums of one slot or block to those of the next.
+    std::size_t step() const noexcept { return round_up(words() * sizeof(i32), 64) / sizeof(i32); }
 
-    void take(const Tile& t, const u8* records, const u8* slots, std::size_t count) const noexcept {
-        std::memcpy(t.rows, records, count * width_);
+    // Rows of the tile with their slots; how many have one.
+    u32 take(const Tile& t, const u8* records, const u8* slots, std::size_t count) const noexcept {
+        const u32 end = static_cast<u32>(slots_);
+        u32 kept = 0;
         for (std::size_t i = 0; i < count; ++i) {
+            std::memcpy(t.rows + i * width_, records + i * width_, width_);
             t.rows[i * width_ + slot_at_] = slots[i];
-            t.keep[i] = (Secret<u64>(slots[i]) < Secret<u64>(slots_)).byte();
+            t.before[i] = kept;
+            kept += (slots[i] - end) >> 31;  // the sign: slot < end
         }
+        t.before[count] = kept;
+        return kept;
     }
 
     // Rows behind the kept ones become dummies without gradients. Their slots fill each group up to
     // whole blocks; what is left over then is whole blocks too, and goes to the last slot.
-    void align(const Tile& t, std::size_t count, Flags& flags) const noexcept {
-        u32 kept = 0;
-        for (std::size_t i = 0; i < count; ++i) kept += t.keep[i];
-        flags.raise(Flag::bound_exceeded, Secret<u64>(kept) > Secret<u64>(grouping_.capacity));
+    void align(const Tile& t, const u8* slots, std::size_t count, u32 kept) const noexcept {
         u32 until[most_slots];  // so many dummies go to the slots up to this one
-        const std::size_t compared = count < places_ ? count : places_;
-        for (std::size_t i = 0; i < places_; ++i) t.marks[i] = t.rows[i * width_ + slot_at_];
         u32 sum = 0;
         for (std::size_t s = 0; s < slots_; ++s) {
-            u32 here = 0;
-            for (std::size_t i = 0; i < compared; ++i) here += static_cast<u32>(t.marks[i] == static_cast<u8>(s));
-            sum += remainder_to_block(here);
+            sum += remainder_to_block(rows_of(slots, count, static_cast<u8>(s)));
             until[s] = sum;
         }
-        for (std::size_t i = 0; i < places_; ++i) dummy(t, i, kept, until);
+        slots_of_dummies(t.slots, kept, until);
+        for (std::size_t i = 0; i < places_; ++i) dummy(t, i, kept);
+    }
+
+    // How many rows have the slot: marks of equal bytes are -1, and a byte holds 255 of them.
+    static u32 rows_of(const u8* slots, std::size_t count, u8 slot) noexcept {
+        constexpr std::size_t lanes = sizeof(Bytes), most = 128 * lanes;
+        u32 found = 0;
+        std::size_t at = 0;
+        while (at + lanes <= count) {
+            const std::size_t until = count - at < most ? at + (count - at) / lanes * lanes : at + most;
+            Bytes here{};
+            for (; at < until; at += lanes) here -= reinterpret_cast<Bytes>(load_bytes(slots + at) == slot);
+            for (std::size_t l = 0; l < lanes; ++l) found += here[l];
+        }
+        for (; at < count; ++at) found += static_cast<u32>(slots[at] == slot);
+        return found;
     }
 
     // How many rows are missing up to a multiple of `block`: by subtractions of public amounts.
@@ -314,21 +344,40 @@ private:
         return (block - rows) & static_cast<u32>((Secret<u32>(rows) != Secret<u32>(0)).word());
     }
 
-    void dummy(const Tile& t, std::size_t i, u32 kept, const u32 (&until)[most_slots]) const noexcept {
-        const u32 behind = static_cast<u32>(i) - kept;
-        const u32 real = static_cast<u32>((Secret<u32>(static_cast<u32>(i)) < Secret<u32>(kept)).word());
-        u32 slot = 0;
-        for (std::size_t s = 0; s + 1 < slots_; ++s) slot += static_cast<u32>(static_cast<i32>(until[s]) <= static_cast<i32>(behind));
-        u8* row = t.rows + i * width_;
-        const u8 keep = static_cast<u8>(real);
-        for (std::size_t k = 0; k < 2 * planes_.pairs; ++k) row[digits_ + k] &= keep;
-        row[slot_at_] = static_cast<u8>((row[slot_at_] & keep) | (static_cast<u8>(slot) & static_cast<u8>(~keep)));
+    // The slot that each place would have as a dummy.
+    void slots_of_dummies(u8* out, u32 kept, const u32 (&until)[most_slots]) const noexcept {
+        typedef i32 Words __attribute__((vector_size(32)));
+        Words behind{0, 1, 2, 3, 4, 5, 6, 7};
+        behind -= static_cast<i32>(kept);
+        for (std::size_t i = 0; i < places_; i += 8) {
+            Words slot{};
+            for (std::size_t s = 0; s + 1 < slots_; ++s) slot += behind < static_cast<i32>(until[s]);  // a mask is -1
+            slot += static_cast<i32>(slots_ - 1);
+            for (std::size_t l = 0; l < 8; ++l) out[i + l] = static_cast<u8>(slot[l]);
+            behind += 8;
+        }
     }
 
-    void sum_block(const Tile& t, std::size_t at) const noexcept {
+    MC2_INLINE void dummy(const Tile& t, std::size_t i, u32 kept) const noexcept {
+        u8* row = t.rows + i * width_;
+        const u8 keep = static_cast<u8>(value_barrier((static_cast<u64>(i) - kept) >> 56));  // the sign: i < kept
+        for (std::size_t k = 0; k < 2 * planes_.pairs; ++k) row[digits_ + k] &= keep;
+        row[slot_at_] = static_cast<u8>((row[slot_at_] & keep) | (t.slots[i] & static_cast<u8>(~keep)));
+    }
+
+    void count_zeros(const Tile& t, std::size_t bit) const noexcept {
+        const u8* slot = t.rows + slot_at_;
+        u32 zeros = 0;
+        for (std::size_t i = 0; i < places_; ++i) {
+            t.before[i] = zeros;
+            zeros += static_cast<u32>(~(slot[i * width_] >> bit)) & 1;
+        }
+        t.before[places_] = zeros;
+    }
+
+    void sum_block(const Tile& t, std::size_t at, i32* to) const noexcept {
         const std::size_t stride = column_stride();
         transpose(t.rows + at * width_, width_, grouping_.block, slot_at_, t.columns, stride);
-        i32* to = t.local;
         for (std::size_t k = 0; k < planes_.pairs; ++k) {
             const i8* g = reinterpret_cast<const i8*>(t.columns + (digits_ + 2 * k) * stride);
             for (std::size_t f = 0; f < columns_.features; ++f) {
@@ -336,17 +385,43 @@ private:
                 to += 2 * columns_.counts[f];
             }
         }
-        const std::size_t words = this->words(), step = round_up(words * sizeof(i32), 64) / sizeof(i32);
-        const u8 slot = value_barrier(t.rows[at * width_ + slot_at_]);
-        for (std::size_t s = 0; s < slots_; ++s) {
-            const i32 is = static_cast<i32>((Secret<u32>(slot) == Secret<u32>(static_cast<u32>(s))).word());
-            i32* sums = t.sums + s * step;
-            for (std::size_t i = 0; i < words; ++i) sums[i] += t.local[i] & is;
+    }
+
+    // A few blocks at once, so that the sums of slots are read and written less often. Where there
+    // are fewer blocks left, those behind them count in no slot.
+    void sum_blocks(const Tile& t, std::size_t at) const noexcept {
+        constexpr std::size_t near_words = 1024;
+        const std::size_t words = this->words(), step = this->step();
+        u8 slot[blocks_at_once];
+        for (std::size_t b = 0; b < blocks_at_once; ++b) {
+            const std::size_t row = at + b * grouping_.block;
+            slot[b] = no_slot;
+            if (row >= places_) continue;
+            sum_block(t, row, t.local + b * step);
+            slot[b] = t.rows[row * width_ + slot_at_];
+        }
+        for (std::size_t from = 0; from < words; from += near_words) {
+            const std::size_t until = words - from < near_words ? words : from + near_words;
+            for (std::size_t s = 0; s < slots_; ++s) {
+                i32 is[blocks_at_once];
+                for (std::size_t b = 0; b < blocks_at_once; ++b) {
+                    is[b] = static_cast<i32>((Secret<u32>(slot[b]) == Secret<u32>(static_cast<u32>(s))).word());
+                }
+                add_masked(t.local, step, is, from, until, t.sums + s * step);
+            }
+        }
+    }
+
+    MC2_INLINE static void add_masked(const i32* local, std::size_t step, const i32 (&is)[blocks_at_once], std::size_t from, std::size_t until,
+                                      i32* sums) noexcept {
+        static_assert(blocks_at_once == 4);
+        for (std::size_t i = from; i < until; ++i) {
+            sums[i] += (local[i] & is[0]) + (local[step + i] & is[1]) + (local[2 * step + i] & is[2]) + (local[3 * step + i] & is[3]);
         }
     }
 
     void flush(const Tile& t, i64* out) const noexcept {
-        const std::size_t step = round_up(words() * sizeof(i32), 64) / sizeof(i32);
+        const std::size_t step = this->step();
         for (std::size_t s = 0; s < slots_; ++s) {
             for (std::size_t k = 0; k < planes_.pairs; ++k) {
                 const i32* sums = t.sums + s * step + 2 * all_ * k;
@@ -427,14 +502,16 @@ void choose_smaller(const u64* counts, std::size_t parents, u8* smaller) noexcep
 }
 
 void slots_of_smaller(const u8* nodes, const u8* smaller, std::size_t parents, std::size_t rows, u8* slots) {
-    u64 bits[2] = {0, 0};  // bit p is smaller[p]
-    for (std::size_t p = 0; p < parents; ++p) bits[p / 64] |= static_cast<u64>(smaller[p] & 1) << (p % 64);
-    for (std::size_t i = 0; i < rows; ++i) {
-        const u64 parent = nodes[i] >> 1;
-        const u64 half = value_barrier(0 - (parent >> 6));
-        const u64 bit = (value_barrier(bits[0] ^ (half & (bits[0] ^ bits[1]))) >> (parent & 63)) & 1;
-        const u64 other = 0 - ((bit ^ nodes[i]) & 1);
-        slots[i] = static_cast<u8>(value_barrier(parent | other));
+    Table table;
+    std::memcpy(table.bytes, smaller, parents);
+    for (std::size_t i = 0; i < rows; i += sizeof(Bytes)) {
+        const Bytes node = load_bytes(nodes + i), parent = node >> 1;
+        Bytes wanted;
+        look_up(table, parents, parent, wanted);
+        // All ones where the row is not at the smaller child: `no_slot`.
+        Bytes other = Bytes{} - ((wanted ^ node) & 1);
+        hide(other);
+        store_bytes(slots + i, parent | other);
     }
 }
 

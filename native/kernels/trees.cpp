@@ -6,6 +6,7 @@
 #include "mc2/families.hpp"
 #include "mc2/pool.hpp"
 #include "mc2/secret.hpp"
+#include "mc2/tables.hpp"
 #include "mc2/windows.hpp"
 
 #if defined(MC2_ISA_avx2)
@@ -15,47 +16,13 @@
 namespace mc2::oblivious::MC2_ISA {
 namespace {
 
-typedef u8 Bytes __attribute__((vector_size(32)));
-
 constexpr std::size_t lanes = 32;
 constexpr std::size_t tile_rows = 4096;
-constexpr std::size_t most_nodes = 128;
+constexpr std::size_t most_nodes = table_places;
 constexpr std::size_t features_in_byte = 256;
-
-MC2_INLINE Bytes load(const u8* at) noexcept {
-    Bytes v;
-    std::memcpy(&v, at, sizeof v);
-    return v;
-}
-MC2_INLINE void store(u8* at, const Bytes& v) noexcept { std::memcpy(at, &v, sizeof v); }
-
-MC2_INLINE void hide(Bytes& mask) noexcept {
-#if defined(MC2_ISA_avx2)
-    __asm__ volatile("" : "+x"(mask));
-#else
-    __asm__ volatile("" : "+m"(mask));
-#endif
-}
-
-// Bytes by their places 0 .. 127, in any of which the wanted one may stand.
-struct Table {
-    alignas(32) u8 bytes[most_nodes] = {};
-};
+constexpr std::size_t ahead = 512;  // bytes of each column that are fetched before they are read
 
 #if defined(MC2_ISA_avx2)
-
-MC2_INLINE void look_up(const Table& table, std::size_t count, const Bytes& places, Bytes& out) noexcept {
-    const __m256i place = reinterpret_cast<__m256i>(places), low = _mm256_set1_epi8(15);
-    const __m256i within = _mm256_and_si256(place, low);
-    const __m256i which = _mm256_and_si256(_mm256_srli_epi16(place, 4), low);
-    __m256i found = _mm256_setzero_si256();
-    for (std::size_t c = 0; c < count; c += 16) {
-        const __m256i part = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table.bytes + c)));
-        const __m256i here = _mm256_cmpeq_epi8(which, _mm256_set1_epi8(static_cast<char>(c / 16)));
-        found = _mm256_or_si256(found, _mm256_and_si256(here, _mm256_shuffle_epi8(part, within)));
-    }
-    out = reinterpret_cast<Bytes>(found);
-}
 
 MC2_INLINE void add_leaves_8(const u8* nodes, const float* leaves, std::size_t count, float* margins) noexcept {
     const __m256i place = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(nodes)));
@@ -70,16 +37,6 @@ MC2_INLINE void add_leaves_8(const u8* nodes, const float* leaves, std::size_t c
 }
 
 #else
-
-MC2_INLINE void look_up(const Table& table, std::size_t count, const Bytes& places, Bytes& out) noexcept {
-    Bytes found{};
-    for (std::size_t c = 0; c < count; ++c) {
-        Bytes here = reinterpret_cast<Bytes>(places == static_cast<u8>(c));
-        hide(here);
-        found |= here & table.bytes[c];
-    }
-    out = found;
-}
 
 MC2_INLINE void add_leaves_8(const u8* nodes, const float* leaves, std::size_t count, float* margins) noexcept {
     for (std::size_t l = 0; l < 8; ++l) {
@@ -113,36 +70,64 @@ struct Level {
     }
 };
 
-// The bins of rows i .. i + 31, each in its node's feature.
-MC2_INLINE void chosen_bins(const BinnedColumns& columns, std::size_t i, const Level& level, const Bytes& node, Bytes& bin) noexcept {
-    Bytes low, high{};
-    look_up(level.low, level.count, node, low);
-    if (columns.features > features_in_byte) look_up(level.high, level.count, node, high);
+// Two vectors of rows: one line of the cache of each column.
+struct Pair {
+    Bytes of[2];
+};
+static_assert(row_step % (2 * lanes) == 0);
+
+// The bins of rows i .. i + 63, each in its node's feature.
+MC2_INLINE void chosen_bins(const BinnedColumns& columns, std::size_t i, const Level& level, const Pair& node, Pair& bin) noexcept {
+    if (columns.features == 1) {
+        for (std::size_t p = 0; p < 2; ++p) bin.of[p] = load_bytes(columns.bins + i + p * lanes);
+        return;
+    }
+    Pair low, high{};
+    for (std::size_t p = 0; p < 2; ++p) {
+        look_up(level.low, level.count, node.of[p], low.of[p]);
+        if (columns.features > features_in_byte) look_up(level.high, level.count, node.of[p], high.of[p]);
+        bin.of[p] = Bytes{};
+    }
     for (std::size_t from = 0; from < columns.features; from += features_in_byte) {
         const std::size_t until = columns.features - from < features_in_byte ? columns.features : from + features_in_byte;
-        Bytes found{};
-        for (std::size_t f = from; f < until; ++f) {
-            found |= reinterpret_cast<Bytes>(low == static_cast<u8>(f)) & load(columns.bins + f * columns.stride + i);
+        Pair found{};
+        Bytes feature{};
+        for (std::size_t f = from; f < until; ++f, feature += 1) {
+            const u8* column = columns.bins + f * columns.stride + i;
+            __builtin_prefetch(column + ahead);
+            for (std::size_t p = 0; p < 2; ++p) {
+                found.of[p] |= reinterpret_cast<Bytes>(low.of[p] == feature) & load_bytes(column + p * lanes);
+            }
         }
-        bin |= found & reinterpret_cast<Bytes>(high == static_cast<u8>(from / features_in_byte));
+        for (std::size_t p = 0; p < 2; ++p) {
+            bin.of[p] |= found.of[p] & reinterpret_cast<Bytes>(high.of[p] == static_cast<u8>(from / features_in_byte));
+        }
     }
+}
+
+MC2_INLINE Bytes below(const Bytes& node, const Bytes& bin, const Bytes& threshold, const Bytes& flags) noexcept {
+    Bytes above = reinterpret_cast<Bytes>(bin > threshold), same = reinterpret_cast<Bytes>(bin == threshold);
+    Bytes missing = reinterpret_cast<Bytes>(bin == missing_bin);
+    Bytes one_hot = reinterpret_cast<Bytes>((flags & split_one_hot) != 0), left = reinterpret_cast<Bytes>((flags & missing_left) != 0);
+    hide(above), hide(same), hide(missing), hide(one_hot), hide(left);
+    const Bytes there = (one_hot & same) | (~one_hot & above);
+    const Bytes right = (missing & ~left) | (~missing & there);
+    return node + node - right;  // a mask is -1
 }
 
 // Rows first .. last of the columns; nodes[0] is that of row `first`.
 MC2_INLINE void route_rows(const BinnedColumns& columns, std::size_t first, std::size_t last, const Level& level, u8* nodes) noexcept {
-    for (std::size_t i = first; i < last; i += lanes) {
-        const Bytes node = load(nodes + i - first);
-        Bytes threshold, flags, bin{};
-        look_up(level.thresholds, level.count, node, threshold);
-        look_up(level.flags, level.count, node, flags);
+    for (std::size_t i = first; i < last; i += 2 * lanes) {
+        u8* at = nodes + i - first;
+        const Pair node{{load_bytes(at), load_bytes(at + lanes)}};
+        Pair bin;
         chosen_bins(columns, i, level, node, bin);
-        Bytes above = reinterpret_cast<Bytes>(bin > threshold), same = reinterpret_cast<Bytes>(bin == threshold);
-        Bytes missing = reinterpret_cast<Bytes>(bin == missing_bin);
-        Bytes one_hot = reinterpret_cast<Bytes>((flags & split_one_hot) != 0), left = reinterpret_cast<Bytes>((flags & missing_left) != 0);
-        hide(above), hide(same), hide(missing), hide(one_hot), hide(left);
-        const Bytes there = (one_hot & same) | (~one_hot & above);
-        const Bytes right = (missing & ~left) | (~missing & there);
-        store(nodes + i - first, node + node - right);  // a mask is -1
+        for (std::size_t p = 0; p < 2; ++p) {
+            Bytes threshold, flags;
+            look_up(level.thresholds, level.count, node.of[p], threshold);
+            look_up(level.flags, level.count, node.of[p], flags);
+            store_bytes(at + p * lanes, below(node.of[p], bin.of[p], threshold, flags));
+        }
     }
 }
 
@@ -176,29 +161,35 @@ void route(const BinnedColumns& columns, std::size_t rows, const u32* features, 
 }
 
 // How far each bin is behind the base of its node's window, at most the last place.
-MC2_INLINE void place_rows(const BinnedColumns& columns, std::size_t first, std::size_t last, const Level& level, const u8* nodes, u8* out) noexcept {
-    for (std::size_t i = first; i < last; i += lanes) {
-        const Bytes node = load(nodes + i);
-        Bytes base, bin{};
-        look_up(level.thresholds, level.count, node, base);
-        chosen_bins(columns, i, level, node, bin);
-        Bytes behind = reinterpret_cast<Bytes>(bin > base);
-        hide(behind);
-        const Bytes place = (bin - base) & behind;
-        Bytes beyond = reinterpret_cast<Bytes>(place > static_cast<u8>(window)), missing = reinterpret_cast<Bytes>(bin == missing_bin);
-        hide(beyond), hide(missing);
-        store(out + i, (beyond & static_cast<u8>(window)) | (~beyond & place) | missing);
+MC2_INLINE void place_rows(const BinnedColumns& columns, std::size_t first, std::size_t last, const Level& level, const u8* nodes, u8* out,
+                           u8* chosen) noexcept {
+    for (std::size_t i = first; i < last; i += 2 * lanes) {
+        const Pair node{{load_bytes(nodes + i), load_bytes(nodes + i + lanes)}};
+        Pair bins;
+        chosen_bins(columns, i, level, node, bins);
+        for (std::size_t p = 0; p < 2; ++p) {
+            const Bytes bin = bins.of[p];
+            Bytes base;
+            look_up(level.thresholds, level.count, node.of[p], base);
+            Bytes behind = reinterpret_cast<Bytes>(bin > base);
+            hide(behind);
+            const Bytes place = (bin - base) & behind;
+            Bytes beyond = reinterpret_cast<Bytes>(place > static_cast<u8>(window)), missing = reinterpret_cast<Bytes>(bin == missing_bin);
+            hide(beyond), hide(missing);
+            store_bytes(chosen + i + p * lanes, bin);
+            store_bytes(out + i + p * lanes, (beyond & static_cast<u8>(window)) | (~beyond & place) | missing);
+        }
     }
 }
 
 void places(const BinnedColumns& columns, std::size_t rows, const u32* features, const u8* thresholds, unsigned shift, std::size_t count,
-            const u8* nodes, u8* out) {
+            const u8* nodes, u8* out, u8* chosen) {
     u8 bases[most_nodes];
     const u8 unused[most_nodes] = {};
     for (std::size_t i = 0; i < count; ++i) bases[i] = static_cast<u8>(window_base(thresholds[i], shift).bits());
     Level level;
     level.read(features, bases, unused, count);
-    by_tiles(rows, [&](std::size_t first, std::size_t last) { place_rows(columns, first, last, level, nodes, out); });
+    by_tiles(rows, [&](std::size_t first, std::size_t last) { place_rows(columns, first, last, level, nodes, out, chosen); });
 }
 
 void add_leaves(const u8* nodes, std::size_t rows, const float* leaves, std::size_t count, float* margins) noexcept {

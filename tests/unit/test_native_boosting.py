@@ -468,10 +468,11 @@ def test_cells_and_places_in_windows(seed, shift, features):
     used = rng.integers(0, features, nodes).astype(np.uint32)
     thresholds = rng.integers(0, 256 >> shift, nodes).astype(np.uint8)
     at = rng.integers(0, nodes, rows).astype(np.uint8)
-    out = np.empty(rows, np.uint8)
-    _native.window_places(bins, used, thresholds, shift, at, out)
+    out, chosen = np.empty((2, rows), np.uint8)
+    _native.window_places(bins, used, thresholds, shift, at, out, chosen)
     for row in range(rows):
         bin_ = int(bins[used[at[row]], row])
+        assert chosen[row] == bin_
         base = max(0, (int(thresholds[at[row]]) + 1 << shift) - 1 - 8)
         assert out[row] == (255 if bin_ == 255 else min(max(bin_ - base, 0), 16))
 

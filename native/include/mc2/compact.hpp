@@ -14,6 +14,9 @@ struct CompactKernels {
     //   after  a d e f c b        every row is read and written log2(n) / 2 times, whatever `keep` says
     void (*compact)(u64* rows, std::size_t width, std::size_t count, const u8* keep);
 
+    // The same, of which before[i], for i in [0, count], tells how many marked rows stand before row i.
+    void (*compact_counted)(u64* rows, std::size_t width, std::size_t count, const u32* before) noexcept;
+
     // The way back: what `compact` made of rows with these marks becomes those rows again. So it
     // also puts the first rows, in order, to the marked places.
     void (*restore)(u64* rows, std::size_t width, std::size_t count, const u8* keep);

@@ -28,9 +28,10 @@ struct TreesKernels {
     void (*route)(const BinnedColumns& columns, std::size_t rows, const u32* features, const u8* thresholds, const u8* flags,
                   std::size_t count, u8* nodes);
     // out[i] = where the bin of row i stands in the window of its node's feature (see SplitsKernels::refine);
-    // 255 for a missing one. `thresholds` are cells of 2^shift bins.
+    // 255 for a missing one. `thresholds` are cells of 2^shift bins. chosen[i] = that bin: `route` may
+    // take it as the only column.
     void (*places)(const BinnedColumns& columns, std::size_t rows, const u32* features, const u8* thresholds, unsigned shift,
-                   std::size_t count, const u8* nodes, u8* out);
+                   std::size_t count, const u8* nodes, u8* out, u8* chosen);
     // margins[i] += leaves[nodes[i]], in floats.
     void (*add_leaves)(const u8* nodes, std::size_t rows, const float* leaves, std::size_t count, float* margins) noexcept;
     // margins[class * rows + i] += the leaf of row i in each tree, in the order of trees.

@@ -31,6 +31,8 @@ _COARSE_WORTH: Final = np.array([16384], dtype=np.int64)
 _GROUP_FROM: Final = 1 << 14
 _TILE: Final = 1 << 17
 _BLOCK: Final = 1024
+_MANY_BINS: Final = 64
+"""From so many bins a feature on, finding half of the rows costs less than summing all of them."""
 _SHUFFLE: Final = "shuffle"
 
 
@@ -98,6 +100,8 @@ class TrainingRows:
         self._nodes: Marks = np.zeros(rows, dtype=np.uint8)
         self._slots: Marks = np.zeros(rows, dtype=np.uint8)
         self._above: Sums = np.empty(0, dtype=np.int64)
+        self._chosen: Bytes = np.empty((1, rows if self._shift else 0), dtype=np.uint8)
+        self._chosen_now = False
 
     @property
     def bins(self) -> int:
@@ -181,6 +185,7 @@ class TrainingRows:
     def to_root(self) -> None:
         """Bring all rows to the root of the next tree."""
         self._nodes[:] = 0
+        self._chosen_now = False
 
     def add_total(self, total: Sums) -> None:
         """Add the sums of g and h over all rows, as the histograms have them."""
@@ -202,7 +207,9 @@ class TrainingRows:
         nodes = len(level.features)
         out = np.zeros(2 * nodes * WINDOW, dtype=np.int64)
         splits = (level.features, level.thresholds, self._shift)
-        self._run.call(_native.window_places, self._parts.bins, *splits, self._nodes, self._slots)
+        found = (self._slots, self._chosen[0])
+        self._run.call(_native.window_places, self._parts.bins, *splits, self._nodes, *found)
+        self._chosen_now = True
         column, counts = self._slots.reshape(1, -1), np.array([WINDOW], dtype=np.uint32)
         planes = (self._planes, self._worth, self._nodes, nodes)
         self._run.call(_native.histograms, column, counts, *planes, out)
@@ -211,7 +218,10 @@ class TrainingRows:
     def route(self, level: Level, *, shown: npt.NDArray[np.uint32] | None = None) -> None:
         """Bring rows to the next level. `shown` are the features used, if they are public."""
         bins, features = self._parts.bins, level.features
-        if shown is not None:
+        if self._chosen_now:
+            # Refining moved thresholds, not features: windows were over the same bins.
+            bins, self._chosen_now = self._chosen, False
+        elif shown is not None:
             bins = np.ascontiguousarray(bins[shown])
             features = np.searchsorted(shown, features).astype(np.uint32)  # public here
         splits = (features, level.thresholds, level.flags)
@@ -267,7 +277,7 @@ class TrainingRows:
         run.call(_native.choose_smaller, counts, smaller)
         run.call(_native.slots_of_smaller, self._nodes, smaller, self._slots)
         small = np.zeros_like(self._above)
-        if self._grouping and parents > 1:
+        if self._grouping and (parents > 1 or self.bins >= _MANY_BINS * len(self.counts)):
             self._grouped(parents, small)
         else:
             self._direct(parents, small)
@@ -276,7 +286,7 @@ class TrainingRows:
         return out
 
     def _grouped(self, slots: int, out: Sums) -> None:
-        tile = min(self.matrix.rows, max(_TILE, 8192 * slots))
+        tile = _tile(self.matrix.rows, slots)
         # After a shuffle, a tile has more than half + 6 sqrt(tile) rows of smaller children with a
         # probability below e^-72 (Hoeffding, for sampling without replacement).
         capacity = tile if self._fixed_order else min(tile, tile // 2 + 6 * int(tile**0.5) + 6)
@@ -292,6 +302,12 @@ class TrainingRows:
             _BLOCK,
             out,
         )
+
+
+def _tile(rows: int, slots: int) -> int:
+    """Rows of a tile: whole steps, in tiles of one size, so that the last one is not half empty."""
+    tiles = -(-rows // max(_TILE, 8192 * slots))
+    return -(-rows // (64 * tiles)) * 64
 
 
 def cell_counts(cuts: SecretCuts, parameters: BoostingParameters) -> npt.NDArray[np.uint32]:
