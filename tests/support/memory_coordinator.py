@@ -21,7 +21,7 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest
 from mc2.formats.release import Challenge, Grant
 from mc2.formats.statement import Statement
-from mc2.formats.status import JobState, JobStatus
+from mc2.formats.status import JobNews, JobState, JobStatus
 from mc2.plan.plan import Plan
 from tests.support.party_jobs import FakeEnclave, Pieces
 
@@ -246,3 +246,6 @@ class MemoryCoordinator:
 
     def wait(self, job_id: str | None, seen: int, seconds: float) -> int:
         return seen + 1
+
+    def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
+        return JobNews(self.wait(job_id, seen, seconds), self.job(job_id))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mc2.crypto.digest import Digest
-from mc2.formats.status import DatasetEntry, JobStatus
+from mc2.formats.status import DatasetEntry, JobNews, JobStatus
 
 __all__ = ["Coordinator", "DatasetEntry"]
 
@@ -127,4 +127,8 @@ class Coordinator(Protocol):
 
         For one job or, with None, for all of the caller's. Gives the newest event number.
         """
+        ...
+
+    def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
+        """As `wait` for one job, and where it stands then: one request in the place of two."""
         ...

@@ -25,7 +25,7 @@ from mc2.formats.fields import Fields, check_name, text_item
 from mc2.formats.home_line import TURN_BYTES, HomeTurn
 from mc2.formats.job import Proposal
 from mc2.formats.limits import LIMITS
-from mc2.formats.status import DatasetEntry, JobStatus
+from mc2.formats.status import DatasetEntry, JobNews, JobStatus
 
 _LIST_BYTES: Final = 64 << 20  # of jobs, cards, datasets
 _MOST_ITEMS: Final = 1 << 20
@@ -242,6 +242,17 @@ class HttpCoordinator:
 
     def wait(self, job_id: str | None, seen: int, seconds: float) -> int:
         """Return when anything changed since event `seen`, or after some seconds."""
+        return self._news(job_id, seen, seconds)[0]
+
+    def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
+        """Where a job stands, when it changed since event `seen` or after some seconds."""
+        newest, fields = self._news(job_id, seen, seconds)
+        status = JobStatus.read(fields.value("status"))
+        if status.job_id != job_id:
+            raise CoordinatorError("the coordinator told of another job than was asked about")
+        return JobNews(newest, status)
+
+    def _news(self, job_id: str | None, seen: int, seconds: float) -> tuple[int, Fields]:
         deadline = time.monotonic() + seconds
         while True:
             left = max(0.0, deadline - time.monotonic())
@@ -253,9 +264,10 @@ class HttpCoordinator:
                 query=urlencode(query),
                 read_seconds=part + READ_SECONDS,
             )
-            newest = self._fields(call).integer("event", 0, 2**53 - 1)
+            fields = self._fields(call)
+            newest = fields.integer("event", 0, 2**53 - 1)
             if newest > seen or part >= left:
-                return newest
+                return newest, fields
 
     # --- a worker at home ---
 

@@ -35,9 +35,11 @@ def run(desk: Desk, job_id: str, *, timeout: timedelta, watch: Watch = watch_not
     """
     agent = desk.agent()
     deadline = desk.clock() + timeout
-    seen = 0
+    seen, patience = 0, 0.0
     told: JobStatus | None = None
     while True:
+        news = desk.coordinator.news(job_id, seen, patience)
+        seen, status = news.event, news.status
         mine = job_id in agent.approved_jobs()
         if mine and agent.answer_job(job_id) is Answer.REFUSED:
             raise JobError(
@@ -45,7 +47,6 @@ def run(desk: Desk, job_id: str, *, timeout: timedelta, watch: Watch = watch_not
                 hint="see why: mc2 log; the next attempt begins by itself when this one is given "
                 "up, and mc2 reject ends the job now",
             )
-        status = desk.coordinator.job(job_id)
         if status != told:
             watch(status)
             told = status
@@ -55,8 +56,9 @@ def run(desk: Desk, job_id: str, *, timeout: timedelta, watch: Watch = watch_not
             return _ended(status)
         left = (deadline - desk.clock()).total_seconds()
         if left <= 0:
-            raise JobError(_waiting(status), hint=_WAIT_HINT)
-        seen = desk.coordinator.wait(job_id, seen, min(left, _POLL_SECONDS))
+            # Asked once more: what this party just answered is not waited for any more.
+            raise JobError(_waiting(desk.coordinator.job(job_id)), hint=_WAIT_HINT)
+        patience = min(left, _POLL_SECONDS)
 
 
 def _ended(status: JobStatus) -> JobStatus:

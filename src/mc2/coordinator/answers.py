@@ -241,9 +241,10 @@ class Challenges(BaseModel):
 
 
 class Event(BaseModel):
-    """The number of the newest event."""
+    """The number of the newest event; of a job that was named, where it stands."""
 
     event: int
+    status: Status | None
 
 
 def canonical(value: Json) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -174,8 +175,11 @@ async def wait(
 ) -> Response:
     """Answer when anything changed since event `seen`, or after some seconds.
 
-    For one job, or without `job_id` for all of the caller's jobs and contracts.
+    For one job, with where it stands then; or without `job_id` for all of the caller's jobs and
+    contracts.
     """
     waiting = context_of(request).waiting
     newest = await waiting.wait(signed.party, job_id or None, seen, seconds)
-    return canonical({"event": newest})
+    # Looked up after the event: a change in between is told now, and its event once more.
+    status = await asyncio.to_thread(signed.access.job, job_id) if job_id else None
+    return canonical({"event": newest, "status": status.json() if status else None})

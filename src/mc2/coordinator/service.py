@@ -17,7 +17,7 @@ from mc2.coordinator.mailbox import Mailbox
 from mc2.coordinator.running import RunRules
 from mc2.coordinator.store import Store
 from mc2.crypto.digest import Digest
-from mc2.formats.status import DatasetEntry, JobStatus
+from mc2.formats.status import DatasetEntry, JobNews, JobStatus
 
 LONGEST_WAIT_SECONDS: Final = 60.0
 
@@ -170,3 +170,8 @@ class PartyAccess:
             if newest > seen or left <= 0:
                 return newest
             self.service.bell.wait(rung, left)
+
+    def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
+        """As `wait` for one job, and where it stands then."""
+        newest = self.wait(job_id, seen, seconds)
+        return JobNews(newest, self.job(job_id))

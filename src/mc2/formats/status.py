@@ -74,6 +74,17 @@ class DatasetEntry:
         return entry
 
 
+@dataclass(frozen=True, slots=True)
+class JobNews:
+    """Where a job stands, and the number of an event up to which that is so.
+
+    The status is at least as new as the event: who waits for a later one misses nothing.
+    """
+
+    event: int
+    status: JobStatus
+
+
 PHASES: Final = ("waiting", "challenge", "attest", "grant", "compute", "done")
 """Where an attempt stands: waiting for a worker, then for the owners' challenges, for evidence,
 for the owners' grants, for the computation."""

@@ -32,7 +32,7 @@ from mc2.errors import (
 )
 from mc2.formats.canonical import encode
 from mc2.formats.coordinator_file import CoordinatorFile
-from mc2.formats.status import DatasetEntry
+from mc2.formats.status import DatasetEntry, JobNews, JobState, JobStatus
 
 JOB = "0" * 32
 
@@ -127,6 +127,10 @@ def test_everything_goes_up_and_comes_down(fresh, world):
     for owner in ("ada", "bo"):
         clients[owner].approve(job_id, world.approval(owner))
     assert cy.wait(None, seen, 5) > seen
+    news = cy.news(job_id, seen, 5)
+    assert news.event > seen
+    assert news.status == cy.job(job_id)
+    assert cy.news(job_id, news.event, 0.01) == news
     assert cy.job(job_id).state.word == "approved"
     assert cy.job_bundle(job_id) == clients["bo"].job_bundle(job_id)
     assert cy.start(job_id) == 1
@@ -390,6 +394,24 @@ def test_another_object_than_was_asked_for_is_refused():
         liar.client.missing([NAME])
 
 
+def test_news_of_another_job_are_refused():
+    status = JobStatus(
+        **dict.fromkeys(("approvals", "rejections", "challenges", "grants", "missing"), ()),
+        **dict.fromkeys(("progress", "error_code", "error"), ""),
+        job_id=JOB,
+        contract=NAME,
+        plan=NAME,
+        proposer="cy",
+        state=JobState.RUNNING,
+        attempt=1,
+        phase="grant",
+    )
+    liar = Liar(answer({"event": 3, "status": status.json()}))
+    assert liar.client.news(JOB, 0, 0) == JobNews(3, status)
+    with pytest.raises(CoordinatorError, match="another job"):
+        liar.client.news("1" * 32, 0, 0)
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -409,6 +431,7 @@ def test_junk_for_an_answer_is_a_typed_error(raw):
         lambda client: client.wait(None, 0, 0),
         lambda client: client.jobs(),
         lambda client: client.job(JOB),
+        lambda client: client.news(JOB, 0, 0),
         lambda client: client.datasets(),
         lambda client: client.cards(),
         lambda client: client.contracts(),

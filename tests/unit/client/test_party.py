@@ -680,8 +680,9 @@ def test_says_whom_a_job_waits_for_when_time_runs_out(room):
     job_id = room.proposed()
     approve(room.ada, job_id)
 
-    def tick(*_):
-        room.clock.now += 60 * SECOND
+    def tick(_job_id, _seen, seconds):
+        if seconds:
+            room.clock.now += 60 * SECOND
         return 1
 
     room.coordinator.wait = tick

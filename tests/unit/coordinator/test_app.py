@@ -426,13 +426,17 @@ def test_unexpected_errors_say_nothing(api, monkeypatch):
 def test_waiting_is_answered_by_a_change(api):
     job = prepared(api)
     seen = api.get("cy", "/v1/events").json()["event"]
-    assert api.get("cy", f"/v1/events?seen={seen}&seconds=0.05").json() == {"event": seen}
+    assert api.get("cy", f"/v1/events?seen={seen}&seconds=0.05").json() == {
+        "event": seen,
+        "status": None,
+    }
     change = threading.Timer(
         0.2, api.service.for_party("ada").approve, (api.world.job_id, api.world.approval("ada"))
     )
     change.start()
     answer = api.get("cy", f"/v1/events?seen={seen}&seconds=30&job_id={api.world.job_id}")
     assert answer.json()["event"] > seen
+    assert answer.json()["status"]["approvals"] == ["ada"]
     change.join()
     refused(api.get("cy", f"/v1/events?job_id={'0' * 32}"), 404, "coordinator")
     assert api.get("cy", job).json()["approvals"] == ["ada"]
@@ -459,6 +463,7 @@ def test_answers_are_as_documented(api):
         f"{job}/bundle": answers.Bundle,
         f"{job}/rejections": answers.Rejections,
         "/v1/events": answers.Event,
+        f"/v1/events?job_id={api.world.job_id}": answers.Event,
         f"/v1/jobs/{'0' * 32}": answers.Failure,
     }
     for path, model in models.items():
