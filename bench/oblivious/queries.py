@@ -46,17 +46,39 @@ KEYS = {
 }
 
 
+_BRANDS = tuple(sorted(f"Brand#{a}{b}" for a in range(1, 6) for b in range(1, 6)))
+_SIZES, _KINDS = ("JUMBO", "LG", "MED", "SM", "WRAP"), (
+    "BAG", "BOX", "CAN", "CASE", "DRUM", "JAR", "PACK", "PKG",
+)  # fmt: skip
 DOMAINS = {
+    "customer": {
+        "c_mktsegment": ("AUTOMOBILE", "BUILDING", "FURNITURE", "HOUSEHOLD", "MACHINERY"),
+    },
     "lineitem": {
         "l_returnflag": ("A", "N", "R"),
         "l_linestatus": ("F", "O"),
+        "l_shipinstruct": ("COLLECT COD", "DELIVER IN PERSON", "NONE", "TAKE BACK RETURN"),
         "l_shipmode": ("AIR", "FOB", "MAIL", "RAIL", "REG AIR", "SHIP", "TRUCK"),
+    },
+    "nation": {
+        "n_name": (
+            "ALGERIA", "ARGENTINA", "BRAZIL", "CANADA", "CHINA", "EGYPT", "ETHIOPIA", "FRANCE",
+            "GERMANY", "INDIA", "INDONESIA", "IRAN", "IRAQ", "JAPAN", "JORDAN", "KENYA",
+            "MOROCCO", "MOZAMBIQUE", "PERU", "ROMANIA", "RUSSIA", "SAUDI ARABIA",
+            "UNITED KINGDOM", "UNITED STATES", "VIETNAM",
+        ),
     },
     "orders": {
         "o_orderpriority": ("1-URGENT", "2-HIGH", "3-MEDIUM", "4-NOT SPECIFIED", "5-LOW"),
         "o_orderstatus": ("F", "O", "P"),
     },
-}
+    "part": {
+        "p_brand": _BRANDS,
+        "p_container": tuple(sorted(f"{a} {b}" for a in _SIZES for b in _KINDS)),
+        "p_mfgr": tuple(f"Manufacturer#{n}" for n in range(1, 6)),
+    },
+    "region": {"r_name": ("AFRICA", "AMERICA", "ASIA", "EUROPE", "MIDDLE EAST")},
+}  # fmt: skip
 _FIRST, _LAST = date(1992, 1, 1), date(1998, 12, 31)
 _CALENDAR = ((_FIRST - date(1970, 1, 1)).days, (_LAST - date(1970, 1, 1)).days)
 

@@ -30,10 +30,18 @@ KEYS = {
 class Shop:
     """The tables of one scale, sealed as an owner would."""
 
-    def __init__(self, scale, owner="shop"):
+    def __init__(self, scale, owner="shop", domains=None, ranges=None):
         self.owner = owner
         self.tables = tpch.tables(scale)
-        self.facts = {n: facts_of(t, unique=KEYS[n]) for n, t in self.tables.items()}
+        self.facts = {
+            n: facts_of(
+                t,
+                unique=KEYS[n],
+                domains=(domains or {}).get(n, {}),
+                ranges=(ranges or {}).get(n, {}),
+            )
+            for n, t in self.tables.items()
+        }
         known = catalog_of_tables({f"{owner}.{n}": t for n, t in self.tables.items()})
         datasets = {
             name: replace(

@@ -7,6 +7,7 @@ and recorded on other data: all records must be equal.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from mc2.formats.facts import TableFacts
@@ -21,12 +22,14 @@ from mc2.operators import (
     comparisons,
     conversions,
     dates,
+    few_groups,
     grouping,
     joining,
     lenient,
     logic,
     numbers,
     ordering,
+    packing,
     partial,
     planes,
     reach,
@@ -36,7 +39,14 @@ from mc2.operators import (
 )
 from mc2.operators.cases_sheets import sorted_together
 from mc2.operators.grouping import Aggregate
-from mc2.operators.handles import SecretTable
+from mc2.operators.handles import (
+    Layout,
+    SecretColumn,
+    SecretTable,
+    flat_words_of,
+    known_of,
+    words_of,
+)
 from mc2.operators.joining import On
 from mc2.operators.made import (
     ALL_KINDS,
@@ -288,6 +298,29 @@ def _sort_first(run: Run, made: Made) -> object:
     table = made.table(*KINDS)
     orders = [Order(table.columns["n"], True, False), Order(table.columns["i"], nullable=False)]
     return [ordering.sort_table(run, table, orders, first=n) for n in (0, 1, 2)]
+
+
+@case("few_groups.group_few")
+def _group_few(run: Run, made: Made) -> object:
+    codes, days = flat_words_of(made.column(INT64, 3)), made.column(DATE, 4)
+    known = made.marks()
+    flags = packing.texts_of_codes(run, Layout(TEXT, 9), (b"A", b"N", b"R"), codes, known)
+    small = SecretColumn(days.layout, words_of(days), known_of(days), (0, 3))
+    columns = {"flag": flags, "day": small}
+    table = SecretTable(columns, made.present())
+    wanted = [
+        Aggregate(f"{function}_{name}", function, value, kind, where)
+        for name, value, kind in (
+            ("wide", made.column(WIDE, 99), WIDE), ("whole", made.column(INT64, 99), INT64),
+        )
+        for function, where in (("sum", None), ("avg", made.marks()), ("count", None))
+    ]  # fmt: skip
+    wanted = [replace(a, kind=DOUBLE) if a.name == "avg_whole" else a for a in wanted]
+    wanted.append(Aggregate("rows", "count_star", None, INT64))
+    return [
+        few_groups.group_few(run, table, ["flag", "day"], wanted, 16),
+        few_groups.group_few(run, table, ["flag"], wanted, 4, ["flag"], []),
+    ]
 
 
 @case("joining.fetched")

@@ -34,6 +34,7 @@ from mc2.operators.handles import (
 )
 from mc2.operators.logic import column, complement, conjunction, disjunction
 from mc2.operators.ordering import union_all
+from mc2.operators.packing import MOST_CODED
 from mc2.operators.run import Flag, Run
 
 _HEADER: Final = slice(0, COUNT_AT)
@@ -110,7 +111,8 @@ class _Reader:
         found = column(run, self._layout, np.ascontiguousarray(words), known)
         self._check(found)
         ends = self._form.facts.ranges.get(self._declared.name)
-        return SecretColumn(self._layout, words_of(found), known, ends)
+        domain, codes = self._coded(found)
+        return SecretColumn(self._layout, words_of(found), known, ends, domain, codes)
 
     def _part(self, chunk: Bytes, at: int, size: int) -> Bytes:
         return np.ascontiguousarray(chunk[at : at + size])
@@ -163,17 +165,30 @@ class _Reader:
         if name in self._form.facts.ranges:
             low, high = self._form.facts.ranges[name]
             run.checked(_native.check_range, flat_words_of(found), low, high, known, flag)
-        if name in self._form.facts.domains:
-            outside = complement(run, self._listed(found, self._form.facts.domains[name]))
-            run.raise_where(SecretMarks(conjunction(run, outside, known)), Flag.OUT_OF_DOMAIN)
 
-    def _listed(self, found: SecretColumn, values: Sequence[str]) -> Marks:
-        listed = np.zeros(found.rows, dtype=np.uint8)
-        for value in values:
-            if len(value.encode()) <= found.layout.text_bytes:
-                one = constant(found.layout, value.encode(), found.rows)
-                listed = disjunction(run := self._run, listed, equal_marks(run, found, one))
-        return listed
+    def _coded(self, found: SecretColumn) -> tuple[tuple[bytes, ...] | None, Words | None]:
+        """Raise a flag for texts outside of the domain; the domain and which of it each text is."""
+        declared = self._form.facts.domains.get(self._declared.name)
+        if declared is None:
+            return None, None
+        run, rows = self._run, found.rows
+        values = sorted(value.encode() for value in declared)
+        values = [v for v in values if len(v) <= found.layout.text_bytes]
+        listed = np.zeros(rows, dtype=np.uint8)
+        bits = [np.zeros(rows, dtype=np.uint8) for _ in range(max(1, len(values) - 1).bit_length())]
+        for place, value in enumerate(values):
+            same = equal_marks(run, found, constant(found.layout, value, rows))
+            listed = disjunction(run, listed, same)
+            for bit in range(place.bit_length()):
+                if place >> bit & 1:
+                    bits[bit] = disjunction(run, bits[bit], same)
+        outside = conjunction(run, complement(run, listed), known_of(found))
+        run.raise_where(SecretMarks(outside), Flag.OUT_OF_DOMAIN)
+        if not values or len(values) > MOST_CODED:
+            return None, None
+        codes = np.empty(rows, dtype=np.uint64)
+        run.call(_native.gather_bits, bits, codes)
+        return tuple(values), codes
 
 
 # --- and back

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from mc2.operators.handles import (
     Words,
     flat_words_of,
     known_of,
+    words_of,
 )
 from mc2.operators.logic import column, conjunction
 from mc2.operators.run import Flag, Run
@@ -35,6 +37,11 @@ TIME_UNITS: Final = {
 }
 """Microseconds in a unit of time."""
 
+_ENDS: Final = {
+    "quarter": (1, 4), "month": (1, 12), "day": (1, 31), "day_of_year": (1, 366), "week": (1, 53),
+    "hour": (0, 23), "minute": (0, 59), "second": (0, 59),
+}  # fmt: skip
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 _WEEK: Final = 7
 _SUNDAY_LAST: Final = 5  # from 1 for Sunday to 0 for Monday, but for whole weeks
 _PARTS: Final = {"hour": 24, "minute": 60, "second": 60}
@@ -60,7 +67,18 @@ def date_field(run: Run, what: str, a: SecretColumn) -> SecretColumn:
         run.call(_native.modulo, whole, _PARTS[what], out)
     else:
         raise EngineError(f"oblivious mode has no field {what} of a date")
-    return column(run, Layout(INT32), out, known_of(a))
+    found = column(run, Layout(INT32), out, known_of(a))
+    return SecretColumn(found.layout, words_of(found), known_of(found), _field_ends(what, a))
+
+
+def _field_ends(what: str, a: SecretColumn) -> tuple[int, int] | None:
+    """The least and the greatest value of a field, of all days or of those that there can be."""
+    if what != "year" or a.type.name != "date" or a.ends is None:
+        return _ENDS.get(what)
+    least, greatest = (day + _EPOCH for day in a.ends)
+    if least < 1 or greatest > date.max.toordinal():
+        return None
+    return date.fromordinal(least).year, date.fromordinal(greatest).year
 
 
 def iso_day_of_week(run: Run, a: SecretColumn) -> SecretColumn:

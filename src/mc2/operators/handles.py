@@ -113,20 +113,35 @@ class SecretColumn(Opaque):
     """A column of secret values, NULLs among them. The words of a NULL are zeros.
 
     `ends` are the least and the greatest of its words, of one each, where a flag was raised for
-    every value outside of them: public.
+    every value outside of them: public. `domain` are all texts that there are, ascending, where a
+    flag was raised for every other one: public; then `codes` say which of them a row has.
     """
 
-    __slots__ = ("__known", "__words", "ends", "layout")
+    __slots__ = ("__codes", "__known", "__words", "domain", "ends", "layout")
 
     def __init__(
-        self, layout: Layout, words: Words, known: Marks, ends: tuple[int, int] | None = None
+        self,
+        layout: Layout,
+        words: Words,
+        known: Marks,
+        ends: tuple[int, int] | None = None,
+        domain: tuple[bytes, ...] | None = None,
+        codes: Words | None = None,
     ) -> None:
         _check(words, np.uint64, 2)
         _check(known, np.uint8, 1)
         if words.shape != (known.shape[0], layout.words):
             raise ValueError("the words of a column do not have its layout")
+        if (domain is None) != (codes is None):
+            raise ValueError("codes are of a domain")
+        if codes is not None:
+            _check(codes, np.uint64, 1)
+            if codes.shape != known.shape:
+                raise ValueError("each row has a code")
         self.layout = layout
         self.ends = ends
+        self.domain = domain
+        self.__codes = codes
         self.__words = words
         self.__known = known
 
@@ -143,6 +158,10 @@ class SecretColumn(Opaque):
     @staticmethod
     def _open(handle: SecretColumn) -> tuple[Words, Marks]:
         return handle.__words, handle.__known
+
+    @staticmethod
+    def _open_codes(handle: SecretColumn) -> Words | None:
+        return handle.__codes
 
 
 def _check(array: npt.NDArray[Any], kind: type[np.generic], dimensions: int) -> None:
@@ -166,6 +185,11 @@ def flat_words_of(column: SecretColumn) -> Words:
 def known_of(column: SecretColumn) -> Marks:
     """Which values are not NULL: for kernels."""
     return SecretColumn._open(column)[1]  # noqa: SLF001 - the one place that opens handles
+
+
+def codes_of(column: SecretColumn) -> Words | None:
+    """The codes of a column with a domain, by place; of no meaning where it is NULL."""
+    return SecretColumn._open_codes(column)  # noqa: SLF001 - the one place that opens handles
 
 
 def marks_of(marks: SecretMarks) -> Marks:

@@ -377,6 +377,8 @@ def _of_one_width(one: On) -> On:
         if one.left.layout != one.right.layout:
             raise TypeError("what must be equal is of one layout")
         return one
+    if one.left.layout == one.right.layout and one.left.domain == one.right.domain:
+        return one
     size = max(one.left.layout.text_bytes, one.right.layout.text_bytes)
     return On(fitted(one.left, size), fitted(one.right, size), one.nulls)
 

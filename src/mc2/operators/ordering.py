@@ -15,6 +15,7 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
+    codes_of,
     flat_words_of,
     known_of,
     marks_of,
@@ -143,12 +144,17 @@ def limit(run: Run, table: SecretTable, count: int | None, offset: int = 0) -> S
 
 def cut(table: SecretTable, start: int, end: int) -> SecretTable:
     """The places from `start` up to `end`, both public."""
-    columns = {
-        name: SecretColumn(
-            c.layout, words_of(c)[start:end].copy(), known_of(c)[start:end].copy(), c.ends
+    columns = {}
+    for name, c in table.columns.items():
+        codes = codes_of(c)
+        columns[name] = SecretColumn(
+            c.layout,
+            words_of(c)[start:end].copy(),
+            known_of(c)[start:end].copy(),
+            c.ends,
+            c.domain,
+            None if codes is None else codes[start:end].copy(),
         )
-        for name, c in table.columns.items()
-    }
     return SecretTable(columns, SecretMarks(marks_of(table.present)[start:end].copy()))
 
 

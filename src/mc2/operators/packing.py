@@ -8,12 +8,13 @@ stands in the highest bits of its first words. Words are taken apart again by th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from mc2 import _native
+from mc2.operators.constants import column_of_values
 from mc2.operators.handles import (
     Layout,
     Marks,
@@ -21,18 +22,20 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
+    codes_of,
     flat_words_of,
     known_of,
     marks_of,
     words_of,
 )
 from mc2.operators.logic import conjunction
-from mc2.operators.planes import UNSIGNED, Key, sort_planes
+from mc2.operators.planes import UNSIGNED, Key, joined, sort_planes
 from mc2.operators.run import Run
 
 _BITS: Final = 64
 _ALL: Final = (1 << _BITS) - 1
 _MOST_KEYS: Final = 8  # words that one sorting network compares
+MOST_CODED: Final = 64  # texts of a domain that stand for themselves by a code
 _INTEGERS: Final = {"boolean": 1, "int8": 8, "int16": 16, "int32": 32, "date": 32}
 Ends = tuple[int, int]
 
@@ -68,12 +71,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Lying:
-    """Where a column lies. Without `known`, it is known in all rows that are read."""
+    """Where a column lies. Without `known`, it is known in all rows that are read.
+
+    Of a `domain` its codes lie there.
+    """
 
     layout: Layout
     ends: Ends | None
     places: tuple[Place, ...]
     known: Piece | None
+    domain: tuple[bytes, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,28 @@ def parts_of(layout: Layout, declared: Ends | None = None) -> list[Part]:
     if ends is None:
         return [Part(0, -(1 << (_BITS - 1)), 0, _BITS)]
     return [Part(0, ends[0], 0, max(1, (ends[1] - ends[0]).bit_length()))]
+
+
+def _parts_of_column(value: SecretColumn) -> tuple[Words, list[Part]]:
+    """What of a column is packed: its words, or its codes."""
+    codes = codes_of(value)
+    if codes is None or value.domain is None:
+        return words_of(value), parts_of(value.layout, value.ends)
+    bits = max(1, (len(value.domain) - 1).bit_length())
+    return codes.reshape(-1, 1), [Part(0, 0, 0, bits)]
+
+
+def texts_of_codes(
+    run: Run, layout: Layout, domain: tuple[bytes, ...], codes: Words, known: Marks
+) -> SecretColumn:
+    """The texts of a domain that codes stand for; NULL where they are not known."""
+    rows, count = len(codes), len(domain)
+    texts = words_of(column_of_values(layout, domain))
+    planes = [np.empty(rows, dtype=np.uint64) for _ in range(layout.words)]
+    few = np.arange(count, dtype=np.uint64), np.ones(count, dtype=np.uint8)
+    found = np.empty(rows, dtype=np.uint8)
+    run.call(_native.match_few, codes, known, *few, texts, planes, found)
+    return SecretColumn(layout, joined(planes), known, None, domain, codes)
 
 
 @dataclass(slots=True)
@@ -187,23 +216,24 @@ class Packer:
     def column(self, value: SecretColumn) -> Lying:
         """Add a column."""
         known = self.mark(known_of(value))
-        parts = parts_of(value.layout, value.ends)
-        places = tuple(self.part(words_of(value), part) for part in parts)
-        return Lying(value.layout, value.ends, places, known)
+        words, parts = _parts_of_column(value)
+        places = tuple(self.part(words, part) for part in parts)
+        return Lying(value.layout, value.ends, places, known, value.domain)
 
     def key(self, value: SecretColumn, *, descending: bool = False) -> Lying | None:
         """Add the values of a column as what rows are compared by, NULLs by a mark before it.
 
         Gives where it lies, if it can be read again from there.
         """
-        words = words_of(value)
+        words, parts = _parts_of_column(value)
         if value.layout.is_real:
             ordered = np.empty(value.rows, dtype=np.uint64)
             self.run.call(_native.order_doubles, flat_words_of(value), ordered)
             words = ordered.reshape(-1, 1)
-        parts = parts_of(value.layout, value.ends)
         places = tuple(self.part(words, part, descending=descending) for part in parts)
-        return None if value.layout.is_real else Lying(value.layout, value.ends, places, None)
+        if value.layout.is_real:
+            return None
+        return Lying(value.layout, value.ends, places, None, value.domain)
 
     def table(self, table: SecretTable, lying: Mapping[int, Lying] | None = None) -> Packed:
         """Add a table; columns whose words `lying` has, by identity, take a mark and no more."""
@@ -218,7 +248,7 @@ class Packer:
                 columns[name] = found
             else:
                 known = self.mark(known_of(value))
-                columns[name] = Lying(found.layout, found.ends, found.places, known)
+                columns[name] = replace(found, known=known)
         return Packed(columns, present)
 
     def write(self, planes: Sequence[Words]) -> None:
@@ -264,13 +294,16 @@ class Source:
         known = keep
         if lying.known is not None:
             known = conjunction(run, self.mark(run, lying.known), keep)
-        words = np.empty((self.rows, lying.layout.words), dtype=np.uint64)
+        width = 1 if lying.domain is not None else lying.layout.words
+        words = np.empty((self.rows, width), dtype=np.uint64)
         for place in lying.places:
             part = place.part
             planes = [self.planes[piece.plane].reshape(-1, 1) for piece in place.pieces]
             bits = [(0, p.left, p.bits, p.below + part.right) for p in place.pieces]
             ends = (place.flip, part.low & _ALL)
             run.call(_native.unpack_bits, planes, bits, *ends, known, part.word, words)
+        if lying.domain is not None:
+            return texts_of_codes(run, lying.layout, lying.domain, words.reshape(-1), known)
         return SecretColumn(lying.layout, words, known, lying.ends)
 
     def table(self, run: Run, packed: Packed, keep: Marks | None = None) -> SecretTable:

@@ -25,6 +25,7 @@ from mc2.formats.schema import Schema
 from mc2.operators import grouping, joining, logic, ordering, statistics
 from mc2.operators.chunks import read_chunks, write_chunks
 from mc2.operators.constants import column_of_values
+from mc2.operators.few_groups import group_few
 from mc2.operators.handles import (
     Layout,
     SecretMarks,
@@ -33,7 +34,7 @@ from mc2.operators.handles import (
 )
 from mc2.operators.joining import On
 from mc2.operators.run import Run as Trace
-from mc2.operators.run import use_threads
+from mc2.operators.run import keep_memory, use_threads
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.expressions import ColumnRef, Expression, Literal
 from mc2.plan.facts import Facts
@@ -161,6 +162,7 @@ class PlanRun:
         key: bytes,
         together: Together | None = None,
     ) -> None:
+        keep_memory()
         self.trace = trace
         self._plan = checked.plan
         self._facts: tuple[Facts, ...] = checked.facts
@@ -319,7 +321,9 @@ class PlanRun:
         rest = replace(operation, aggregates=others)
         wanted = self._wanted(rest, source, index)
         if not last:
-            return grouping.group(self.trace, source, keys, wanted, rows, by)
+            columns = self._schema(operation.source).columns
+            nullable = [c.name for c in columns if c.nullable]
+            return group_few(self.trace, source, keys, wanted, rows, by, nullable)
         more = [_statistic(Evaluator.over(self.trace, source), a) for a in last]
         return statistics.group_statistics(self.trace, source, keys, wanted, more, rows, by)
 
