@@ -74,6 +74,7 @@ from mc2.plan.types import INT64
 _NUMBER: Final = Layout(INT64)
 _EXTREMES: Final = {"min": least, "bool_and": least, "max": greatest, "bool_or": greatest}
 _COUNT: Final = "\0count"
+_PLACE: Final = "\0place"
 _SIDE: Final = 32
 """The bit above the places of rows that says which of two sides a row is of."""
 _TILE: Final = 1 << 20
@@ -259,14 +260,17 @@ def _turned(what: Aggregate) -> Aggregate:
 
 def _difference(line: _Line, so_far: Parts, start: float, end: float) -> Parts:
     """All up to the end, less all before the start, where there is something between."""
-    run, number = line.run, {"number": _numbered(line.run, line.rows)}
-    upper = dict(line.at({**so_far, **number}, end))
-    lower = dict(line.at({**so_far, **number}, -start, strict=True))
-    some = less_marks(run, lower.pop("number"), upper.pop("number"))
+    parts = {**so_far, _PLACE: _numbered(line.run, line.rows)}
+    return _between(line.run, line.at(parts, end), line.at(parts, -start, strict=True))
+
+
+def _between(run: Run, upper: Parts, lower: Parts) -> Parts:
+    """What there is at one place, less what there was at another that should be before it."""
+    some = less_marks(run, lower[_PLACE], upper[_PLACE])
     found = {}
-    for name, part in upper.items():
-        less = choose(run, some, lower[name], part)  # itself, so that nothing is left
-        found[name] = subtract(run, part, less)
+    for name, part in lower.items():
+        less = choose(run, some, part, upper[name])  # itself, so that nothing is left
+        found[name] = subtract(run, upper[name], less)
     return found
 
 
@@ -295,16 +299,18 @@ def _extreme(line: _Line, what: Aggregate, start: float, end: float) -> Parts:
         one = stretches[-1]
         stretches.append(take(run, one, shift(one, 2 ** (len(stretches) - 1))))
     counts = Aggregate(what.name, "count", value, INT64)
-    found = dict(_difference(line, up_to_each(run, rows.starts, rows.present, counts), start, end))
-    back = {str(n): mirror(s) for n, s in enumerate(stretches)}
-    first = line.turned().at(back, start)
-    last = line.at({str(n): shift(s, 1 - 2**n) for n, s in enumerate(stretches)}, end)
-    lower, upper = _ends(line, start, end)
-    many = subtract(run, upper, lower)
+    so_far = {
+        **up_to_each(run, rows.starts, rows.present, counts),
+        _PLACE: _numbered(run, rows),
+    }
+    at_end = {str(n): shift(s, 1 - 2**n) for n, s in enumerate(stretches)}
+    last, lower = line.at({**so_far, **at_end}, end), line.at(so_far, -start, strict=True)
+    found = _between(run, last, lower)
+    first = line.turned().at({str(n): mirror(s) for n, s in enumerate(stretches)}, start)
     best = nothing(value)
     for n in range(len(stretches)):
         here = take(run, mirror(first[str(n)]), last[str(n)])
-        short = less_marks(run, many, constant(_NUMBER, 2**n, rows.rows))
+        short = less_marks(run, found[_PLACE], constant(_NUMBER, 2**n, rows.rows))
         best = choose(run, short, best, here)
     return {_COUNT: found[_COUNT], PICKED: best}
 
