@@ -4,8 +4,8 @@
 
 Python itself has reports that mean nothing: some on its start and on first use, and a few whenever
 it computes with negative numbers. So each case runs on public data first, twice: what memcheck says
-on secrets beyond what it said the second time on public data is a leak. Its garbage collector, which
-has reports of its own and runs when it likes, waits until a case is done.
+on secrets beyond what it said the second time on public data is a leak. Its garbage collector
+has reports of its own and runs when it likes: it waits until a case is done.
 """
 
 from __future__ import annotations
