@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mc2.engine.exact_sums import parts, sums
 from mc2.formats.schema import DataType
 
 RANGE: Final = "mc2:range"
@@ -62,7 +63,7 @@ def _one_by_one(values: Floats) -> Iterator[float]:
 def exact_sum(values: Floats) -> float:
     """The sum of doubles, rounded once; with infinities or NaN what IEEE 754 says."""
     try:
-        return math.fsum(_one_by_one(values))
+        return math.fsum(parts(values))
     except OverflowError:  # some partial sum is beyond the doubles; the whole need not be
         endless = values[~np.isfinite(values)]
         if len(endless):
@@ -107,14 +108,11 @@ def deviation(values: Floats, *, sample: bool) -> float | None:
 
 def _sums(values: Floats, bounds: Sequence[int]) -> Floats:
     """The exact sum of each group of values, rounded once."""
-    numbers = values.tolist()
-    found = []
-    for start, end in pairwise(bounds):
-        try:
-            found.append(math.fsum(numbers[start:end]))
-        except (OverflowError, ValueError):
-            found.append(exact_sum(values[start:end]))
-    return np.array(found, np.float64)
+    try:
+        return sums(values, bounds)
+    except (OverflowError, ValueError):
+        found = [exact_sum(values[start:end]) for start, end in pairwise(bounds)]
+        return np.array(found, np.float64)
 
 
 def _means(values: Floats, bounds: Sequence[int]) -> Floats:

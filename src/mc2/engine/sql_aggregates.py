@@ -96,6 +96,8 @@ def _avg(scribe: Scribe, operand: Operand, result: DataType) -> str:
         return f"({_total(scribe, operand)} / nullif(count({operand.sql}), 0))"
     total = f"sum({operand.values})"
     count = f"count({operand.values})"
+    if operand.type.name in {"int8", "int16", "int32"}:  # the sum of 2^32 of them is an int64
+        return f"(CAST(CAST({total} AS BIGINT) AS DOUBLE) / nullif({count}, 0))"
     if is_integer(operand.type):
         # By way of text: DuckDB rounds large negative HUGEINTs twice on the way to a double.
         return f"(CAST(CAST({total} AS VARCHAR) AS DOUBLE) / {count})"

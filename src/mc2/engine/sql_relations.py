@@ -18,7 +18,7 @@ from mc2.engine.sql_types import sql_literal
 from mc2.engine.sql_windows import ONE, Over, range_value, window_function
 from mc2.formats.schema import DataType, Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
-from mc2.plan.expressions import Expression, Literal
+from mc2.plan.expressions import Cast, Expression, Literal
 from mc2.plan.functions import Argument
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
@@ -41,7 +41,7 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
-from mc2.plan.types import INT32
+from mc2.plan.types import DOUBLE, INT32
 from mc2.plan.windows import RANKINGS, Window, WindowColumn, infer_window
 
 
@@ -321,7 +321,7 @@ class QueryWriter:
         if not column.arguments and column.where is None:
             inner.append(f"1 AS a{place}")
             return Operand(f"a{place}", INT32, distinct=False)
-        term = writer.term(column.arguments[0]) if column.arguments else None
+        term = writer.term(_averaged(writer, column)) if column.arguments else None
         sql, kind = ("1", INT32) if term is None else (term.sql, term.type)
         if column.where is not None:
             sql = f"CASE WHEN {writer.term(column.where).sql} THEN {sql} END"
@@ -409,3 +409,16 @@ def _from(source: _Part, *, barrier: bool) -> str:
     if barrier:
         return f"({select(_columns(source.schema), source.name, 'OFFSET 0')})"
     return source.name
+
+
+def _averaged(writer: ExpressionWriter, column: AggregateColumn) -> Expression:
+    """An aggregate's argument; of a mean of doubles that were small integers, those integers.
+
+    Doubles hold them exactly, so both ways give the exact sum, rounded once, through the count; but
+    DuckDB adds integers up itself.
+    """
+    argument = column.arguments[0]
+    if column.function != "avg" or not isinstance(argument, Cast) or argument.type != DOUBLE:
+        return argument
+    small = writer.term(argument.value).type.name in {"int8", "int16", "int32"}
+    return argument.value if small else argument
