@@ -25,19 +25,21 @@ void trees_cases(std::vector<Case>& cases) {
             });
         }});
     }
-    cases.push_back({"trees.route", sizes, [](Probe& p) {
-        constexpr std::size_t features = 3, count = 32;
-        const u8* bins = p.bytes(features * p.rows());
-        const u32* used = p.halves(count, features);
-        const u8 *thresholds = p.bytes(count), *flags = p.bytes(count, 8);
-        u8* nodes = p.bytes(p.rows(), count);
-        const auto* values = reinterpret_cast<const float*>(p.halves(2 * count, 0x7f000000));
-        auto* margins = p.room<float>(p.rows());
-        p.kernel([=, &p] {
-            kernels::trees().route({bins, p.rows(), features, nullptr}, p.rows(), used, thresholds, flags, count, nodes);
-            kernels::trees().add_leaves(nodes, p.rows(), values, 2 * count, margins);
-        });
-    }});
+    for (const std::size_t features : {std::size_t{3}, std::size_t{1}}) {
+        cases.push_back({features == 3 ? "trees.route" : "trees.route/one", sizes, [=](Probe& p) {
+            constexpr std::size_t count = 32;
+            const u8* bins = p.bytes(features * p.rows());
+            const u32* used = p.halves(count, static_cast<u32>(features));
+            const u8 *thresholds = p.bytes(count), *flags = p.bytes(count, 8);
+            u8* nodes = p.bytes(p.rows(), count);
+            const auto* values = reinterpret_cast<const float*>(p.halves(2 * count, 0x7f000000));
+            auto* margins = p.room<float>(p.rows());
+            p.kernel([=, &p] {
+                kernels::trees().route({bins, p.rows(), features, nullptr}, p.rows(), used, thresholds, flags, count, nodes);
+                kernels::trees().add_leaves(nodes, p.rows(), values, 2 * count, margins);
+            });
+        }});
+    }
     cases.push_back({"trees.places", sizes, [](Probe& p) {
         constexpr std::size_t features = 3, count = 32;
         const u8* bins = p.bytes(features * p.rows());

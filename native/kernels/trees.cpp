@@ -20,7 +20,6 @@ constexpr std::size_t lanes = 32;
 constexpr std::size_t tile_rows = 4096;
 constexpr std::size_t most_nodes = table_places;
 constexpr std::size_t features_in_byte = 256;
-constexpr std::size_t ahead = 512;  // bytes of each column that are fetched before they are read
 
 #if defined(MC2_ISA_avx2)
 
@@ -94,7 +93,6 @@ MC2_INLINE void chosen_bins(const BinnedColumns& columns, std::size_t i, const L
         Bytes feature{};
         for (std::size_t f = from; f < until; ++f, feature += 1) {
             const u8* column = columns.bins + f * columns.stride + i;
-            __builtin_prefetch(column + ahead);
             for (std::size_t p = 0; p < 2; ++p) {
                 found.of[p] |= reinterpret_cast<Bytes>(low.of[p] == feature) & load_bytes(column + p * lanes);
             }
