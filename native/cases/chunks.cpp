@@ -84,6 +84,8 @@ void chunks_cases(std::vector<Case>& cases) {
     add_numbers<8>(cases, "chunks.widen_bytes/8", "chunks.narrow_bytes/8");
     add_texts(cases, "chunks.read_texts/bytes", 2, false);
     add_texts(cases, "chunks.read_texts/utf8", 3, true);
+    add_texts(cases, "chunks.read_texts/long_bytes", 9, false);
+    add_texts(cases, "chunks.read_texts/short_utf8", 2, true);
 }
 
 }  // namespace mc2::oblivious

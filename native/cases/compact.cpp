@@ -9,7 +9,7 @@ namespace mc2::oblivious {
 
 void compact_cases(std::vector<Case>& cases) {
     const std::vector<std::size_t> sizes = {1, 7, 8, 100, 1000};
-    for (const std::size_t width : {1, 2, 3, 4, 8, 11}) {
+    for (const std::size_t width : {1, 2, 3, 4, 5, 8, 11}) {
         std::string of = "/";
         of.append(std::to_string(8 * width)).append("B");
         cases.push_back({"compact.compact" + of, sizes, [=](Probe& p) {
@@ -38,7 +38,7 @@ void compact_cases(std::vector<Case>& cases) {
         auto* out = p.room<u64>(p.rows());
         p.kernel([=, &p] { kernels::compact().ranks(keep, out, p.rows()); });
     }});
-    for (const std::size_t width : {3, 6}) {
+    for (const std::size_t width : {3, 4, 6}) {
         const std::string of = "/" + std::to_string(width);
         cases.push_back({"compact.pack" + of, {1, 101}, [=](Probe& p) {
             const auto* from = p.words(width * p.rows());

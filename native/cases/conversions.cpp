@@ -11,10 +11,20 @@ namespace {
 
 const std::vector<std::size_t> sizes = {1, 7};
 
-// Rows of random bytes; the last word, the length, is within the text.
-const u64* texts_of(Probe& p, std::size_t width) {
+// Rows of random bytes, those of numbers and moments if `plain`, so that some can be read; the last
+// word, the length, is within the text.
+const u64* texts_of(Probe& p, std::size_t width, bool plain = true) {
+    static constexpr char alphabet[] = "0123456789-:. TZ";
     u64* rows = p.words(p.rows() * width);
-    for (std::size_t i = 1; i <= p.rows(); ++i) rows[i * width - 1] = rows[i * width - 1] % (8 * width - 7);
+    for (std::size_t i = 0; i < p.rows() * width; ++i) {
+        if (i % width + 1 == width) {
+            rows[i] %= 8 * width - 7;
+        } else if (plain) {
+            u64 word = 0;
+            for (unsigned k = 0; k < 64; k += 8) word = (word << 8) | static_cast<u8>(alphabet[(rows[i] >> k) % 16]);
+            rows[i] = word;
+        }
+    }
     return rows;
 }
 
@@ -31,11 +41,21 @@ void conversions_cases(std::vector<Case>& cases) {
             p.kernel([=] { kernels::conversions().read_decimal(a, 4, point, point ? 3 : 0, out, read, n); });
         }});
     }
+    for (const bool plain : {false, true}) {  // one word, and more than any number needs
+        const N width = plain ? 2 : 8;
+        cases.push_back({plain ? "conversions.read_decimal/short" : "conversions.read_decimal/long", sizes, [=](Probe& p) {
+            const N n = p.rows();
+            const u64* a = texts_of(p, width, plain);
+            i128* out = p.room<i128>(n);
+            u8* read = p.room<u8>(n);
+            p.kernel([=] { kernels::conversions().read_decimal(a, width, true, plain ? 38 : 2, out, read, n); });
+        }});
+    }
     for (const bool wide : {false, true}) {
-        for (const unsigned scale : {0u, 2u}) {
+        for (const unsigned scale : {0u, 2u, wide ? 38u : 18u}) {
             const std::string name = std::string(wide ? "wide" : "narrow").append("_").append(std::to_string(scale));
             cases.push_back({"conversions.spell_decimal/" + name, sizes, [=](Probe& p) {
-                const N n = p.rows(), width = wide ? 7 : 4;
+                const N n = p.rows(), width = wide ? 7 : scale == 0 ? 9 : 4;
                 const i128* a = reinterpret_cast<const i128*>(p.words(2 * n));
                 u64* out = p.room<u64>(n * width);
                 p.kernel([=] { kernels::conversions().spell_decimal(a, wide, scale, out, width, n); });
@@ -58,12 +78,21 @@ void conversions_cases(std::vector<Case>& cases) {
         u64* out = p.room<u64>(n * 3);
         p.kernel([=] { kernels::conversions().spell_parts(a, parts, 3, out, 3, n); });
     }});
-    cases.push_back({"conversions.decimal_to_double", sizes, [](Probe& p) {
+    cases.push_back({"conversions.spell_parts/time", sizes, [](Probe& p) {
+        static constexpr SpelledPart parts[] = {{0, 2}, {':', 2}, {':', 2}, {'.', 6}, {'+', 8}, {'Z', 1}, {' ', 3}, {0, 1}};
         const N n = p.rows();
-        const i128* a = reinterpret_cast<const i128*>(p.words(2 * n));
-        double* out = p.room<double>(n);
-        p.kernel([=] { kernels::conversions().decimal_to_double(a, 5, out, n); });
+        const u64* a = p.words(8 * n);
+        u64* out = p.room<u64>(n * 5);
+        p.kernel([=] { kernels::conversions().spell_parts(a, parts, 8, out, 5, n); });
     }});
+    for (const unsigned scale : {0u, 5u, 38u}) {
+        cases.push_back({std::string("conversions.decimal_to_double/").append(std::to_string(scale)), sizes, [=](Probe& p) {
+            const N n = p.rows();
+            const i128* a = reinterpret_cast<const i128*>(p.words(2 * n));
+            double* out = p.room<double>(n);
+            p.kernel([=] { kernels::conversions().decimal_to_double(a, scale, out, n); });
+        }});
+    }
 }
 
 }  // namespace mc2::oblivious

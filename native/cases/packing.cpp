@@ -1,6 +1,7 @@
 #include "mc2/packing.hpp"
 
 #include <string>
+#include <utility>
 
 #include "mc2/cases.hpp"
 #include "mc2/families.hpp"
@@ -20,7 +21,20 @@ void packing_cases(std::vector<Case>& cases) {
             kernels::packing().pack_bits(values, 2, marks, 2, out, n);
         });
     }});
-    for (const std::size_t stride : {1, 2}) {
+    for (const std::size_t value_count : {0, 1}) {  // marks alone, values alone
+        cases.push_back({value_count == 0 ? "packing.pack_bits/marks" : "packing.pack_bits/values", sizes, [=](Probe& p) {
+            const std::size_t n = p.rows();
+            const u64* a = p.words(3 * n);
+            const u8* c = p.marks(n);
+            auto* out = p.room<u64>(n);
+            p.kernel([=] {
+                const PackedValue values[] = {{a + 2, 3, 0, 0, 0, ~u64{0}, 0}};
+                const PackedMark marks[] = {{c, 63}};
+                kernels::packing().pack_bits(values, value_count, marks, 1 - value_count, out, n);
+            });
+        }});
+    }
+    for (const std::size_t stride : {1, 2, 3}) {
         cases.push_back({"packing.unpack_bits/" + std::to_string(stride), sizes, [=](Probe& p) {
             const std::size_t n = p.rows();
             const u64 *a = p.words(n), *b = p.words(2 * n);
@@ -32,9 +46,10 @@ void packing_cases(std::vector<Case>& cases) {
             });
         }});
     }
-    for (const std::size_t width : {0, 1, 2, 3, 5}) {
-        cases.push_back({"packing.match_few/" + std::to_string(width), {1, 4, 29}, [=](Probe& p) {
-            const std::size_t n = p.rows(), few = 5;
+    for (const auto& [width, few] : {std::pair<std::size_t, std::size_t>{0, 5}, {1, 5}, {2, 5}, {3, 5}, {4, 1}, {5, 5}, {4, 0}}) {
+        const std::string of = std::to_string(few).append("of").append(std::to_string(width));
+        cases.push_back({"packing.match_few/" + of, {1, 4, 29}, [width = width, few = few](Probe& p) {
+            const std::size_t n = p.rows();
             const u64 *keys = p.words(n, 8), *few_keys = p.words(few, 8), *words = p.words(few * width);
             const u8 *keep = p.marks(n), *few_keep = p.marks(few);
             auto* room = p.room<u64>(5 * n);

@@ -1,6 +1,8 @@
 #include "mc2/phrases.hpp"
 
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "mc2/cases.hpp"
 #include "mc2/families.hpp"
@@ -11,23 +13,33 @@ namespace {
 const std::vector<std::size_t> sizes = {1, 9};
 constexpr std::size_t width = 4;
 
-// Rows of random bytes; the last word, the length, is within the text.
-const u64* texts_of(Probe& p, std::size_t words) {
+// Rows of random bytes, only a, b, c and commas if `plain`, so that some are found; the last word, the
+// length, is within the text.
+const u64* texts_of(Probe& p, std::size_t words, bool plain = true) {
+    static constexpr char alphabet[] = "ab,c";
     u64* rows = p.words(p.rows() * words);
-    for (std::size_t i = 1; i <= p.rows(); ++i) rows[i * words - 1] = rows[i * words - 1] % (8 * words - 7);
+    for (std::size_t i = 0; i < p.rows() * words; ++i) {
+        if (i % words + 1 == words) {
+            rows[i] %= 8 * words - 7;
+        } else if (plain) {
+            u64 word = 0;
+            for (unsigned k = 0; k < 64; k += 8) word = (word << 8) | static_cast<u8>(alphabet[(rows[i] >> k) % 4]);
+            rows[i] = word;
+        }
+    }
     return rows;
 }
 
-// A kernel from one column of texts to another.
+// A kernel from one column of texts of so many words to another.
 template <typename Run>
-Case one_column(std::string name, std::size_t out_width, Run run) {
+Case one_column(std::string name, std::size_t words, std::size_t out_words, Run run) {
     return {std::move(name), sizes, [=](Probe& p) {
         const std::size_t n = p.rows();
-        const u64* a = texts_of(p, width);
+        const u64* a = texts_of(p, words, words < 9);
         const u8* counts = p.marks(n);
-        u64* out = p.room<u64>(n * out_width);
+        u64* out = p.room<u64>(n * out_words);
         u64* flags = p.room<u64>(1);
-        p.kernel([=] { run(kernels::phrases(), a, counts, out, n, flags); });
+        p.kernel([=] { run(kernels::phrases(), a, words, counts, out, out_words, n, flags); });
     }};
 }
 
@@ -40,35 +52,47 @@ void phrases_cases(std::vector<Case>& cases) {
     using N = std::size_t;
     static constexpr u8 text[] = "a, b, c, d";
     static constexpr Replaced table[] = {{'a', 'b', false}, {'c', 0, true}};
-    cases.push_back({"phrases.substring_at", sizes, [](Probe& p) {
-        const N n = p.rows();
-        const u64* a = texts_of(p, width);
-        const i64 *start = reinterpret_cast<const i64*>(p.words(n, 40)), *count = reinterpret_cast<const i64*>(p.words(n, 40));
-        const u8* counts = p.marks(n);
-        u64* out = p.room<u64>(n * width);
-        u64* flags = p.room<u64>(1);
-        p.kernel([=] { kernels::phrases().substring_at(a, width, start, count, counts, out, n, flags); });
-    }});
-    for (const N wanted : {N{2}, N{6}}) {
-        cases.push_back({std::string("phrases.position/").append(std::to_string(8 * (wanted - 1))), sizes, [wanted](Probe& p) {
+    for (const N words : {N{2}, width, N{9}, N{20}}) {
+        const std::string of = std::string("/").append(std::to_string(8 * (words - 1)));
+        cases.push_back({"phrases.substring_at" + of, sizes, [words](Probe& p) {
             const N n = p.rows();
-            const u64 *a = texts_of(p, width), *b = texts_of(p, wanted);
+            const u64* a = texts_of(p, words, words < 9);
+            const i64 *start = reinterpret_cast<const i64*>(p.words(n, 40)), *count = reinterpret_cast<const i64*>(p.words(n, 40));
+            const u8* counts = p.marks(n);
+            u64* out = p.room<u64>(n * words);
+            u64* flags = p.room<u64>(1);
+            p.kernel([=] { kernels::phrases().substring_at(a, words, start, count, counts, out, n, flags); });
+        }});
+        cases.push_back(one_column("phrases.reverse" + of, words, words,
+            [](K k, In a, N w, Marks counts, u64* out, N, N n, u64* flags) { k.reverse(a, w, counts, out, n, flags); }));
+        for (const N count : {N{0}, N{2}}) {
+            cases.push_back(one_column("phrases.translate" + of + "/" + std::to_string(count), words, words,
+                [count](K k, In a, N w, Marks counts, u64* out, N, N n, u64* flags) { k.translate(a, w, table, count, counts, out, n, flags); }));
+        }
+        for (const auto& [start, end] : {std::pair{true, true}, {true, false}, {false, true}}) {
+            const std::string side = start ? end ? "/both" : "/start" : "/end";
+            cases.push_back(one_column("phrases.trim_any" + of + side, words, words,
+                [start = start, end = end](K k, In a, N w, Marks, u64* out, N, N n, u64*) { k.trim_any(a, w, text, start && end ? 2 : 1, start, end, out, n); }));
+        }
+    }
+    for (const auto& [words, wanted] : {std::pair<N, N>{2, 2}, {width, 2}, {width, 6}, {9, 3}, {20, 20}}) {
+        const std::string of = std::to_string(8 * (wanted - 1)).append("in").append(std::to_string(8 * (words - 1)));
+        cases.push_back({"phrases.position/" + of, sizes, [words = words, wanted = wanted](Probe& p) {
+            const N n = p.rows();
+            const u64 *a = texts_of(p, words), *b = texts_of(p, wanted);
             const u8* counts = p.marks(n);
             u64* out = p.room<u64>(n);
             u64* flags = p.room<u64>(1);
-            p.kernel([=] { kernels::phrases().position(a, width, b, wanted, counts, out, n, flags); });
+            p.kernel([=] { kernels::phrases().position(a, words, b, wanted, counts, out, n, flags); });
         }});
     }
-    cases.push_back(one_column("phrases.reverse", width,
-        [](K k, In a, Marks counts, u64* out, N n, u64* flags) { k.reverse(a, width, counts, out, n, flags); }));
-    for (const N added : {N{0}, N{1}, N{8}, N{10}}) {
-        cases.push_back(one_column(std::string("phrases.replace/").append(std::to_string(added)), 16,
-            [added](K k, In a, Marks, u64* out, N n, u64*) { k.replace(a, width, text, 3, text, added, out, 16, n); }));
+    for (const auto& [old_size, added, out_words] : {std::tuple<N, N, N>{3, 0, 4}, {1, 1, 4}, {1, 8, 26}, {3, 10, 16}, {10, 10, 6}, {2, 1, 2}}) {
+        const std::string of = std::to_string(old_size).append("by").append(std::to_string(added));
+        cases.push_back(one_column("phrases.replace/" + of, width, out_words,
+            [old_size = old_size, added = added](K k, In a, N w, Marks, u64* out, N out_w, N n, u64*) {
+                k.replace(a, w, text, old_size, text, added, out, out_w, n);
+            }));
     }
-    cases.push_back(one_column("phrases.translate", width,
-        [](K k, In a, Marks counts, u64* out, N n, u64* flags) { k.translate(a, width, table, 2, counts, out, n, flags); }));
-    cases.push_back(one_column("phrases.trim_any", width,
-        [](K k, In a, Marks, u64* out, N n, u64*) { k.trim_any(a, width, text, 2, true, true, out, n); }));
 }
 
 }  // namespace mc2::oblivious

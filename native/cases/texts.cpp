@@ -1,5 +1,9 @@
 #include "mc2/texts.hpp"
 
+#include <string>
+#include <tuple>
+#include <utility>
+
 #include "mc2/cases.hpp"
 #include "mc2/families.hpp"
 
@@ -48,30 +52,38 @@ void texts_cases(std::vector<Case>& cases) {
             p.kernel([=] { kernels::texts().like(a, width, pattern, 7, counts, out, n, flags); });
         }});
     }
-    cases.push_back({"texts.count_characters", sizes, [](Probe& p) {
-        const N n = p.rows();
-        const u64* a = texts_of(p, 4);
-        u64* out = p.room<u64>(n);
-        p.kernel([=] { kernels::texts().count_characters(a, 4, out, n); });
-    }});
-    for (const LetterCase to : {LetterCase::lower, LetterCase::upper}) {
-        cases.push_back(one_column(to == LetterCase::lower ? "texts.change_case/lower" : "texts.change_case/upper", 4,
-            [to](K k, In a, N w, const u8* counts, u64* out, N n, u64* flags) { k.change_case(to, a, w, counts, out, n, flags); }));
+    for (const N width : {N{2}, N{4}, N{9}, N{20}}) {
+        const std::string of = std::string("/").append(std::to_string(8 * (width - 1)));
+        cases.push_back({"texts.count_characters" + of, sizes, [width](Probe& p) {
+            const N n = p.rows();
+            const u64* a = texts_of(p, width);
+            u64* out = p.room<u64>(n);
+            p.kernel([=] { kernels::texts().count_characters(a, width, out, n); });
+        }});
+        for (const LetterCase to : {LetterCase::lower, LetterCase::upper}) {
+            cases.push_back(one_column((to == LetterCase::lower ? "texts.change_case/lower" : "texts.change_case/upper") + of, width,
+                [to](K k, In a, N w, const u8* counts, u64* out, N n, u64* flags) { k.change_case(to, a, w, counts, out, n, flags); }));
+        }
+        for (const i64 start : {i64{3}, i64{-5}, i64{0}}) {
+            cases.push_back(one_column(std::string("texts.substring/").append(std::to_string(start)) + of, width,
+                [start](K k, In a, N w, const u8* counts, u64* out, N n, u64* flags) { k.substring(a, w, start, 4, counts, out, n, flags); }));
+        }
+        for (const auto& [start, end] : {std::pair{true, true}, {true, false}, {false, true}}) {
+            cases.push_back(one_column((start ? end ? "texts.trim/both" : "texts.trim/start" : "texts.trim/end") + of, width,
+                [start = start, end = end](K k, In a, N w, const u8*, u64* out, N n, u64*) { k.trim(a, w, start, end, out, n); }));
+        }
     }
-    for (const i64 start : {i64{3}, i64{-5}}) {
-        cases.push_back(one_column(std::string("texts.substring/").append(std::to_string(start)), 4,
-            [start](K k, In a, N w, const u8* counts, u64* out, N n, u64* flags) { k.substring(a, w, start, 4, counts, out, n, flags); }));
+    for (const auto& [a_width, b_width, out_width] : {std::tuple<N, N, N>{3, 4, 5}, {2, 2, 3}, {9, 2, 9}, {2, 9, 4}}) {
+        const std::string of = std::to_string(a_width - 1).append("and").append(std::to_string(b_width - 1));
+        cases.push_back({"texts.concat/" + of, sizes, [a_width = a_width, b_width = b_width, out_width = out_width](Probe& p) {
+            const N n = p.rows();
+            const u64 *a = texts_of(p, a_width), *b = texts_of(p, b_width);
+            const u8* counts = p.marks(n);
+            u64* out = p.room<u64>(n * out_width);
+            u64* flags = p.room<u64>(1);
+            p.kernel([=] { kernels::texts().concat(a, a_width, b, b_width, counts, out, out_width, n, flags); });
+        }});
     }
-    cases.push_back(one_column("texts.trim", 4,
-        [](K k, In a, N w, const u8*, u64* out, N n, u64*) { k.trim(a, w, true, true, out, n); }));
-    cases.push_back({"texts.concat", sizes, [](Probe& p) {
-        const N n = p.rows();
-        const u64 *a = texts_of(p, 3), *b = texts_of(p, 4);
-        const u8* counts = p.marks(n);
-        u64* out = p.room<u64>(n * 5);
-        u64* flags = p.room<u64>(1);
-        p.kernel([=] { kernels::texts().concat(a, 3, b, 4, counts, out, 5, n, flags); });
-    }});
 }
 
 }  // namespace mc2::oblivious

@@ -5,8 +5,9 @@ import sys
 import numpy as np
 
 from mc2 import _native
-from mc2.operators import cases, logic, watched
-from mc2.operators.handles import flat_words_of, known_of, marks_of
+from mc2.formats.schema import DataType
+from mc2.operators import cases, joining, logic, ordering, packing, phrases, watched
+from mc2.operators.handles import SecretColumn, flat_words_of, known_of, marks_of, words_of
 from mc2.plan.types import BOOLEAN, INT64
 
 
@@ -49,6 +50,56 @@ def any_by_numpy(run, made):
         control(run, made)
 
 
+def packed_by_values(run, made):
+    """Packs a column by the values that it has, not by those that it could have."""
+    found = made.column(INT64)
+    words = flat_words_of(found)
+    _native.unpoison(words)
+    ends = int(words.min()), int(words.max())
+    packer = packing.Packer(run, packing.Form(), found.rows)
+    packer.column(SecretColumn(found.layout, words.reshape(-1, 1), known_of(found), ends))
+    packer.written()
+
+
+def first_of_those_there(run, made):
+    """Keeps as many first rows as are there."""
+    table = made.table(("i", INT64, 0))
+    present = marks_of(table.present)
+    _native.unpoison(present)
+    orders = [ordering.Order(table.columns["i"])]
+    ordering.sort_table(run, table, orders, first=int(present.sum()))
+
+
+def few_if_there_are_few(run, made):
+    """Takes the way for few rows if few rows are there."""
+    left, right = made.table(("i", INT64, 0)), made.table(("j", INT64, 0))
+    present = marks_of(right.present)
+    _native.unpoison(present)
+    on = [joining.On(left.columns["i"], right.columns["j"])]
+    if present.sum() < 10:
+        joining.look_up(run, left, right, on, unique=True)
+    else:
+        joining.join_unique(run, left, right, on, outer=False)
+
+
+def as_long_as_the_longest(run, made):
+    """Makes room for the longest text that there is."""
+    text = made.column(DataType("string"), 127, 17)
+    lengths = words_of(text)[:, -1].copy()
+    _native.unpoison(lengths)
+    phrases.repeat(run, text, 1 + int(lengths.max()), cases.everywhere(made))
+
+
+def number_in_python(_run, made):
+    """Makes a number of Python of a secret: small ones are looked up in a table."""
+    return [int(word) for word in flat_words_of(made.column(INT64))]
+
+
+def spelled_in_python(_run, made):
+    """Spells numbers outside of any kernel."""
+    return str(flat_words_of(made.column(INT64)))
+
+
 LEAKY = {
     "control": control,
     "branch_on_declassified": branch_on_declassified,
@@ -56,6 +107,12 @@ LEAKY = {
     "chosen_reason": chosen_reason,
     "rows_by_numpy": rows_by_numpy,
     "any_by_numpy": any_by_numpy,
+    "packed_by_values": packed_by_values,
+    "first_of_those_there": first_of_those_there,
+    "few_if_there_are_few": few_if_there_are_few,
+    "as_long_as_the_longest": as_long_as_the_longest,
+    "number_in_python": number_in_python,
+    "spelled_in_python": spelled_in_python,
 }
 
 if __name__ == "__main__":

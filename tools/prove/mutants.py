@@ -30,9 +30,33 @@ MUST_CATCH: dict[str, frozenset[str]] = {
     "library_compare": frozenset({"memcheck", "lint"}),
     "library_exp": frozenset({"memcheck", "lint"}),
     "division": frozenset({"lint"}),
+    "dispatch": frozenset({"memcheck", "trace"}),
+    "pointer": frozenset({"memcheck", "trace"}),
+    "lanes": frozenset({"memcheck", "trace"}),
+    "bit_deposit": frozenset(),
+    "packed_bits": frozenset({"memcheck", "trace"}),
+    "few_matches": frozenset({"memcheck", "trace"}),
+    "few_place": frozenset({"memcheck", "trace"}),
+    "read_number": frozenset({"memcheck", "trace"}),
+    "spell_number": frozenset({"memcheck", "trace"}),
+    "wide_division": frozenset({"memcheck", "lint"}),
+    "normalise": frozenset({"memcheck", "trace"}),
+    "library_search": frozenset({"memcheck", "lint"}),
+    "cut_text": frozenset({"memcheck", "trace"}),
+    "skip_ascii": frozenset({"memcheck", "trace"}),
+    "utf8_table": frozenset({"memcheck", "trace"}),
+    "library_pow": frozenset({"memcheck", "lint"}),
+    "real_branch": frozenset({"memcheck", "lint"}),
+    "real_division": frozenset({"lint"}),
 }
-# What only exists where there are vectors of this instruction set.
-ALSO = {("avx2", "gather"): {"lint"}, ("avx2", "masked_store"): {"lint"}}
+# What is another thing in each instruction set.
+ALSO = {
+    ("avx2", "gather"): {"lint"},
+    ("avx2", "masked_store"): {"lint"},
+    ("avx2", "lanes"): {"lint"},
+    ("avx2", "bit_deposit"): {"lint"},
+    ("portable", "bit_deposit"): {"memcheck", "trace"},
+}
 
 
 def must_catch(isa: str, mutant: str) -> frozenset[str]:

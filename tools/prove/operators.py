@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from mc2.operators.cases import CASES, DATA, Case, Made
@@ -52,3 +57,50 @@ def watch(module: str = "mc2.operators.watched") -> dict[str, Any]:
     if not found["watched"] or set(found["operators"]) != wanted:
         raise RuntimeError("valgrind did not watch every operator")
     return found
+
+
+def unseen_statements(cases: dict[str, Case], modules: list[Path]) -> tuple[list[str], int]:
+    """The statements of functions that no case runs, as `module:line`, and how many there are.
+
+    What is not run, memcheck and the recorder have not seen either. Refusals (`raise`) are left
+    out.
+    """
+    seen: dict[str, set[int]] = defaultdict(set)
+
+    def watch(frame: FrameType, _event: str, _: object) -> Any:
+        name = frame.f_code.co_filename
+        if name not in wanted:
+            return None
+        seen[name].add(frame.f_lineno)
+        return watch
+
+    wanted = {str(path) for path in modules}
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        for case in cases.values():
+            case(Run(record=True), Made(DATA[0]))
+    finally:
+        sys.settrace(before)
+    unseen, count = [], 0
+    for path in modules:
+        for first, last in _statements(ast.parse(path.read_text())):
+            count += 1
+            if seen[str(path)].isdisjoint(range(first, last + 1)):
+                unseen.append(f"{path.stem}:{first}")
+    return unseen, count
+
+
+def _statements(tree: ast.Module) -> Iterator[tuple[int, int]]:
+    """First and last lines of what functions do; of a branch or a loop those of its head."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for one in ast.walk(ast.Module(function.body, [])):
+            if not isinstance(one, ast.stmt) or isinstance(one, (ast.Raise, ast.FunctionDef)):
+                continue
+            if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant):
+                continue  # a docstring
+            body = getattr(one, "body", None)
+            last = body[0].lineno - 1 if body else one.end_lineno or one.lineno
+            yield one.lineno, max(one.lineno, last)

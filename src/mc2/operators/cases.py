@@ -17,6 +17,7 @@ from mc2.operators import (
     arithmetic,
     bits,
     blocks,
+    cases_shapes,  # noqa: F401 - puts its cases into the register
     cases_texts,  # noqa: F401 - puts its cases into the register
     chunks,
     comparisons,

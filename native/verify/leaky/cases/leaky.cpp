@@ -30,6 +30,24 @@ void leaky_cases(std::vector<Case>& cases) {
     add("leaky.library_compare", &LeakyKernels::library_compare);
     add("leaky.library_exp", &LeakyKernels::library_exp);
     add("leaky.division", &LeakyKernels::division);
+    add("leaky.dispatch", &LeakyKernels::dispatch);
+    add("leaky.pointer", &LeakyKernels::pointer);
+    add("leaky.lanes", &LeakyKernels::lanes);
+    add("leaky.bit_deposit", &LeakyKernels::bit_deposit);
+    add("leaky.packed_bits", &LeakyKernels::packed_bits);
+    add("leaky.few_matches", &LeakyKernels::few_matches);
+    add("leaky.few_place", &LeakyKernels::few_place);
+    add("leaky.read_number", &LeakyKernels::read_number);
+    add("leaky.spell_number", &LeakyKernels::spell_number);
+    add("leaky.wide_division", &LeakyKernels::wide_division);
+    add("leaky.normalise", &LeakyKernels::normalise);
+    add("leaky.library_search", &LeakyKernels::library_search);
+    add("leaky.cut_text", &LeakyKernels::cut_text);
+    add("leaky.skip_ascii", &LeakyKernels::skip_ascii);
+    add("leaky.utf8_table", &LeakyKernels::utf8_table);
+    add("leaky.library_pow", &LeakyKernels::library_pow);
+    add("leaky.real_branch", &LeakyKernels::real_branch);
+    add("leaky.real_division", &LeakyKernels::real_division);
 }
 
 }  // namespace mc2::oblivious

@@ -28,6 +28,26 @@ struct LeakyKernels {
     LeakyKernel library_compare;  // memcmp
     LeakyKernel library_exp;      // std::exp
     LeakyKernel division;         // secret / secret: a divider takes longer for some operands
+
+    // What kernels of texts, numbers, packed rows and curves would do if they were written plainly.
+    LeakyKernel dispatch;         // a function chosen by a secret
+    LeakyKernel pointer;          // one of two addresses, chosen without a jump
+    LeakyKernel lanes;            // a jump on the lanes of a comparison
+    LeakyKernel bit_deposit;      // bits spread by a secret mask: some processors take a step for each
+    LeakyKernel packed_bits;      // values one after the other, each with as many bits as it needs
+    LeakyKernel few_matches;      // a row among few, until it is found
+    LeakyKernel few_place;        // its place first, then what stands there
+    LeakyKernel read_number;      // digits up to the first byte that is none
+    LeakyKernel spell_number;     // as many digits as a number has
+    LeakyKernel wide_division;    // 128 bits by ten: the compiler's library decides by the dividend
+    LeakyKernel normalise;        // shifts until the first bit is set
+    LeakyKernel library_search;   // memchr
+    LeakyKernel cut_text;         // a copy from a secret place on
+    LeakyKernel skip_ascii;       // eight bytes at once where none is beyond ASCII
+    LeakyKernel utf8_table;       // a state machine with a table
+    LeakyKernel library_pow;      // std::pow
+    LeakyKernel real_branch;      // if (secret double > limit)
+    LeakyKernel real_division;    // 1 / secret double
 };
 
 }  // namespace mc2::oblivious

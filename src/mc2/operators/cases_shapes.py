@@ -1,0 +1,179 @@
+"""Cases of public shapes on which operators go other ways: see `mc2.operators.cases`.
+
+No rows, declared ends of numbers, more words to sort by than one network compares, types that need
+no work.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mc2.formats.schema import DataType, decimal
+from mc2.operators import (
+    constants,
+    conversions,
+    dates,
+    grouping,
+    joining,
+    ordering,
+    packing,
+    partial,
+    planes,
+    sheets,
+    texts,
+    windows,
+)
+from mc2.operators.grouping import Aggregate
+from mc2.operators.handles import Layout, SecretColumn, SecretTable, known_of, words_of
+from mc2.operators.joining import On
+from mc2.operators.made import INSTANT, KINDS, NARROW, TEXT, WIDE, Made, case, everywhere
+from mc2.operators.ordering import Order, Ties
+from mc2.operators.run import Run
+from mc2.plan.types import BOOLEAN, DATE, INT32, INT64
+
+_LONG: Final = 70
+"""Bytes of texts that alone have more words than one network compares."""
+
+
+def _within(value: SecretColumn, least: int, greatest: int) -> SecretColumn:
+    """A column whose ends are declared; that values are between them is for its reader to see."""
+    return SecretColumn(value.layout, words_of(value), known_of(value), (least, greatest))
+
+
+def _declared(made: Made, rows: int | None = None) -> SecretTable:
+    rows = made.rows if rows is None else rows
+    columns = {
+        "i": _within(made.column(INT64, rows=rows), 0, 99),
+        "s": made.column(INT32, rows=rows),
+        "d": _within(made.column(DATE, rows=rows), -5, 1000),
+        "one": _within(made.column(INT64, 1, rows=rows), 0, 0),
+        "yes": made.column(BOOLEAN, 2, rows=rows),
+        "t": made.column(TEXT, text_bytes=9, rows=rows),
+        "w": made.column(WIDE, rows=rows),
+    }
+    return SecretTable(columns, made.present(rows))
+
+
+@case("packing/declared")
+def _packed(run: Run, made: Made) -> object:
+    table = _declared(made)
+    orders = [
+        Order(table.columns["d"], descending=True),
+        Order(table.columns["yes"], True, False),
+        Order(table.columns["i"], nullable=False),
+        Order(table.columns["one"]),
+    ]
+    everything = list(table.columns)
+    return [
+        *(ordering.sort_table(run, table, orders, first=n) for n in (None, 3)),
+        ordering.sort_table(run, table, orders, Ties(everything, nullable=everything)),
+        ordering.bounded(run, table, 7),
+        grouping.distinct(run, table, 11),
+        grouping.group(run, table, ["d", "s"], [Aggregate("c", "count_star", None, INT64)], 9),
+    ]
+
+
+@case("packing/sort_packed")
+def _many_keys(run: Run, made: Made) -> object:
+    table = made.table(*KINDS, ("long", TEXT, _LONG))
+    orders = [Order(table.columns[n]) for n in ("long", "t", "r")]
+    packer = packing.Packer(run, packing.Form(), table.rows)
+    packer.column(table.columns["long"])
+    bits = packer.form.used
+    packed = packer.table(table)
+    rows = packing.Source(packing.sort_packed(run, packer.written(), bits))
+    return [
+        rows.highest(run, bits), rows.table(run, packed),
+        ordering.sort_table(run, table, orders), grouping.distinct(run, table, 11),
+    ]  # fmt: skip
+
+
+@case("joining/declared")
+def _joined(run: Run, made: Made) -> object:
+    left = _declared(made)
+    columns = {n.upper(): c for n, c in _declared(made, 13).columns.items()}
+    columns["I"] = _within(columns["I"], -3, 400)
+    right = SecretTable(columns, made.present(13))
+    days = SecretColumn(Layout(DATE), words_of(columns["D"]), known_of(columns["D"]))
+    columns["U"] = days
+    found: list[object] = []
+    for names in ("iI", "dD", "dU", "sS", "iIdD"):
+        pairs = [
+            On(left.columns[a], right.columns[b])
+            for a, b in zip(names[::2], names[1::2], strict=True)
+        ]
+        found += [joining.look_up(run, left, right, pairs, unique=u) for u in (True, False)]
+        found.append(joining.join_unique(run, left, right, pairs, outer=True))
+    return found
+
+
+@case("grouping.group/no_rows")
+def _no_rows(run: Run, made: Made) -> object:
+    table = made.table(*KINDS, rows=0)
+    count = Aggregate("c", "count_star", None, INT64)
+    wanted = [count, Aggregate("s", "sum", table.columns["i"], INT64)]
+    wanted.append(Aggregate("d", "count", table.columns["n"], INT64, distinct=True))
+    return grouping.group(run, table, [], wanted)
+
+
+@case("partial/own")
+def _partial_own(run: Run, made: Made) -> object:
+    table = made.table(*KINDS)
+    wanted = [Aggregate("m", "avg", table.columns["n"], decimal(38, 6))]
+    found = partial.partial_groups(run, table, ["i"], wanted, 12, None)
+    merged = [partial.merged_aggregate(a.name, a.function, a.kind) for a in wanted]
+    own = sheets.edge_marks(found.rows, 1, 2)
+    return partial.merged_groups(run, found, ["i"], merged, 12, None, own)
+
+
+@case("sheets/one_network")
+def _one_network(run: Run, made: Made) -> object:
+    found = []
+    for rows in (made.rows, 7, 5):
+        table = made.table(*KINDS[:1], rows=rows)
+        keys = planes.order_keys(run, table.columns["i"])
+        found.append(sheets.table_sheet(run, table, keys, rows + 2))
+    layouts = planes.layouts_of(table)
+    return sheets.table_of(run, sheets.merged(run, found), layouts)
+
+
+@case("windows/unique")
+def _unique(run: Run, made: Made) -> object:
+    table = made.table(*KINDS)
+    orders, ties = [Order(table.columns["n"], nullable=False)], Ties(["i"], ["i"], unique=True)
+    rows = windows.arrange(run, table, ["t"], orders, ties)
+    spans = [windows.Span(windows.Place(a), windows.Place(b)) for a, b in ((2, 0), (1, 1), (0, 3))]
+    columns = rows.table.columns
+    wanted = [
+        Aggregate("si", "sum", columns["i"], INT64),
+        Aggregate("an", "avg", columns["n"], decimal(38, 6)),
+        Aggregate("sw", "sum", columns["w"], decimal(38, 4)),
+    ]
+    return [windows.over_frame(run, rows, what, span) for what in wanted for span in spans]
+
+
+@case("conversions.cast/alike")
+def _alike(run: Run, made: Made) -> object:
+    pairs = [
+        (INSTANT, DataType("timestamp_utc")), (NARROW, decimal(10, 2)), (WIDE, decimal(33, 4)),
+        (INT64, decimal(20, 0)), (BOOLEAN, BOOLEAN), (TEXT, TEXT),
+    ]  # fmt: skip
+    counts = everywhere(made)
+    found: list[object] = [
+        conversions.cast(run, made.column(a, 2, 9 * a.has_width), b, counts) for a, b in pairs
+    ]
+    day, instant = made.column(DATE, 20_000), made.column(INSTANT, 2**50)
+    found += [dates.truncate(run, "hour", day), dates.truncate(run, "hour", instant)]
+    return [*found, dates.add_months(run, instant, made.column(INT32, 30))]
+
+
+@case("constants")
+def _constants(run: Run, made: Made) -> object:
+    text = made.column(TEXT, 127, 9)
+    values = constants.column_of_values(Layout(INT64), [None, *range(1, made.rows)])
+    steps = texts.like_steps("a\\%_%")
+    matched = texts.matches(run, text, steps, everywhere(made))
+    joined = On(values, made.column(INT64, made.rows))
+    left = SecretTable({"v": joined.left}, constants.all_marks(made.rows, value=True))
+    right = SecretTable({"w": joined.right}, made.present())
+    return [matched, joining.partnered(run, left, right, [joined])]
