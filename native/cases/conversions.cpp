@@ -55,7 +55,7 @@ void conversions_cases(std::vector<Case>& cases) {
         for (const unsigned scale : {0u, 2u, wide ? 38u : 18u}) {
             const std::string name = std::string(wide ? "wide" : "narrow").append("_").append(std::to_string(scale));
             cases.push_back({"conversions.spell_decimal/" + name, sizes, [=](Probe& p) {
-                const N n = p.rows(), width = wide ? 7 : scale == 0 ? 9 : 4;
+                const N n = p.rows(), width = wide ? (scale == 38 ? 14 : 7) : scale == 0 ? 9 : 4;
                 const i128* a = reinterpret_cast<const i128*>(p.words(2 * n));
                 u64* out = p.room<u64>(n * width);
                 p.kernel([=] { kernels::conversions().spell_decimal(a, wide, scale, out, width, n); });

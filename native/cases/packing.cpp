@@ -9,7 +9,7 @@
 namespace mc2::oblivious {
 
 void packing_cases(std::vector<Case>& cases) {
-    const std::vector<std::size_t> sizes = {1, 29, 600};
+    const std::vector<std::size_t> sizes = {1, 2, 29, 30, 513, 600};
     cases.push_back({"packing.pack_bits", sizes, [](Probe& p) {
         const std::size_t n = p.rows();
         const u64 *a = p.words(n), *b = p.words(2 * n);
@@ -48,7 +48,7 @@ void packing_cases(std::vector<Case>& cases) {
     }
     for (const auto& [width, few] : {std::pair<std::size_t, std::size_t>{0, 5}, {1, 5}, {2, 5}, {3, 5}, {4, 1}, {5, 5}, {4, 0}}) {
         const std::string of = std::to_string(few).append("of").append(std::to_string(width));
-        cases.push_back({"packing.match_few/" + of, {1, 4, 29}, [width = width, few = few](Probe& p) {
+        cases.push_back({"packing.match_few/" + of, {1, 4, 29, 30}, [width = width, few = few](Probe& p) {
             const std::size_t n = p.rows();
             const u64 *keys = p.words(n, 8), *few_keys = p.words(few, 8), *words = p.words(few * width);
             const u8 *keep = p.marks(n), *few_keep = p.marks(few);

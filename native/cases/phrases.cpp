@@ -52,7 +52,7 @@ void phrases_cases(std::vector<Case>& cases) {
     using N = std::size_t;
     static constexpr u8 text[] = "a, b, c, d";
     static constexpr Replaced table[] = {{'a', 'b', false}, {'c', 0, true}};
-    for (const N words : {N{2}, width, N{9}, N{20}}) {
+    for (const N words : {N{2}, N{3}, width, N{5}, N{9}, N{20}}) {
         const std::string of = std::string("/").append(std::to_string(8 * (words - 1)));
         cases.push_back({"phrases.substring_at" + of, sizes, [words](Probe& p) {
             const N n = p.rows();
@@ -75,7 +75,7 @@ void phrases_cases(std::vector<Case>& cases) {
                 [start = start, end = end](K k, In a, N w, Marks, u64* out, N, N n, u64*) { k.trim_any(a, w, text, start && end ? 2 : 1, start, end, out, n); }));
         }
     }
-    for (const auto& [words, wanted] : {std::pair<N, N>{2, 2}, {width, 2}, {width, 6}, {9, 3}, {20, 20}}) {
+    for (const auto& [words, wanted] : {std::pair<N, N>{2, 2}, {width, 2}, {width, 6}, {9, 3}, {5, 3}, {3, 5}, {20, 20}}) {
         const std::string of = std::to_string(8 * (wanted - 1)).append("in").append(std::to_string(8 * (words - 1)));
         cases.push_back({"phrases.position/" + of, sizes, [words = words, wanted = wanted](Probe& p) {
             const N n = p.rows();

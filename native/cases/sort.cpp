@@ -12,11 +12,12 @@ namespace {
 
 constexpr u64 flip_unsigned = u64{1} << 63;
 
-std::vector<SortWord> made_up(Probe& p, std::size_t count, std::size_t keys, std::size_t rows) {
+// Columns, each with `stride` words to a row.
+std::vector<SortWord> made_up(Probe& p, std::size_t count, std::size_t keys, std::size_t rows, std::size_t stride = 1) {
     std::vector<SortWord> words;
     for (std::size_t w = 0; w < count; ++w) {
-        u64* column = p.words(rows);
-        words.push_back({column, column, 1, 1, w < keys ? flip_unsigned : 0});
+        u64* column = p.words(rows * stride);
+        words.push_back({column, column, stride, stride, w < keys ? flip_unsigned : 0});
     }
     return words;
 }
@@ -31,9 +32,14 @@ void sort_cases(std::vector<Case>& cases) {
         std::string shape = "/";
         shape.append(std::to_string(keys)).append("of").append(std::to_string(count));
         const bool often = keys < 4 || keys == 8;  // the others are of one template
-        const std::vector<std::size_t> rows = often ? sizes : std::vector<std::size_t>{33, 1000};
+        std::vector<std::size_t> rows = often ? sizes : std::vector<std::size_t>{33, 1000};
+        if (count < 4) rows.push_back(4200);  // more than what is done in one go, near the processor
         cases.push_back({"sort.sort" + shape, rows, [=](Probe& p) {
             const auto words = made_up(p, count, keys, p.rows());
+            p.kernel([&] { kernels::sort().sort(words.data(), count, keys, p.rows()); });
+        }});
+        cases.push_back({"sort.sort" + shape + "/strided", {33, 300}, [=](Probe& p) {
+            const auto words = made_up(p, count, keys, p.rows(), 3);
             p.kernel([&] { kernels::sort().sort(words.data(), count, keys, p.rows()); });
         }});
         cases.push_back({"sort.merge" + shape, {1, 33, 300}, [=](Probe& p) {
