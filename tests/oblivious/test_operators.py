@@ -22,7 +22,7 @@ FOLDER = Path(mc2.operators.__file__).parent
 WITHOUT_CASES = {"cases", "watched", "handles", "constants", "run", "__init__"}
 # The part of all statements that may be run by no case: what reads plans, and what runs once, when a
 # module is loaded.
-MOST_UNSEEN = 0.015
+MOST_UNSEEN = 0.02
 
 needs_valgrind = pytest.mark.skipif(
     shutil.which("valgrind") is None,
