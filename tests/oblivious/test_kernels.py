@@ -104,6 +104,7 @@ def test_what_is_allowed_has_a_reason_and_names_no_planted_leak():
         ("jmp", "*%rax", "indirect jump"),
         ("fsin", "", "x87"),
         ("vpcompressq", "%zmm0,(%rax)", "masked move"),
+        ("prefetcht0", "(%rdi,%rax,8)", "prefetch"),
         ("rdtsc", "", "unknown"),
         ("syscall", "", "unknown"),
     ],

@@ -27,6 +27,7 @@ _KINDS = [
     ("verdict of vectors", r"v?ptest|vtestp[sd]|v?u?comis[sd]"),
     ("lanes to a register", r"v?p?movmsk\w+"),
     ("bit deposit", r"pext|pdep"),
+    ("prefetch", r"prefetch\w+"),  # valgrind does nothing there, so no other gate sees the address
     ("real arithmetic", r"v?(add|sub|mul|min|max|hadd|round)[sp][sd]|v?cvt\w+|vfn?m(add|sub)\w+"),
     ("steady", r"""
         (add|sub|adc|sbb|and|or|xor|not|neg|inc|dec|i?mul|cmp|test|xchg|shl|shr|sar|rol|ror)[bwlq]?

@@ -48,6 +48,7 @@ MUST_CATCH: dict[str, frozenset[str]] = {
     "library_pow": frozenset({"memcheck", "lint"}),
     "real_branch": frozenset({"memcheck", "lint"}),
     "real_division": frozenset({"lint"}),
+    "prefetch": frozenset({"lint"}),
 }
 # What is another thing in each instruction set.
 ALSO = {

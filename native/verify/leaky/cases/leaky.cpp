@@ -48,6 +48,7 @@ void leaky_cases(std::vector<Case>& cases) {
     add("leaky.library_pow", &LeakyKernels::library_pow);
     add("leaky.real_branch", &LeakyKernels::real_branch);
     add("leaky.real_division", &LeakyKernels::real_division);
+    add("leaky.prefetch", &LeakyKernels::prefetch);
 }
 
 }  // namespace mc2::oblivious

@@ -299,6 +299,13 @@ void real_division(const u64* a, const u64*, u64* out, std::size_t rows) noexcep
     }
 }
 
+void prefetch(const u64* a, const u64* b, u64* out, std::size_t rows) noexcept {
+    for (std::size_t i = 0; i < rows; ++i) {
+        __builtin_prefetch(b + (a[i] >> 58));
+        out[i] = a[i];
+    }
+}
+
 }  // namespace
 
 extern const LeakyKernels leaky_table;
@@ -306,6 +313,7 @@ const LeakyKernels leaky_table = {
     control, branch, rare_branch, unseen_branch, short_circuit, ternary, loop, early_exit, table, gather,
     masked_store, size, append, library_sort, library_compare, library_exp, division, dispatch, pointer, lanes,
     bit_deposit, packed_bits, few_matches, few_place, read_number, spell_number, wide_division, normalise,
-    library_search, cut_text, skip_ascii, utf8_table, library_pow, real_branch, real_division};
+    library_search, cut_text, skip_ascii, utf8_table, library_pow, real_branch, real_division,
+    prefetch};
 
 }  // namespace mc2::oblivious::MC2_ISA
