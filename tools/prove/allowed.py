@@ -102,7 +102,7 @@ ALLOWED = (
 )  # fmt: skip
 
 
-MOST_UNSEEN = 0.37
+MOST_UNSEEN = 0.33
 """The part of all conditional jumps that may be unseen: it may fall, and not rise."""
 
 
