@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "build" / "spark" / "bin" / "python"
-SECONDS = 240
+SECONDS = 600
 
 
 @dataclass
