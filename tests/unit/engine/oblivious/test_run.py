@@ -166,10 +166,10 @@ def test_more_rows_than_a_bound_fail_the_job_in_both_modes():
 def test_what_cannot_be_done_is_refused_with_a_next_step():
     made = job()
     scan = made.scan("t")
-    total = AggregateColumn("v", "bits_or_of", (ColumnRef("k"),))
+    total = AggregateColumn("v", "collect_list", (ColumnRef("k"),))
     turned = call("eq", call("soundex", ColumnRef("s")), ColumnRef("s"))
     for node, words in (
-        (made.add(Aggregate(scan, (), (total,))), "no aggregate bits_or_of"),
+        (made.add(Aggregate(scan, (), (total,))), "no aggregate collect_list"),
         (made.add(Filter(scan, turned)), "no function soundex"),
     ):
         with pytest.raises(PlanError, match=words) as raised:
