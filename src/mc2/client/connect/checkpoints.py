@@ -11,7 +11,7 @@ from mc2.errors import PlanError
 def without_checkpoints(value: Any, kept: Mapping[str, Any]) -> Any:
     """A message in which such numbers became the DataFrames that they stand for.
 
-    Raises: PlanError for a number that this session did not give, or has forgotten.
+    Raises: PlanError for a number that was never given out here, or is forgotten.
     """
     if isinstance(value, Mapping):
         found = {name: without_checkpoints(inner, kept) for name, inner in value.items()}

@@ -74,7 +74,7 @@ class Session:
         )
 
     def _known(self, relation: Json) -> Json:
-        """A DataFrame without what only this session knows. Raises: PlanError."""
+        """A DataFrame without what is known here alone. Raises: PlanError."""
         known: Json = without_checkpoints(relation, dict(self._checkpoints))
         found: Json = self._functions.rewritten(known)
         return found
