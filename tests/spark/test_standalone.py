@@ -95,7 +95,8 @@ def test_executors_without_mc2_get_it_with_the_application(bare: Standalone) -> 
     found = bare.run("shipped")
     whole(found["first"])
     assert found["first"]["members"] == 2, found
-    assert all(path.startswith(f"{bare.folder}/work/") for path in found["places"]), found
+    executors = Path(bare.folder, "work")  # where a standalone worker keeps what it is sent
+    assert all(executors in Path(path).parents for path in found["places"]), found
 
 
 def test_two_queries_of_tpch_within_one_process_tree(tmp_path: Path) -> None:
