@@ -8,6 +8,8 @@ STAMP := $(VENV)/.installed
 NATIVE := CMakeLists.txt $(shell find native -type f)
 
 SPARK := build/spark
+MEASURED := seal job attestation oblivious.kernels oblivious.sorts oblivious.queries \
+            xgboost.encrypted xgboost.oblivious xgboost.workers sql.memory
 
 .PHONY: help setup demo test slow check format lint type layers tcb vectors openapi prove fuzz bench clean
 
@@ -81,8 +83,10 @@ prove: setup  ## every gate on the compiled kernels; writes obliviousness-report
 fuzz: setup  ## coverage-guided fuzzing of every parser (FUZZ_SECONDS each, default 30)
 	@$(BIN)/python fuzz/run.py --seconds $${FUZZ_SECONDS:-30}
 
-bench: setup  ## all measurements, as tables on standard output
-	@for part in bench/*.py; do echo "## $$part" >&2; $(BIN)/python $$part || exit 1; done
+bench: setup $(SPARK)/.installed  ## all measurements, as tables on standard output (hours)
+	@for part in $(MEASURED); do echo "## bench.$$part" >&2; $(BIN)/python -m bench.$$part || exit 1; done
+	@echo "## bench.sql.run" >&2; $(BIN)/python -m bench.sql.run --scale 1 --worker --spark $(SPARK)/bin/python
+	@echo "## bench.spark.run" >&2; $(SPARK)/bin/python -m bench.spark.run
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-run
