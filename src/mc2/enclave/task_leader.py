@@ -7,13 +7,13 @@ Spec: docs/spec/task.md, section "Who runs what".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from mc2.crypto.digest import Digest, digest
 from mc2.enclave.cluster import Workers
 from mc2.enclave.task_rules import exchange_sources, verify_receipt
-from mc2.enclave.task_runner import Finished, Host, TaskRunner
+from mc2.enclave.task_runner import Finished, Host, Sharing, TaskRunner
 from mc2.errors import JobError, Mc2Error, WorkerError, error_types
 from mc2.formats.limits import LIMITS
 from mc2.formats.worker_progress import Said, StageBegun, StagesCut
@@ -29,12 +29,19 @@ class TaskLeader:
     """One run of all tasks of an epoch, to the outputs."""
 
     def __init__(
-        self, runner: TaskRunner, host: Host, members: Workers, names: Collection[str]
+        self,
+        runner: TaskRunner,
+        host: Host,
+        members: Workers,
+        names: Collection[str],
+        sharing: Callable[[Collection[str]], Sharing | None] = lambda _: None,
     ) -> None:
+        """`sharing`: who shares trainings of the last task, of the members that are left."""
         self._runner = runner
         self._host = host
         self._members = members
         self._idle = list(names)
+        self._sharing = sharing
         self._busy: dict[str, Place] = {}
         self._waiting: dict[Place, None] = dict.fromkeys(runner.work.stages.tasks())
         self._attempts: dict[Place, int] = {}
@@ -53,7 +60,8 @@ class TaskLeader:
             while self._busy and self._collect(wait=self._next() is None):
                 pass
         self._begin(self._runner.work.stages.last)
-        return self._runner.finish(list(self._done.values()), self._host)
+        sharing = self._sharing(sorted(self._idle))
+        return self._runner.finish(list(self._done.values()), self._host, sharing)
 
     def _tell_stages(self) -> None:
         """What the host is shown of the work: it knows the plan, and sees each task."""
