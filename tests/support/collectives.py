@@ -13,7 +13,8 @@ from typing import Any
 from mc2.crypto.digest import Digest
 from mc2.enclave import collective
 from mc2.enclave.cluster_member import Membership
-from mc2.enclave.collective import LedCollectives, MemberCollectives
+from mc2.enclave.collective import LedCollectives
+from mc2.enclave.collective_member import MemberCollectives
 from mc2.enclave.release import Lease
 from mc2.enclave.task_runner import Finished
 from mc2.engine.collective.apart import Trainer
@@ -32,10 +33,17 @@ class Trainers:
 
     def some(self, count: int) -> list[Trainer]:
         """So many that are free."""
-        self._started = [t for t in self._started if t.usable]
+        for broken in [t for t in self._started if not t.usable]:
+            broken.close()
+            self._started.remove(broken)
         while len(self._started) < count:
             self._started.append(Trainer.start())
         return self._started[:count]
+
+    def close(self) -> None:
+        """End them all."""
+        for trainer in self._started:
+            trainer.close()
 
 
 class Together:

@@ -21,7 +21,7 @@ from mc2.enclave.admission import AdmittedJob, admit_job
 from mc2.enclave.cluster import Cluster, NoWorkers, Workers
 from mc2.enclave.cluster_leader import ClusterLeader
 from mc2.enclave.cluster_member import ClusterMember, Membership
-from mc2.enclave.collective import MemberCollectives
+from mc2.enclave.collective_member import MemberCollectives
 from mc2.enclave.computation import Computation, ReadChunk, WriteChunk
 from mc2.enclave.freshness import FreshJob, check_challenges
 from mc2.enclave.peers import PeerTrust

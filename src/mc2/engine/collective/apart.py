@@ -40,18 +40,20 @@ _AGAIN: Final = "run the job again; the machine's log may say why the process en
 class Trainer:
     """The enclave's side. One training at a time: `begin`, `rows`, `go`, then turns."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._link = Link(connection)
+    def __init__(self, connection: socket.socket, process_id: int) -> None:
+        self.process_id = process_id
+        self._connection, self._link = connection, Link(connection)
         self._busy = self._broken = False
 
     @classmethod
     def start(cls, *, confined: bool = True) -> Self:
         """Fork the keeper, which must come before secrets. Raises: EngineError if it fails."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
+        process_id = os.fork()
+        if process_id == 0:
             _be_the_keeper(theirs, confined=confined)
         theirs.close()
-        found = cls(ours)
+        found = cls(ours, process_id)
         try:
             frame = found._link.receive()
         except GoneError:
@@ -117,6 +119,12 @@ class Trainer:
         except (EngineError, FormatError):
             pass
         self._broken = True
+
+    def close(self) -> None:
+        """Let the keeper end, with all it started, and wait for it."""
+        self._broken = True
+        self._connection.close()
+        os.waitpid(self.process_id, 0)
 
     def _rest(self) -> Iterator[Frame]:
         while self._link.waits(_END_SECONDS):
