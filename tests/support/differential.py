@@ -26,16 +26,17 @@ LIMITS = EngineLimits(memory_bytes=256 * 1024 * 1024, threads=1)
 
 @dataclass
 class ArrowSource:
-    """A table in memory, as the engine reads it."""
+    """A table in memory, as the engine reads it, perhaps in batches of so many rows."""
 
     table: pa.Table
+    rows: int | None = None
 
     @property
     def schema(self) -> Schema:
         return schema_of(self.table.schema)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        yield from self.table.to_batches()
+        yield from self.table.to_batches(self.rows)
 
 
 def catalog_of_tables(tables: Mapping[str, pa.Table]) -> Catalog:

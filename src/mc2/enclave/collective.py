@@ -24,7 +24,7 @@ from mc2.engine.collective.apart import Trainer
 from mc2.engine.collective.switch import MOST, Switch
 from mc2.engine.limits import EngineLimits
 from mc2.engine.trees import Metrics
-from mc2.errors import FormatError, JobError, WorkerError, error_types
+from mc2.errors import DatasetError, FormatError, JobError, WorkerError, error_types
 from mc2.formats.canonical import decode, encode
 from mc2.formats.training_message import TrainingName, first_log
 from mc2.formats.training_receipt import TrainingReceipt
@@ -85,6 +85,8 @@ class LedCollectives:
         led = _Led(shared, node, self, tell)
         try:
             return led.run()
+        except DatasetError as error:  # blocks are written anew, trainings are not
+            raise JobError(f"a training ended: {error}", hint=_AGAIN) from error
         finally:
             self._trainer.abandon()
 

@@ -111,17 +111,15 @@ def sources_read(training: ApartTraining) -> list[int]:
     return sorted({p for places in training.matrices.values() for p in places})
 
 
-def _source(runner: TaskRunner, place: int) -> ExchangeSource:
-    source = runner.work.stages.stages[runner.work.stages.last].sources[place]
-    if not isinstance(source, ExchangeSource):
-        raise JobError("a training reads what tasks handed on", hint=_HINT)
-    return source
+def _exchanged(runner: TaskRunner) -> list[int]:
+    """The last stage's sources that other tasks hand on, by place."""
+    sources = runner.work.stages.stages[runner.work.stages.last].sources
+    return [p for p, s in enumerate(sources) if isinstance(s, ExchangeSource)]
 
 
-def producers_of(runner: TaskRunner, found: AllTasks, place: int) -> list[TaskReceipt]:
+def producers_of(runner: TaskRunner, found: AllTasks, place: int) -> Sequence[TaskReceipt]:
     """The receipts of the tasks whose rows a source of the last stage reads. Raises: JobError."""
-    source = _source(runner, place)
-    return [found.receipts[source.stage, p] for p in runner.work.stages.producers(source, 0)]
+    return found.read[_exchanged(runner).index(place)]
 
 
 def head_of(runner: TaskRunner, node: int, member: int, members: int, threads: int) -> Head:
@@ -133,12 +131,7 @@ def head_of(runner: TaskRunner, node: int, member: int, members: int, threads: i
 def order_of(runner: TaskRunner, found: AllTasks, training: ApartTraining) -> bytes:
     """What a member is told first: how the plan is cut, and which receipts name its rows."""
     work, inputs = runner.work, found.inputs
-    exchanged = [
-        p
-        for p, s in enumerate(work.stages.stages[work.stages.last].sources)
-        if isinstance(s, ExchangeSource)
-    ]
-    names = dict(zip(exchanged, inputs, strict=True))
+    names = dict(zip(_exchanged(runner), inputs, strict=True))
     said: Json = {
         "type": _ORDER,
         "partitions": work.stages.layout.partitions,

@@ -9,7 +9,7 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.expressions import Expression, Literal
 from mc2.plan.typing import type_of
-from mc2.plan.windows import NEIGHBOURS, PICKS, Frame, Window, WindowColumn
+from mc2.plan.windows import AGGREGATES, NEIGHBOURS, PICKS, Frame, Window, WindowColumn
 
 MOST_PLACES: Final = 1 << 28
 """Of rows times the rows of a frame: each row has a copy of those near it."""
@@ -17,6 +17,12 @@ MOST_STEPS: Final = 64
 """How far LAG and LEAD look past NULLs: each step is a pass over all rows."""
 _SPREADS: Final = frozenset({"stddev_pop", "stddev_samp", "var_pop", "var_samp"})
 _WORD_DIGITS: Final = 18  # of decimals that are one word
+_COMPUTED: Final = frozenset(
+    {
+        "avg", "bool_and", "bool_or", "count", "count_star", "max", "min", "stddev_pop",
+        "stddev_samp", "sum", "var_pop", "var_samp",
+    }
+)  # fmt: skip
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
 WidthOf = Callable[[Expression, Mapping[str, int]], int]
 
@@ -37,6 +43,8 @@ def check_window(operation: Window, columns: Mapping[str, Column], rows: int) ->
 
 def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
     name = column.function
+    if name in AGGREGATES and name not in _COMPUTED:
+        raise PlanError(f"oblivious mode has no {name} over a window", hint=_ENCRYPTED)
     if name in {"sum", "avg"} and type_of(column.arguments[0], columns).type.name == "float":
         raise PlanError("oblivious mode adds no floats", hint="cast them to double")
     if name in NEIGHBOURS and column.ignore_nulls:
