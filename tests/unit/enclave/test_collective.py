@@ -260,6 +260,7 @@ def children(of: int) -> list[int]:
 
 def test_a_process_that_dies_costs_its_training_alone(trainers):
     run = together(trainers)
+
     def kill(_: str, step: Step) -> Step:
         if len(run.steps) == 6:
             for trainer in run.trainers:
