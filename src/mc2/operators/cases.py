@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from mc2.formats.facts import TableFacts
 from mc2.formats.fixed import ChunkForm, fixed_places
-from mc2.formats.schema import Column, DataType, Schema, decimal
+from mc2.formats.schema import Column, DataType, Schema, decimal, parse_type
 from mc2.operators import (
     arithmetic,
     bits,
     blocks,
+    cases_lists,  # noqa: F401 - puts its cases into the register
     cases_shapes,  # noqa: F401 - puts its cases into the register
     cases_texts,  # noqa: F401 - puts its cases into the register
     chunks,
@@ -519,9 +520,13 @@ _FORM_SCHEMA: Final = Schema(
         Column("f", DataType("float")),
         Column("r", DOUBLE),
         Column("day", DATE),
+        Column("l", parse_type("list<string>")),
+        Column("s", parse_type("struct<a:boolean,l:list<decimal(30,4)>>")),
     )
 )
-_FORM_FACTS: Final = TableFacts({"t": 9}, (), {"small": (0, 9)}, {"t": ("a", "b")})
+_FORM_FACTS: Final = TableFacts(
+    {"t": 9, "l": 2, "l[]": 3, "s.l": 3}, (), {"small": (0, 9)}, {"t": ("a", "b")}
+)
 
 
 @case("chunks")
@@ -529,5 +534,6 @@ def _chunks(run: Run, made: Made) -> object:
     places = fixed_places(_FORM_SCHEMA, _FORM_FACTS.widths, 7)
     form = ChunkForm(_FORM_SCHEMA, _FORM_FACTS, places, (made.rows, 5))
     plains = [made.chunk(places.size) for _ in range(-(-made.rows // 7) + 1)]
-    found = chunks.read_chunks(run, form, plains, ("t", "w", "small", "n", "yes", "f", "r", "day"))
+    names = ("t", "w", "small", "n", "yes", "f", "r", "day", "l", "s")
+    found = chunks.read_chunks(run, form, plains, names)
     return [found, *chunks.write_chunks(run, found, _FORM_SCHEMA, places)]

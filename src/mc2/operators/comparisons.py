@@ -9,6 +9,7 @@ import numpy as np
 from mc2 import _native
 from mc2.operators.handles import Marks, SecretColumn, flat_words_of, known_of, words_of
 from mc2.operators.logic import choose, complement, conjunction, disjunction, truth
+from mc2.operators.planes import ordered_words
 from mc2.operators.run import Run
 
 _EQUAL: Final = 0
@@ -18,8 +19,8 @@ _LESS: Final = 1
 def equal_marks(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
     """1 where the words are equal as values; says nothing where one is NULL."""
     out = np.empty(a.rows, dtype=np.uint8)
-    if a.layout.is_text:
-        run.call(_native.equal_rows, words_of(a), words_of(b), out)
+    if a.layout.is_text or a.layout.is_nested:
+        run.call(_native.equal_rows, ordered_words(run, a), ordered_words(run, b), out)
     elif a.layout.is_wide:
         run.call(_native.compare_wide, _EQUAL, words_of(a), words_of(b), out)
     else:

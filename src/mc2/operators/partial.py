@@ -20,14 +20,15 @@ from mc2.operators.handles import (
     SecretColumn,
     SecretTable,
     known_of,
+    layout_of,
     marks_of,
 )
 from mc2.operators.run import Run
 from mc2.operators.sheets import of_own
-from mc2.plan.facts import width_of
 from mc2.plan.partial import partial_columns
 from mc2.plan.relations import Aggregate as Groups
 from mc2.plan.types import INT64
+from mc2.plan.widths import width_of
 
 _COUNTS: Final = frozenset({"count", "count_star"})
 _SUMS: Final = frozenset({"sum", "avg"})
@@ -39,8 +40,7 @@ def layouts(operation: Groups, source: Schema, widths: Mapping[str, int]) -> dic
     columns = source.by_name()
     found: dict[str, Layout] = {}
     for i, key in enumerate(operation.keys):
-        kind = columns[key].type
-        found[f"k{i}"] = Layout(kind, max(1, widths.get(key, 0)) if kind.has_width else 0)
+        found[f"k{i}"] = layout_of(columns[key].type, widths, key)
     place = 0
     for one in operation.aggregates:
         kinds = list(partial_columns(one, columns))

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mc2.engine.oblivious.expressions import in_width, one_layout
+from mc2.engine.oblivious.expressions import one_layout
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.run import PlanRun
 from mc2.errors import FormatError, PlanError
 from mc2.operators import grouping, joining, lining, ordering, partial, sheets
-from mc2.operators.handles import Layout, SecretTable
+from mc2.operators.handles import Layout, SecretTable, layout_of
+from mc2.operators.lists import in_layout
 from mc2.operators.planes import equality_keys
 from mc2.operators.run import Run
 from mc2.operators.sheets import Sheet
@@ -82,10 +83,7 @@ class SheetRun(PlanRun):
         """How the columns of a node that are read lie in words: facts alone decide."""
         facts = self._facts[index]
         named = [c for c in self._schema(index).columns if c.name in self._steps.needed[index]]
-        return {
-            c.name: Layout(c.type, max(1, facts.width(c.name)) if c.type.has_width else 0)
-            for c in named
-        }
+        return {c.name: layout_of(c.type, facts.widths or {}, c.name) for c in named}
 
     def group_layouts(self, operation: Aggregate) -> dict[str, Layout]:
         """How the columns of what tasks have aggregated lie in words."""
@@ -250,5 +248,5 @@ class SheetRun(PlanRun):
 
 def fitted(table: SecretTable, layouts: Mapping[str, Layout]) -> SecretTable:
     """The columns that layouts name, in rows of their size."""
-    columns = {n: in_width(table.columns[n], la.text_bytes) for n, la in layouts.items()}
+    columns = {n: in_layout(table.columns[n], la) for n, la in layouts.items()}
     return SecretTable(columns, table.present)
