@@ -448,7 +448,7 @@ class Owner(threading.Thread):
         while not self._done.is_set():
             try:
                 self._answer()
-                seen = self._access.wait(None, seen, 0.2)
+                seen = self._access.changes(seen, 0.2).event
             except Mc2Error as error:
                 self.failures.append(error)
                 self._done.wait(0.05)

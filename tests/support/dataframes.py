@@ -931,6 +931,16 @@ SNIPPETS = [
     _n("spark.sql('SELECT id FROM ada.people WHERE id > :low', args={'low': 2.5, 'more': None})"),
     # more of columns
     _n("people.select(F.struct('id', 'name').alias('s')).select('s.*')"),
+    _n("people.agg(F.countDistinct('age', 'pay'), F.count_distinct('town', 'member', 'name'))"),
+    _n("people.groupBy('town').agg(F.countDistinct('age', 'name').alias('n'))"),
+    _n("people.groupBy(F.struct('town', 'age').alias('s')).agg(F.count('*').alias('n'))"),
+    _n("people.select(F.struct('pay', 'id').alias('s')).distinct().orderBy(F.desc('s'))"),
+    _n(
+        "people.agg(F.max(F.struct('pay', 'name')), F.min(F.array('age', 'id')), F.max_by('id', F.struct('town', 'id')))"
+    ),
+    _n(
+        "people.select('id', F.struct('town', 'age') == F.struct(F.lit('ulm'), F.lit(30)), F.struct('age') < F.struct(F.lit(30)), F.array('age', 'id') >= F.array(F.lit(30), F.lit(2)))"
+    ),
     _n("people.select(F.struct('*').alias('s')).selectExpr('s.*').select('id', 'town')"),
     _n("people.select(F.concat_ws('-', 'town', 'name'), F.struct('*'))"),
     _n(
@@ -994,7 +1004,6 @@ REFUSED = [
     ("spark.sql('SELECT id FROM ada.people WHERE id > ?', [1, 2])", "1 marks ?"),
     ("spark.sql('SELECT id FROM ada.people WHERE id > :x', {'y': 2})", "placeholder"),
     ("spark.sql('SELECT id FROM ada.people WHERE id > :x', {'x': F.col('id')})", "is computed"),
-    ("people.agg(F.countDistinct('age', 'pay'))", "count takes one argument"),
     ("people.select('nope.*')", "no struct called 'nope'"),
     ("people.agg(F.percentile('age', 0.5, F.col('id')))", "with weights"),
     ("people.select(F.udf(lambda x: x)('age'))", "source of the Python function"),

@@ -21,7 +21,7 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest
 from mc2.formats.release import Challenge, Grant
 from mc2.formats.statement import Statement
-from mc2.formats.status import JobNews, JobState, JobStatus
+from mc2.formats.status import JobChanges, JobNews, JobState, JobStatus
 from mc2.plan.plan import Plan
 from tests.support.party_jobs import FakeEnclave, Pieces
 
@@ -117,9 +117,12 @@ class MemoryCoordinator:
         return job_id
 
     def jobs(self) -> list[JobStatus]:
-        return [self.job(job_id) for job_id in self.stored]
+        return [self._status(job_id) for job_id in self.stored]
 
     def job(self, job_id: str) -> JobStatus:
+        return self._status(job_id)
+
+    def _status(self, job_id: str) -> JobStatus:
         job = self._job(job_id)
         plan = Plan.parse(job.plan)
         owners = {i.owner for i in plan.inputs}
@@ -244,8 +247,8 @@ class MemoryCoordinator:
     def proof(self, job_id: str) -> bytes:
         return self._job(job_id).proof
 
-    def wait(self, job_id: str | None, seen: int, seconds: float) -> int:
-        return seen + 1
-
     def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
-        return JobNews(self.wait(job_id, seen, seconds), self.job(job_id))
+        return JobNews(seen + 1, self.job(job_id))
+
+    def changes(self, seen: int, seconds: float) -> JobChanges:
+        return JobChanges(seen + 1, tuple(self.jobs()))

@@ -34,7 +34,7 @@ from mc2.plan.types import (
     INT32,
     INT64,
     STRING,
-    is_ordered,
+    has_parts,
 )
 from mc2.plan.windows import (
     RANKINGS,
@@ -169,7 +169,7 @@ class _Maker:
 
     def pairs(self, a: tuple[Column, ...], b: tuple[Column, ...]) -> Expression:
         """A condition over both sides."""
-        equal = [(x, y) for x in a for y in b if x.type == y.type and is_ordered(x.type)]
+        equal = [(x, y) for x in a for y in b if x.type == y.type and not has_parts(x.type)]
         parts = []
         if equal and self.random.random() < 0.8:
             x, y = self.random.choice(equal)
@@ -192,7 +192,7 @@ class _Maker:
         columns = self.columns(source)
         if len(columns) > 10:
             return None
-        fit = [c.name for c in columns if is_ordered(c.type)]
+        fit = [c.name for c in columns if not has_parts(c.type)]
         keys = tuple(n for n in fit if self.random.random() < 0.25)
         order = tuple(
             SortKey(ColumnRef(n), self.random.random() < 0.5, self.random.random() < 0.5)
@@ -269,7 +269,7 @@ class _Maker:
     def aggregate(self) -> int:
         source = self.some()
         columns = self.columns(source)
-        keys = [c.name for c in columns if is_ordered(c.type) and self.random.random() < 0.35]
+        keys = [c.name for c in columns if not has_parts(c.type) and self.random.random() < 0.35]
         made = tuple(self.column(columns) for _ in range(self.random.randint(0 if keys else 1, 4)))
         return self.job.add(Aggregate(source, tuple(keys), made))
 

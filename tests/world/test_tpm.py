@@ -70,7 +70,7 @@ def _until(world: Any, job_id: str, phase: str) -> None:
         if status.phase == phase or status.state.final:
             assert status.phase == phase, status.error
             return
-        coordinator.wait(job_id, 0, 0.05)
+        coordinator.news(job_id, 0, 0.05)
     raise AssertionError(f"the phase {phase} did not come")
 
 

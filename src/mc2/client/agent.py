@@ -24,6 +24,7 @@ from mc2.client.kept_seen import check_newest
 from mc2.client.ledger import Ledger
 from mc2.client.ledger_events import Refused
 from mc2.client.ledger_rules import JobRecord
+from mc2.client.open_jobs import OpenJobs
 from mc2.client.release import KeyRelease, same_grant
 from mc2.errors import (
     ApprovalError,
@@ -79,10 +80,11 @@ class KeyAgent:
     verifiers_for: Callable[[Contract], Verifiers]
     clock: Callable[[], datetime]
 
-    def answer_job(self, job_id: str) -> Answer:
+    def answer_job(self, job_id: str, status: JobStatus | None = None) -> Answer:
         """Look at a job once and do what is due: challenge, grant, or nothing.
 
-        May be called at any time, again and again, and by several processes of the party.
+        May be called at any time, again and again, and by several processes of the party. Whoever
+        was just told where the job stands hands that over; otherwise the coordinator is asked.
 
         Raises: ApprovalError for a job that is not approved here; whatever speaks against a
         challenge or a grant.
@@ -95,7 +97,7 @@ class KeyAgent:
                     f"job {job_id} was not approved here",
                     hint=f"look at it: mc2 review {job_id}",
                 )
-            status = self._status(job_id)
+            status = self._status(job_id, status)
             if status.state.final or known.ended:
                 return Answer.OVER
             if status.state is not JobState.RUNNING:
@@ -127,25 +129,34 @@ class KeyAgent:
 
         Raises: LedgerError: without a sound ledger there is nothing that an agent may do.
         """
-        seen = 0
+        jobs = OpenJobs(self.coordinator)
         told: dict[str, str] = {}
         while not stopped():
             try:
-                for job_id in self.approved_jobs():
-                    self._look(job_id, tell, told)
-                seen = self.coordinator.wait(None, seen, poll_seconds)
+                jobs.wait(poll_seconds)
+                for job_id, status in jobs.due(self.approved_jobs()):
+                    if not self._look(job_id, status, tell, told):
+                        jobs.look_again(job_id)
             except CoordinatorError as error:
                 _tell_once(AgentNews("", None, error), tell, told)
                 pause(poll_seconds)
 
-    def _look(self, job_id: str, tell: Callable[[AgentNews], None], told: dict[str, str]) -> None:
+    def _look(
+        self,
+        job_id: str,
+        status: JobStatus | None,
+        tell: Callable[[AgentNews], None],
+        told: dict[str, str],
+    ) -> bool:
+        """Look at a job and tell what came of it; whether there was no error."""
         try:
-            answer = self.answer_job(job_id)
+            answer = self.answer_job(job_id, status)
         except Mc2Error as error:
             _tell_once(AgentNews(job_id, None, error), tell, told)
-            return
+            return False
         if answer in {Answer.CHALLENGED, Answer.GRANTED}:
             tell(AgentNews(job_id, answer, None))
+        return True
 
     # --- challenge
 
@@ -239,8 +250,8 @@ class KeyAgent:
 
     # --- what the job is
 
-    def _status(self, job_id: str) -> JobStatus:
-        status = self.coordinator.job(job_id)
+    def _status(self, job_id: str, told: JobStatus | None) -> JobStatus:
+        status = self.coordinator.job(job_id) if told is None else told
         if status.job_id != job_id:
             raise CoordinatorError(
                 f"asked for job {job_id}, the coordinator told of another",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mc2.crypto.digest import Digest
-from mc2.formats.status import DatasetEntry, JobNews, JobStatus
+from mc2.formats.status import DatasetEntry, JobChanges, JobNews, JobStatus
 
 __all__ = ["Coordinator", "DatasetEntry"]
 
@@ -122,13 +122,13 @@ class Coordinator(Protocol):
         """The proof of a job that has succeeded."""
         ...
 
-    def wait(self, job_id: str | None, seen: int, seconds: float) -> int:
-        """Return when anything changed since event `seen`, or after some seconds.
-
-        For one job or, with None, for all of the caller's. Gives the newest event number.
-        """
+    def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
+        """Return when a job changed since event `seen`, or after some seconds; where it stands."""
         ...
 
-    def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
-        """As `wait` for one job, and where it stands then: one request in the place of two."""
+    def changes(self, seen: int, seconds: float) -> JobChanges:
+        """As `news` for all jobs: where those stand that changed.
+
+        Since event 0, these are the jobs that are not over.
+        """
         ...

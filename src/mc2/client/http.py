@@ -25,7 +25,7 @@ from mc2.formats.fields import Fields, check_name, text_item
 from mc2.formats.home_line import TURN_BYTES, HomeTurn
 from mc2.formats.job import Proposal
 from mc2.formats.limits import LIMITS
-from mc2.formats.status import DatasetEntry, JobNews, JobStatus
+from mc2.formats.status import STATUSES_AT_ONCE, DatasetEntry, JobChanges, JobNews, JobStatus
 
 _LIST_BYTES: Final = 64 << 20  # of jobs, cards, datasets
 _MOST_ITEMS: Final = 1 << 20
@@ -240,10 +240,6 @@ class HttpCoordinator:
         """The proof of a job that has succeeded."""
         return self._send(Call("GET", f"/v1/jobs/{job_id}/proof", most=LIMITS.bundle_bytes))
 
-    def wait(self, job_id: str | None, seen: int, seconds: float) -> int:
-        """Return when anything changed since event `seen`, or after some seconds."""
-        return self._news(job_id, seen, seconds)[0]
-
     def news(self, job_id: str, seen: int, seconds: float) -> JobNews:
         """Where a job stands, when it changed since event `seen` or after some seconds."""
         newest, fields = self._news(job_id, seen, seconds)
@@ -252,12 +248,17 @@ class HttpCoordinator:
             raise CoordinatorError("the coordinator told of another job than was asked about")
         return JobNews(newest, status)
 
-    def _news(self, job_id: str | None, seen: int, seconds: float) -> tuple[int, Fields]:
+    def changes(self, seen: int, seconds: float) -> JobChanges:
+        """Where those jobs stand that changed since event `seen`, or after some seconds."""
+        newest, fields = self._news("", seen, seconds)
+        return JobChanges(newest, fields.items("jobs", STATUSES_AT_ONCE, JobStatus.read))
+
+    def _news(self, job_id: str, seen: int, seconds: float) -> tuple[int, Fields]:
         deadline = time.monotonic() + seconds
         while True:
             left = max(0.0, deadline - time.monotonic())
             part = min(left, _LONGEST_WAIT_SECONDS)
-            query = {"seen": seen, "seconds": f"{part:.3f}", "job_id": job_id or ""}
+            query = {"seen": seen, "seconds": f"{part:.3f}", "job_id": job_id}
             call = Call(
                 "GET",
                 "/v1/events",

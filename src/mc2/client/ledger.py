@@ -108,6 +108,8 @@ class Ledger:
         self._head_path = path.with_suffix(".head")
         self._lock_path = path.with_suffix(".lock")
         self._signing_key = signing_key
+        self._lines: list[bytes] = []
+        self._entries: list[Entry] = []
 
     def begin(self, party: str, at: datetime, *, replaces_lost: bool = False) -> None:
         """Write the first entry of a new ledger; a lost or damaged one is moved aside.
@@ -164,7 +166,7 @@ class Ledger:
         except FormatError as error:
             raise LedgerError(f"the ledger is damaged: {error}", hint=_LOST_HINT) from None
         *lines, unfinished = raw.split(b"\n")
-        entries = _read_chain(lines[: head.entries])
+        entries = self._chain(lines[: head.entries])
         if len(entries) < head.entries or entries[-1].digest != head.last:
             raise LedgerError(
                 f"the ledger has lost entries: {head.entries} were written", hint=_LOST_HINT
@@ -174,6 +176,14 @@ class Ledger:
             return Book(found, self._append)
         except Mc2Error as error:
             raise LedgerError(f"the ledger contradicts itself: {error}", hint=_LOST_HINT) from None
+
+    def _chain(self, lines: list[bytes]) -> list[Entry]:
+        """The entries of these lines. Those that are what was read before are not parsed again."""
+        known = len(self._lines) if lines[: len(self._lines)] == self._lines else 0
+        entries = self._entries[:known]
+        entries += _read_chain(lines[known:], entries[-1] if entries else None)
+        self._lines, self._entries = lines, entries
+        return list(entries)
 
     def _read_rest(
         self, entries: list[Entry], lines: list[bytes], unfinished: bytes

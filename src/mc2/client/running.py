@@ -41,7 +41,7 @@ def run(desk: Desk, job_id: str, *, timeout: timedelta, watch: Watch = watch_not
         news = desk.coordinator.news(job_id, seen, patience)
         seen, status = news.event, news.status
         mine = job_id in agent.approved_jobs()
-        if mine and agent.answer_job(job_id) is Answer.REFUSED:
+        if mine and agent.answer_job(job_id, status) is Answer.REFUSED:
             raise JobError(
                 f"this attempt of job {job_id} was refused here before",
                 hint="see why: mc2 log; the next attempt begins by itself when this one is given "

@@ -241,10 +241,11 @@ class Challenges(BaseModel):
 
 
 class Event(BaseModel):
-    """The number of the newest event; of a job that was named, where it stands."""
+    """The newest event; where the job stands that was named, or those that changed."""
 
     event: int
     status: Status | None
+    jobs: list[Status]
 
 
 def canonical(value: Json) -> Response:

@@ -176,10 +176,14 @@ async def wait(
     """Answer when anything changed since event `seen`, or after some seconds.
 
     For one job, with where it stands then; or without `job_id` for all of the caller's jobs and
-    contracts.
+    contracts, with where those jobs stand that changed, at most 64 at once.
     """
     waiting = context_of(request).waiting
     newest = await waiting.wait(signed.party, job_id or None, seen, seconds)
     # Looked up after the event: a change in between is told now, and its event once more.
-    status = await asyncio.to_thread(signed.access.job, job_id) if job_id else None
-    return canonical({"event": newest, "status": status.json() if status else None})
+    if job_id:
+        status = await asyncio.to_thread(signed.access.job, job_id)
+        return canonical({"event": newest, "status": status.json(), "jobs": []})
+    changed = await asyncio.to_thread(signed.access.changed, seen, newest)
+    jobs = [status.json() for status in changed.jobs]
+    return canonical({"event": changed.event, "status": None, "jobs": jobs})

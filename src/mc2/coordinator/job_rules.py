@@ -22,7 +22,7 @@ from mc2.formats.fields import to_time
 from mc2.formats.job import Approval, Proposal, Rejection
 from mc2.formats.job_metrics import METRICS_BYTES, JobMetrics
 from mc2.formats.limits import LIMITS
-from mc2.formats.status import JobState, JobStatus
+from mc2.formats.status import STATUSES_AT_ONCE, JobChanges, JobState, JobStatus
 from mc2.plan.home import home_parties
 from mc2.plan.plan import Plan, PlanInput
 
@@ -152,6 +152,14 @@ class JobRules:
         """Where all jobs of the caller's contracts stand."""
         party = self.mailbox.party(caller)
         return [self._status(job) for job in self.table.visible(party.name, party.card_digest)]
+
+    def changed(self, caller: str, seen: int, newest: int) -> JobChanges:
+        """Where the caller's jobs stand that changed since event `seen`; at 0, all not over."""
+        party = self.mailbox.party(caller)
+        jobs = self.table.changed(party.name, party.card_digest, seen, STATUSES_AT_ONCE)
+        if len(jobs) == STATUSES_AT_ONCE:
+            newest = jobs[-1].event  # there may be more, which the next question finds
+        return JobChanges(newest, tuple(self._status(job) for job in jobs))
 
     def _status(self, job: JobRecord) -> JobStatus:
         names = self.table.names(job.job_id, job.attempt)

@@ -138,6 +138,23 @@ class JobTable:
         )
         return [_job(row) for row in rows]
 
+    def changed(self, party: str, card: Digest, seen: int, most: int) -> list[JobRecord]:
+        """Those of them that changed since an event, or from event 0 on are not over.
+
+        In the order of their events, and the first ones if there are more than `most`.
+        """
+        rows = self._database.rows(
+            "SELECT jobs.* FROM jobs JOIN members ON members.contract = jobs.contract"
+            " WHERE members.party = ?1 AND members.card = ?2 AND jobs.event > ?3"
+            " AND (?3 > 0 OR jobs.state < ?4) ORDER BY jobs.event LIMIT ?5",
+            party,
+            card,
+            seen,
+            JobState.SUCCEEDED,
+            most,
+        )
+        return [_job(row) for row in rows]
+
     def newest_event(self, party: str, card: Digest) -> int:
         """The last change of any of these jobs or of the contracts themselves."""
         return self._database.integer(
@@ -264,15 +281,13 @@ class JobTable:
             self.touch(job_id)
 
     def set_metrics(self, job_id: str, attempt: int, raw: bytes) -> None:
-        """Keep an attempt's numbers."""
-        with self._database.transaction():
-            self._database.run(
-                "UPDATE attempts SET metrics = ? WHERE job_id = ? AND attempt = ?",
-                raw,
-                job_id,
-                attempt,
-            )
-            self.touch(job_id)
+        """Keep an attempt's numbers. No event of their own: nobody acts on them."""
+        self._database.run(
+            "UPDATE attempts SET metrics = ? WHERE job_id = ? AND attempt = ?",
+            raw,
+            job_id,
+            attempt,
+        )
 
     def end_attempt(self, job_id: str, attempt: int, code: str = "", error: str = "") -> None:
         """An attempt is over, with an error or without."""

@@ -75,9 +75,8 @@ class RunRules:
         self.jobs.mailbox.bell.ring()
 
     def count(self, at: AttemptRecord, metrics: JobMetrics) -> None:
-        """Publish an attempt's numbers."""
+        """Keep an attempt's numbers, for whoever hears of its next event."""
         self.jobs.table.set_metrics(at.job_id, at.attempt, encode(metrics.json()))
-        self.jobs.mailbox.bell.ring()
 
     def collect_challenges(self, at: AttemptRecord) -> Mapping[str, bytes] | None:
         """All owners' challenges, closing the phase; None while one is missing or has lapsed.

@@ -373,11 +373,11 @@ class _Attempt(Generic[W]):
             self._counter.hear(text.counted)
         if text and time.monotonic() - self._said >= _PROGRESS_SECONDS:
             self._said = time.monotonic()
-            self._rules.say(self.record, text)
             self._count()
+            self._rules.say(self.record, text)
 
     def _count(self) -> None:
-        """Publish the numbers so far."""
+        """Keep the numbers so far; the event that follows tells them."""
         others = {} if self._others is None else self._others.workers
         self._counter.seen(self.worker, others)
         self._rules.count(self.record, self._counter.metrics())

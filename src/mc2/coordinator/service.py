@@ -17,7 +17,7 @@ from mc2.coordinator.mailbox import Mailbox
 from mc2.coordinator.running import RunRules
 from mc2.coordinator.store import Store
 from mc2.crypto.digest import Digest
-from mc2.formats.status import DatasetEntry, JobNews, JobStatus
+from mc2.formats.status import DatasetEntry, JobChanges, JobNews, JobStatus
 
 LONGEST_WAIT_SECONDS: Final = 60.0
 
@@ -175,3 +175,11 @@ class PartyAccess:
         """As `wait` for one job, and where it stands then."""
         newest = self.wait(job_id, seen, seconds)
         return JobNews(newest, self.job(job_id))
+
+    def changes(self, seen: int, seconds: float) -> JobChanges:
+        """As `wait` for all jobs, and where those stand that changed."""
+        return self.changed(seen, self.wait(None, seen, seconds))
+
+    def changed(self, seen: int, newest: int) -> JobChanges:
+        """Where the jobs stand that changed since event `seen`, of which `newest` is known of."""
+        return self.service.jobs.changed(self.party, seen, newest)

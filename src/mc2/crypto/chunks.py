@@ -20,12 +20,17 @@ _NONCE_BYTES: Final = 12
 
 
 class ChunkCipher:
-    """Seals and opens the chunks of one dataset version or result."""
+    """Seals and opens the chunks of one dataset version or result.
 
-    __slots__ = ("_cipher",)
+    `drawing_share` (32 bytes) is a secret of the same data key, for nothing but what a job draws
+    at random: `mc2.enclave.drawing`.
+    """
+
+    __slots__ = ("_cipher", "drawing_share")
 
     def __init__(self, data_key: bytes | bytearray) -> None:
         self._cipher = AESGCM(derive(data_key, Label.CHUNK_KEY))
+        self.drawing_share = derive(data_key, Label.DRAWING_SHARE)
 
     def seal_into(
         self, number: int, plaintext: memoryview, associated: bytes, out: memoryview

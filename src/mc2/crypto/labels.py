@@ -21,6 +21,8 @@ class Label(bytes, Enum):
     RESULT_SHARE = b"mc2/result-share/v1"
     DATASET_KEY = b"mc2/dataset-key/v1"
     CHUNK_KEY = b"mc2/chunk-key/v1"
+    DRAWING_SHARE = b"mc2/drawing-share/v1"
+    DRAWING_KEY = b"mc2/drawing-key/v1"
     KEY_COMMITMENT = b"mc2/key-commitment/v1"
     DATASET_CHUNK = b"mc2/dataset-chunk/v1"
     SEGMENT_KEY = b"mc2/segment-key/v1"

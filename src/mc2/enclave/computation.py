@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.enclave.admission import AdmittedJob
+from mc2.enclave.drawing import drawing_key
 from mc2.enclave.kept import KeptTable, Shared
 from mc2.enclave.outputs import Unsealed, seal_output
 from mc2.enclave.release import Lease
@@ -17,7 +17,6 @@ from mc2.enclave.trainings import LedTrainings
 from mc2.engine.database import DatabaseAhead
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious import run as oblivious
-from mc2.engine.oblivious.learning import KEY_BYTES
 from mc2.engine.outputs import Output
 from mc2.engine.run import execute
 from mc2.errors import DatasetError, EngineError, Mc2Error
@@ -48,6 +47,7 @@ class Computation:
         self._lease = lease
         self._read_chunk = read_chunk
         self._progress = progress
+        self._key = drawing_key(job.context, ciphers)
         self._tables: dict[str, SealedTable | KeptTable] = {
             name: KeptTable(job.kept[name], cipher, self._read)
             if name in job.kept
@@ -100,9 +100,13 @@ class Computation:
         kinds = tuple(n.operation.OP for n in checked.plan.nodes if n.operation.OP != "scan")
         self._tell(Said("one stage", StagesCut((StageHead(kinds, 1),))))
         if checked.plan.mode == "oblivious":
-            key = secrets.token_bytes(KEY_BYTES)  # of this attempt alone, and in no receipt
             return oblivious.execute(
-                checked, self._tables, self._tell, threads=limits.threads, key=key, together=led
+                checked,
+                self._tables,
+                self._tell,
+                threads=limits.threads,
+                key=self._key,
+                together=led,
             )
         return execute(checked, self._tables, limits, self._tell, ahead)
 

@@ -5,14 +5,12 @@ Spec: docs/spec/task.md, section "Oblivious mode".
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from mc2.crypto.digest import Digest, digest
 from mc2.enclave.task_inputs import BlockSequence, ChunkRange, TaskSource
 from mc2.engine.limits import EngineLimits
-from mc2.engine.oblivious.learning import KEY_BYTES
 from mc2.engine.oblivious.part import Part, PartInput, PartSettings
 from mc2.errors import JobError
 from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
@@ -30,10 +28,13 @@ def compute_part(  # noqa: PLR0913, PLR0917 - what a task is
     partition: int,
     sources: Sequence[TaskSource],
     limits: EngineLimits,
+    key: bytes,
     progress: Callable[[str], None],
 ) -> Part:
-    """Compute one task's tables. Raises: EngineError, and what reading a source raises."""
-    key = secrets.token_bytes(KEY_BYTES)
+    """Compute one task's tables. `key` is what the job draws from.
+
+    Raises: EngineError, and what reading a source raises.
+    """
     settings = PartSettings(limits.threads, key, progress, partition=partition)
     return Part(checked, stages, stage, [_input(s) for s in sources], settings)
 

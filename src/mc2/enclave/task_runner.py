@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
+from mc2.enclave.drawing import drawing_key
 from mc2.enclave.epoch import Epoch
 from mc2.enclave.task_inputs import (
     BlockSequence,
@@ -244,6 +245,7 @@ class TaskRunner:
                 partition,
                 sources,
                 self._limits,
+                drawing_key(self.work.epoch.context, self._ciphers),
                 host.progress,
             )
             for rows in sources:

@@ -19,14 +19,14 @@ from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import ColumnSource, Output, TableSource
 from mc2.engine.run import Run
 from mc2.engine.sql_expressions import ExpressionWriter
+from mc2.engine.sql_nested import alike
 from mc2.engine.sql_partial import finish_query, partial_query
-from mc2.engine.sql_terms import Scribe, positive_zero
+from mc2.engine.sql_terms import Scribe
 from mc2.formats.schema import Schema
 from mc2.plan.check import CheckedPlan
 from mc2.plan.fragments import NOTHING
 from mc2.plan.relations import Aggregate
 from mc2.plan.stages import Exchange
-from mc2.plan.types import TYPE_CLASSES
 
 _ROWS: Final = 131_072
 """Rows of a block, and of what is fetched at once."""
@@ -177,13 +177,8 @@ def _with_part(scribe: Scribe, exchange: Exchange, query: str) -> str:
         writer = ExpressionWriter(scribe, exchange.schema.by_name(), names)
         found = [writer.term(k) for k in exchange.keys]
         terms = [(t.sql, t.type) for t in found]
-    alike = []
-    for sql, kind in terms:
-        if kind.name in TYPE_CLASSES["fraction"]:
-            plain = positive_zero(sql, kind)
-            sql = f"(CASE WHEN isnan({sql}) THEN 'NaN'::DOUBLE ELSE {plain}::DOUBLE END)"  # noqa: PLW2901
-        alike.append(sql)
-    part = f"CAST(hash({', '.join(alike)}) % {exchange.partitions} AS INTEGER)"
+    hashed = ", ".join(alike(sql, kind) for sql, kind in terms)
+    part = f"CAST(hash({hashed}) % {exchange.partitions} AS INTEGER)"
     return f"SELECT {columns}, {part} AS part FROM ({query})"  # noqa: S608  our own names
 
 

@@ -14,28 +14,43 @@ _LONGEST_SEQUENCE: Final = 100_000
 _List = list[Any]
 
 
-def _key(value: Any) -> Hashable:
+def identity(value: Any) -> Hashable:
     """What equal values have in common."""
     match value:
         case float():
             return "NaN" if value != value else value + 0.0  # noqa: PLR0124  # only NaN differs
         case list():
-            return tuple(map(_key, value))
+            return tuple(map(identity, value))
         case dict():
-            return tuple(_key(v) for v in value.values())
+            return tuple(identity(v) for v in value.values())
         case _:
             return (type(value).__name__, value)  # true is not 1
+
+
+def ranked(value: Any) -> tuple[Any, ...]:
+    """What orders values, and parts of values: NULL first, and NaN last."""
+    match value:
+        case None:
+            return (0,)
+        case float():
+            return (2, 0.0) if value != value else (1, value)  # noqa: PLR0124  # only NaN differs
+        case list():
+            return (1, [ranked(v) for v in value])
+        case dict():
+            return (1, [ranked(v) for v in value.values()])
+        case _:
+            return (1, value)
 
 
 def _distinct(values: Iterable[Any]) -> _List:
     found: dict[Hashable, Any] = {}
     for value in values:
-        found.setdefault(_key(value), value)
+        found.setdefault(identity(value), value)
     return list(found.values())
 
 
 def _keys(values: Sequence[Any]) -> set[Hashable]:
-    return set(map(_key, values))
+    return set(map(identity, values))
 
 
 def _overlap(one: _List, other: _List) -> bool | None:
@@ -46,18 +61,18 @@ def _overlap(one: _List, other: _List) -> bool | None:
 
 
 def _contains(values: _List, wanted: Any) -> bool | None:
-    if _key(wanted) in _keys(values):
+    if identity(wanted) in _keys(values):
         return True
     return None if any(v is None for v in values) else False
 
 
 def _position(values: _List, wanted: Any) -> int:
-    keys = list(map(_key, values))
-    return keys.index(_key(wanted)) + 1 if _key(wanted) in keys else 0
+    keys = list(map(identity, values))
+    return keys.index(identity(wanted)) + 1 if identity(wanted) in keys else 0
 
 
 def _remove(values: _List, unwanted: Any) -> _List:
-    return [v for v in values if v is None or _key(v) != _key(unwanted)]
+    return [v for v in values if v is None or identity(v) != identity(unwanted)]
 
 
 def _slice(values: _List, start: int, length: int) -> _List:
@@ -103,8 +118,8 @@ _COMPUTE: Final[dict[str, Callable[..., Any]]] = {
     "list_position": _position,
     "list_distinct": _distinct,
     "list_union": lambda a, b: _distinct([*a, *b]),
-    "list_intersect": lambda a, b: [v for v in _distinct(a) if _key(v) in _keys(b)],
-    "list_except": lambda a, b: [v for v in _distinct(a) if _key(v) not in _keys(b)],
+    "list_intersect": lambda a, b: [v for v in _distinct(a) if identity(v) in _keys(b)],
+    "list_except": lambda a, b: [v for v in _distinct(a) if identity(v) not in _keys(b)],
     "list_overlap": _overlap,
     "list_remove": _remove,
     "list_slice": _slice,

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mc2.engine.routines import Floats, Routine, exact_sum, mean
+from mc2.engine.routines_lists import identity, ranked
 from mc2.engine.routines_rows import row_by_row, type_name
 from mc2.engine.sql_types import engine_arrow_type, sql_type
 from mc2.formats.schema import DataType
@@ -131,14 +132,10 @@ def mode(kind: DataType) -> Routine:
     arrow = engine_arrow_type(kind)
 
     def most_frequent(values: list[Any]) -> Any:
-        # NaN is unequal to itself, so it is counted apart; it is the greatest of all numbers.
-        known = [v for v in values if v == v]  # noqa: PLR0124  # leaves out NaN
-        missing = len(values) - len(known)
-        counts = Counter(known)
+        kept = {identity(v): v for v in values}
+        counts = Counter(map(identity, values))
         most = max(counts.values(), default=0)
-        if missing > most:
-            return math.nan
-        return min((v for v, n in counts.items() if n == most), default=None)
+        return min((kept[i] for i, n in counts.items() if n == most), key=ranked, default=None)
 
     def run(lists: pa.Array | pa.ChunkedArray) -> pa.Array:
         return pa.array([most_frequent(v or []) for v in lists.to_pylist()], arrow)

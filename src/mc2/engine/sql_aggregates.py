@@ -13,11 +13,12 @@ from mc2.engine.routines import FLOAT_AGGREGATES
 from mc2.engine.routines_statistics import OF_ONE, OF_PAIRS, mode, percentile
 from mc2.engine.routines_sums import TOTAL, counted
 from mc2.engine.sql_decimals import combine
-from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero
+from mc2.engine.sql_nested import extreme, order_key, positive_zero, sorted_list
+from mc2.engine.sql_terms import Scribe, Term, cast_to
 from mc2.engine.sql_types import sql_string
 from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
-from mc2.plan.types import DOUBLE, TYPE_CLASSES, is_integer, list_of, sum_type
+from mc2.plan.types import DOUBLE, TYPE_CLASSES, has_parts, is_integer, list_of, sum_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _count(_scribe: Scribe, operand: Operand, _result: DataType) -> str:
 
 def _extreme(name: str) -> Print:
     def write(_scribe: Scribe, operand: Operand, result: DataType) -> str:
-        return positive_zero(f"{name}({operand.sql})", result)
+        return extreme(name, operand.sql, result)
 
     return write
 
@@ -152,7 +153,8 @@ def _discrete(scribe: Scribe, operand: Operand, result: DataType) -> str:
 
     def body(values: str) -> str:
         place = f"ceil(CAST('{share}' AS DOUBLE) * len({values}))"
-        return f"list_sort({values})[greatest(CAST({place} AS BIGINT), 1)]"
+        ordered = sorted_list(values, result)
+        return f"({ordered})[greatest(CAST({place} AS BIGINT), 1)]"
 
     return positive_zero(scribe.let(listed, body), result)
 
@@ -160,10 +162,14 @@ def _discrete(scribe: Scribe, operand: Operand, result: DataType) -> str:
 def _by(name: str) -> Print:
     def write(_scribe: Scribe, operand: Operand, result: DataType) -> str:
         by = _second(operand)
-        order = positive_zero(by.sql, by.type)
-        pair = f"struct_pack(y := {order}, x := {positive_zero(operand.sql, operand.type)})"
-        found = f"{name}({pair}) FILTER (WHERE {by.sql} IS NOT NULL)"
-        return cast_to(f"struct_extract({found}, 'x')", result)
+        value, key = (positive_zero(t.sql, t.type) for t in (operand, by))
+        known = f"FILTER (WHERE {by.sql} IS NOT NULL)"
+        if not has_parts(by.type) and not has_parts(result):
+            found = f"{name}(struct_pack(y := {key}, x := {value})) {known}"
+            return cast_to(f"struct_extract({found}, 'x')", result)
+        order = f"struct_pack(y := {order_key(key, by.type)}, x := {order_key(value, result)})"
+        found = f"arg_{name}(struct_pack(x := {value}), {order}) {known}"
+        return f"struct_extract({found}, 'x')"
 
     return write
 
@@ -172,7 +178,7 @@ def _collected(*, distinct: bool) -> Print:
     def write(_scribe: Scribe, operand: Operand, result: DataType) -> str:
         one = replace(operand, distinct=operand.distinct or distinct)
         listed = _listed(one, positive_zero(operand.sql, operand.type))
-        return f"coalesce(list_sort({listed}), {cast_to('[]', result)})"
+        return f"coalesce({sorted_list(listed, operand.type)}, {cast_to('[]', result)})"
 
     return write
 
@@ -193,8 +199,8 @@ _PRINTERS: Final[Mapping[str, Print]] = {
     "stddev_pop": _float("stddev_pop"),
     "var_samp": _float("var_samp"),
     "var_pop": _float("var_pop"),
-    "bool_and": _truth("bool_and"),
-    "bool_or": _truth("bool_or"),
+    "bool_and": _extreme("bool_and"),
+    "bool_or": _extreme("bool_or"),
     **{name: _paired(name) for name in OF_PAIRS},
     **{name: _statistic(name) for name in OF_ONE},
     "mode": _mode,

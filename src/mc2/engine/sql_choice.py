@@ -5,14 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mc2.engine.sql_print import Print, infix, listed, template
-from mc2.engine.sql_terms import Scribe, Term, positive_zero
+from mc2.engine.sql_nested import chosen, order_key, positive_zero
+from mc2.engine.sql_print import Print, listed, template
+from mc2.engine.sql_terms import Scribe, Term
 from mc2.formats.schema import DataType
+from mc2.plan.types import has_parts
 
 
 def _extreme(name: str) -> Print:
     def write(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
+        if has_parts(result):
+            return chosen(name, [a.sql for a in arguments], result)
         return positive_zero(listed(name)(scribe, arguments, result), result)
+
+    return write
+
+
+def _equality(operator: str) -> Print:
+    """An equation. A join may show the other side's equal value, so -0.0 inside is 0.0 in it."""
+
+    def write(_scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str:
+        a, b = (positive_zero(t.sql, t.type) if has_parts(t.type) else t.sql for t in arguments)
+        return f"({a} {operator} {b})"
+
+    return write
+
+
+def _before(operator: str) -> Print:
+    def write(_scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str:
+        a, b = (order_key(t.sql, t.type) for t in arguments)
+        return f"({a} {operator} {b})"
 
     return write
 
@@ -65,13 +87,13 @@ def _nullif(scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str
 
 
 CHOICE: Final[Mapping[str, Print]] = {
-    "eq": infix("="),
-    "ne": infix("<>"),
-    "lt": infix("<"),
-    "le": infix("<="),
-    "gt": infix(">"),
-    "ge": infix(">="),
-    "same": infix("IS NOT DISTINCT FROM"),
+    "eq": _equality("="),
+    "ne": _equality("<>"),
+    "lt": _before("<"),
+    "le": _before("<="),
+    "gt": _before(">"),
+    "ge": _before(">="),
+    "same": _equality("IS NOT DISTINCT FROM"),
     "is_null": template("({0} IS NULL)"),
     "is_not_null": template("({0} IS NOT NULL)"),
     "is_nan": template("coalesce(isnan({0}), FALSE)"),

@@ -7,14 +7,15 @@ from typing import Final
 
 from mc2.engine.routines import RANGE
 from mc2.engine.routines_lists import LIST_ROUTINES, list_routine
+from mc2.engine.sql_nested import positive_zero, sorted_list
 from mc2.engine.sql_print import Print, let_all, template
-from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero, raising
+from mc2.engine.sql_terms import Scribe, Term, cast_to, raising
 from mc2.engine.sql_types import sql_type
 from mc2.formats.schema import DataType
-from mc2.plan.types import TYPE_CLASSES
+from mc2.plan.types import TYPE_CLASSES, has_parts
 
 _PAIR: Final = 2
-_EXACT: Final = TYPE_CLASSES["ordered"] - TYPE_CLASSES["fraction"]
+_EXACT: Final = TYPE_CLASSES["flat"] - TYPE_CLASSES["fraction"]
 """Elements that DuckDB finds as plans mean it: equal values have equal bits."""
 
 
@@ -61,15 +62,25 @@ def _contains(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> st
     return let_all(scribe, arguments, body)
 
 
-def _sort(_scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str:
+def _sort(_scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
     rising, first = (a.literal == "true" for a in arguments[1:])
     way = f"'{'ASC' if rising else 'DESC'}', 'NULLS {'FIRST' if first else 'LAST'}'"
-    return f"list_sort({arguments[0].sql}, {way})"
+    return sorted_list(arguments[0].sql, _element_of(result), way)
+
+
+def _element_of(kind: DataType) -> DataType:
+    if kind.element is None:
+        raise RuntimeError("typing gives this function a list")
+    return kind.element
 
 
 def _extreme(name: str) -> Print:
     def write(_scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
-        return positive_zero(f"{name}({arguments[0].sql})", result)
+        if not has_parts(result):
+            return positive_zero(f"{name}({arguments[0].sql})", result)
+        known = f"list_filter({arguments[0].sql}, lambda i: i IS NOT NULL)"
+        place = 1 if name == "list_min" else -1
+        return positive_zero(f"({sorted_list(known, result)})[{place}]", result)
 
     return write
 

@@ -12,7 +12,8 @@ from mc2.engine.routines import FLOAT_AGGREGATES
 from mc2.engine.routines_partial import EXPANSION, MEAN_OF_ADDENDS
 from mc2.engine.sql_decimals import combine
 from mc2.engine.sql_expressions import ExpressionWriter
-from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero
+from mc2.engine.sql_nested import extreme, positive_zero
+from mc2.engine.sql_terms import Scribe, Term, cast_to
 from mc2.formats.schema import DataType, Schema
 from mc2.formats.schema import decimal as decimal_of
 from mc2.plan.partial import partial_columns, result_schema
@@ -54,11 +55,8 @@ def _partial(scribe: Scribe, column: AggregateColumn, sql: str, kind: DataType) 
         case "count" | "count_star":
             yield f"count({sql})"
             return
-        case "min" | "max":
-            yield positive_zero(f"{column.function}({sql})", kind)
-            return
-        case "bool_and" | "bool_or":
-            yield f"{column.function}({sql})"
+        case "min" | "max" | "bool_and" | "bool_or":
+            yield extreme(column.function, sql, kind)
             return
     if is_integer(kind):
         yield f"CAST(sum({sql}) AS DECIMAL(38,0))"
@@ -97,7 +95,7 @@ def _finished(
     addends = f"flatten(list({total}) FILTER (WHERE {total} IS NOT NULL))"
     match function:
         case "min" | "max" | "bool_and" | "bool_or":
-            return f"{function}({total})"
+            return extreme(function, total, kind)
         case "sum" if fraction:
             return scribe.call(FLOAT_AGGREGATES["sum"], addends)
         case "sum" | "count" | "count_star":

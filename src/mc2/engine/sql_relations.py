@@ -13,7 +13,8 @@ from mc2.engine.order import order_of_all_columns
 from mc2.engine.sql_aggregates import Operand, aggregate
 from mc2.engine.sql_expressions import ExpressionWriter
 from mc2.engine.sql_lookups import WORDS, mark_sql, select, single_sql, unique_columns
-from mc2.engine.sql_terms import Scribe, Term, positive_zero
+from mc2.engine.sql_nested import order_key, positive_zero
+from mc2.engine.sql_terms import Scribe, Term
 from mc2.engine.sql_types import sql_literal
 from mc2.engine.sql_windows import ONE, Over, range_value, window_function
 from mc2.formats.schema import DataType, Schema
@@ -236,7 +237,7 @@ class QueryWriter:
         order, distance = [], ""
         for i, sort in enumerate(operation.order):
             term = writer.term(sort.expression)
-            inner.append(f"{positive_zero(term.sql, term.type)} AS o{i}")
+            inner.append(f"{order_key(positive_zero(term.sql, term.type), term.type)} AS o{i}")
             order.append(f"o{i} {_way(sort)}")
             distance = f"{range_value(f'o{i}', term.type)} {_way(sort)}"
         by = f"PARTITION BY {', '.join(partition)}" if partition else ""
@@ -382,7 +383,8 @@ class QueryWriter:
     def _keys(self, operation: Sort, source: _Part) -> Iterable[str]:
         writer = self._writer(source.schema)
         for key in operation.keys:
-            yield f"{writer.term(key.expression).sql} {_way(key)}"
+            term = writer.term(key.expression)
+            yield f"{order_key(term.sql, term.type)} {_way(key)}"
 
 
 def _way(key: SortKey) -> str:

@@ -9,7 +9,6 @@ from itertools import count
 from mc2.engine.routines import Routine
 from mc2.engine.sql_types import sql_type
 from mc2.formats.schema import DataType
-from mc2.plan.types import TYPE_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,3 @@ def raising(message: str, kind: DataType) -> str:
 def cast_to(sql: str, kind: DataType, *, strict: bool = True) -> str:
     """A cast that fails, or gives NULL, where the value does not fit."""
     return f"{'CAST' if strict else 'TRY_CAST'}({sql} AS {sql_type(kind)})"
-
-
-def positive_zero(sql: str, kind: DataType) -> str:
-    """Floats with -0.0 made 0.0; both compare equal, so which one comes first must not matter."""
-    if kind.name not in TYPE_CLASSES["fraction"]:
-        return sql
-    return f"({sql} + {cast_to('0', kind)})"

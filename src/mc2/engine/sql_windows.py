@@ -13,7 +13,8 @@ from typing import Final
 
 from mc2.engine.routines import FLOAT_AGGREGATES
 from mc2.engine.sql_decimals import combine
-from mc2.engine.sql_terms import Scribe, Term, cast_to, positive_zero
+from mc2.engine.sql_nested import extreme, positive_zero
+from mc2.engine.sql_terms import Scribe, Term, cast_to
 from mc2.engine.sql_types import sql_literal
 from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
@@ -143,7 +144,7 @@ def _aggregate(scribe: Scribe, name: str, value: Term, place: str, result: DataT
     if name in {"count", "count_star"}:
         return f"count({sql}) OVER {place}"
     if name in {"min", "max", "bool_and", "bool_or"}:
-        return positive_zero(f"{name}({sql}) OVER {place}", result)
+        return extreme(name, sql, result, f" OVER {place}")
     if kind.name in TYPE_CLASSES["fraction"]:
         listed = f"list({cast_to(sql, DOUBLE)}) FILTER (WHERE {sql} IS NOT NULL) OVER {place}"
         return scribe.call(FLOAT_AGGREGATES[name], listed)

@@ -85,6 +85,19 @@ class JobNews:
     status: JobStatus
 
 
+@dataclass(frozen=True, slots=True)
+class JobChanges:
+    """Jobs that changed, as they stand now, and the number of an event up to which that is all.
+
+    At most `STATUSES_AT_ONCE` jobs at once: whoever asks again from `event` on misses none.
+    """
+
+    event: int
+    jobs: tuple[JobStatus, ...]
+
+
+STATUSES_AT_ONCE: Final = 64
+
 PHASES: Final = ("waiting", "challenge", "attest", "grant", "compute", "done")
 """Where an attempt stands: waiting for a worker, then for the owners' challenges, for evidence,
 for the owners' grants, for the computation."""

@@ -9,7 +9,7 @@ from mc2.errors import FormatError, PlanError
 from mc2.formats.schema import DataType, parse_type
 from mc2.plan.signatures import Argument, Arguments, Nulls, Signature, define
 
-_OF_LIST: Final = "list<T>, list<T> -> list<T> where T: comparable"
+_OF_LIST: Final = "list<T>, list<T> -> list<T> where T: ordered"
 _PAIR: Final = 2
 
 
@@ -69,11 +69,11 @@ LISTS: Final = (
            fails="there is no such place"),
     define("element_or_null", "list<T>, int32 -> T where T: any",
            "the element at a place, from the end if negative; NULL if there is none", Nulls.MAYBE),
-    define("list_contains", "list<T>, T -> boolean where T: comparable",
+    define("list_contains", "list<T>, T -> boolean where T: ordered",
            "an element equals the second; NULL if none does and one is NULL", Nulls.MAYBE),
-    define("list_position", "list<T>, T -> int64 where T: comparable",
+    define("list_position", "list<T>, T -> int64 where T: ordered",
            "place of the first element that equals the second; 0 if none"),
-    define("list_distinct", "list<T> -> list<T> where T: comparable",
+    define("list_distinct", "list<T> -> list<T> where T: ordered",
            "each element once, in order of the first"),
     define("list_sort", "list<T>, boolean, boolean -> list<T> where T: ordered",
            "sorted; ascending if the second is true, NULL first if the third is",
@@ -83,10 +83,10 @@ LISTS: Final = (
     define("list_union", _OF_LIST, "elements of both, each once"),
     define("list_intersect", _OF_LIST, "elements of the first that are in the second, each once"),
     define("list_except", _OF_LIST, "elements of the first that are not in the second, each once"),
-    define("list_overlap", "list<T>, list<T> -> boolean where T: comparable",
+    define("list_overlap", "list<T>, list<T> -> boolean where T: ordered",
            "an element that is not NULL is in both; NULL if none is, both have elements, and one "
            "is NULL", Nulls.MAYBE),
-    define("list_remove", "list<T>, T -> list<T> where T: comparable",
+    define("list_remove", "list<T>, T -> list<T> where T: ordered",
            "without elements that equal the second"),
     define("list_compact", "list<T> -> list<T> where T: any", "without elements that are NULL"),
     define("list_append", "list<T>, T -> list<T> where T: any",

@@ -60,7 +60,7 @@ from mc2.plan.shapes import (
     TableShape,
     capped,
 )
-from mc2.plan.types import BOOLEAN, INT32, is_ordered
+from mc2.plan.types import BOOLEAN, INT32
 from mc2.plan.typing import type_of
 from mc2.plan.windows import Window, infer_window
 
@@ -237,8 +237,6 @@ def _same_columns(
             _check_predicate(operation.predicate, source.schema)
         case Sort():
             _check_keys(operation.keys, source.schema)
-        case Distinct():
-            _check_ordered(source.schema, source.schema.names)
     return source
 
 
@@ -305,7 +303,7 @@ def _mark(operation: Mark, left: TableShape, right: TableShape) -> TableShape:
 
 def _window(operation: Window, source: TableShape) -> TableShape:
     if operation.keys:
-        _check_ordered(source.schema, operation.keys)
+        _pick(source.schema, operation.keys)
     if operation.order:
         _check_keys(operation.order, source.schema)
     added = infer_window(operation, source.schema)
@@ -350,7 +348,6 @@ def _aggregate(operation: Aggregate, source: TableShape) -> TableShape:
         raise PlanError("it has neither keys nor aggregates")
     keys: tuple[Column, ...] = ()
     if operation.keys:
-        _check_ordered(source.schema, operation.keys)
         keys = _pick(source.schema, operation.keys).columns
     columns = source.schema.by_name()
     found = tuple(_aggregate_column(a, columns, grouped=bool(keys)) for a in operation.aggregates)
@@ -362,12 +359,8 @@ def _aggregate_column(
 ) -> Column:
     function = aggregate(column.function)
     arguments = tuple(type_of(a, columns) for a in column.arguments)
-    if column.distinct:
-        if not function.may_be_distinct:
-            raise PlanError(f"{column.function} cannot be DISTINCT")
-        for argument in arguments:
-            if not is_ordered(argument.type):
-                raise PlanError(f"values of type {argument.type} do not compare")
+    if column.distinct and not function.may_be_distinct:
+        raise PlanError(f"{column.function} cannot be DISTINCT")
     if column.where is not None and type_of(column.where, columns).type != BOOLEAN:
         raise PlanError(f"the condition of {column.name} is not boolean")
     may_be_empty = not grouped or column.where is not None
@@ -375,20 +368,12 @@ def _aggregate_column(
     return Column(column.name, kind, nullable)
 
 
-def _check_ordered(schema: Schema, names: tuple[str, ...]) -> None:
-    for column in _pick(schema, names).columns:
-        if not is_ordered(column.type):
-            raise PlanError(f"values of type {column.type} do not compare, in {column.name!r}")
-
-
 def _check_keys(keys: Sequence[SortKey], schema: Schema) -> None:
     if not keys:
         raise PlanError("it has no keys")
     columns = schema.by_name()
     for key in keys:
-        kind = type_of(key.expression, columns).type
-        if not is_ordered(kind):
-            raise PlanError(f"values of type {kind} do not compare")
+        type_of(key.expression, columns)
         if not columns_of(key.expression):
             raise PlanError("a sort key reads no column, so it orders nothing")
 

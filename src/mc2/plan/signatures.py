@@ -18,7 +18,7 @@ from typing import Final
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType, parse_type
 from mc2.plan.expressions import Literal
-from mc2.plan.types import TYPE_CLASSES, is_comparable
+from mc2.plan.types import TYPE_CLASSES
 
 _COMMA: Final = re.compile(r",(?![^(]*\))")  # not inside brackets
 _WORD: Final = re.compile(r"[A-Za-z]\w*")
@@ -96,10 +96,8 @@ class Signature:
 
 def is_of(kind: DataType, word: str) -> bool:
     """Whether a type belongs to a class, by the word that signatures use."""
-    if word == "any":
+    if word in {"any", "ordered"}:  # every type there is has an order
         return True
-    if word == "comparable":
-        return is_comparable(kind)
     return kind.name in TYPE_CLASSES[word]
 
 

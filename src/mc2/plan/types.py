@@ -36,14 +36,17 @@ TYPE_CLASSES: Final = {
     "number": frozenset({*INTEGER_BITS, "float", "double"}),
     "moment": frozenset({"date", "timestamp", "timestamp_utc"}),
     "instant": frozenset({"timestamp", "timestamp_utc"}),
-    "ordered": frozenset(
+    "flat": frozenset(
         {
             "boolean", *INTEGER_BITS, "float", "double", "decimal", "string", "binary",
             "date", "timestamp", "timestamp_utc",
         }
     ),
 }  # fmt: skip
-"""Classes of types, by the word that signatures use; a type belongs by the word of its name."""
+"""Classes of types, by the word that signatures use; a type belongs by the word of its name.
+
+All types compare, sort and group: lists and structs by their parts, see `docs/spec/plan.md`.
+"""
 
 
 def is_integer(kind: DataType) -> bool:
@@ -56,18 +59,18 @@ def is_numeric(kind: DataType) -> bool:
     return kind.name in TYPE_CLASSES["number"] or kind.name == "decimal"
 
 
-def is_ordered(kind: DataType) -> bool:
-    """Whether values compare, sort and group: all but lists and structs."""
-    return kind.name in TYPE_CLASSES["ordered"]
+def has_parts(kind: DataType) -> bool:
+    """Whether values are lists or structs."""
+    return kind.name not in TYPE_CLASSES["flat"]
 
 
-def is_comparable(kind: DataType) -> bool:
-    """Whether values are equal or not: those that are ordered, and lists and structs of them."""
+def holds_floats(kind: DataType) -> bool:
+    """Whether a value is a float, or has parts that are: then equal ones may differ in bits."""
     if kind.element is not None:
-        return is_comparable(kind.element)
+        return holds_floats(kind.element)
     if kind.name == "struct":
-        return all(is_comparable(inner) for _, inner in kind.fields)
-    return is_ordered(kind)
+        return any(holds_floats(inner) for _, inner in kind.fields)
+    return kind.name in TYPE_CLASSES["fraction"]
 
 
 def list_of(element: DataType) -> DataType:
@@ -91,6 +94,8 @@ def as_decimal(kind: DataType) -> DataType:
 def common_type(left: DataType, right: DataType) -> DataType:
     """The type both operands of a comparison, CASE or UNION are cast to (Spark, ANSI mode).
 
+    Fields of structs go by place, and have the names of the left ones.
+
     Raises: PlanError if there is none; text never turns into a number by itself.
     """
     if left == right:
@@ -98,6 +103,12 @@ def common_type(left: DataType, right: DataType) -> DataType:
     names = {left.name, right.name}
     if is_numeric(left) and is_numeric(right):
         return _common_number(left, right)
+    if left.element is not None and right.element is not None:
+        return list_of(common_type(left.element, right.element))
+    if names == {"struct"} and len(left.fields) == len(right.fields):
+        pairs = zip(left.fields, right.fields, strict=True)
+        fields = tuple((name, common_type(a, b)) for (name, a), (_, b) in pairs)
+        return DataType("struct", fields=fields)
     if names == {"date", "timestamp"}:
         return TIMESTAMP
     if "timestamp_utc" in names and names <= TYPE_CLASSES["moment"]:

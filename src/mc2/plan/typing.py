@@ -19,7 +19,7 @@ from mc2.plan.expressions import (
 )
 from mc2.plan.functions import Argument, function
 from mc2.plan.literals import literal_value
-from mc2.plan.types import BOOLEAN, TYPE_CLASSES, is_ordered
+from mc2.plan.types import BOOLEAN, TYPE_CLASSES
 
 _NUMBERS: Final = TYPE_CLASSES["integer"] | TYPE_CLASSES["fraction"] | {"decimal"}
 _EXACT: Final = TYPE_CLASSES["integer"] | {"decimal"}
@@ -94,8 +94,6 @@ def _case(
 
 
 def _in_list(value: Argument, items: tuple[Literal, ...]) -> Argument:
-    if not is_ordered(value.type):
-        raise PlanError(f"values of type {value.type} do not compare")
     for item in items:
         if item.type != value.type:
             raise PlanError(f"IN compares {value.type} with {item.type}")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from sqlglot import exp
 
 from mc2.errors import PlanError
-from mc2.plan.expressions import Call, Expression
+from mc2.plan.expressions import Expression
 from mc2.plan.relations import AggregateColumn
 from mc2.plan.types import BOOLEAN, DOUBLE
+from mc2.planner.calls import build_call
+from mc2.planner.calls_lists import struct_of
 from mc2.planner.regressions import REGRESSIONS, Total, regression
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText
 from mc2.planner.statistics import STATISTICS, statistic, unwrapped
-from mc2.planner.typed import Typed, convert
+from mc2.planner.typed import Typed, all_true, convert
 
 AGGREGATES: Final = {
     "count": "count", "count_if": "count_if", "sum": "sum", "avg": "avg", "mean": "avg",
@@ -130,15 +132,38 @@ def aggregate_call(rows: Scalars, node: exp.Expr) -> AggregateColumn | None:
     arguments, distinct = _arguments(node)
     if name == "count_if":
         test = rows.condition(arguments[0], "the condition of count_if")
-        tests = [t for t in (condition, test.expression) if t is not None]
-        both = tests[0] if len(tests) == 1 else Call("and", tuple(tests))
-        return AggregateColumn("", "count_star", (), where=both)
+        return AggregateColumn("", "count_star", (), where=_both(condition, [test]))
+    if len(arguments) > 1:
+        return _count_of_several(
+            [rows.bind(a) for a in arguments], rows, condition, distinct=distinct
+        )
     if name == "count" and isinstance(arguments[0], (exp.Star, exp.Literal)) and not distinct:
         return AggregateColumn("", "count_star", (), where=condition)
     value = _argument(rows, name, arguments[0])
     if name in {"min", "max", "bool_and", "bool_or"}:
         distinct = False  # changes nothing
     return AggregateColumn("", name, (value.expression,), distinct, condition)
+
+
+def _both(condition: Expression | None, tests: Sequence[Typed]) -> Expression | None:
+    """A condition, if there is one, and some more."""
+    parts = [t.expression for t in tests]
+    return all_true(parts if condition is None else [condition, *parts]) if parts else condition
+
+
+def _count_of_several(
+    values: Sequence[Typed], rows: Scalars, condition: Expression | None, *, distinct: bool
+) -> AggregateColumn:
+    """`count(a, b)`, or of different pairs: rows in which one is NULL are not counted."""
+    if any(v.untyped for v in values):
+        raise PlanError("an aggregate of NULL says nothing")
+    known = [build_call("isnotnull", [v], rows.columns) for v in values if v.nullable]
+    where = _both(condition, known)
+    if not distinct:
+        return AggregateColumn("", "count_star", (), where=where)
+    pairs = [(f"col{place}", value) for place, value in enumerate(values, 1)]
+    whole = struct_of(pairs, rows.columns).expression
+    return AggregateColumn("", "count", (whole,), distinct=True, where=where)
 
 
 def _argument(rows: Scalars, name: str, node: exp.Expr) -> Typed:
@@ -155,12 +180,8 @@ def _arguments(node: exp.Expr) -> tuple[list[exp.Expr], bool]:
     distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
     if distinct:
         arguments = list(arguments[0].expressions)
-    if len(arguments) != 1:
-        raise PlanError(
-            f"{node.name} takes one argument here",
-            hint="count distinct pairs with a subquery: SELECT count(*) FROM (SELECT "
-            "DISTINCT a, b FROM ...)",
-        )
+    if not arguments or (len(arguments) > 1 and node.name.lower() != "count"):
+        raise PlanError(f"{node.name} takes one argument here", hint="count takes several")
     if isinstance(arguments[0], exp.Star) and node.name.lower() != "count":
         raise PlanError(f"{node.name}(*) has no meaning", hint="name a column")
     if isinstance(arguments[0], exp.Star) and distinct:

@@ -37,7 +37,7 @@ Arguments: TypeAlias = Sequence[Typed]
 Build: TypeAlias = Callable[[Arguments, Columns], Typed]
 
 MANY: Final = 1000
-_SHOWN: Final = TYPE_CLASSES["ordered"] - {"binary", "string"}
+_SHOWN: Final = TYPE_CLASSES["flat"] - {"binary", "string"}
 """Types that become text by themselves where a function takes text."""
 EPOCH: Final = constant(datetime(1970, 1, 1, tzinfo=UTC), TIMESTAMP_UTC)
 _CLASS_OF_TEXT: Final = {"moment": DATE, "instant": TIMESTAMP_UTC}

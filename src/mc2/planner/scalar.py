@@ -14,6 +14,7 @@ from mc2.formats.schema import Column, DataType, decimal, parse_type
 from mc2.plan.expressions import Call, InList
 from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64, STRING, is_integer, list_of
 from mc2.planner import calls
+from mc2.planner.comparisons import compare
 from mc2.planner.intervals import Interval, combine, negated, same_kind
 from mc2.planner.sql_text import QueryText, refuse_others
 from mc2.planner.syntax import SYNTAX, special_call
@@ -78,7 +79,6 @@ _INSTEAD: Final[Mapping[type[exp.Expr], tuple[str, str]]] = {
         "a text beside a text",
         "versions of Spark differ on it; write a text with a quote in double quotes",
     ),
-    exp.Tuple: ("a tuple", "compare its parts one by one"),
     exp.CurrentDate: ("current_date", calls.REFUSED["current_date"]),
     exp.CurrentTimestamp: ("current_timestamp", calls.REFUSED["current_timestamp"]),
 }
@@ -187,11 +187,11 @@ def _comparison(self: Scalars, node: exp.Binary) -> Typed:
         left, right = same_kind(left, right)
     if (left.untyped or right.untyped) and function != "same":
         raise PlanError("a comparison with NULL is never true", hint="write IS NULL or IS NOT NULL")
-    return calls.apply(function, unify([left, right], self.columns), self.columns)
+    return compare(function, [left, right], self.columns)
 
 
 def _different(self: Scalars, node: exp.Binary) -> Typed:
-    same = calls.apply("same", unify(self.pair(node), self.columns), self.columns)
+    same = compare("same", self.pair(node), self.columns)
     return calls.apply("not", [same], self.columns)
 
 
@@ -296,12 +296,15 @@ def _in(self: Scalars, node: exp.In) -> Typed:
     value = self.bind(node.this)
     if value.untyped:
         raise PlanError("NULL is in no list", hint="write IS NULL")
-    values = unify([value, *items], self.columns)
-    literals = tuple(v.literal for v in values[1:] if v.literal is not None)
-    if len(literals) == len(items):
-        unique = tuple(dict.fromkeys(literals))
-        return type_expression(InList(values[0].expression, unique), self.columns)
-    tests = [calls.apply("eq", [values[0], item], self.columns) for item in values[1:]]
+    if value.type.name == "struct":
+        tests = [compare("eq", [value, item], self.columns) for item in items]
+    else:
+        values = unify([value, *items], self.columns)
+        literals = tuple(v.literal for v in values[1:] if v.literal is not None)
+        if len(literals) == len(items):
+            unique = tuple(dict.fromkeys(literals))
+            return type_expression(InList(values[0].expression, unique), self.columns)
+        tests = [calls.apply("eq", [values[0], item], self.columns) for item in values[1:]]
     return calls.apply("or", tests, self.columns) if len(tests) > 1 else tests[0]
 
 
@@ -313,8 +316,7 @@ def _case(self: Scalars, node: exp.Case) -> Typed:
         if subject is None:
             condition = self.condition(branch.this, "a condition of CASE")
         else:
-            pair = unify([subject, self.bind(branch.this)], self.columns)
-            condition = calls.apply("eq", pair, self.columns)
+            condition = compare("eq", [subject, self.bind(branch.this)], self.columns)
         branches.append((condition, self.bind(branch.args["true"])))
     default = node.args.get("default")
     return calls.choose(branches, self.bind(default) if default else NULL, self.columns)

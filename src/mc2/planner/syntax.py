@@ -185,6 +185,10 @@ def special_call(self: Scalars, name: str, arguments: list[exp.Expr]) -> Typed |
     return None
 
 
+def _tuple(self: Scalars, node: exp.Tuple) -> Typed:
+    return struct_of(_named(self, node.expressions), self.columns)
+
+
 def _named(self: Scalars, arguments: list[exp.Expr]) -> list[tuple[str, Typed]]:
     found = []
     for place, argument in enumerate(arguments, 1):
@@ -235,5 +239,6 @@ SYNTAX: Final[dict[type[exp.Expr], Callable[..., Typed]]] = {
     exp.RawString: _raw,
     exp.Extract: _extract,
     exp.Trim: _trim,
+    exp.Tuple: _tuple,
 }
 """What binds each kind of syntax."""

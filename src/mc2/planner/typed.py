@@ -126,7 +126,7 @@ def _widens(source: DataType, target: DataType) -> bool:
     if source.name in _MOMENTS and target.name in _MOMENTS:
         return True
     try:
-        return common_type(source, target) == target
+        return common_type(target, source) == target
     except PlanError:
         return False
 
@@ -240,6 +240,10 @@ def all_true(conditions: Sequence[Expression]) -> Expression:
 
 def spark_name(kind: DataType) -> str:
     """The type as one writes it in a query: `BIGINT`."""
+    if kind.element is not None:
+        return f"ARRAY<{spark_name(kind.element)}>"
+    if kind.name == "struct":
+        return f"STRUCT<{', '.join(f'{n}: {spark_name(t)}' for n, t in kind.fields)}>"
     names = {
         "int8": "TINYINT",
         "int16": "SMALLINT",

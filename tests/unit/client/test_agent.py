@@ -448,12 +448,32 @@ def test_the_loop_tells_an_error_once_and_goes_on(room):
 
 
 def test_the_loop_survives_a_coordinator_that_is_away(room, monkeypatch):
-    monkeypatch.setattr(room.coordinator, "wait", lost)
-    monkeypatch.setattr(room.coordinator, "job", lost)
+    monkeypatch.setattr(room.coordinator, "changes", lost)
     news, pauses = serve(room.ada, 3)
     assert len(pauses) == 3
-    assert {n.job_id for n in news} == {"", room.pieces.job_id}
-    assert len(news) == 2
+    assert [n.job_id for n in news] == [""]
+
+
+def test_the_loop_asks_for_no_job_that_it_was_told_of(room, monkeypatch):
+    monkeypatch.setattr(room.coordinator, "job", lost)
+    news, _ = serve(room.ada, 1)
+    assert [n.answer for n in news] == [Answer.CHALLENGED]
+
+
+def test_the_loop_tries_again_what_failed(room, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(room.coordinator, "put_challenge", lost)
+        assert [n.answer for n in serve(room.ada, 2)[0]] == [None]
+    assert [n.answer for n in serve(room.ada, 1)[0]] == [Answer.CHALLENGED]
+
+
+def test_jobs_that_are_over_cost_no_requests(room, monkeypatch):
+    room.challenge_all()
+    room.ada.answer(), room.bo.answer()
+    assert room.job.state is JobState.SUCCEEDED
+    for name in ("job", "job_bundle", "put_challenge", "put_grant"):
+        monkeypatch.setattr(room.coordinator, name, lost)
+    assert serve(room.ada, 4) == ([], [])
 
 
 def test_the_loop_ends_without_a_sound_ledger(room):

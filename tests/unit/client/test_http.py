@@ -32,7 +32,7 @@ from mc2.errors import (
 )
 from mc2.formats.canonical import encode
 from mc2.formats.coordinator_file import CoordinatorFile
-from mc2.formats.status import DatasetEntry, JobNews, JobState, JobStatus
+from mc2.formats.status import DatasetEntry, JobChanges, JobNews, JobState, JobStatus
 
 JOB = "0" * 32
 
@@ -123,10 +123,12 @@ def test_everything_goes_up_and_comes_down(fresh, world):
     job_id = cy.propose(world.plan.encode(), world.proposal())
     assert cy.propose(world.plan.encode(), world.proposal()) == job_id
     assert ada.jobs() == [cy.job(job_id)]
-    seen = cy.wait(job_id, 0, 5)
+    seen = cy.news(job_id, 0, 5).event
     for owner in ("ada", "bo"):
         clients[owner].approve(job_id, world.approval(owner))
-    assert cy.wait(None, seen, 5) > seen
+    changes = cy.changes(seen, 5)
+    assert changes.event > seen
+    assert changes.jobs == (cy.job(job_id),)
     news = cy.news(job_id, seen, 5)
     assert news.event > seen
     assert news.status == cy.job(job_id)
@@ -428,7 +430,7 @@ def test_news_of_another_job_are_refused():
 )
 def test_junk_for_an_answer_is_a_typed_error(raw):
     for act in (
-        lambda client: client.wait(None, 0, 0),
+        lambda client: client.changes(0, 0),
         lambda client: client.jobs(),
         lambda client: client.job(JOB),
         lambda client: client.news(JOB, 0, 0),
@@ -448,8 +450,8 @@ def test_busy_coordinators_are_asked_again():
     busy = answer(
         {"code": "coordinator", "message": "busy", "hint": ""}, 429, **{"Retry-After": "0"}
     )
-    liar = Liar(busy, answer({}, 503), httpx.ReadTimeout("slow"), answer({"event": 7}))
-    assert liar.client.wait(None, 0, 0) == 7
+    liar = Liar(busy, answer({}, 503), httpx.ReadTimeout("slow"), answer({"event": 7, "jobs": []}))
+    assert liar.client.changes(0, 0) == JobChanges(7, ())
     assert len(liar.asked) == 4
     liar = Liar(busy)
     liar.client._transport._patience = 0.3

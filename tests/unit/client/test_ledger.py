@@ -421,6 +421,14 @@ def test_entries_are_strict():
             Entry.parse(bad)
 
 
+def test_entries_that_were_read_before_are_not_parsed_again(approved, monkeypatch):
+    with approved.open() as book:
+        before = book.entries
+    monkeypatch.setattr(Entry, "parse", None)
+    with approved.open() as book:
+        assert book.entries == before
+
+
 def test_two_agents_at_once_give_one_grant(approved, path):
     outcomes: list[str] = []
 

@@ -54,7 +54,7 @@ from mc2.formats.bundle import JobBundle
 from mc2.formats.coordinator_file import CoordinatorFile
 from mc2.formats.job import Proposal
 from mc2.formats.manifest import UsagePolicy
-from mc2.formats.status import JobState
+from mc2.formats.status import JobNews, JobState
 from mc2.plan.plan import Plan
 from mc2.planner import script
 from mc2.planner.script import compile_here
@@ -680,12 +680,12 @@ def test_says_whom_a_job_waits_for_when_time_runs_out(room):
     job_id = room.proposed()
     approve(room.ada, job_id)
 
-    def tick(_job_id, _seen, seconds):
+    def tick(job_id, _seen, seconds):
         if seconds:
             room.clock.now += 60 * SECOND
-        return 1
+        return JobNews(1, room.coordinator.job(job_id))
 
-    room.coordinator.wait = tick
+    room.coordinator.news = tick
     with pytest.raises(JobError, match="waits for bo"):
         room.ada.run(job_id, timeout=timedelta(minutes=5))
     approve(room.bo, job_id)

@@ -429,6 +429,7 @@ def test_waiting_is_answered_by_a_change(api):
     assert api.get("cy", f"/v1/events?seen={seen}&seconds=0.05").json() == {
         "event": seen,
         "status": None,
+        "jobs": [],
     }
     change = threading.Timer(
         0.2, api.service.for_party("ada").approve, (api.world.job_id, api.world.approval("ada"))

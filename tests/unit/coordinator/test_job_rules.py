@@ -17,7 +17,7 @@ from mc2.errors import (
 )
 from mc2.formats.bundle import JobBundle
 from mc2.formats.job import new_job_id
-from mc2.formats.status import JobState
+from mc2.formats.status import JobChanges, JobState
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -333,3 +333,36 @@ def test_waiting_returns_at_the_first_change(access, world):
     access("ada").approve(job_id, world.approval("ada"))
     assert access("cy").wait(job_id, seen, 5) > seen
     assert access("cy").wait(None, seen, 5) > seen
+
+
+def test_changes_are_told_with_where_the_jobs_stand(access, world):
+    job_id = world.propose(access)
+    told = access("cy").changes(0, 5)
+    assert told.jobs == (access("cy").job(job_id),)
+    assert access("cy").changes(told.event, 0.05) == JobChanges(told.event, ())
+    access("ada").approve(job_id, world.approval("ada"))
+    assert access("cy").changes(told.event, 5).jobs == (access("cy").job(job_id),)
+    assert access("mallory").changes(0, 0) == JobChanges(0, ())
+
+
+def test_from_the_beginning_on_jobs_that_are_over_are_left_out(access, world):
+    job_id = world.propose(access)
+    before = access("cy").changes(0, 0)
+    access("cy").cancel(job_id)
+    assert access("cy").changes(0, 0).jobs == ()
+    assert [s.state for s in access("cy").changes(before.event, 5).jobs] == [JobState.CANCELLED]
+
+
+def test_many_changes_are_told_in_parts(access, world, monkeypatch):
+    monkeypatch.setattr("mc2.coordinator.job_rules.STATUSES_AT_ONCE", 2)
+    world.propose(access)
+    for _ in range(4):
+        world.job_id = new_job_id()
+        access("cy").propose(world.plan.encode(), world.proposal())
+    found, seen = [], 0
+    for size in (2, 2, 1, 0):
+        told = access("cy").changes(seen, 0)
+        assert len(told.jobs) == size
+        found += [s.job_id for s in told.jobs]
+        seen = told.event
+    assert found == [s.job_id for s in access("cy").jobs()]

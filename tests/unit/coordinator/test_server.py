@@ -59,7 +59,7 @@ def test_a_whole_job_over_https(tmp_path):
         assert clients["cy"].start(job_id) == 1
         seen = 0
         while not (status := clients["cy"].job(job_id)).state.final:
-            seen = clients["cy"].wait(job_id, seen, 5)
+            seen = clients["cy"].news(job_id, seen, 5).event
         assert status.state.word == "succeeded", status
         assert clients["ada"].proof(job_id) == clients["bo"].proof(job_id)
 
@@ -149,7 +149,7 @@ def test_those_who_wait_do_not_delay_the_stop(tmp_path):
     with Coordinator(ServerConfig(folder=tmp_path, port=0), FakePool()).in_background() as running:
         enrol(tmp_path, world, "ada")
         client = connect(tmp_path, world["ada"], patience=0)
-        waiter = threading.Thread(target=lambda: answers.append(client.wait(None, 10**6, 25)))
+        waiter = threading.Thread(target=lambda: answers.append(client.changes(10**6, 25).event))
         waiter.start()
         time.sleep(0.5)
         begun = time.monotonic()

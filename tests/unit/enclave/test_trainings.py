@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from tests.support.shared_trainings import SETTINGS, Hosted, together_job
 
 from mc2.crypto.digest import digest
-from mc2.enclave import computation, trainings
+from mc2.enclave import trainings
 from mc2.errors import CryptoError, EngineError, FormatError, JobError, Mc2Error
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.task import digest_of_receipts
@@ -17,10 +16,8 @@ from mc2.formats.training_receipt import TrainingReceipt
 
 
 @pytest.fixture(autouse=True)
-def same_key(monkeypatch):
-    """Trainings that draw the same numbers, and share whatever can be shared."""
-    drawn = SimpleNamespace(token_bytes=lambda n: bytes(range(n)))
-    monkeypatch.setattr(computation, "secrets", drawn)
+def all_shared(monkeypatch):
+    """Whatever can be shared is."""
     monkeypatch.setattr(trainings, "WORTH_SHARING", 1)
 
 
@@ -42,6 +39,14 @@ def test_several_enclaves_train_the_model_of_one(others, change):
     assert metrics == history
     assert together.tasks == digest_of_receipts([digest(raw) for raw in host.kept.values()])
     assert len(host.kept) == others + 1
+
+
+def test_every_attempt_trains_the_same_model():
+    job = together_job()
+    model, history, _ = alone(job)
+    job.attempt = 2
+    assert alone(job)[:2] == (model, history)
+    assert Hosted(job, ["b"]).run()[:2] == (model, history)
 
 
 def test_everybody_reads_its_own_chunks_alone():

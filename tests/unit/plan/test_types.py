@@ -8,8 +8,9 @@ from mc2.plan.types import (
     average_type,
     common_type,
     divide_decimals,
+    has_parts,
+    holds_floats,
     integer_range,
-    is_ordered,
     multiply_decimals,
     remainder_decimals,
     round_decimal,
@@ -93,6 +94,8 @@ def test_integers():
 
 
 def test_lists_have_no_order():
-    assert is_ordered(parse_type("binary"))
-    assert not is_ordered(parse_type("list<int8>"))
-    assert not is_ordered(parse_type("struct<a:int8>"))
+    assert not has_parts(parse_type("binary"))
+    assert has_parts(parse_type("list<int8>"))
+    assert has_parts(parse_type("struct<a:int8>"))
+    assert holds_floats(parse_type("list<struct<a:int8,b:list<float>>>"))
+    assert not holds_floats(parse_type("struct<a:int8,b:decimal(8,2)>"))

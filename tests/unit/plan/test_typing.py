@@ -65,7 +65,7 @@ def test_functions(function, arguments, result):
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
-        ("eq", "int8 int16"), ("lt", "list<int8> list<int8>"), ("eq", "int8"), ("eq", "int8 int8 int8"),
+        ("eq", "int8 int16"), ("lt", "list<int8> list<int16>"), ("eq", "int8"), ("eq", "int8 int8 int8"),
         ("and", "boolean"), ("and", "boolean int8"), ("not", "int8"), ("coalesce", "int8 int16"),
         ("add", "int8 double"), ("add", "string string"), ("add", "int8 decimal(9,2)"),
         ("divide", "int8 int8"), ("divide", "float float"), ("integer_divide", "int32 int32"),
@@ -152,7 +152,7 @@ def test_in():
     for item in (literal(5, INT32), Literal("05", INT64)):
         with pytest.raises(PlanError):
             typed(InList(col("int64"), (item,)))
-    with pytest.raises(PlanError, match="do not compare"):
+    with pytest.raises(PlanError, match="IN compares"):
         typed(InList(col("list<int8>"), (five,)))
 
 
@@ -193,7 +193,7 @@ def test_aggregates(name, arguments, empty, result):
 
 @pytest.mark.parametrize(
     ("name", "kinds"),
-    [("sum", "string"), ("avg", "boolean"), ("min", "list<int8>"), ("count", ""), ("count_star", "int8"),
+    [("sum", "string"), ("avg", "boolean"), ("min", ""), ("count", ""), ("count_star", "int8"),
      ("stddev_pop", "float"), ("bool_or", "int8"), ("sum", "int8 int8")],
 )  # fmt: skip
 def test_wrong_aggregates(name, kinds):

@@ -104,7 +104,7 @@ def recipe_of(plan: Plan, index: int, operation: Train) -> Recipe:
 
 
 class Learner:
-    """The matrices and models of one run. `key` (32 bytes) is secret, and of this run alone.
+    """The matrices and models of one run. `key` (32 bytes) is secret, and of this job alone.
 
     What `together` names is trained there, and needs no rows here.
     """

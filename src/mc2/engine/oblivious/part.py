@@ -37,7 +37,7 @@ class PartInput:
 
 @dataclass(frozen=True, slots=True)
 class PartSettings:
-    """How a part is run: threads of kernels, the run's random key, whom to tell of progress.
+    """How a part is run: threads of kernels, the job's random key, whom to tell of progress.
 
     `partition`: which of the stage's tasks it is, from 0.
     """

@@ -84,7 +84,7 @@ def execute(  # noqa: PLR0913 - what a run has
     """Compute a plan's outputs, by name, from its inputs, by dataset.
 
     `progress` is told in words what is being done, never a value of the data. Kernels use so many
-    `threads`, by a fixed partition. `key` is 32 random bytes of this run alone, which nobody
+    `threads`, by a fixed partition. `key` is 32 random bytes of this job alone, which nobody
     outside knows: trainings draw from it what they do at random. Plans without any need none.
     Trainings that `together` names run there: of what they alone read nothing is computed here.
 
