@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from mc2.formats.schema import DataType, parse_type
-from mc2.operators import lists
-from mc2.operators.handles import SecretColumn, known_of, words_of
+from mc2.operators import comparisons, lists
+from mc2.operators.grouping import Aggregate, group
+from mc2.operators.handles import SecretColumn, SecretTable, known_of, words_of
 from mc2.operators.logic import column, conjunction
-from mc2.operators.made import TEXT, Made, case, everywhere
+from mc2.operators.made import TEXT, WIDE, Made, case, everywhere
 from mc2.operators.run import Run
 from mc2.plan.types import DOUBLE, INT32, INT64
 
@@ -64,6 +65,18 @@ def _made(run: Run, made: Made) -> object:
         lists.in_one_text(run, a, mark, None, counts), lists.contains(run, pair, whole),
         lists.in_one_text(run, a, mark, absent, counts),
         lists.field(run, whole, "a"), lists.field(run, whole, "b"), *wider,
+    ]  # fmt: skip
+
+
+@case("lists/compared")
+def _compared(run: Run, made: Made) -> object:
+    found = [_list(run, made, kind) for kind in (DOUBLE, TEXT, WIDE)]
+    key = lists.make_struct(run, _STRUCT, [made.column(INT64), made.column(TEXT, 127, 2)])
+    table = SecretTable({"k": key, "l": found[0]}, made.present())
+    wanted = [Aggregate(f"m{i}", "max", one, one.type) for i, one in enumerate(found)]
+    return [
+        *(comparisons.less(run, one, _list(run, made, one.layout.parts[0].type)) for one in found),
+        comparisons.greatest(run, key, key), group(run, table, ["k", "l"], wanted),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mc2 import _native
 from mc2.operators.handles import Marks, SecretColumn, flat_words_of, known_of, words_of
 from mc2.operators.logic import choose, complement, conjunction, disjunction, truth
-from mc2.operators.planes import ordered_words
+from mc2.operators.planes import SIGNED, canonical, ordered_words, value_keys
 from mc2.operators.run import Run
 
 _EQUAL: Final = 0
@@ -31,6 +31,8 @@ def equal_marks(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
 def less_marks(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
     """1 where the first is less; says nothing where one is NULL."""
     out = np.empty(a.rows, dtype=np.uint8)
+    if a.layout.is_nested:
+        return _less_part(run, a, b)
     if a.layout.is_text:
         run.call(_native.less_rows, words_of(a), words_of(b), out)
     elif a.layout.is_wide:
@@ -38,6 +40,21 @@ def less_marks(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
     else:
         run.call(_native.compare, _LESS, a.layout.is_real, flat_words_of(a), flat_words_of(b), out)
     return out
+
+
+def _less_part(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
+    """Of lists and structs: the first word that differs decides."""
+    found = np.zeros(a.rows, dtype=np.uint8)
+    for mine, other in reversed(list(zip(value_keys(run, a), value_keys(run, b), strict=True))):
+        below, alike = np.empty((2, a.rows), dtype=np.uint8)
+        pair = (mine.words.reshape(-1, 1), other.words.reshape(-1, 1))
+        run.call(_native.equal_rows, *pair, alike)
+        if mine.flip == SIGNED:
+            run.call(_native.compare, _LESS, False, mine.words, other.words, below)
+        else:
+            run.call(_native.less_rows, *pair, below)
+        found = disjunction(run, below, conjunction(run, alike, found))
+    return found
 
 
 def equal(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
@@ -69,12 +86,12 @@ def same(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
 
 def greatest(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
     """The greater one; where one is NULL, the other."""
-    return choose(run, _takes(run, less_marks(run, b, a), a, b), a, b)
+    return canonical(run, choose(run, _takes(run, less_marks(run, b, a), a, b), a, b))
 
 
 def least(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
     """The lesser one; where one is NULL, the other."""
-    return choose(run, _takes(run, less_marks(run, a, b), a, b), a, b)
+    return canonical(run, choose(run, _takes(run, less_marks(run, a, b), a, b), a, b))
 
 
 def _takes(run: Run, wins: Marks, a: SecretColumn, b: SecretColumn) -> Marks:

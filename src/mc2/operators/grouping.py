@@ -28,7 +28,17 @@ from mc2.operators.handles import (
 from mc2.operators.logic import TRUTH, column, complement, conjunction
 from mc2.operators.ordering import bounded, check_bound
 from mc2.operators.packing import Form, Lying, Packed, Packer, Source, sort_packed
-from mc2.operators.planes import bit_planes, canonical, joined, planes_of, value_keys
+from mc2.operators.planes import (
+    UNSIGNED,
+    bit_planes,
+    canonical,
+    compared_words,
+    joined,
+    ordered_words,
+    planes_of,
+    restored_words,
+    value_keys,
+)
 from mc2.operators.run import Flag, Run
 from mc2.operators.spread import SPREADS, spread, squared_distances
 from mc2.plan.types import DOUBLE, INT64
@@ -339,23 +349,17 @@ def _running_value(
 
 def _comparable(run: Run, argument: SecretColumn) -> tuple[Words, list[int]]:
     """Words whose order from the left, after their flips, is that of the values."""
-    layout, words = argument.layout, words_of(argument)
-    if layout.is_real:
-        ordered = np.empty(argument.rows, dtype=np.uint64)
-        run.call(_native.order_doubles, flat_words_of(argument), ordered)
-        return ordered.reshape(-1, 1), [0]
-    if layout.is_wide:
-        return np.ascontiguousarray(words[:, ::-1]), [1 << 63, 0]
-    return words, [0] * layout.words if layout.is_text else [1 << 63]
+    compared = compared_words(argument.layout)
+    words = ordered_words(run, argument)[:, [word for word, _ in compared]]
+    return np.ascontiguousarray(words), [flip ^ UNSIGNED for _, flip in compared]
 
 
 def _as_stored(run: Run, layout: Layout, words: Words) -> Words:
     """The way back from `_comparable`."""
-    if layout.is_real:
-        out = np.empty(len(words), dtype=np.uint64)
-        run.call(_native.restore_doubles, words.reshape(-1), out)
-        return out.reshape(-1, 1)
-    return np.ascontiguousarray(words[:, ::-1]) if layout.is_wide else words
+    stored = np.empty_like(words)
+    for place, (word, _) in enumerate(compared_words(layout)):
+        stored[:, word] = words[:, place]
+    return restored_words(run, layout, stored)
 
 
 def running_parts(

@@ -55,8 +55,8 @@ class Layout:
     microseconds, booleans as 0 and 1) or doubles by their bits; decimals of more digits are two
     words, the lower one first. Texts are their bytes, eight to a word, the first one highest, then
     a word with the length in bytes; `text_bytes` is the greatest length, which is public.
-    Lists are places for `most` elements, structs one for each field: a word that is 1 where there
-    is a value, 2 where there is NULL and 0 behind the last element, then the words of the value.
+    Lists are places for `most` elements, structs one for each field: a word that is 2 where there
+    is a value, 1 where there is NULL and 0 behind the last element, then the words of the value.
     `parts` are the layouts of the elements, or of the fields.
     """
 

@@ -29,6 +29,7 @@ from mc2.operators.handles import (
     marks_of,
     words_of,
 )
+from mc2.operators.lists import in_one_layout
 from mc2.operators.logic import complement, conjunction
 from mc2.operators.ordering import Order, Ties, sort_table
 from mc2.operators.packing import (
@@ -373,6 +374,9 @@ def _of_both(packers: tuple[Packer, Packer]) -> list[Words]:
 
 
 def _of_one_width(one: On) -> On:
+    if one.left.layout.is_nested:
+        left, right = in_one_layout([one.left, one.right])
+        return On(left, right, one.nulls)
     if not one.left.layout.is_text:
         if one.left.layout != one.right.layout:
             raise TypeError("what must be equal is of one layout")

@@ -40,7 +40,7 @@ from mc2.plan.types import INT32, INT64, list_of
 
 T = TypeVar("T", bound=np.generic)
 
-_VALUE, _NULL = 0, 1  # bits of the word before a place
+_NULL, _VALUE = 0, 1  # bits of the word before a place: NULL is less than any value
 _LESS: Final = 1
 _FARTHEST: Final = 1 << 31
 
@@ -180,7 +180,7 @@ def _opened(run: Run, markers: Words) -> tuple[Marks, Marks]:
 def _closed(run: Run, value: SecretColumn, there: Marks) -> Words:
     null = conjunction(run, there, complement(run, known_of(value)))
     markers = np.empty(value.rows, dtype=np.uint64)
-    run.call(_native.gather_bits, [known_of(value), null], markers)
+    run.call(_native.gather_bits, [null, known_of(value)], markers)
     return markers.reshape(-1, 1)
 
 
@@ -450,7 +450,7 @@ def extreme(run: Run, a: SecretColumn, *, most: bool) -> SecretColumn:
     value = found.slot(0)
     for at in range(1, found.most):
         value = (greatest if most else least)(run, value, found.slot(at))
-    return canonical(run, value)
+    return value if found.most > 1 else canonical(run, value)
 
 
 def joined_lists(run: Run, values: Sequence[SecretColumn]) -> SecretColumn:

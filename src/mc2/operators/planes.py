@@ -177,17 +177,21 @@ def value_keys(run: Run, value: SecretColumn) -> list[Key]:
 
 
 def _keys_of(planes: Sequence[Words], layout: Layout) -> list[Key]:
+    return [Key(planes[word], flip) for word, flip in compared_words(layout)]
+
+
+def compared_words(layout: Layout) -> list[tuple[int, int]]:
+    """Which words of a value are compared, one after the other, and how each is read."""
     if layout.is_nested:
         found = []
         for start, inside in layout.places():
-            found.append(Key(planes[start], UNSIGNED))
-            found += _keys_of(planes[start + 1 : start + 1 + inside.words], inside)
+            found.append((start, UNSIGNED))
+            found += [(start + 1 + word, flip) for word, flip in compared_words(inside)]
         return found
     if layout.is_wide:
-        low, high = planes
-        return [Key(high, SIGNED), Key(low, UNSIGNED)]
+        return [(1, SIGNED), (0, UNSIGNED)]
     flip = UNSIGNED if layout.is_text or layout.is_real else SIGNED
-    return [Key(plane, flip) for plane in planes]
+    return [(word, flip) for word in range(layout.words)]
 
 
 def real_places(layout: Layout) -> list[int]:
@@ -199,16 +203,21 @@ def real_places(layout: Layout) -> list[int]:
 
 def ordered_words(run: Run, value: SecretColumn) -> Words:
     """The words of a column, those of doubles in their order: equal values have equal ones."""
-    return _with_reals(run, value, _native.order_doubles)
+    return _with_reals(run, value.layout, words_of(value), _native.order_doubles)
 
 
-def _with_reals(run: Run, value: SecretColumn, kernel: Callable[..., Any]) -> Words:
-    places = real_places(value.layout)
+def restored_words(run: Run, layout: Layout, words: Words) -> Words:
+    """The way back from `ordered_words`."""
+    return _with_reals(run, layout, words, _native.restore_doubles)
+
+
+def _with_reals(run: Run, layout: Layout, words: Words, kernel: Callable[..., Any]) -> Words:
+    places = real_places(layout)
     if not places:
-        return words_of(value)
-    words = words_of(value).copy()
+        return words
+    words = words.copy()
     for place in places:
-        out = np.empty(value.rows, dtype=np.uint64)
+        out = np.empty(len(words), dtype=np.uint64)
         run.call(kernel, np.ascontiguousarray(words[:, place]), out)
         words[:, place] = out
     return words
@@ -239,6 +248,5 @@ def canonical(run: Run, value: SecretColumn) -> SecretColumn:
     """The same values, each in its one spelling where several are equal: +0 for -0, one NaN."""
     if not real_places(value.layout):
         return value
-    ordered = SecretColumn(value.layout, ordered_words(run, value), known_of(value))
-    words = _with_reals(run, ordered, _native.restore_doubles)
+    words = restored_words(run, value.layout, ordered_words(run, value))
     return column(run, value.layout, words, known_of(value))

@@ -17,6 +17,7 @@ from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal
 from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
+    Distinct,
     Explode,
     Filter,
     Join,
@@ -28,6 +29,7 @@ from mc2.plan.relations import (
     Union,
 )
 from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64, STRING, list_of
+from mc2.plan.windows import Window, WindowColumn
 
 KINDS = schema(
     l="list<int64>", m="list<int64>", s="list<string>", st="struct<a:int32,b:string,c:list<double>>",
@@ -162,6 +164,41 @@ def test_explode_of_no_rows():
 def test_groups_of_elements():
     count = AggregateColumn("n", "count_star", ())
     both(lambda made, node: made.add(Aggregate(made.add(Explode(node, L, "e")), ("e",), (count,))))
+
+
+@pytest.mark.parametrize("keys", [("l",), ("d", "st"), ("ll", "w"), ("z", "s")])
+def test_lists_and_structs_are_keys(keys):
+    sums = [
+        AggregateColumn("n", "count_star", ()), AggregateColumn("x0", "sum", (X,)),
+        AggregateColumn("u", "count", (ST,), distinct=True),
+    ]  # fmt: skip
+    sums += [AggregateColumn(f"{f}{c}", f, (ColumnRef(c),)) for f in ("min", "max") for c in "ldw"]
+    sums += [AggregateColumn(f, f, (ST,)) for f in ("min", "max", "mode")]
+    sums += [AggregateColumn("by", "max_by", (M, W)), AggregateColumn("by2", "min_by", (X, D))]
+    both(lambda made, node: made.add(Aggregate(node, keys, tuple(sums))))
+    both(lambda made, node: made.add(Distinct(made.add(Union((node, node))))))
+
+
+def test_lists_and_structs_compare():
+    pairs = ((L, M), (M, L), (D, D), (LL, LL), (ST, ST), (W, call("list", N)))
+    both(
+        projected(
+            *(call(name, a, b) for a, b in pairs for name in ("lt", "le", "gt", "greatest", "least")),
+            call("list_sort", LL, mark(True), mark(True)), call("list_max", LL),
+            call("list_sort", call("list", L, M), mark(False), mark(False)),
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [D, ST, LL, call("list", W, W)], ids=str)
+def test_lists_and_structs_sort(key):
+    keys = (SortKey(key, True, False), SortKey(M, False, True))
+    both(lambda made, node: made.add(Sort(node, keys)))
+
+
+def test_windows_over_lists():
+    ranks = WindowColumn("row", "row_number", ()), WindowColumn("rank", "rank", ())
+    both(lambda made, node: made.add(Window(node, ("st",), (SortKey(L, False, True),), ranks)))
 
 
 def test_lists_go_along():
