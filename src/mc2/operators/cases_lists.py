@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mc2.formats.schema import DataType, parse_type
-from mc2.operators import comparisons, lists
+from mc2.operators import comparisons, elements, lists
 from mc2.operators.grouping import Aggregate, group
 from mc2.operators.handles import SecretColumn, SecretTable, known_of, words_of
 from mc2.operators.logic import column, conjunction
@@ -21,10 +21,10 @@ def _list(run: Run, made: Made, kind: DataType) -> SecretColumn:
     """Lists of no more elements than places; some are NULL, and so are some elements."""
     inside = made.column(kind, 3, 9 * kind.has_width, rows=made.rows * _MOST)
     sizes = words_of(made.column(INT64, _MOST + 1)).reshape(-1)
-    there = lists.places_below(run, sizes, _MOST)
+    there = elements.places_below(run, sizes, _MOST)
     known = conjunction(run, there, known_of(inside))
     value = column(run, inside.layout, words_of(inside), known)
-    return lists.listed(run, lists.Elements(_MOST, there, value), made.marks())
+    return elements.listed(run, elements.Elements(_MOST, there, value), made.marks())
 
 
 for _kind, _name in ((INT64, "int64"), (DOUBLE, "double"), (TEXT, "text")):
@@ -60,7 +60,7 @@ def _made(run: Run, made: Made) -> object:
     mark, absent, n = made.column(TEXT, 127, 2), made.column(TEXT, 127, 20), made.column(INT64)
     whole = lists.make_struct(run, _STRUCT, [n, mark])
     pair = lists.make_list(run, [whole, whole])
-    wider = lists.in_one_layout([pair, lists.make_list(run, [whole])])
+    wider = elements.in_one_layout([pair, lists.make_list(run, [whole])])
     return [
         lists.in_one_text(run, a, mark, None, counts), lists.contains(run, pair, whole),
         lists.in_one_text(run, a, mark, absent, counts),
@@ -88,5 +88,5 @@ def _exploded(run: Run, made: Made) -> object:
     widths = {"t": 12, "e": 9}
     return [
         rows, lists.exploded(run, table, a, "e", None, outer=False),
-        lists.fitted_columns(rows, ["i", "t", "e"], widths),
+        elements.fitted_columns(rows, ["i", "t", "e"], widths),
     ]  # fmt: skip

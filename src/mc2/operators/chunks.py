@@ -20,6 +20,7 @@ from mc2.formats.manifest import chunk_count
 from mc2.formats.schema import Column, Schema
 from mc2.operators.comparisons import equal_marks
 from mc2.operators.constants import constant
+from mc2.operators.elements import Elements, elements, listed, places_below
 from mc2.operators.handles import (
     Layout,
     Marks,
@@ -33,15 +34,7 @@ from mc2.operators.handles import (
     marks_of,
     words_of,
 )
-from mc2.operators.lists import (
-    Elements,
-    elements,
-    field,
-    list_size,
-    listed,
-    make_struct,
-    places_below,
-)
+from mc2.operators.lists import field, list_size, make_struct
 from mc2.operators.logic import column, complement, conjunction, disjunction
 from mc2.operators.ordering import union_all
 from mc2.operators.packing import MOST_CODED

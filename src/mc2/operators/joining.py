@@ -16,6 +16,7 @@ import numpy as np
 from mc2 import _native
 from mc2.formats.schema import DataType
 from mc2.operators.arithmetic import Operation
+from mc2.operators.elements import in_one_layout
 from mc2.operators.grouping import check_unique
 from mc2.operators.handles import (
     Layout,
@@ -29,7 +30,6 @@ from mc2.operators.handles import (
     marks_of,
     words_of,
 )
-from mc2.operators.lists import in_one_layout
 from mc2.operators.logic import complement, conjunction
 from mc2.operators.ordering import Order, Ties, sort_table
 from mc2.operators.packing import (

@@ -7,27 +7,41 @@ NULL equals NULL inside of lists (docs/spec/plan.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from mc2 import _native
 from mc2.formats.schema import DataType
 from mc2.operators.comparisons import equal_marks, greatest, least
 from mc2.operators.constants import constant
+from mc2.operators.elements import (
+    Elements,
+    any_of,
+    cleared_where,
+    count_marked,
+    elements,
+    in_one_layout,
+    is_less,
+    known_places,
+    listed,
+    member_marks,
+    numbers,
+    once,
+    one_after_another,
+    place_marks,
+    repeated,
+    same_marks,
+    without_gaps,
+)
 from mc2.operators.handles import (
     Layout,
     Marks,
     SecretColumn,
     SecretMarks,
     SecretTable,
-    Words,
-    codes_of,
     known_of,
-    layout_of,
     marks_of,
     words_of,
 )
@@ -36,289 +50,9 @@ from mc2.operators.ordering import Order, Ties, sort_table
 from mc2.operators.planes import canonical
 from mc2.operators.run import Flag, Run
 from mc2.operators.texts import concat
-from mc2.plan.types import INT32, INT64, list_of
+from mc2.plan.types import INT32, INT64
 
-T = TypeVar("T", bound=np.generic)
-
-_NULL, _VALUE = 0, 1  # bits of the word before a place: NULL is less than any value
-_LESS: Final = 1
 _FARTHEST: Final = 1 << 31
-
-
-# --- layouts
-
-
-def common_layout(a: Layout, b: Layout) -> Layout:
-    """The smallest layout that holds the values of two, which are of one type."""
-    parts = tuple(common_layout(x, y) for x, y in zip(a.parts, b.parts, strict=True))
-    return Layout(a.type, max(a.text_bytes, b.text_bytes), max(a.most, b.most), parts)
-
-
-def in_layout(a: SecretColumn, layout: Layout) -> SecretColumn:
-    """The same values in rows for longer texts and lists: copies at public places.
-
-    Raises: ValueError if the rows would be shorter.
-    """
-    if a.layout == layout:
-        return a
-    return SecretColumn(layout, _moved(words_of(a), a.layout, layout), known_of(a))
-
-
-def _moved(words: Words, source: Layout, target: Layout) -> Words:
-    if target.words < source.words or target.most < source.most:
-        raise ValueError("texts and lists are not cut")
-    out = np.zeros((len(words), target.words), dtype=np.uint64)
-    if not source.is_nested:
-        out[:, : source.words - 1] = words[:, :-1]
-        out[:, -1] = words[:, -1]
-        return out
-    for (start, part), (place, room) in zip(source.places(), target.places(), strict=False):
-        out[:, place] = words[:, start]
-        inside = words[:, start + 1 : start + 1 + part.words]
-        out[:, place + 1 : place + 1 + room.words] = _moved(inside, part, room)
-    return out
-
-
-def fitted_columns(
-    table: SecretTable, names: Sequence[str], widths: Mapping[str, int]
-) -> dict[str, SecretColumn]:
-    """Some columns in rows of the sizes that are given by path."""
-    found = {}
-    for name in names:
-        value = table.columns[name]
-        found[name] = in_layout(value, layout_of(value.type, widths, name))
-    return found
-
-
-def in_one_layout(values: Sequence[SecretColumn]) -> list[SecretColumn]:
-    """Columns of one type in rows of one size."""
-    layout = values[0].layout
-    if not (layout.is_text or layout.is_nested):
-        return list(values)
-    for value in values[1:]:
-        layout = common_layout(layout, value.layout)
-    return [in_layout(v, layout) for v in values]
-
-
-# --- elements
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Elements:
-    """The elements of all rows: `most` places a row, of which those that are `there` come first.
-
-    `value` is NULL where nothing is there.
-    """
-
-    most: int
-    there: Marks
-    value: SecretColumn
-
-    @property
-    def rows(self) -> int:
-        """How many lists."""
-        return len(self.there) // self.most
-
-    def slot(self, place: int) -> SecretColumn:
-        """The elements at one public place, one a row."""
-        words, known = words_of(self.value), known_of(self.value)
-        return SecretColumn(
-            self.value.layout, words[place :: self.most].copy(), known[place :: self.most].copy()
-        )
-
-    def there_at(self, place: int) -> Marks:
-        """Which lists have an element at a public place."""
-        return self.there[place :: self.most].copy()
-
-    def first(self, most: int) -> Elements:
-        """The first places of each list alone: the others are empty."""
-        if most >= self.most:
-            return self
-        words, known = words_of(self.value), known_of(self.value)
-        cut = words.reshape(self.rows, self.most, -1)[:, :most].reshape(-1, words.shape[1])
-        marks = (m.reshape(self.rows, -1)[:, :most].reshape(-1) for m in (known, self.there))
-        kept, there = (np.ascontiguousarray(m) for m in marks)
-        return Elements(
-            most, there, SecretColumn(self.value.layout, np.ascontiguousarray(cut), kept)
-        )
-
-    def places(self) -> SecretColumn:
-        """At which place each one stands, from 0: public."""
-        return numbers(np.tile(np.arange(self.most, dtype=np.uint64), self.rows))
-
-
-def numbers(words: npt.NDArray[np.uint64]) -> SecretColumn:
-    """Whole numbers, none of them NULL."""
-    known = np.ones(len(words), dtype=np.uint8)
-    return SecretColumn(Layout(INT64), np.ascontiguousarray(words).reshape(-1, 1), known)
-
-
-def elements(run: Run, a: SecretColumn) -> Elements:
-    """The elements of lists; NULL has none."""
-    part = a.layout.parts[0]
-    words = words_of(a).reshape(-1, 1 + part.words)
-    known, null = _opened(run, np.ascontiguousarray(words[:, 0]))
-    value = SecretColumn(part, np.ascontiguousarray(words[:, 1:]), known)
-    return Elements(a.layout.most, disjunction(run, known, null), value)
-
-
-def listed(run: Run, found: Elements, known: Marks) -> SecretColumn:
-    """Lists of elements, NULL where they are not known."""
-    value = found.value
-    layout = Layout(list_of(value.type), most=found.most, parts=(value.layout,))
-    words = np.concatenate([_closed(run, value, found.there), words_of(value)], axis=1)
-    return column(run, layout, words.reshape(len(known), -1), known)
-
-
-def _opened(run: Run, markers: Words) -> tuple[Marks, Marks]:
-    known, null = np.empty((2, len(markers)), dtype=np.uint8)
-    run.call(_native.spread_bit, markers, _VALUE, known)
-    run.call(_native.spread_bit, markers, _NULL, null)
-    return known, null
-
-
-def _closed(run: Run, value: SecretColumn, there: Marks) -> Words:
-    null = conjunction(run, there, complement(run, known_of(value)))
-    markers = np.empty(value.rows, dtype=np.uint64)
-    run.call(_native.gather_bits, [null, known_of(value)], markers)
-    return markers.reshape(-1, 1)
-
-
-def repeated(a: SecretColumn, most: int) -> SecretColumn:
-    """Each value so many times, side by side."""
-    words, known, codes = words_of(a), known_of(a), codes_of(a)
-    return SecretColumn(
-        a.layout,
-        np.repeat(words, most, axis=0),
-        np.repeat(known, most),
-        a.ends,
-        a.domain,
-        None if codes is None else np.repeat(codes, most),
-    )
-
-
-def _kept(run: Run, found: Elements, keep: Marks) -> Elements:
-    """The elements that are marked, in order and without gaps.
-
-    Each moves forward by the number of dropped ones before it, one bit of it after the other:
-    neighbours never meet, since the distance grows by one a step at most.
-    """
-    rows, most = found.rows, found.most
-    there = conjunction(run, keep, found.there)
-    far = _running(run, complement(run, there), most)
-    value = _cleared(run, found.value, there)
-    for bit in range((most - 1).bit_length()):
-        by = 1 << bit
-        moves = np.empty_like(there)
-        run.call(_native.spread_bit, far, bit, moves)
-        moves = conjunction(run, moves, there)
-        stays = conjunction(run, there, complement(run, moves))
-        come = _shifted(moves, rows, most, by)
-        source = SecretColumn(
-            value.layout,
-            _shifted(words_of(value), rows, most, by),
-            _shifted(known_of(value), rows, most, by),
-        )
-        value = _cleared(run, choose(run, come, source, value), disjunction(run, come, stays))
-        distances = numbers(_shifted(far, rows, most, by)), numbers(far)
-        far = words_of(choose(run, come, *distances)).reshape(-1)
-        there = disjunction(run, come, stays)
-    return Elements(most, there, value)
-
-
-def _shifted(array: npt.NDArray[T], rows: int, most: int, by: int) -> npt.NDArray[T]:
-    """What stands so many places further on in the same row; zeros behind the last."""
-    out = np.zeros_like(array)
-    shape = (rows, most, *array.shape[1:])
-    out.reshape(shape)[:, : most - by] = array.reshape(shape)[:, by:]
-    return out
-
-
-def _cleared(run: Run, a: SecretColumn, keep: Marks) -> SecretColumn:
-    return column(run, a.layout, words_of(a), conjunction(run, keep, known_of(a)))
-
-
-def _running(run: Run, marks: Marks, most: int) -> Words:
-    """How many are marked in each row, up to each place."""
-    starts = np.zeros(len(marks), dtype=np.uint8)
-    starts[::most] = 1
-    out = np.empty(len(marks), dtype=np.uint64)
-    run.call(_native.running_count, starts, marks, out)
-    return out
-
-
-def _count(run: Run, marks: Marks, most: int) -> SecretColumn:
-    return numbers(_running(run, marks, most)[most - 1 :: most].copy())
-
-
-def places_below(run: Run, sizes: Words, most: int) -> Marks:
-    """Which of `most` places of each row are among its first ones, of so many."""
-    places = numbers(np.tile(np.arange(most, dtype=np.uint64), len(sizes)))
-    return _less(run, places, repeated(numbers(sizes), most))
-
-
-def _any(run: Run, marks: Marks, most: int) -> Marks:
-    return _less(run, numbers(np.zeros(len(marks) // most, np.uint64)), _count(run, marks, most))
-
-
-def _less(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
-    out = np.empty(a.rows, dtype=np.uint8)
-    pair = words_of(a).reshape(-1), words_of(b).reshape(-1)
-    run.call(_native.compare, _LESS, False, *pair, out)
-    return out
-
-
-def _same(run: Run, a: SecretColumn, b: SecretColumn, *, nulls: bool) -> Marks:
-    """Where both are equal; NULL equals NULL if `nulls`."""
-    a, b = in_one_layout([a, b])
-    found = conjunction(run, equal_marks(run, a, b), known_of(a), known_of(b))
-    if not nulls:
-        return found
-    neither = conjunction(run, complement(run, known_of(a)), complement(run, known_of(b)))
-    return disjunction(run, found, neither)
-
-
-def _member(run: Run, found: Elements, of: Elements, *, nulls: bool = True) -> Marks:
-    """Which elements are in another list of their row."""
-    hits = np.zeros_like(found.there)
-    for place in range(of.most):
-        other = repeated(of.slot(place), found.most)
-        here = conjunction(
-            run,
-            _same(run, found.value, other, nulls=nulls),
-            np.repeat(of.there_at(place), found.most),
-            found.there,
-        )
-        hits = disjunction(run, hits, here)
-    return hits
-
-
-def _once(run: Run, found: Elements) -> Elements:
-    """Each element once, the first of several."""
-    repeats = np.zeros_like(found.there)
-    at = np.tile(np.arange(found.most), found.rows)
-    for place in range(found.most - 1):
-        other = repeated(found.slot(place), found.most)
-        here = conjunction(
-            run,
-            _same(run, found.value, other, nulls=True),
-            np.repeat(found.there_at(place), found.most),
-            (at > place).astype(np.uint8),
-        )
-        repeats = disjunction(run, repeats, here)
-    return _kept(run, found, complement(run, repeats))
-
-
-def _one_after_another(run: Run, parts: Sequence[Elements]) -> Elements:
-    """The elements of several lists of each row."""
-    values = in_one_layout([p.value for p in parts])
-    most, rows = sum(p.most for p in parts), parts[0].rows
-    words = np.concatenate([words_of(v).reshape(rows, -1) for v in values], axis=1)
-    known = np.concatenate([known_of(v).reshape(rows, -1) for v in values], axis=1)
-    there = np.concatenate([p.there.reshape(rows, -1) for p in parts], axis=1).reshape(-1)
-    layout = values[0].layout
-    value = SecretColumn(layout, words.reshape(-1, layout.words), known.reshape(-1))
-    return _kept(run, Elements(most, there, value), there)
 
 
 def _known_both(run: Run, *values: SecretColumn) -> Marks:
@@ -343,7 +77,9 @@ def make_list(run: Run, values: Sequence[SecretColumn]) -> SecretColumn:
 def list_size(run: Run, a: SecretColumn) -> SecretColumn:
     """How many elements."""
     found = elements(run, a)
-    return column(run, Layout(INT32), words_of(_count(run, found.there, found.most)), known_of(a))
+    return column(
+        run, Layout(INT32), words_of(count_marked(run, found.there, found.most)), known_of(a)
+    )
 
 
 def element(run: Run, a: SecretColumn, place: SecretColumn, counts: Marks | None) -> SecretColumn:
@@ -352,7 +88,7 @@ def element(run: Run, a: SecretColumn, place: SecretColumn, counts: Marks | None
     With `counts` a flag is raised there.
     """
     found = elements(run, a)
-    rows, target = found.rows, _from_start(run, _count(run, found.there, found.most), place)
+    rows, target = found.rows, _from_start(run, count_marked(run, found.there, found.most), place)
     value, hit = constant(found.value.layout, None, rows), np.zeros(rows, dtype=np.uint8)
     for at in range(found.most):
         here = equal_marks(run, target, numbers(np.full(rows, at, dtype=np.uint64)))
@@ -363,7 +99,7 @@ def element(run: Run, a: SecretColumn, place: SecretColumn, counts: Marks | None
     if counts is not None:
         missing = conjunction(run, counts, known, complement(run, hit))
         run.raise_where(SecretMarks(missing), Flag.OVERFLOW)
-    return _cleared(run, value, known)
+    return cleared_where(run, value, known)
 
 
 def _from_start(run: Run, size: SecretColumn, place: SecretColumn) -> SecretColumn:
@@ -371,7 +107,7 @@ def _from_start(run: Run, size: SecretColumn, place: SecretColumn) -> SecretColu
     rows = size.rows
     wide = SecretColumn(Layout(INT64), words_of(place), np.ones(rows, dtype=np.uint8))
     one, zero = (numbers(np.full(rows, n, dtype=np.uint64)) for n in (1, 0))
-    backwards = _less(run, wide, zero)
+    backwards = is_less(run, wide, zero)
     return choose(run, backwards, _sum(run, size, wide), _sum(run, wide, one, minus=True))
 
 
@@ -387,7 +123,7 @@ def contains(run: Run, a: SecretColumn, wanted: SecretColumn) -> SecretColumn:
     """Whether an element equals a value; NULL if none does and one is NULL."""
     found = elements(run, a)
     other = repeated(wanted, found.most)
-    hit = _any(run, _same(run, found.value, other, nulls=False), found.most)
+    hit = any_of(run, same_marks(run, found.value, other, nulls=False), found.most)
     known = conjunction(run, _known_both(run, a, wanted), _sure(run, hit, found))
     return truth(run, hit, known)
 
@@ -397,14 +133,14 @@ def _sure(run: Run, hit: Marks, *lists: Elements) -> Marks:
     sure = np.ones_like(hit)
     for one in lists:
         null = conjunction(run, one.there, complement(run, known_of(one.value)))
-        sure = conjunction(run, sure, complement(run, _any(run, null, one.most)))
+        sure = conjunction(run, sure, complement(run, any_of(run, null, one.most)))
     return disjunction(run, hit, sure)
 
 
 def position(run: Run, a: SecretColumn, wanted: SecretColumn) -> SecretColumn:
     """The place of the first element that equals a value, from 1; 0 if none does."""
     found = elements(run, a)
-    hits = _same(run, found.value, repeated(wanted, found.most), nulls=False)
+    hits = same_marks(run, found.value, repeated(wanted, found.most), nulls=False)
     rows = found.rows
     place = numbers(np.zeros(rows, dtype=np.uint64))
     for at in reversed(range(found.most)):
@@ -415,7 +151,7 @@ def position(run: Run, a: SecretColumn, wanted: SecretColumn) -> SecretColumn:
 
 def distinct(run: Run, a: SecretColumn) -> SecretColumn:
     """Each element once, in order of the first."""
-    return listed(run, _once(run, elements(run, a)), known_of(a))
+    return listed(run, once(run, elements(run, a)), known_of(a))
 
 
 def in_order(run: Run, a: SecretColumn, *, rising: bool, nulls_first: bool) -> SecretColumn:
@@ -456,28 +192,28 @@ def extreme(run: Run, a: SecretColumn, *, most: bool) -> SecretColumn:
 def joined_lists(run: Run, values: Sequence[SecretColumn]) -> SecretColumn:
     """The elements of lists, one list after the other."""
     parts = [elements(run, v) for v in values]
-    return listed(run, _one_after_another(run, parts), _known_both(run, *values))
+    return listed(run, one_after_another(run, parts), _known_both(run, *values))
 
 
 def union(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
     """The elements of both, each once."""
-    found = _one_after_another(run, [elements(run, a), elements(run, b)])
-    return listed(run, _once(run, found), _known_both(run, a, b))
+    found = one_after_another(run, [elements(run, a), elements(run, b)])
+    return listed(run, once(run, found), _known_both(run, a, b))
 
 
 def intersection(run: Run, a: SecretColumn, b: SecretColumn, *, inside: bool) -> SecretColumn:
     """The elements of the first that are in the second, or not, each once."""
-    found = _once(run, elements(run, a))
-    hits = _member(run, found, elements(run, b))
-    kept = _kept(run, found, hits if inside else complement(run, hits))
+    found = once(run, elements(run, a))
+    hits = member_marks(run, found, elements(run, b))
+    kept = without_gaps(run, found, hits if inside else complement(run, hits))
     return listed(run, kept, _known_both(run, a, b))
 
 
 def overlap(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
     """Whether an element that is not NULL is in both; NULL if a NULL could be one."""
     parts = elements(run, a), elements(run, b)
-    hit = _any(run, _member(run, *parts, nulls=False), parts[0].most)
-    empty = [complement(run, _any(run, p.there, p.most)) for p in parts]
+    hit = any_of(run, member_marks(run, *parts, nulls=False), parts[0].most)
+    empty = [complement(run, any_of(run, p.there, p.most)) for p in parts]
     sure = disjunction(run, _sure(run, hit, *parts), disjunction(run, *empty))
     return truth(run, hit, conjunction(run, _known_both(run, a, b), sure))
 
@@ -486,9 +222,9 @@ def without(run: Run, a: SecretColumn, unwanted: SecretColumn | None) -> SecretC
     """Without the elements that equal a value, or without those that are NULL."""
     found = elements(run, a)
     if unwanted is None:
-        return listed(run, _kept(run, found, known_of(found.value)), known_of(a))
-    hits = _same(run, found.value, repeated(unwanted, found.most), nulls=False)
-    kept = _kept(run, found, complement(run, hits))
+        return listed(run, without_gaps(run, found, known_of(found.value)), known_of(a))
+    hits = same_marks(run, found.value, repeated(unwanted, found.most), nulls=False)
+    kept = without_gaps(run, found, complement(run, hits))
     return listed(run, kept, _known_both(run, a, unwanted))
 
 
@@ -496,7 +232,7 @@ def with_element(run: Run, a: SecretColumn, value: SecretColumn, *, at_end: bool
     """With another element at the end, or the start; NULL stays NULL."""
     one = elements(run, make_list(run, [value]))
     parts = [elements(run, a), one] if at_end else [one, elements(run, a)]
-    return listed(run, _one_after_another(run, parts), known_of(a))
+    return listed(run, one_after_another(run, parts), known_of(a))
 
 
 def backwards(run: Run, a: SecretColumn) -> SecretColumn:
@@ -508,7 +244,7 @@ def backwards(run: Run, a: SecretColumn) -> SecretColumn:
     there = found.there.reshape(rows, most)[:, ::-1].reshape(-1)
     value = SecretColumn(layout, np.ascontiguousarray(words), np.ascontiguousarray(known))
     there = np.ascontiguousarray(there)
-    return listed(run, _kept(run, Elements(most, there, value), there), known_of(a))
+    return listed(run, without_gaps(run, Elements(most, there, value), there), known_of(a))
 
 
 def part_of(
@@ -533,16 +269,16 @@ def part_of(
     zero = numbers(np.zeros(rows, dtype=np.uint64))
     nowhere = conjunction(run, counted, equal_marks(run, wide, zero))
     run.raise_where(SecretMarks(nowhere), Flag.OVERFLOW)
-    first = _from_start(run, _count(run, found.there, found.most), start)
+    first = _from_start(run, count_marked(run, found.there, found.most), start)
     end = _sum(run, first, SecretColumn(Layout(INT64), words_of(count), everywhere))
     places = found.places()
     keep = conjunction(
         run,
-        complement(run, _less(run, places, repeated(first, found.most))),
-        _less(run, places, repeated(end, found.most)),
-        np.repeat(complement(run, _less(run, first, zero)), found.most),
+        complement(run, is_less(run, places, repeated(first, found.most))),
+        is_less(run, places, repeated(end, found.most)),
+        np.repeat(complement(run, is_less(run, first, zero)), found.most),
     )
-    kept = _kept(run, found, keep)
+    kept = without_gaps(run, found, keep)
     return listed(run, kept if most is None else kept.first(most), known)
 
 
@@ -559,9 +295,9 @@ def flattened(run: Run, a: SecretColumn) -> SecretColumn:
     outer = elements(run, a)
     inner = elements(run, outer.value)
     null = conjunction(run, outer.there, complement(run, known_of(outer.value)))
-    known = conjunction(run, known_of(a), complement(run, _any(run, null, outer.most)))
+    known = conjunction(run, known_of(a), complement(run, any_of(run, null, outer.most)))
     every = Elements(outer.most * inner.most, inner.there, inner.value)
-    return listed(run, _kept(run, every, inner.there), known)
+    return listed(run, without_gaps(run, every, inner.there), known)
 
 
 def in_one_text(
@@ -592,7 +328,7 @@ def in_one_text(
 
 def _or_empty(run: Run, a: SecretColumn, keep: Marks) -> SecretColumn:
     """The text where it is to be kept, the empty one elsewhere."""
-    cleared = _cleared(run, a, keep)
+    cleared = cleared_where(run, a, keep)
     return SecretColumn(a.layout, words_of(cleared), np.ones(a.rows, dtype=np.uint8))
 
 
@@ -611,7 +347,7 @@ def each(
 def make_struct(run: Run, kind: DataType, values: Sequence[SecretColumn]) -> SecretColumn:
     """A struct of these fields; never NULL itself."""
     everywhere = np.ones(values[0].rows, dtype=np.uint8)
-    words = [p for v in values for p in (_closed(run, v, everywhere), words_of(v))]
+    words = [p for v in values for p in (place_marks(run, v, everywhere), words_of(v))]
     layout = Layout(kind, parts=tuple(v.layout for v in values))
     return SecretColumn(layout, np.concatenate(words, axis=1), everywhere)
 
@@ -621,7 +357,7 @@ def field(run: Run, a: SecretColumn, name: str) -> SecretColumn:
     place = [n for n, _ in a.type.fields].index(name)
     start, part = a.layout.places()[place]
     words = words_of(a)
-    known, _ = _opened(run, np.ascontiguousarray(words[:, start]))
+    known, _ = known_places(run, np.ascontiguousarray(words[:, start]))
     inside = np.ascontiguousarray(words[:, start + 1 : start + 1 + part.words])
     return SecretColumn(part, inside, known)
 
@@ -642,7 +378,7 @@ def exploded(
     there = conjunction(run, np.repeat(present, found.most), found.there)
     shown = there
     if outer:
-        alone = conjunction(run, present, complement(run, _any(run, found.there, found.most)))
+        alone = conjunction(run, present, complement(run, any_of(run, found.there, found.most)))
         first = np.zeros((table.rows, found.most), dtype=np.uint8)
         first[:, 0] = alone
         shown = disjunction(run, there, first.reshape(-1))

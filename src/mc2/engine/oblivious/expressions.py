@@ -37,6 +37,7 @@ from mc2.operators import (
 from mc2.operators.arithmetic import Operation
 from mc2.operators.constants import constant
 from mc2.operators.conversions import cast
+from mc2.operators.elements import in_one_layout
 from mc2.operators.handles import (
     MOST_TEXT_BYTES,
     Marks,
@@ -228,7 +229,7 @@ class Evaluator:
 
 def one_layout(a: SecretColumn, b: SecretColumn) -> tuple[SecretColumn, SecretColumn]:
     """Both in rows of one size: texts and lists may have different greatest lengths."""
-    first, second = lists.in_one_layout([a, b])
+    first, second = in_one_layout([a, b])
     return first, second
 
 

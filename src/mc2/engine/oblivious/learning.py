@@ -25,8 +25,8 @@ from mc2.ml.boosting_tables import Roles, column_of_floats, cuts_of_tables, matr
 from mc2.ml.boosting_together import Recipe
 from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
 from mc2.operators.constants import column_of_values
+from mc2.operators.elements import fitted_columns
 from mc2.operators.handles import SecretColumn, SecretMarks, SecretTable, layout_of
-from mc2.operators.lists import fitted_columns
 from mc2.operators.ordering import union_all
 from mc2.operators.run import Run as Trace
 from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal

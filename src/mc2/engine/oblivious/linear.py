@@ -15,8 +15,8 @@ from mc2.engine.outputs import ModelOutput
 from mc2.formats.schema import Schema
 from mc2.ml import linear_tables
 from mc2.ml.linear_tables import Columns, SecretNumbers, SecretRows, rows_of_tables
+from mc2.operators.elements import fitted_columns
 from mc2.operators.handles import SecretColumn, SecretTable
-from mc2.operators.lists import fitted_columns
 from mc2.operators.ordering import union_all
 from mc2.operators.run import Run as Trace
 from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal

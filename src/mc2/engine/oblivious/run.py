@@ -25,6 +25,7 @@ from mc2.formats.schema import Schema, width_paths
 from mc2.operators import grouping, joining, logic, ordering, statistics
 from mc2.operators.chunks import read_chunks, write_chunks
 from mc2.operators.constants import column_of_values
+from mc2.operators.elements import in_layout
 from mc2.operators.few_groups import group_few
 from mc2.operators.handles import (
     SecretColumn,
@@ -34,7 +35,7 @@ from mc2.operators.handles import (
     marks_of,
 )
 from mc2.operators.joining import On
-from mc2.operators.lists import exploded, in_layout
+from mc2.operators.lists import exploded
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import keep_memory, use_threads
 from mc2.plan.check import CheckedPlan, uses

@@ -14,8 +14,8 @@ from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.run import PlanRun
 from mc2.errors import FormatError, PlanError
 from mc2.operators import grouping, joining, lining, ordering, partial, sheets
+from mc2.operators.elements import in_layout
 from mc2.operators.handles import Layout, SecretTable, layout_of
-from mc2.operators.lists import in_layout
 from mc2.operators.planes import equality_keys
 from mc2.operators.run import Run
 from mc2.operators.sheets import Sheet
