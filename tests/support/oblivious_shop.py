@@ -30,7 +30,7 @@ KEYS = {
 class Shop:
     """The tables of one scale, sealed as an owner would."""
 
-    def __init__(self, scale, owner="shop", domains=None, ranges=None):
+    def __init__(self, scale, owner="shop", domains=None, ranges=None, ascending=None):
         self.owner = owner
         self.tables = tpch.tables(scale)
         self.facts = {
@@ -39,6 +39,7 @@ class Shop:
                 unique=KEYS[n],
                 domains=(domains or {}).get(n, {}),
                 ranges=(ranges or {}).get(n, {}),
+                ascending=(ascending or {}).get(n, ()),
             )
             for n, t in self.tables.items()
         }

@@ -28,10 +28,23 @@ class SomeChunks:
 
     @property
     def form(self):
-        form = self.table.form
-        rows = form.places.rows
-        ends = [min(form.row_bound, i * rows) for i in (self.chunks.start, self.chunks.stop)]
-        return replace(form, segments=(ends[1] - ends[0],))
+        form, rows = self.table.form, self.table.form.places.rows
+        every = [  # the segment of each chunk, and how many rows it has room for
+            (segment, min(rows, bound - start))
+            for segment, bound in enumerate(form.segments)
+            for start in range(0, bound, rows)
+        ]
+        mine = every[self.chunks.start : self.chunks.stop]
+        found = tuple(
+            sum(room for s, room in mine if s == segment)
+            for segment in sorted({s for s, _ in mine})
+        )
+        around = [
+            every[i][0] if 0 <= i < len(every) else None
+            for i in (self.chunks.start - 1, self.chunks.stop)
+        ]
+        goes_on = bool(mine) and around[0] == mine[0][0], bool(mine) and around[1] == mine[-1][0]
+        return replace(form, segments=found, goes_on=goes_on)
 
     def plains(self):
         every = list(self.table.plains())

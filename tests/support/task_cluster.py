@@ -14,6 +14,7 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest, digest
 from mc2.crypto.secret import DataKey, SigningKey
 from mc2.enclave.epoch import Epoch, Member
+from mc2.enclave.task_pieces import Place, TaskSet
 from mc2.enclave.task_runner import Finished, Host, TaskRunner
 from mc2.engine.limits import EngineLimits
 from mc2.formats.chunk import pack_rows
@@ -23,7 +24,7 @@ from mc2.formats.release import JobContext
 from mc2.formats.schema import Schema
 from mc2.formats.task import TaskReceipt
 from mc2.plan.check import CheckedPlan, check_plan
-from mc2.plan.stages import ExchangeSource, InputSize, Layout, layout_of
+from mc2.plan.stages import PIECE_ROWS, InputSize, Layout, layout_of
 from tests.support.plans import LIMITS, Job
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -84,11 +85,12 @@ class TaskCluster:
     partitions: int = 3
     members: int = 2
     broadcast_rows: int = 0
+    piece_rows: int = PIECE_ROWS
     limits: EngineLimits = LIMITS
     epoch: int = 1
     context: JobContext | None = None
     blobs: dict[Digest, bytes] = field(default_factory=dict)
-    receipts: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    receipts: dict[tuple[int, ...], bytes] = field(default_factory=dict)
     lie: Callable[[Digest, bytes], bytes] = lambda _, raw: raw
 
     def __post_init__(self) -> None:
@@ -111,7 +113,7 @@ class TaskCluster:
             InputSize(m.row_bound, len(m.chunks), 0, m.rows_per_chunk)
             for m in (self.tables[i.dataset].manifest for i in self.checked.plan.inputs)
         ]
-        return layout_of(sizes, self.partitions, self.broadcast_rows)
+        return layout_of(sizes, self.partitions, self.broadcast_rows, self.piece_rows)
 
     def runner(self, number: int) -> TaskRunner:
         roster = tuple(
@@ -147,12 +149,18 @@ class TaskCluster:
 
         return Host(read, write, lambda _: None)
 
-    def order(self, stage: int, partition: int, attempt: int = 1) -> bytes:
-        sources = [s for s in self.stages.stages[stage].sources if isinstance(s, ExchangeSource)]
-        inputs = [
-            [self.name(s.stage, p) for p in self.stages.producers(s, partition)] for s in sources
-        ]
-        return self.runners[0].order(stage, partition, attempt, inputs).encode()
+    def order(
+        self, stage: int, partition: int, attempt: int = 1, piece: int = 0, pieces: int = 0
+    ) -> bytes:
+        place = Place(stage, partition, piece, pieces)
+        inputs = self.known().inputs(place)
+        assert inputs is not None
+        return self.runners[0].order(place, attempt, inputs).encode()
+
+    def known(self) -> TaskSet:
+        """The tasks that there are, by the receipts that are kept."""
+        found = {Place(*p): (digest(raw), opened(raw)) for p, raw in self.receipts.items()}
+        return self.runners[0].work.tasks(found)
 
     def name(self, stage: int, partition: int) -> Digest:
         """The digest by which a receipt is named."""
@@ -162,20 +170,34 @@ class TaskCluster:
         return opened(self.receipts[stage, partition])
 
     def task(
-        self, stage: int, partition: int, attempt: int = 1, member: int | None = None
+        self,
+        stage: int,
+        partition: int,
+        attempt: int = 1,
+        member: int | None = None,
+        piece: int = 0,
+        pieces: int = 0,
     ) -> bytes:
-        number = (stage + partition) % self.members if member is None else member
-        raw = self.runners[number].run(self.order(stage, partition, attempt), self.host())
-        self.keep(stage, partition, raw)
+        number = (stage + partition + piece) % self.members if member is None else member
+        order = self.order(stage, partition, attempt, piece, pieces)
+        raw = self.runners[number].run(order, self.host())
+        self.keep(stage, partition, raw, piece, pieces)
         return raw
 
-    def keep(self, stage: int, partition: int, raw: bytes) -> None:
-        self.receipts[stage, partition] = raw
+    def keep(self, stage: int, partition: int, raw: bytes, piece: int = 0, pieces: int = 0) -> None:
+        self.receipts[(stage, partition, piece, pieces) if pieces else (stage, partition)] = raw
         self.blobs[digest(raw)] = raw
 
+    def stage_tasks(self, stage: int) -> list[Place]:
+        """The tasks of a stage, once all that it reads has run."""
+        found = self.known().of_stage(stage)
+        assert found is not None
+        return found
+
     def tasks(self) -> None:
-        for stage, partition in self.stages.tasks():
-            self.task(stage, partition)
+        for stage in range(self.stages.last):
+            for place in self.stage_tasks(stage):
+                self.task(stage, place.partition, piece=place.piece, pieces=place.pieces)
 
     def finish(self) -> Finished:
         return self.runners[0].finish(list(self.receipts.values()), self.host())

@@ -79,6 +79,8 @@ def _orders() -> Iterator[Case]:
     yield bad("more", lambda v: v.update(more=1), "a field too many")
     yield bad("attempt-zero", lambda v: v["task"].update(attempt=0), "attempts count from 1")
     yield bad("epoch-zero", lambda v: v["task"].update(epoch=0), "epochs count from 1")
+    yield bad("no-piece", lambda v: v["task"].pop("piece"), "a task says that it is whole")
+    yield bad("piece-below-zero", lambda v: v["task"].update(piece=-1), "pieces count from 1")
     yield bad("input-no-digest", lambda v: v["inputs"][0].append("x"), "receipts go by digest")
     yield bad("job-of-five", lambda v: v["task"]["job"].pop("policy"), "the whole context is named")
 
@@ -140,6 +142,8 @@ def _blocks() -> Iterator[Case]:
     yield bad("not-last", sealed(replace(PLACE, last=False)), "more blocks would follow")
     yield bad("other-exchange", sealed(replace(PLACE, exchange=1)), "of another exchange")
     yield bad("other-attempt", sealed(task=replace(TASK, attempt=2)), "of the task's next attempt")
+    piece = replace(TASK, piece=1, pieces=2)
+    yield bad("other-piece", sealed(task=piece), "of a piece of the same partition")
     yield bad("other-epoch", sealed(task=replace(TASK, epoch=2)), "of the next epoch")
     yield bad("other-run", sealed(salt=b"\xa5" * SALT_BYTES), "of another run of the same attempt")
 

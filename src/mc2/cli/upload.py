@@ -59,6 +59,7 @@ _FORMATS = ["csv", "parquet", "arrow", "jsonl", "libsvm", "duckdb", "sqlite"]
 @click.option("--width", "widths", multiple=True, help="Padded: `column=bytes`; repeatable.")
 @click.option("--unique", multiple=True, help="Public fact: `column,column` is unique; repeatable.")
 @click.option("--range", "ranges", multiple=True, help="Public fact: `age=0..130`; repeatable.")
+@click.option("--ascending", multiple=True, help="Public fact: rows come in order of the column.")
 @click.option("--domain", "domains", multiple=True, help="Public fact: `ward=A,B`; repeatable.")
 @click.option("--compression", type=click.Choice(["none", "lz4", "zstd"]), default=None)
 @click.option(
@@ -217,4 +218,5 @@ def _sealing(options: dict[str, Any]) -> Any:
         unique=read_keys(options["unique"]),
         ranges=read_ranges(options["ranges"]),
         domains=read_domains(options["domains"]),
+        ascending=options["ascending"],
     )

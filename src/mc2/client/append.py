@@ -29,6 +29,12 @@ def check_may_append(after: Manifest, schema: Schema) -> None:
             "do not show",
             hint=_ANEW,
         )
+    if after.facts.ascending:
+        raise UsageError(
+            f"{after.dataset} declares that its rows come in order, which the new rows alone do "
+            "not show",
+            hint=_ANEW,
+        )
     if len(after.earlier) + 1 >= LIMITS.segments:
         raise UsageError(f"{after.dataset} has {LIMITS.segments} segments", hint=_ANEW)
     if schema != after.schema:

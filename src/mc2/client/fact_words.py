@@ -20,6 +20,7 @@ def fact_words(source: PlanInput) -> tuple[str, ...]:
     for name, values in sorted(facts.domains.items()):
         listed = ", ".join(f"'{visible(v)}'" for v in values)
         found.append(f"{name_words(name)} is one of {listed}")
+    found += [f"the rows come in order of {name_words(name)}" for name in facts.ascending]
     return tuple(found)
 
 

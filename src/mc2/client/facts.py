@@ -23,6 +23,7 @@ class FactsCheck:
         self._facts = facts
         self._types = {c.name: c.type for c in schema.columns}
         self._keys: list[list[pa.RecordBatch]] = [[] for _ in facts.unique]
+        self._last: dict[str, pa.Array] = {}  # of ascending columns the last value so far
 
     def see(self, batch: pa.RecordBatch) -> None:
         """Check a batch. Raises: DatasetError naming the column, never the value."""
@@ -40,8 +41,20 @@ class FactsCheck:
                 pc.all(known).as_py() is not False,
                 f"column {name!r} has a value outside of its declared domain",
             )
+        for name in self._facts.ascending:
+            self._see_ascending(name, batch.column(name))
         for key, parts in zip(self._facts.unique, self._keys, strict=True):
             parts.append(batch.select(list(key)))
+
+    def _see_ascending(self, name: str, column: pa.Array) -> None:
+        every = pa.concat_arrays([self._last.get(name, column[:0]), column])
+        ascends = pc.all(pc.less_equal(every[:-1], every[1:])).as_py() is not False
+        self._refuse_unless(
+            column.null_count == 0 and ascends,
+            f"column {name!r} has a NULL or a value below the one before it, and is declared "
+            "ascending",
+        )
+        self._last[name] = every[-1:]
 
     def done(self) -> None:
         """Check the keys of all rows. Raises: DatasetError."""

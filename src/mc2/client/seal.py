@@ -82,9 +82,9 @@ class SealOptions:
 
     With sizes `padded`, `row_bound` is required, and `widths` for all that has no fixed width
     (`mc2.formats.schema.width_paths`); ciphertext sizes then say nothing more than those.
-    `rows_per_chunk` zero and `compression` empty leave the choice to mc2. `unique`, `ranges` and
-    `domains` are facts for everybody to know (`mc2.formats.facts`), checked here over all rows.
-    With placement `home` the sealed chunks are not uploaded (docs/spec/home.md).
+    `rows_per_chunk` zero and `compression` empty leave the choice to mc2. `unique`, `ranges`,
+    `domains` and `ascending` are facts for everybody to know (`mc2.formats.facts`), checked here
+    over all rows. With placement `home` the sealed chunks are not uploaded (docs/spec/home.md).
     """
 
     sizes: str = "exact"
@@ -95,6 +95,7 @@ class SealOptions:
     unique: tuple[tuple[str, ...], ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict)
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ascending: tuple[str, ...] = ()
     append: bool = False
     placement: str = HOSTED
 
@@ -109,6 +110,7 @@ class SealOptions:
             unique=after.facts.unique,
             ranges=after.facts.ranges,
             domains=after.facts.domains,
+            ascending=after.facts.ascending,
             placement=after.placement,
         )
 
@@ -120,6 +122,7 @@ class SealOptions:
             tuple(sorted({tuple(sorted(set(key))) for key in self.unique})),
             dict(self.ranges),
             {name: tuple(sorted(set(values))) for name, values in self.domains.items()},
+            tuple(sorted(set(self.ascending))),
         )
 
     def __post_init__(self) -> None:

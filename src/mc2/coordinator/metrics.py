@@ -42,6 +42,7 @@ Keep = Callable[[Digest, bytes], None]
 class _Stage:
     head: StageHead
     done: set[int] = field(default_factory=set)
+    pieces: dict[int, set[int]] = field(default_factory=dict)
     lost: int = 0
     blocks_in: int = 0
     bytes_in: int = 0
@@ -142,9 +143,11 @@ class Counter:
             receipt = None if stage is not None else _receipt(raw)
             keep(name, raw)
             with self._lock:
-                if receipt is not None:
+                if receipt is not None and name not in self._receipts:
                     self._receipts.add(name)
                     self._done(receipt)
+                elif receipt is not None:
+                    pass  # one that this host had lost
                 elif (at := self._stage(stage)) is not None:
                     at.blocks_out += 1
                     at.bytes_out += len(raw)
@@ -159,7 +162,10 @@ class Counter:
         at = self._stage(receipt.task.stage)
         if at is None or receipt.task.partition >= at.head.tasks:
             return
-        at.done.add(receipt.task.partition)
+        task = receipt.task
+        at.pieces.setdefault(task.partition, set()).add(task.piece)
+        if len(at.pieces[task.partition]) >= task.pieces:
+            at.done.add(task.partition)
         if len(at.done) == at.head.tasks:
             at.ended = self._clock()
         if receipt.task.digest in self._outside:  # its blocks never passed here: its receipt tells

@@ -153,7 +153,16 @@ class ChunkRange(TaskSource):
                 segments.append(0)
             segments[-1] += rows_in_chunk(self._manifest, index)
         manifest = self._manifest
-        return ChunkForm(manifest.schema, manifest.facts, places_of(manifest), tuple(segments))
+        form = manifest.schema, manifest.facts, places_of(manifest), tuple(segments)
+        return ChunkForm(*form, self._goes_on())
+
+    def _goes_on(self) -> tuple[bool, bool]:
+        """Whether a segment goes on from earlier chunks, and whether one does in later ones."""
+        found = self._chunks.start, self._chunks.stop
+        inside = [
+            i < self._manifest.whole_chunks and not starts_segment(self._manifest, i) for i in found
+        ]
+        return inside[0], inside[1]
 
     def plains(self) -> Iterator[bytes]:
         """The plaintexts of the chunks: nobody has looked at a value of them.

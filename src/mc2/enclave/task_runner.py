@@ -27,7 +27,16 @@ from mc2.enclave.task_inputs import (
     fetched,
 )
 from mc2.enclave.task_oblivious import compute_part, seal_blocks
-from mc2.enclave.task_rules import AllTasks, Work, check_all, check_order, read_receipt
+from mc2.enclave.task_pieces import Place
+from mc2.enclave.task_rules import (
+    Work,
+    check_all,
+    check_order,
+    check_places,
+    check_share,
+    exchange_sources,
+    read_receipt,
+)
 from mc2.engine.fragment import Fragment, FragmentInput, open_fragment
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious.part import Part
@@ -89,7 +98,7 @@ class TaskRunner:
         found = tuple(manifests[i.dataset] for i in checked.plan.inputs)
         if layout.chunks != tuple(m.whole_chunks for m in found):
             raise JobError("the layout is for other versions of the inputs")
-        self.work = Work(epoch, stages, stages.digest, found)
+        self.work = Work.of(epoch, stages, found)
         self._checked = checked
         self._plan = checked.plan
         self._ciphers = ciphers
@@ -112,7 +121,7 @@ class TaskRunner:
         check_order(self.work, order)
         task = order.task
         blocks = BlockCipher(self._block_key(), task, salt := fresh_salt())
-        sources = self._sources(task.stage, task.partition, order.inputs, host.read)
+        sources = self._sources(Place.of(task), order.inputs, host.read)
         written = self._written(task, sources, blocks, host)
         receipt = TaskReceipt(
             task=task,
@@ -153,19 +162,16 @@ class TaskRunner:
         if not self.work.epoch.leads:
             raise JobError("only the leader of an epoch finishes a job")
         found = check_all(self.work, receipts)
-        sources = self._last_sources(found, host.read)
+        sources = self._opened_sources(Place(self.work.stages.last, 0), found.read, host.read)
         open_last = self._part if self._oblivious else self._opened
         outputs: Mapping[str, Output]
         with open_last(self.work.stages.last, sources, host) as computed:
             outputs = computed.outputs()
         return Finished(outputs, found.digest)
 
-    def order(
-        self, stage: int, partition: int, attempt: int, inputs: Sequence[Sequence[Digest]]
-    ) -> TaskOrder:
+    def order(self, place: Place, attempt: int, inputs: Sequence[Sequence[Digest]]) -> TaskOrder:
         """An order as a host would write it."""
-        task = self.work.name(stage, partition, attempt)
-        return TaskOrder(task, tuple(tuple(i) for i in inputs))
+        return TaskOrder(self.work.name(place, attempt), tuple(tuple(i) for i in inputs))
 
     def _block_key(self) -> bytearray:
         key = self.work.epoch.block_key.raw
@@ -174,42 +180,33 @@ class TaskRunner:
         return key
 
     def _sources(
-        self, stage: int, partition: int, inputs: Sequence[Sequence[Digest]], read: ReadBlob
+        self, place: Place, inputs: Sequence[Sequence[Digest]], read: ReadBlob
     ) -> list[TaskSource]:
-        def receipts(source: ExchangeSource, names: Sequence[Digest]) -> list[TaskReceipt]:
-            producers = self.work.stages.producers(source, partition)
-            return [
-                read_receipt(self.work, name, fetched(read, name), source.stage, producer)
-                for name, producer in zip(names, producers, strict=True)
-            ]
+        found = []
+        for source, names in zip(exchange_sources(self.work, place.stage), inputs, strict=True):
+            receipts = [read_receipt(self.work, name, fetched(read, name)) for name in names]
+            check_places(self.work, source, place.partition, receipts)
+            found.append(receipts)
+        return self._opened_sources(place, found, read)
 
-        return self._all_sources(stage, partition, iter(inputs), receipts, read)
-
-    def _last_sources(self, found: AllTasks, read: ReadBlob) -> list[TaskSource]:
-        def receipts(source: ExchangeSource, _: Sequence[Digest]) -> list[TaskReceipt]:
-            producers = self.work.stages.producers(source, 0)
-            return [found.receipts[source.stage, p] for p in producers]
-
-        return self._all_sources(self.work.stages.last, 0, iter(found.inputs), receipts, read)
-
-    def _all_sources(
-        self,
-        stage: int,
-        partition: int,
-        inputs: Iterator[Sequence[Digest]],
-        receipts: Callable[[ExchangeSource, Sequence[Digest]], list[TaskReceipt]],
-        read: ReadBlob,
+    def _opened_sources(
+        self, place: Place, receipts: Sequence[Sequence[TaskReceipt]], read: ReadBlob
     ) -> list[TaskSource]:
+        """What a task reads, by the receipts of what it reads of others."""
+        own = check_share(self.work, place, receipts)
         found: list[TaskSource] = []
-        for source in self.work.stages.stages[stage].sources:
+        rest = iter(receipts)
+        for number, source in enumerate(self.work.stages.stages[place.stage].sources):
             if isinstance(source, DatasetSource):
                 manifest = self.work.manifests[source.input]
-                chunks = self.work.stages.chunks(source, stage, partition)
+                chunks = self.work.stages.chunks(source, place.stage, place.partition)
                 cipher = self._ciphers[manifest.dataset]
                 threads = self._limits.threads
                 found.append(ChunkRange(manifest, cipher, chunks, read, threads=threads))
             else:
-                blocks = self._blocks(source, partition, receipts(source, next(inputs)))
+                blocks = self._blocks(source, place.partition, next(rest))
+                if own is not None and own[0] == number:
+                    blocks = blocks[own[1].start : own[1].stop]
                 exchange = self.work.stages.stages[source.stage].exchanges[source.exchange]
                 found.append(BlockSequence(exchange.written, blocks, read))
         return found

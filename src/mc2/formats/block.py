@@ -39,7 +39,9 @@ _SEQUENCES: Final = 1 << 48
 class TaskName:
     """Which task this is: of which attempt of which job, in which epoch, cut into which stages.
 
-    `attempt` counts from 1 how often the host has had this task run.
+    `attempt` counts from 1 how often the host has had this task run. Of a partition that is too
+    large for one task, `pieces` tells how many tasks share it and `piece`, from 1, which of them
+    this is; both are 0 where one task runs it all.
     """
 
     context: JobContext
@@ -48,6 +50,8 @@ class TaskName:
     stage: int
     partition: int
     attempt: int
+    piece: int = 0
+    pieces: int = 0
 
     def json(self) -> dict[str, Json]:
         """The name's fields as canonical JSON has them; the job's attempt stands with the job."""
@@ -58,6 +62,8 @@ class TaskName:
             "stage": self.stage,
             "partition": self.partition,
             "attempt": self.attempt,
+            "piece": self.piece,
+            "pieces": self.pieces,
         }
 
     @classmethod
@@ -73,6 +79,8 @@ class TaskName:
             stage=fields.integer("stage", 0, LIMITS.nodes - 1),
             partition=fields.integer("partition", 0, _EXCHANGES - 1),
             attempt=fields.integer("attempt", 1, LIMITS.task_attempts),
+            piece=fields.integer("piece", 0, _EXCHANGES - 1),
+            pieces=fields.integer("pieces", 0, _EXCHANGES - 1),
         )
 
     @property

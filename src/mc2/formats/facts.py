@@ -25,6 +25,7 @@ _NAME_LENGTH: Final = 255
 _VALUE_LENGTH: Final = 1016
 _PAIR: Final = 2
 _RANGED: Final = frozenset({"int8", "int16", "int32", "int64", "date"})
+_ASCENDING: Final = _RANGED | {"timestamp", "timestamp_utc"}
 _NUMBER: Final = re.compile(r"(?:0|-?[1-9][0-9]{0,18})\Z")
 
 T = TypeVar("T")
@@ -39,13 +40,16 @@ class TableFacts:
 
     `widths`: the most bytes of a text and the most elements of a list, by path. `unique`: lists of
     columns in which no two rows agree, NULL being equal to NULL. `ranges`: of whole numbers and
-    dates. `domains`: all values that a text column has, NULL apart. Nothing is implied by another.
+    dates. `domains`: all values that a text column has, NULL apart. `ascending`: columns of whole
+    numbers, dates or times without NULL, in each of which no row has less than the row before it.
+    Nothing is implied by another.
     """
 
     widths: Mapping[str, int] = field(default_factory=dict)
     unique: tuple[tuple[str, ...], ...] = ()
     ranges: Mapping[str, Range] = field(default_factory=dict)
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ascending: tuple[str, ...] = ()
 
     def check(self, schema: Schema) -> None:
         """Check that the facts are of these columns. Raises: FormatError."""
@@ -64,6 +68,10 @@ class TableFacts:
             check_sorted_unique(values, f"the domain of {name}")
             if name not in columns or columns[name].type.name != "string" or not values:
                 raise FormatError(f"the domain of {name!r} is none of a text column")
+        check_sorted_unique(self.ascending, "the ascending columns")
+        for name in self.ascending:
+            if name not in columns or columns[name].type.name not in _ASCENDING:
+                raise FormatError(f"{name!r} is no column of whole numbers, dates or times")
 
     def json(self) -> Json:
         """The facts as canonical JSON has them. Numbers are text: they may have 64 bits."""
@@ -72,6 +80,7 @@ class TableFacts:
             "unique": [list(key) for key in self.unique],
             "ranges": {name: [str(low), str(high)] for name, (low, high) in self.ranges.items()},
             "domains": {name: list(values) for name, values in self.domains.items()},
+            "ascending": list(self.ascending),
         }
 
     @classmethod
@@ -79,6 +88,7 @@ class TableFacts:
         """Read facts; whether they fit a table is for `check`. Raises: FormatError."""
         fields = Fields(value, "the facts of a table")
         name = text_item("a column of a unique key", _column)
+        ascending = text_item("an ascending column", _column)
 
         def key(item: Json) -> tuple[str, ...]:
             return Fields({"key": item}, "a unique key").items("key", LIMITS.columns, name)
@@ -88,6 +98,7 @@ class TableFacts:
             fields.items("unique", _MOST_KEYS, key),
             _read_map(fields.value("ranges"), "a range", _range),
             _read_map(fields.value("domains"), "a domain", _domain),
+            fields.items("ascending", LIMITS.columns, ascending),
         )
         fields.done()
         return found

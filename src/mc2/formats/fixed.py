@@ -78,13 +78,15 @@ class ChunkForm:
     """What is public of a table's chunks: its columns, where they stand, how many rows at most.
 
     `segments` are the bounds of the runs of rows that were sealed at once, each with chunks of its
-    own.
+    own. `goes_on`: whether the first of them began in chunks before these, and whether the last one
+    ends in chunks after them.
     """
 
     schema: Schema
     facts: TableFacts
     places: FixedPlaces
     segments: tuple[int, ...]
+    goes_on: tuple[bool, bool] = (False, False)
 
     @property
     def row_bound(self) -> int:

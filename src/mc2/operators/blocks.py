@@ -5,7 +5,8 @@
     0   4  magic "MC2S"
     4   4  places, unsigned, little-endian: public
     8   8  the flags of everything that the task computed: secret
-    16     planes: for each column each of its words, then bits for what is there and not NULL
+    16     the run's bits, if it keeps any, 8 bytes for each 64: as many as all its tasks keep
+           planes: for each column each of its words, then bits for what is there and not NULL
 
 Every word has a place of its own, whatever rows there are: how many places, and so the size of a
 block, follow from public shapes. A block is opened only as its task sealed it, so nothing is
@@ -30,8 +31,7 @@ from mc2.operators.planes import flatten, layouts_of, plane_count, rebuild
 from mc2.operators.run import Run
 
 MAGIC: Final = b"MC2S"
-_HEADER_BYTES: Final = 16
-_FLAGS: Final = slice(8, 16)
+_FLAGS_AT: Final = 8
 _MOST_BYTES: Final = 8 * 1024 * 1024
 _MOST_PLACES: Final = 131_072
 
@@ -56,14 +56,15 @@ def read_blocks(run: Run, layouts: Mapping[str, Layout], plains: Sequence[bytes]
 
     Raises: FormatError if a block is not as long as its places and columns say.
     """
-    count = plane_count(layouts)
+    count, kept = plane_count(layouts), len(run.flags())
+    start = _FLAGS_AT + 8 * kept
     found = []
     for plain in plains:
         rows = int.from_bytes(plain[4:8], "little")
-        if plain[:4] != MAGIC or not rows or len(plain) != _HEADER_BYTES + 8 * rows * count:
+        if plain[:4] != MAGIC or not rows or len(plain) != start + 8 * rows * count:
             raise FormatError("a block is not as long as its columns and places say")
-        run.add_flags(np.frombuffer(plain[_FLAGS], "<u8").astype(np.uint64))
-        words = np.frombuffer(plain, "<u8", offset=_HEADER_BYTES).astype(np.uint64)
+        run.add_flags(np.frombuffer(plain, "<u8", kept, _FLAGS_AT).astype(np.uint64))
+        words = np.frombuffer(plain, "<u8", offset=start).astype(np.uint64)
         found.append(words.reshape(count, rows))
     if not found:
         raise FormatError("a task handed on no block")

@@ -10,6 +10,7 @@ from typing import Final
 
 from mc2.formats.schema import DataType, decimal
 from mc2.operators import (
+    ascending,
     constants,
     conversions,
     dates,
@@ -24,7 +25,7 @@ from mc2.operators import (
     windows,
 )
 from mc2.operators.grouping import Aggregate
-from mc2.operators.handles import Layout, SecretColumn, SecretTable, known_of, words_of
+from mc2.operators.handles import Layout, SecretColumn, SecretTable, known_of, marks_of, words_of
 from mc2.operators.joining import On
 from mc2.operators.made import INSTANT, KINDS, NARROW, TEXT, WIDE, Made, case, everywhere
 from mc2.operators.ordering import Order, Ties
@@ -177,3 +178,40 @@ def _constants(run: Run, made: Made) -> object:
     left = SecretTable({"v": joined.left}, constants.all_marks(made.rows, value=True))
     right = SecretTable({"w": joined.right}, made.present())
     return [matched, joining.partnered(run, left, right, [joined])]
+
+
+@case("ascending")
+def _ascending(run: Run, made: Made) -> object:
+    left = _ordered(run, _declared(made), "i")
+    right = _ordered(run, _declared(made, 67), "i")
+    others = _declared(made, 67)
+    found: list[object] = [
+        ordering.bounded(run, left, 7),
+        ordering.cut(left, 2, 9),
+        grouping.group(run, left, ["i", "t"], _counted(left), 11, ["i"]),
+        grouping.group(run, left, ["i"], [*_counted(left), *_counted(left, distinct=True)]),
+    ]
+    for one, other, nulls in ((left, right, True), (left, others, True), (others, right, False)):
+        renamed = SecretTable({n.upper(): c for n, c in other.columns.items()}, other.present)
+        on = [On(one.columns["i"], other.columns["i"], nulls)]
+        found += [
+            joining.join_unique(run, one, renamed, on, outer=False),
+            joining.join_unique(run, one, renamed, on, outer=True),
+            joining.partnered(run, one, renamed, on),
+            joining.match(run, one, renamed, on, 50),
+        ]
+    return found
+
+
+def _ordered(run: Run, table: SecretTable, name: str) -> SecretTable:
+    """A table that somebody declared to come in order of a column, true or not."""
+    column = ascending.checked_order(run, table.columns[name], marks_of(table.present))
+    return SecretTable({**table.columns, name: column}, table.present)
+
+
+def _counted(table: SecretTable, *, distinct: bool = False) -> list[Aggregate]:
+    names = "distinct" if distinct else "all"
+    return [
+        Aggregate(f"{names}_{f}", f, table.columns["s"], INT64, None, distinct)
+        for f in ("sum", "count")
+    ]

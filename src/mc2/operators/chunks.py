@@ -18,6 +18,7 @@ from mc2.errors import FormatError
 from mc2.formats.fixed import COUNT_AT, MAGIC, ChunkForm, FixedPlaces, Places
 from mc2.formats.manifest import chunk_count
 from mc2.formats.schema import Column, Schema
+from mc2.operators.ascending import checked_order
 from mc2.operators.comparisons import equal_marks
 from mc2.operators.constants import constant
 from mc2.operators.elements import Elements, elements, listed, places_below
@@ -116,7 +117,10 @@ class _Reader:
         found = self._flat(chunks, self._place, self._layout, known, self._declared.name)
         ends = self._form.facts.ranges.get(self._declared.name)
         domain, codes = self._coded(found)
-        return SecretColumn(self._layout, words_of(found), known, ends, domain, codes)
+        read = SecretColumn(self._layout, words_of(found), known, ends, domain, codes)
+        if self._declared.name in self._form.facts.ascending:
+            return checked_order(run, read, self._present)
+        return read
 
     def _known(self, chunks: Sequence[Bytes], place: Places, many: int) -> Marks:
         """Which values are not NULL, of so many for each row."""

@@ -23,6 +23,7 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
+    ends_of,
     flat_words_of,
     known_of,
     marks_of,
@@ -30,7 +31,7 @@ from mc2.operators.handles import (
 )
 from mc2.operators.logic import complement, conjunction
 from mc2.operators.ordering import bounded, check_bound
-from mc2.operators.packing import Form, Lying, Packer, Source, ends_of
+from mc2.operators.packing import Form, Lying, Packer, Source
 from mc2.operators.planes import joined, planes_of
 from mc2.operators.run import Run
 from mc2.plan.types import INT64

@@ -1,4 +1,7 @@
-"""Groups: rows are sorted by their keys, scanned once, and the last row of each group is kept."""
+"""Groups: rows are sorted by their keys, scanned once, and the last row of each group is kept.
+
+Rows that come in order of their one key stay where they are.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from mc2 import _native
 from mc2.errors import EngineError
 from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.operators.arithmetic import Operation, narrowed, scaled, widened
+from mc2.operators.ascending import in_order
 from mc2.operators.conversions import cast
 from mc2.operators.handles import (
     Layout,
@@ -23,6 +27,7 @@ from mc2.operators.handles import (
     flat_words_of,
     known_of,
     marks_of,
+    order_of,
     words_of,
 )
 from mc2.operators.logic import TRUTH, column, complement, conjunction
@@ -67,10 +72,14 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """The keys of groups, and those of them that decide the others: names, all public."""
+    """The keys of groups, and those of them that decide the others: names, all public.
+
+    With `in_place`, rows that come in order of their one key are not moved.
+    """
 
     names: Sequence[str]
     by: Sequence[str]
+    in_place: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +87,7 @@ class _Groups:
     """Rows in order of their keys."""
 
     starts: Marks
-    ends: Marks  # the last row of each group that has rows
+    ends: Marks  # the last row of each group that is there
     first: Marks | None  # the first of equal arguments, for distinct ones
     present: Marks
 
@@ -103,7 +112,7 @@ def group(
     rows = table.rows if bound is None else min(bound, table.rows)
     plain = [a for a in aggregates if not a.distinct]
     parts: dict[str, SecretColumn] = {}
-    chosen = _Keys(keys, keys if by is None else by)
+    chosen = _Keys(keys, keys if by is None else by, len(plain) == len(aggregates))
     found = _sorted_groups(run, table, chosen, plain, None, rows)
     for one in aggregates:
         if one.distinct:
@@ -223,22 +232,13 @@ def _sorted_groups(
     """Groups of the keys; rows within them in order of `value`, whose repetitions count once."""
     chosen = {k: canonical(run, table.columns[k]) for k in keys.names}
     payload = _payload(table, chosen, aggregates)
-    by_value: list[Marks | SecretColumn] = []
-    if value is not None:
-        where = aggregates[0].where
-        if where is not None:  # rows that do not count must not be the first of their value
-            by_value.append(complement(run, where))
-        by_value += [known_of(value), value]
-    sources, bits, packed = _sorted_by(run, payload, [chosen[k] for k in keys.by], by_value)
-    moved = sources.table(run, packed)
-    starts = _starts(run, sources.highest(run, bits[0]))
-    first = None if value is None else _starts(run, sources.highest(run, bits[1]))
-    last = np.empty_like(starts)
-    run.call(_native.ends, starts, last)
-    present = marks_of(moved.present)
+    order = order_of(chosen[keys.by[0]]) if len(keys.by) == 1 and keys.in_place else None
+    if order is not None:
+        moved, groups = payload, _neighbours(run, payload.present, order)
+    else:
+        moved, groups = _moved_together(run, payload, chosen, keys, aggregates, value)
     decided = [moved.columns[k] for k in keys.names if k not in keys.by]
-    _check_decided(run, starts, present, decided)
-    groups = _Groups(starts, conjunction(run, last, present), first, present)
+    _check_decided(run, groups, decided)
     columns = {k: moved.columns[k] for k in keys.names}
     for place, one in enumerate(aggregates):
         argument = moved.columns.get(f"\0argument{place}")
@@ -252,6 +252,8 @@ def _sorted_groups(
     found = bounded(run, found, bound)
     results = {k: found.columns[k] for k in keys.names}
     counts = marks_of(found.present)
+    if order is not None:
+        results[keys.by[0]] = in_order(run, results[keys.by[0]], counts)
     for place, one in enumerate(aggregates):
         partial = {
             part: found.columns[f"{part}{place}"]
@@ -262,16 +264,58 @@ def _sorted_groups(
     return SecretTable(results, found.present)
 
 
-def _check_decided(
-    run: Run, starts: Marks, present: Marks, decided: Sequence[SecretColumn]
-) -> None:
-    """Raise a flag where a row has another value than the row before it of its group."""
+def _moved_together(
+    run: Run,
+    payload: SecretTable,
+    chosen: Mapping[str, SecretColumn],
+    keys: _Keys,
+    aggregates: Sequence[Aggregate],
+    value: SecretColumn | None,
+) -> tuple[SecretTable, _Groups]:
+    """The rows sorted by their keys, and within them by `value`."""
+    by_value: list[Marks | SecretColumn] = []
+    if value is not None:
+        where = aggregates[0].where
+        if where is not None:  # rows that do not count must not be the first of their value
+            by_value.append(complement(run, where))
+        by_value += [known_of(value), value]
+    sources, bits, packed = _sorted_by(run, payload, [chosen[k] for k in keys.by], by_value)
+    moved = sources.table(run, packed)
+    starts = _starts(run, sources.highest(run, bits[0]))
+    first = None if value is None else _starts(run, sources.highest(run, bits[1]))
+    last = np.empty_like(starts)
+    run.call(_native.ends, starts, last)
+    present = marks_of(moved.present)
+    return moved, _Groups(starts, conjunction(run, last, present), first, present)
+
+
+def _neighbours(run: Run, present: SecretMarks, order: Words) -> _Groups:
+    """Groups of rows that come in order of their key; others may stand between those there."""
+    starts, there = _starts(run, [order]), marks_of(present)
+    carried, seen = np.empty_like(order), np.empty_like(starts)
+    run.call(_native.fill_backward, starts, there, order, carried, seen)
+    # Of the rows behind each one: whether the next begins a group, and whether one is there yet.
+    ends, more = np.ones_like(starts), np.zeros_like(starts)
+    ends[:-1], more[:-1] = starts[1:], seen[1:]
+    later = conjunction(run, more, complement(run, ends))
+    return _Groups(starts, conjunction(run, there, complement(run, later)), None, there)
+
+
+def _check_decided(run: Run, groups: _Groups, decided: Sequence[SecretColumn]) -> None:
+    """Raise a flag where a row has another value than one before it of its group."""
     if not decided:
         return
+    starts, seen = groups.starts, np.empty_like(groups.starts)
     planes = bit_planes(run, [known_of(c) for c in decided], len(starts))
     planes += [key.words for c in decided for key in value_keys(run, c)]
-    other = conjunction(run, _starts(run, planes), complement(run, starts), present)
-    run.raise_where(SecretMarks(other), Flag.DUPLICATE_KEY)
+    filled = []
+    for plane in planes:
+        filled.append(np.empty_like(plane))
+        run.call(_native.fill_forward, starts, groups.present, plane, filled[-1], seen)
+    before = np.zeros_like(seen)
+    before[1:] = seen[:-1]
+    marks = _starts(run, filled), complement(run, starts), groups.present, before
+    run.raise_where(SecretMarks(conjunction(run, *marks)), Flag.DUPLICATE_KEY)
 
 
 _PARTS: Final = ("\0value", "\0count")  # no column of a plan has such a name

@@ -21,10 +21,12 @@ from mc2.plan.oblivious_lists import MOST_NESTED_WORDS
 
 Words = npt.NDArray[np.uint64]
 Marks = npt.NDArray[np.uint8]
+Ends = tuple[int, int]
 
 _REFUSED: Final = "a secret decides nothing in Python: use an operator, or `Run.declassify`"
 _WIDE_DIGITS: Final = 18
 MOST_TEXT_BYTES: Final = 1016
+_INTEGERS: Final = {"int8": 8, "int16": 16, "int32": 32, "date": 32}
 
 
 def _refuse(*_: object) -> NoReturn:
@@ -132,6 +134,21 @@ def layout_of(kind: DataType, widths: Mapping[str, int], path: str) -> Layout:
     return Layout(kind, max(1, widths.get(path, 0)) if kind.has_width else 0)
 
 
+def ends_of(layout: Layout, declared: Ends | None = None) -> Ends | None:
+    """The least and the greatest word that a value of one word could be; None if any could."""
+    if declared is not None:
+        return declared
+    kind = layout.type
+    if kind.name == "boolean":
+        return 0, 1
+    if kind.name in _INTEGERS:
+        half = 1 << (_INTEGERS[kind.name] - 1)
+        return -half, half - 1
+    if kind.name == "decimal" and not layout.is_wide:
+        return 1 - 10**kind.precision, 10**kind.precision - 1
+    return None
+
+
 class SecretMarks(Opaque):
     """A secret yes or no for each row."""
 
@@ -157,9 +174,13 @@ class SecretColumn(Opaque):
     `ends` are the least and the greatest of its words, of one each, where a flag was raised for
     every value outside of them: public. `domain` are all texts that there are, ascending, where a
     flag was raised for every other one: public; then `codes` say which of them a row has.
+
+    A column that rows come in order of has a word for each row beside (`order_of`): they ascend
+    over all rows as signed numbers, and are the column's in rows that are there, which all have a
+    value. That there are such words is public. They stay with the column while rows only disappear.
     """
 
-    __slots__ = ("__codes", "__known", "__words", "domain", "ends", "layout")
+    __slots__ = ("__codes", "__known", "__order", "__words", "domain", "ends", "layout")
 
     def __init__(
         self,
@@ -186,6 +207,7 @@ class SecretColumn(Opaque):
         self.__codes = codes
         self.__words = words
         self.__known = known
+        self.__order: Words | None = None
 
     @property
     def type(self) -> DataType:
@@ -204,6 +226,19 @@ class SecretColumn(Opaque):
     @staticmethod
     def _open_codes(handle: SecretColumn) -> Words | None:
         return handle.__codes
+
+    @staticmethod
+    def _open_order(handle: SecretColumn) -> Words | None:
+        return handle.__order
+
+    @staticmethod
+    def _with_order(handle: SecretColumn, order: Words) -> SecretColumn:
+        _check(order, np.uint64, 1)
+        if order.shape != handle.__known.shape or handle.layout.words != 1:
+            raise ValueError("each row of a column of one word has a place in its order")
+        found = SecretColumn(handle.layout, handle.__words, handle.__known, handle.ends)
+        found.__order = order
+        return found
 
 
 def _check(array: npt.NDArray[Any], kind: type[np.generic], dimensions: int) -> None:
@@ -232,6 +267,16 @@ def known_of(column: SecretColumn) -> Marks:
 def codes_of(column: SecretColumn) -> Words | None:
     """The codes of a column with a domain, by place; of no meaning where it is NULL."""
     return SecretColumn._open_codes(column)  # noqa: SLF001 - the one place that opens handles
+
+
+def order_of(column: SecretColumn) -> Words | None:
+    """The words by which all rows ascend, of a column that they come in order of: for kernels."""
+    return SecretColumn._open_order(column)  # noqa: SLF001 - the one place that opens handles
+
+
+def with_order(column: SecretColumn, order: Words) -> SecretColumn:
+    """The column with the words by which all rows ascend (`mc2.operators.ascending`)."""
+    return SecretColumn._with_order(column, order)  # noqa: SLF001 - the one place that opens handles
 
 
 def marks_of(marks: SecretMarks) -> Marks:

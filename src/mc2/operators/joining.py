@@ -7,7 +7,7 @@ Kerschbaum, Stebila, "Efficient oblivious database joins" (PVLDB 13, 2020).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +16,7 @@ import numpy as np
 from mc2 import _native
 from mc2.formats.schema import DataType
 from mc2.operators.arithmetic import Operation
+from mc2.operators.ascending import in_order, may_ascend
 from mc2.operators.elements import in_one_layout
 from mc2.operators.grouping import check_unique
 from mc2.operators.handles import (
@@ -25,9 +26,12 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
+    ends_of,
     flat_words_of,
     known_of,
     marks_of,
+    order_of,
+    with_order,
     words_of,
 )
 from mc2.operators.logic import complement, conjunction
@@ -40,7 +44,7 @@ from mc2.operators.packing import (
     Piece,
     Source,
     compacted_planes,
-    ends_of,
+    merge_packed,
     sort_packed,
 )
 from mc2.operators.planes import (
@@ -58,6 +62,7 @@ from mc2.operators.texts import fitted
 _PLACE: Final = "\0place"  # no column of a plan starts so
 _FEW: Final = 64  # right rows that every left row is compared with
 _FEW_WORDS: Final = 16
+_MERGED: Final = 3  # sorts cost about so many times what a merge does
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,10 +99,17 @@ def look_up(
     Gives the left table in another order, the partners of its rows, and where there is one.
     `unique` raises a flag if two right rows have the same keys.
     """
-    if unique and right.rows <= _FEW and left.rows >= right.rows:
+    if unique:
         found = _among_few(run, left, right, on)
         if found is not None:
             return found
+    return _looked_up(run, left, right, on, unique=unique)
+
+
+def _looked_up(
+    run: Run, left: SecretTable, right: SecretTable, on: Sequence[On], *, unique: bool
+) -> tuple[SecretTable, SecretTable, Marks]:
+    """`look_up` by the order of the keys, in which the left rows come out."""
     both = _sort_together(run, left, right, on)
     if unique:
         check_unique(run, both.starts, both.rights)
@@ -113,11 +125,32 @@ def look_up(
     moved = compacted_planes(run, chosen, both.is_left, left.rows)
     mine = Source(_in_places(own, moved, len(marked)))
     marks = mine.mark(run, both.found)
-    kept = mine.table(run, both.left)
+    kept = _in_order_of_keys(run, mine.table(run, both.left), left, on)
     if not wanted:
         return kept, SecretTable({}, SecretMarks(marks)), marks
     theirs = Source(_in_places(wanted, moved[len(own) :], len(marked)))
     return kept, theirs.table(run, both.right, marks), marks
+
+
+def _in_order_of_keys(
+    run: Run, found: SecretTable, source: SecretTable, on: Sequence[On]
+) -> SecretTable:
+    """Rows of a side that stand in order of their one key: its column ascends if it did before.
+
+    Else rows without a key could be among them.
+    """
+    if len(on) != 1 or order_of(on[0].left) is None:
+        return found
+    return _ascending(run, found, {n for n, c in source.columns.items() if c is on[0].left})
+
+
+def _ascending(run: Run, found: SecretTable, names: Collection[str]) -> SecretTable:
+    present = marks_of(found.present)
+    columns = {
+        name: in_order(run, value, present) if name in names else value
+        for name, value in found.columns.items()
+    }
+    return SecretTable(columns, found.present)
 
 
 def _in_places(places: Sequence[int], planes: Sequence[Words], count: int) -> list[Words]:
@@ -153,8 +186,10 @@ def _among_few(
 ) -> tuple[SecretTable, SecretTable, Marks] | None:
     """`look_up` without a sort: each left row is compared with all right rows, which are few.
 
-    None if the keys take more than one word, or the right rows too many.
+    None if the keys take more than one word, or the right rows too many, or they are not few.
     """
+    if right.rows > _FEW or left.rows < right.rows:
+        return None
     pairs = [_of_one_width(one) for one in on]
     keys = Packer(run, Form(), left.rows), Packer(run, Form(), right.rows)
     for one in pairs:
@@ -204,9 +239,14 @@ def _in_common(one: On, value: SecretColumn) -> SecretColumn:
         return value
     ends = [ends_of(c.layout, c.ends) for c in (one.left, one.right)]
     if ends[0] is None or ends[1] is None:
-        return SecretColumn(value.layout, words_of(value), known_of(value))
+        return _same_order(value, SecretColumn(value.layout, words_of(value), known_of(value)))
     both = min(ends[0][0], ends[1][0]), max(ends[0][1], ends[1][1])
-    return SecretColumn(value.layout, words_of(value), known_of(value), both)
+    return _same_order(value, SecretColumn(value.layout, words_of(value), known_of(value), both))
+
+
+def _same_order(value: SecretColumn, found: SecretColumn) -> SecretColumn:
+    order = order_of(value)
+    return found if order is None else with_order(found, order)
 
 
 def side_by_side(left: SecretTable, right: SecretTable, present: Marks) -> SecretTable:
@@ -221,9 +261,29 @@ def join_unique(
 
     With `outer` also those without one, with NULLs. There are as many places as left rows.
     """
-    kept, partners, found = look_up(run, left, right, on, unique=True)
+    few = _among_few(run, left, right, on)
+    kept, partners, found = few or _looked_up(run, left, right, on, unique=True)
     present = marks_of(kept.present)
-    return side_by_side(kept, partners, present if outer else conjunction(run, present, found))
+    if outer:
+        return side_by_side(kept, partners, present)
+    pairs = side_by_side(kept, partners, conjunction(run, present, found))
+    return pairs if few else _pairs_in_order(run, pairs, (left, right), on)
+
+
+def _pairs_in_order(
+    run: Run, pairs: SecretTable, sides: tuple[SecretTable, SecretTable], on: Sequence[On]
+) -> SecretTable:
+    """Pairs that stand in order of their one key, in which they agree: none of them is NULL."""
+    if len(on) != 1 or not may_ascend(on[0].left.layout):
+        return pairs
+    keys = on[0].left, on[0].right
+    names = {
+        n
+        for side, key in zip(sides, keys, strict=True)
+        for n, c in side.columns.items()
+        if c is key
+    }
+    return _ascending(run, pairs, names)
 
 
 def fetched(run: Run, rows: SecretTable, source: SecretTable, on: Sequence[On]) -> SecretTable:
@@ -276,11 +336,12 @@ def match(
     absent = _where_zero(run, rank)
     keys = [Key(absent, SIGNED), Key(place, UNSIGNED)]
     _, aligned = sort_planes(run, keys, repeated[: len(theirs)])
-    return side_by_side(
+    pairs = side_by_side(
         Source(pairs_left).table(run, both.left, valid),
         Source(aligned).table(run, both.right, valid),
         valid,
     )
+    return _pairs_in_order(run, pairs, (left, right), on)
 
 
 def cross(run: Run, left: SecretTable, right: SecretTable) -> SecretTable:
@@ -332,6 +393,8 @@ def _taken(table: SecretTable, places: np.ndarray) -> SecretTable:
 
 def _sort_together(run: Run, left: SecretTable, right: SecretTable, on: Sequence[On]) -> _Together:
     pairs = [_of_one_width(one) for one in on]
+    if len(pairs) == 1 and any(order_of(c) is not None for c in (pairs[0].left, pairs[0].right)):
+        pairs = [replace(pairs[0], nulls=False)]  # that side has none
     tables = left, right
     packers = Packer(run, Form(), left.rows), Packer(run, Form(), right.rows)
     lying: tuple[dict[int, Lying], dict[int, Lying]] = {}, {}
@@ -352,7 +415,7 @@ def _sort_together(run: Run, left: SecretTable, right: SecretTable, on: Sequence
         marks = [packer.mark(own), packer.mark(takes), packer.mark(None)]
     side, part, free = marks
     packed = packers[0].table(left, lying[0]), packers[1].table(right, lying[1])
-    source = Source(sort_packed(run, _of_both(packers), bits + 1))
+    source = Source(_in_order_together(run, packers, pairs, bits + 1))
     starts = np.zeros(source.rows, dtype=np.uint8)
     starts[:1] = 1
     if bits:
@@ -361,6 +424,31 @@ def _sort_together(run: Run, left: SecretTable, right: SecretTable, on: Sequence
     rights = conjunction(run, part_takers, complement(run, lefts))
     takers = conjunction(run, part_takers, lefts)
     return _Together(starts, lefts, takers, rights, list(source.planes), *packed, free)
+
+
+def _in_order_together(
+    run: Run, packers: tuple[Packer, Packer], pairs: Sequence[On], bits: int
+) -> list[Words]:
+    """The rows of both sides, in order of so many bits: merged where that costs less.
+
+    A side whose one key ascends need not be sorted; then the other one is, alone, and both are
+    merged, unless it is nearly all of the rows.
+    """
+    planes, first = _of_both(packers), packers[0].rows
+    loose = [
+        part
+        for part, keys in (
+            (slice(None, first), [p.left for p in pairs]),
+            (slice(first, None), [p.right for p in pairs]),
+        )
+        if len(pairs) != 1 or order_of(keys[0]) is None
+    ]
+    unsorted = sum(len(planes[0][part]) for part in loose)
+    if unsorted * _MERGED > len(planes[0]) * (_MERGED - 1):
+        return sort_packed(run, planes, bits)
+    for part in loose:
+        sort_packed(run, [p[part] for p in planes], bits)
+    return merge_packed(run, planes, bits, first)
 
 
 def _of_both(packers: tuple[Packer, Packer]) -> list[Words]:

@@ -18,6 +18,8 @@ from mc2.operators.handles import (
     codes_of,
     known_of,
     marks_of,
+    order_of,
+    with_order,
     words_of,
 )
 from mc2.operators.logic import complement, conjunction
@@ -146,7 +148,7 @@ def cut(table: SecretTable, start: int, end: int) -> SecretTable:
     """The places from `start` up to `end`, both public."""
     columns = {}
     for name, c in table.columns.items():
-        codes = codes_of(c)
+        codes, order = codes_of(c), order_of(c)
         columns[name] = SecretColumn(
             c.layout,
             words_of(c)[start:end].copy(),
@@ -155,6 +157,8 @@ def cut(table: SecretTable, start: int, end: int) -> SecretTable:
             c.domain,
             None if codes is None else codes[start:end].copy(),
         )
+        if order is not None:
+            columns[name] = with_order(columns[name], order[start:end].copy())
     return SecretTable(columns, SecretMarks(marks_of(table.present)[start:end].copy()))
 
 

@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 
 from mc2 import _native
+from mc2.operators.ascending import in_order_as
 from mc2.operators.constants import column_of_values
 from mc2.operators.handles import (
+    Ends,
     Layout,
     Marks,
     SecretColumn,
@@ -23,8 +25,10 @@ from mc2.operators.handles import (
     SecretTable,
     Words,
     codes_of,
+    ends_of,
     known_of,
     marks_of,
+    order_of,
     words_of,
 )
 from mc2.operators.logic import conjunction
@@ -43,8 +47,6 @@ _ALL: Final = (1 << _BITS) - 1
 _MOST_KEYS: Final = 8  # words that one sorting network compares
 MOST_CODED: Final = 64  # texts of a domain that stand for themselves by a code
 _MARKER_BITS: Final = 2  # before each place of a list or struct
-_INTEGERS: Final = {"boolean": 1, "int8": 8, "int16": 16, "int32": 32, "date": 32}
-Ends = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +98,6 @@ class Packed:
 
     columns: Mapping[str, Lying]
     present: Piece
-
-
-def ends_of(layout: Layout, declared: Ends | None = None) -> Ends | None:
-    """The least and the greatest word that a value of one word could be; None if any could."""
-    if declared is not None:
-        return declared
-    kind = layout.type
-    if kind.name == "boolean":
-        return 0, 1
-    if kind.name in _INTEGERS:
-        half = 1 << (_INTEGERS[kind.name] - 1)
-        return -half, half - 1
-    if kind.name == "decimal" and not layout.is_wide:
-        return 1 - 10**kind.precision, 10**kind.precision - 1
-    return None
 
 
 def parts_of(layout: Layout, declared: Ends | None = None) -> list[Part]:
@@ -236,9 +223,13 @@ class Packer:
     def key(self, value: SecretColumn, *, descending: bool = False) -> Lying | None:
         """Add the values of a column as what rows are compared by, NULLs by a mark before it.
 
-        Gives where it lies, if it can be read again from there.
+        Gives where it lies, if it can be read again from there. Of a column that rows come in order
+        of, rows that are not there have their place in that order too.
         """
         words, parts = _parts_of_column(value)
+        order = order_of(value)
+        if order is not None:
+            words = order.reshape(-1, 1)
         turned = bool(real_places(value.layout))
         if turned:
             words = ordered_words(self.run, value)
@@ -354,6 +345,16 @@ def sort_packed(run: Run, planes: Sequence[Words], bits: int) -> list[Words]:
     return [p for part in sort_planes(run, by, planes[keys:]) for p in part]
 
 
+def merge_packed(run: Run, planes: Sequence[Words], bits: int, first: int) -> list[Words]:
+    """What `sort_packed` gives, of rows whose `first` ones ascend by these bits, and the rest too.
+
+    Kernels compare whole words. Rows that agree in these bits may stand in any order in each part:
+    what the network does is seen by the highest bits alone as if it compared nothing else.
+    """
+    run.call(_native.merge, list(planes), [UNSIGNED] * -(-bits // _BITS), first)
+    return list(planes)
+
+
 def first_packed(run: Run, planes: Sequence[Words], bits: int, kept: int) -> list[Words]:
     """The first rows of what `sort_packed` gives; it has at most eight words of keys."""
     out = [np.empty(kept, dtype=np.uint64) for _ in planes]
@@ -376,4 +377,4 @@ def to_front(run: Run, table: SecretTable, rows: int) -> SecretTable:
     packer = Packer(run, Form(), table.rows)
     packed = packer.table(table)
     planes = compacted_planes(run, packer.written(), marks_of(table.present), rows)
-    return Source(planes).table(run, packed)
+    return in_order_as(run, Source(planes).table(run, packed), table)

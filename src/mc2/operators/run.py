@@ -22,6 +22,7 @@ Call = tuple[str, tuple[Any, ...]]
 
 
 _MOST_THREADS: Final = 64
+_WORD_BITS: Final = 64
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 _KEPT_BYTES: Final = 1 << 30
 
@@ -69,6 +70,8 @@ class Run:
 
     `calls` lists every call of a kernel if `record` is set: it depends on public shapes alone, and
     tests compare it between data sets. `declassified` lists the reasons of every declassification.
+    Beside the word of flags a run of several tasks keeps bits at public places (`keep_bits`), which
+    travel with it and are only compared with one another.
     """
 
     def __init__(self, *, record: bool = False) -> None:
@@ -84,18 +87,39 @@ class Run:
 
     def checked(self, kernel: Callable[..., Any], *arguments: Any) -> None:
         """Call a kernel that takes the flags as its last argument."""
-        self.call(kernel, *arguments, self._flags)
+        self.call(kernel, *arguments, self._flags[:1])
 
     def raise_where(self, marks: SecretMarks, flag: Flag) -> None:
         """Raise a flag if a mark is set."""
         self.checked(_native.raise_flag, marks_of(marks), int(flag))
 
+    def keep_bits(self, count: int) -> None:
+        """Make room for so many bits, which are all 0."""
+        self._flags = np.concatenate(
+            [self._flags[:1], np.zeros(-(-count // _WORD_BITS), dtype=np.uint64)]
+        )
+
+    def set_bit(self, place: int, marks: SecretMarks) -> None:
+        """Make a bit 1 if a mark is set."""
+        word = 1 + place // _WORD_BITS
+        bit = 1 << (place % _WORD_BITS)
+        self.call(_native.raise_flag, marks_of(marks), bit, self._flags[word : word + 1])
+
+    def bit(self, place: int) -> SecretMarks:
+        """One of the bits."""
+        word, out = 1 + place // _WORD_BITS, np.empty(1, dtype=np.uint8)
+        words = self._flags[word : word + 1]
+        self.call(_native.spread_bit, words, place % _WORD_BITS, out)
+        return SecretMarks(out)
+
     def flags(self) -> Words:
-        """What went wrong so far: secret, for the leader of a computation of several workers."""
+        """What went wrong so far, then the bits: secret, for whoever computes on."""
         return self._flags.copy()
 
     def add_flags(self, flags: Words) -> None:
-        """Join the flags of another worker with those of this run."""
+        """Join the flags and bits of another task with those of this run."""
+        if flags.shape != self._flags.shape:
+            raise ValueError("tasks of one computation keep the same bits")
         self._flags |= flags
 
     def declassify(self, words: Words, reason: str) -> list[int]:
@@ -106,7 +130,7 @@ class Run:
 
     def finish(self) -> None:
         """Look at the flags, once and at the end. Raises: EngineError that names every kind."""
-        (word,) = self.declassify(self._flags, "whether the computation failed")
+        (word,) = self.declassify(self._flags[:1], "whether the computation failed")
         if word:
             kinds = "; ".join(text for flag, text in _MEANINGS.items() if word & flag)
             raise EngineError(

@@ -6,7 +6,7 @@ zeros put them. As plaintexts of blocks::
 
     0   4  magic "MC2T"
     4   4  places, unsigned, little-endian: public
-    8   8  the flags of everything that the task computed: secret
+    8   8  the flags of everything that the task computed: secret; then the run's bits, if any
     16  4  keys, 4 planes, both public; then for each key how its words are compared, 8 bytes
            planes: those of the keys, then all others
 """
@@ -38,8 +38,7 @@ from mc2.operators.run import Flag, Run
 from mc2.plan.types import INT64
 
 MAGIC: Final = b"MC2T"
-_HEADER_BYTES: Final = 24
-_FLAGS: Final = slice(8, 16)
+_FLAGS_AT: Final = 8
 _MOST_BYTES: Final = 8 * 1024 * 1024
 _MOST_PLACES: Final = 131_072
 _NETWORK_KEYS: Final = 8  # with more, rows are sorted in several passes
@@ -222,12 +221,14 @@ def read_sheet(run: Run, plains: Sequence[bytes]) -> Sheet:
 
 
 def _read(run: Run, plain: bytes) -> Sheet:
-    rows, count, width = (int.from_bytes(plain[i : i + 4], "little") for i in (4, 16, 20))
-    size = _HEADER_BYTES + 8 * count + 8 * rows * width
+    kept = len(run.flags())
+    shape = _FLAGS_AT + 8 * kept
+    rows, count, width = (int.from_bytes(plain[i : i + 4], "little") for i in (4, shape, shape + 4))
+    start = shape + 8 + 8 * count
+    size = start + 8 * rows * width
     if plain[:4] != MAGIC or not rows or not 1 <= count < width or len(plain) != size:
         raise FormatError("a block is not as long as its keys, planes and places say")
-    run.add_flags(np.frombuffer(plain[_FLAGS], "<u8").astype(np.uint64))
-    start = _HEADER_BYTES + 8 * count
-    flips = np.frombuffer(plain, "<u8", count=count, offset=_HEADER_BYTES).tolist()
+    run.add_flags(np.frombuffer(plain, "<u8", kept, _FLAGS_AT).astype(np.uint64))
+    flips = np.frombuffer(plain, "<u8", count=count, offset=shape + 8).tolist()
     words = np.frombuffer(plain, "<u8", offset=start).astype(np.uint64).reshape(width, rows)
     return Sheet(flips, list(words))

@@ -32,7 +32,8 @@ class Layout:
     `partitions`: tasks of each stage that is split. `chunks`: those of each input, by place;
     inputs marked in `split` are read in as many parts, others by one task. A relation of at most
     `broadcast_rows` is sent whole to every task of a join rather than split. `rooms`: how many rows
-    of each input one task reads at most.
+    of each input one task reads at most. A part of fewer than `piece_rows` rows is joined by one
+    task, however much larger than the others it is.
     """
 
     partitions: int
@@ -40,6 +41,7 @@ class Layout:
     split: tuple[bool, ...]
     broadcast_rows: int
     rooms: tuple[int, ...]
+    piece_rows: int
 
     def __post_init__(self) -> None:
         if not 1 <= self.partitions <= PARTITIONS:
@@ -55,6 +57,7 @@ class Layout:
             "split": list(self.split),
             "broadcast_rows": self.broadcast_rows,
             "rooms": list(self.rooms),
+            "piece_rows": self.piece_rows,
         }
 
 
@@ -220,6 +223,8 @@ class InputSize:
 
 
 BROADCAST_ROWS: Final = 100_000
+PIECE_ROWS: Final = 262_144
+"""Two full blocks: fewer rows are joined faster than a task is begun."""
 _ROOM: Final = 6
 """How many times its sealed inputs a job may need: decompressed, and hash tables over it."""
 _WORTH_SHARING: Final = 64 * 1024 * 1024
@@ -241,7 +246,10 @@ def choose_layout(inputs: Sequence[InputSize], members: int, worker_bytes: int) 
 
 
 def layout_of(
-    inputs: Sequence[InputSize], partitions: int, broadcast_rows: int = BROADCAST_ROWS
+    inputs: Sequence[InputSize],
+    partitions: int,
+    broadcast_rows: int = BROADCAST_ROWS,
+    piece_rows: int = PIECE_ROWS,
 ) -> Layout:
     """A layout of so many partitions. Raises: FormatError."""
     if any(i.chunks > LIMITS.chunks for i in inputs):
@@ -255,4 +263,5 @@ def layout_of(
         rooms=tuple(
             i.room(partitions if apart else 1) for i, apart in zip(inputs, split, strict=True)
         ),
+        piece_rows=piece_rows,
     )

@@ -213,7 +213,8 @@ def _title(order: bytes) -> str:
     except Mc2Error:
         return "mc2: a task"
     job = f"{task.context.job_id[:8]}/{task.context.attempt}"
-    return f"mc2 {job}: stage {task.stage}, task {task.partition}, attempt {task.attempt}"
+    shared = f", piece {task.piece} of {task.pieces}" if task.pieces else ""
+    return f"mc2 {job}: stage {task.stage}, task {task.partition}{shared}, attempt {task.attempt}"
 
 
 def _ended(name: str, answer: TaskAnswer) -> Ended:

@@ -187,6 +187,12 @@ def test_unique_columns_do_not_grow(keys):
         check_may_append(first, first.schema)
 
 
+def test_rows_of_a_declared_order_take_no_others(keys):
+    first = grow(Store(), keys, [{"v": [1, 2]}], options=SealOptions(ascending=("v",)))[0]
+    with pytest.raises(UsageError, match="in order"):
+        check_may_append(first, first.schema)
+
+
 def test_only_the_owner_appends(keys):
     store = Store()
     first = grow(store, keys, [{"v": [1]}])[0]

@@ -22,6 +22,7 @@ def test_true_facts_stand_in_the_manifest():
         domains={"s": ("b", "a")},
     )
     facts = sealed.manifest.facts
+    assert facts.ascending == ()
     assert facts.unique == (("day", "s"), ("id",))
     assert facts.domains == {"s": ("a", "b")}
 
@@ -41,6 +42,21 @@ def test_false_facts_are_refused(facts):
     with pytest.raises(DatasetError, match="declared") as raised:
         seal(TABLE, rows_per_chunk=2, **facts)
     assert "3" not in str(raised.value)  # no value of the data
+
+
+def test_an_order_is_held_over_chunks():
+    table = pa.table(
+        {"id": [1, 2, 2, 5], "day": pa.array([0, 1, 1, 3], pa.int32()).cast(pa.date32())}
+    )
+    sealed, _ = seal(table, rows_per_chunk=2, ascending=("id", "day"))
+    assert sealed.manifest.facts.ascending == ("day", "id")
+
+
+@pytest.mark.parametrize("values", [[1, 2, 1, 3], [2, 1, 3, 4], [1, 2, None, 3], [1, 2, 3, None]])
+def test_rows_that_do_not_come_in_their_order_are_refused(values):
+    table = pa.table({"id": pa.array(values, pa.int64())})
+    with pytest.raises(DatasetError, match="ascending"):
+        seal(table, rows_per_chunk=2, ascending=("id",))
 
 
 def test_null_is_equal_to_null_in_a_key():

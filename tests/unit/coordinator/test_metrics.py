@@ -86,9 +86,15 @@ ZERO = digest(b"")
 CONTEXT = JobContext(contract=ZERO, policy=ZERO, plan=ZERO, job_id="0" * 32, attempt=1)
 
 
-def task_name(stage, partition, attempt=1):
+def task_name(stage, partition, attempt=1, **more):
     return TaskName(
-        context=CONTEXT, epoch=1, stages=ZERO, stage=stage, partition=partition, attempt=attempt
+        context=CONTEXT,
+        epoch=1,
+        stages=ZERO,
+        stage=stage,
+        partition=partition,
+        attempt=attempt,
+        **more,
     )
 
 
@@ -168,6 +174,17 @@ def test_the_leaders_own_reads_belong_to_the_stage_that_it_is_at(counter, clock)
     assert (first.done, first.blocks_out, first.bytes_out, first.milliseconds) == (2, 1, 10, 1500)
     assert (second.done, second.blocks_in, second.bytes_in) == (1, 1, 10)
     assert second.milliseconds == 2500
+
+
+def test_a_partition_is_done_with_its_last_piece_and_a_receipt_counts_once(counter):
+    backend = CountedBackend(Backend(), counter, local=True)
+    receipts = [signed_receipt(task_name(0, 1, piece=i, pieces=3), []) for i in (1, 2, 3)]
+    done = []
+    for raw in (*receipts[:2], receipts[0], receipts[2]):
+        backend.keep(digest(raw), raw)
+        done.append(counter.metrics().stages[0].done)
+    assert done == [0, 0, 0, 1]
+    assert counter.metrics().stages[0].blocks_out == 0
 
 
 def test_blocks_that_pass_elsewhere_are_counted_by_their_receipts(counter):

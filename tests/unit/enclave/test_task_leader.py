@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 
 import pytest
+from tests.support.task_cluster import opened
+from tests.unit.enclave.test_task_pieces import answer as pieces_answer
+from tests.unit.enclave.test_task_pieces import cluster as skewed_cluster
 from tests.unit.enclave.test_task_runner import cluster
 
 from mc2.enclave.task_leader import TaskLeader
-from mc2.errors import EngineError, JobError
+from mc2.enclave.task_runner import Host
+from mc2.errors import DatasetError, EngineError, JobError, Mc2Error
 from mc2.formats.worker_tasks import Ended
 
 
@@ -23,8 +28,12 @@ class Hands:
     def assign(self, worker, task):
         self.given.append(worker)
         number = int(worker.removeprefix("member_"))
-        receipt = self.run.runners[number].run(task.order, self.run.host())
-        self.queue.append(self.fate(len(self.given), Ended(worker=worker, receipt=receipt)))
+        try:
+            receipt = self.run.runners[number].run(task.order, self.run.host())
+            done = Ended(worker=worker, receipt=receipt)
+        except Mc2Error as error:
+            done = Ended(worker=worker, code=error.code, message=str(error))
+        self.queue.append(self.fate(len(self.given), done))
 
     def ended(self, *, wait):
         return self.queue.popleft() if self.queue else Ended()
@@ -88,3 +97,108 @@ def test_a_receipt_of_another_task_is_refused():
 def test_an_end_of_nothing_is_refused():
     with pytest.raises(JobError, match="nobody was given"):
         lead(cluster(), lambda _, e: Ended(worker="stranger", receipt=e.receipt))
+
+
+# Blocks that the host loses.
+
+
+def blocks_of(run, stage):
+    """The digests of all blocks that tasks of a stage wrote, so far as is known."""
+    found = set()
+    for raw in list(run.blobs.values()):
+        with suppress(Mc2Error):
+            receipt = opened(raw)
+            if receipt.task.stage == stage:
+                found |= {b.digest for parts in receipt.written for part in parts for b in part}
+    return found
+
+
+class Forgetful:
+    """A host that loses the blocks of a stage, once, when so many tasks were given out."""
+
+    def __init__(self, run, when, lose):
+        self.run, self.when, self.lose = run, when, lose
+
+    def __call__(self, number, ended):
+        if number == self.when:
+            for name in self.lose(self.run):
+                self.run.blobs.pop(name)
+        return ended
+
+
+@pytest.mark.parametrize("when", [2, 6])
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_a_lost_block_is_written_anew(stage, when):
+    run = cluster(members=3)
+    lose = Forgetful(run, when, lambda r: blocks_of(r, stage))
+    finished, _ = lead(run, lose)
+    assert answer(finished).equals(answer(cluster().run()))
+
+
+@pytest.mark.parametrize("when", [3, 7])
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_lost_block_of_a_stage_with_pieces_is_written_anew(stage, when):
+    run = skewed_cluster()
+    finished, _ = lead(run, Forgetful(run, when, lambda r: blocks_of(r, stage)))
+    assert pieces_answer(finished) == pieces_answer(skewed_cluster().run())
+
+
+@pytest.mark.parametrize("kind", ["receipts", "all"])
+def test_lost_receipts_are_given_to_the_host_again(kind):
+    def lose(run):
+        found = set(run.blobs) - {n for t in run.tables.values() for n in t.chunks}
+        return found - (blocks_of(run, 0) | blocks_of(run, 1) if kind == "receipts" else set())
+
+    run = cluster(members=3)
+    finished, _ = lead(run, Forgetful(run, 4, lose))
+    assert answer(finished).equals(answer(cluster().run()))
+
+
+def test_a_lost_block_of_the_last_stages_is_written_anew_for_the_leader():
+    """The last task finds out, which is the leader's own."""
+    run = cluster(members=3)
+    said: list[str] = []
+    gone: list[str] = []
+    honest = run.host()
+
+    def write(name, raw):
+        honest.write(name, raw)
+        with suppress(Mc2Error):
+            receipt = opened(raw)
+            if receipt.task.stage == run.stages.last - 1 and not gone:
+                gone.extend(b.digest for parts in receipt.written for part in parts for b in part)
+
+    def progress(text):
+        said.append(text)
+        if f"stage {len(run.stages.stages)} of" in text:
+            for name in gone:
+                run.blobs.pop(name, None)
+
+    host = Host(honest.read, write, progress)
+    hands = Hands(run)
+    finished = TaskLeader(run.runners[0], host, hands, ["member_1", "member_2"]).run()
+    assert gone
+    assert answer(finished).equals(answer(cluster().run()))
+
+
+def test_an_input_that_is_lost_ends_the_job():
+    run = cluster(members=3)
+    del run.blobs[run.tables["a.t"].manifest.chunks[0].digest]
+    with pytest.raises(DatasetError, match="the host did not give"):
+        lead(run)
+
+
+def test_a_host_that_always_loses_blocks_ends_the_job():
+    run = cluster(members=3)
+    lost: set[str] = set()
+    honest = run.host()
+
+    def read(name):
+        if name in blocks_of(run, 0):
+            lost.add(name)
+            raise KeyError
+        return honest.read(name)
+
+    with pytest.raises(DatasetError, match="the host did not give"):
+        TaskLeader(run.runners[0], Host(read, honest.write, honest.progress), Hands(run), []).run()
+    assert len(lost) > 1

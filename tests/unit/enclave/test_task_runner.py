@@ -37,6 +37,7 @@ from mc2.plan.relations import (
     SortKey,
     Values,
 )
+from mc2.plan.stages import PIECE_ROWS
 from mc2.plan.types import INT64
 
 K, X, J, Y = (ColumnRef(n) for n in "kxjy")
@@ -96,15 +97,21 @@ def test_tasks_take_rows_that_stand_in_the_script():
 
 
 @settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
-@given(seed=st.integers(0, 2**32), partitions=st.integers(1, 5), members=st.integers(1, 3))
-def test_random_plans_over_sealed_tables(seed, partitions, members):
+@given(
+    seed=st.integers(0, 2**32),
+    partitions=st.integers(1, 5),
+    members=st.integers(1, 3),
+    least=st.sampled_from((0, PIECE_ROWS)),
+)
+def test_random_plans_over_sealed_tables(seed, partitions, members, least):
     job, nodes = random_job(Random(seed))
     outputs = {f"o{i}": node for i, node in enumerate(nodes)}
     try:
         expected = job.run(**outputs)
     except EngineError:
         return
-    cut = cluster_of(job, outputs, chunk=2, partitions=partitions, members=members)
+    more = {"partitions": partitions, "members": members, "piece_rows": least}
+    cut = cluster_of(job, outputs, chunk=2, **more)
     try:
         found, failed = cut.run().outputs, ""
     except EngineError as error:

@@ -11,8 +11,9 @@ SCHEMA = Schema(
     )
 )
 FACTS = TableFacts(
-    {"s": 4}, (("day", "id"), ("s",)), {"day": (0, 365), "id": (-1, 2**63 - 1)}, {"s": ("a", "b")}
-)
+    {"s": 4}, (("day", "id"), ("s",)), {"day": (0, 365), "id": (-1, 2**63 - 1)}, {"s": ("a", "b")},
+    ("day", "id"),
+)  # fmt: skip
 
 
 def test_facts_survive_their_encoding():
@@ -36,6 +37,10 @@ def test_facts_survive_their_encoding():
         TableFacts(domains={"s": ("b", "a")}),
         TableFacts(domains={"s": ()}),
         TableFacts(domains={"other": ("a",)}),
+        TableFacts(ascending=("s",)),
+        TableFacts(ascending=("x",)),
+        TableFacts(ascending=("other",)),
+        TableFacts(ascending=("id", "day")),  # not in order
     ],
 )
 def test_facts_are_of_the_columns(facts):
@@ -57,6 +62,8 @@ def test_facts_are_of_the_columns(facts):
         {"domains": {"s": "ab"}},
         {"domains": {"s": ["x" * 1017]}},
         {"domains": {"s": [f"{i:03}" for i in range(257)]}},
+        {"ascending": "id"},
+        {"ascending": [""]},
         {"more": {}},
     ],
 )

@@ -72,6 +72,15 @@ def test_small_inputs_and_those_of_one_chunk_are_read_by_one_task(
 def test_layouts_that_nobody_means_are_refused() -> None:
     for partitions in (0, PARTITIONS + 1):
         with pytest.raises(FormatError, match="partitions"):
-            Layout(partitions=partitions, chunks=(1,), split=(False,), broadcast_rows=1, rooms=(1,))
+            Layout(
+                partitions=partitions,
+                chunks=(1,),
+                split=(False,),
+                broadcast_rows=1,
+                rooms=(1,),
+                piece_rows=1,
+            )
     with pytest.raises(FormatError, match="every input"):
-        Layout(partitions=1, chunks=(1, 2), split=(False,), broadcast_rows=1, rooms=(1,))
+        Layout(
+            partitions=1, chunks=(1, 2), split=(False,), broadcast_rows=1, rooms=(1,), piece_rows=1
+        )

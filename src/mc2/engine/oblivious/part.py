@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mc2.engine.oblivious.seams import Seams
 from mc2.engine.oblivious.sheets import SheetRun, dealt, fitted
 from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import PlanError
@@ -67,9 +68,10 @@ class Part:
         use_threads(settings.threads)
         self._checked, self._stages, self._stage = checked, stages, here
         self._inputs = inputs
-        self._run = _PartRun(
-            checked, {}, settings.progress, settings.trace or Trace(), settings.key
-        )
+        trace = settings.trace or Trace()
+        self._seams = Seams(stages.layout)
+        trace.keep_bits(self._seams.bits)
+        self._run = _PartRun(checked, {}, settings.progress, trace, settings.key)
         self._partition = settings.partition
         self._results: list[SecretTable | Sheet | None] = []
         for step in here.steps:
@@ -130,7 +132,7 @@ class Part:
         if exchange is None:
             if given.chunks is None:
                 raise TypeError("an input is read by its chunks")
-            return self._run.scanned(step.node, given.chunks)
+            return self._scanned(step.node, source, given.chunks)
         if given.blocks is None:
             raise TypeError("an exchange is read by its blocks")
         if exchange.deal is not None:
@@ -141,6 +143,13 @@ class Part:
         table = read_blocks(self._run.trace, layouts, given.blocks())
         rows = self._run.most(step.node) if exchange.partial is None else table.rows
         return ordering.bounded(self._run.trace, table, rows)
+
+    def _scanned(self, node: int, source: int, chunks: ChunkSource) -> SecretTable:
+        found, here = self._run.scanned(node, chunks), self._stage.sources[source]
+        if isinstance(here, DatasetSource) and here.split and chunks.form.row_bound:
+            place = here.input, self._partition
+            self._seams.mark(self._run.trace, place, found.present, chunks.form)
+        return found
 
     # --- what is handed on
 
@@ -173,6 +182,7 @@ class Part:
             table = self._results[last.node]
             given = table if isinstance(table, SecretTable) else None
             found[output.name] = self._run.put_out(output, given)
+        self._seams.check(self._run.trace)
         self._run.trace.finish()
         return found
 

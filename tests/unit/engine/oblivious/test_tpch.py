@@ -5,7 +5,7 @@ from contextlib import suppress
 import duckdb
 import pytest
 from bench import tpch
-from bench.oblivious.queries import DOMAINS, ranges
+from bench.oblivious.queries import ASCENDING, DOMAINS, ranges
 from tests.support.differential import rows_of
 from tests.support.oblivious import run_obliviously
 from tests.support.oblivious_shop import Shop, mixed
@@ -39,7 +39,7 @@ def test_the_answer_is_duckdbs(number, shop, oracle):
 
 @pytest.fixture(scope="module")
 def declared():
-    return Shop(0.01, domains=DOMAINS, ranges=ranges(0.01))
+    return Shop(0.01, domains=DOMAINS, ranges=ranges(0.01), ascending=ASCENDING)
 
 
 @pytest.mark.parametrize("number", tpch.QUERIES)
