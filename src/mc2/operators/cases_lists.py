@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mc2.formats.schema import DataType, parse_type
-from mc2.operators import comparisons, elements, lists
+from mc2.operators import collecting, comparisons, elements, lists, ordering
 from mc2.operators.grouping import Aggregate, group
 from mc2.operators.handles import SecretColumn, SecretTable, known_of, words_of
 from mc2.operators.logic import column, conjunction
@@ -78,6 +78,24 @@ def _compared(run: Run, made: Made) -> object:
         *(comparisons.less(run, one, _list(run, made, one.layout.parts[0].type)) for one in found),
         comparisons.greatest(run, key, key), group(run, table, ["k", "l"], wanted),
     ]  # fmt: skip
+
+
+for _keys in ((), ("i",)):
+
+    @case(f"collecting/{len(_keys)}")
+    def _collecting(run: Run, made: Made, keys: tuple[str, ...] = _keys) -> object:
+        table = made.table(("i", INT64, 0), ("t", TEXT, 9), ("r", DOUBLE, 0))
+        wanted = [
+            collecting.Collected(f"{n}{once}", table.columns[n], 3, once, mark, made.marks())
+            for n, mark in (("i", None), ("r", None), ("t", b", "))
+            for once in (True, False)
+        ]
+        none = ordering.cut(table, 0, 0)
+        few = [collecting.Collected("i", none.columns["i"], 2)]
+        return [
+            collecting.collect_groups(run, table, keys, wanted, 12, keys),
+            collecting.collect_groups(run, none, keys, few, 1 - len(keys), keys),
+        ]  # fmt: skip
 
 
 @case("lists/exploded")

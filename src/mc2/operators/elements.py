@@ -125,8 +125,10 @@ class Elements:
         if most >= self.most:
             return self
         words, known = words_of(self.value), known_of(self.value)
-        cut = words.reshape(self.rows, self.most, -1)[:, :most].reshape(-1, words.shape[1])
-        marks = (m.reshape(self.rows, -1)[:, :most].reshape(-1) for m in (known, self.there))
+        cut = words.reshape(self.rows, self.most, words.shape[1])[:, :most].reshape(
+            -1, words.shape[1]
+        )
+        marks = (m.reshape(self.rows, self.most)[:, :most].reshape(-1) for m in (known, self.there))
         kept, there = (np.ascontiguousarray(m) for m in marks)
         return Elements(
             most, there, SecretColumn(self.value.layout, np.ascontiguousarray(cut), kept)
@@ -157,7 +159,7 @@ def listed(run: Run, found: Elements, known: Marks) -> SecretColumn:
     value = found.value
     layout = Layout(list_of(value.type), most=found.most, parts=(value.layout,))
     words = np.concatenate([place_marks(run, value, found.there), words_of(value)], axis=1)
-    return column(run, layout, words.reshape(len(known), -1), known)
+    return column(run, layout, words.reshape(len(known), layout.words), known)
 
 
 def known_places(run: Run, markers: Words) -> tuple[Marks, Marks]:
@@ -311,9 +313,12 @@ def one_after_another(run: Run, parts: Sequence[Elements]) -> Elements:
     """The elements of several lists of each row."""
     values = in_one_layout([p.value for p in parts])
     most, rows = sum(p.most for p in parts), parts[0].rows
-    words = np.concatenate([words_of(v).reshape(rows, -1) for v in values], axis=1)
-    known = np.concatenate([known_of(v).reshape(rows, -1) for v in values], axis=1)
-    there = np.concatenate([p.there.reshape(rows, -1) for p in parts], axis=1).reshape(-1)
+    pairs = list(zip(parts, values, strict=True))
+    words = np.concatenate(
+        [words_of(v).reshape(rows, p.most * v.layout.words) for p, v in pairs], axis=1
+    )
+    known = np.concatenate([known_of(v).reshape(rows, p.most) for p, v in pairs], axis=1)
+    there = np.concatenate([p.there.reshape(rows, p.most) for p in parts], axis=1).reshape(-1)
     layout = values[0].layout
     value = SecretColumn(layout, words.reshape(-1, layout.words), known.reshape(-1))
     return without_gaps(run, Elements(most, there, value), there)

@@ -215,6 +215,16 @@ def _sorted_by(
     return Source(sort_packed(run, packer.written(), every)), (bits, every), packed
 
 
+def rows_in_groups(
+    run: Run, table: SecretTable, keys: Sequence[str], then: Sequence[str]
+) -> tuple[SecretTable, Marks]:
+    """All rows by group, in each by more columns; and where groups start. Absent rows are last."""
+    columns = table.columns
+    then_by = [columns[n] for n in then]
+    moved, bits, packed = _sorted_by(run, table, [columns[k] for k in keys], then_by)
+    return moved.table(run, packed), _starts(run, moved.highest(run, bits[0]))
+
+
 def _starts(run: Run, keys: Sequence[Words]) -> Marks:
     out = np.empty(len(keys[0]), dtype=np.uint8)
     run.call(_native.starts, list(keys), out)

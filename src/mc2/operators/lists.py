@@ -239,7 +239,9 @@ def backwards(run: Run, a: SecretColumn) -> SecretColumn:
     """The elements from the last to the first."""
     found = elements(run, a)
     rows, most, layout = found.rows, found.most, found.value.layout
-    words = words_of(found.value).reshape(rows, most, -1)[:, ::-1].reshape(-1, layout.words)
+    words = (
+        words_of(found.value).reshape(rows, most, layout.words)[:, ::-1].reshape(-1, layout.words)
+    )
     known = known_of(found.value).reshape(rows, most)[:, ::-1].reshape(-1)
     there = found.there.reshape(rows, most)[:, ::-1].reshape(-1)
     value = SecretColumn(layout, np.ascontiguousarray(words), np.ascontiguousarray(known))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Final
 
+from mc2.plan.aggregates import declared_most
 from mc2.plan.deciding import Decides, closure, fewest, known_of, restricted
 from mc2.plan.expressions import (
     Call,
@@ -492,7 +493,5 @@ def aggregated_sizes(one: AggregateColumn, source: Facts) -> dict[str, int]:
 
 def collected_most(one: AggregateColumn, rows: int) -> int:
     """How many values of a group an aggregate gives at most, of so many rows."""
-    place = 2 if one.function == "join_texts" else 1
-    given = one.arguments[place] if len(one.arguments) > place else None
-    declared = int(given.text or 0) if isinstance(given, Literal) else rows
-    return max(1, min(declared, rows))
+    declared = declared_most(one.arguments)
+    return max(1, rows if declared is None else min(declared, rows))

@@ -24,7 +24,7 @@ from mc2.plan.facts import Facts, trace_facts
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_functions import NUMBERS, STATISTICS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
-from mc2.plan.oblivious_lists import LISTS, check_lists, check_room, sizes_of_column
+from mc2.plan.oblivious_lists import COLLECTING, LISTS, check_lists, check_room, sizes_of_column
 from mc2.plan.oblivious_models import check_learning, is_model_node
 from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
@@ -62,7 +62,7 @@ FUNCTIONS: Final = frozenset(
 AGGREGATES: Final = frozenset(
     {
         "count_star", "count", "sum", "avg", "min", "max", "bool_and", "bool_or",
-        "stddev_samp", "stddev_pop", "var_samp", "var_pop", *STATISTICS,
+        "stddev_samp", "stddev_pop", "var_samp", "var_pop", *STATISTICS, *COLLECTING,
     }
 )  # fmt: skip
 _TRUNCATED: Final = frozenset(

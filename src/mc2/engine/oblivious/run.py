@@ -22,7 +22,7 @@ from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
 from mc2.formats.limits import LIMITS
 from mc2.formats.schema import Schema, width_paths
-from mc2.operators import grouping, joining, logic, ordering, statistics
+from mc2.operators import collecting, grouping, joining, logic, ordering, statistics
 from mc2.operators.chunks import read_chunks, write_chunks
 from mc2.operators.constants import column_of_values
 from mc2.operators.elements import in_layout
@@ -40,11 +40,12 @@ from mc2.operators.run import Run as Trace
 from mc2.operators.run import keep_memory, use_threads
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.expressions import ColumnRef, Expression, Literal
-from mc2.plan.facts import Facts
+from mc2.plan.facts import Facts, collected_most
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_joins import join_form
+from mc2.plan.oblivious_lists import COLLECTING
 from mc2.plan.oblivious_steps import is_computed, sorted_columns, steps, ties
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Operation, Plan, PlanOutput
@@ -327,6 +328,9 @@ class PlanRun:
         rows = self._facts[index].rows
         left_out = self._steps.left_out.get(index, frozenset())
         keys = [k for k in operation.keys if k not in left_out]
+        lists = [a for a in operation.aggregates if a.function in COLLECTING]
+        if lists:
+            return self._collect(operation, source, index, lists)
         last = [a for a in operation.aggregates if a.function in STATISTICS]
         others = tuple(a for a in operation.aggregates if a not in last)
         rest = replace(operation, aggregates=others)
@@ -337,6 +341,42 @@ class PlanRun:
             return group_few(self.trace, source, keys, wanted, rows, by, nullable)
         more = [_statistic(Evaluator.over(self.trace, source), a) for a in last]
         return statistics.group_statistics(self.trace, source, keys, wanted, more, rows, by)
+
+    def _collect(
+        self,
+        operation: Aggregate,
+        source: SecretTable,
+        index: int,
+        lists: Sequence[AggregateColumn],
+    ) -> SecretTable:
+        """An aggregate of which some give all values of a group."""
+        left = tuple(a for a in operation.aggregates if a not in lists)
+        rest = self._aggregate(replace(operation, aggregates=left), source, index)
+        rest = ordering.rows_to_front(self.trace, rest)
+        wanted = [self._collected(operation.source, source, a) for a in lists]
+        by = self._facts[operation.source].fewest(operation.keys)
+        found = collecting.collect_groups(self.trace, source, operation.keys, wanted, rest.rows, by)
+        return SecretTable({**rest.columns, **found}, rest.present)
+
+    def _collected(
+        self, index: int, source: SecretTable, column: AggregateColumn
+    ) -> collecting.Collected:
+        where, here = None, Evaluator.over(self.trace, source)
+        if column.where is not None:
+            where = logic.value_marks(self.trace, here.of(column.where))
+            here = here.where(where)
+        value, *others = column.arguments
+        mark = None
+        if column.function == "join_texts" and isinstance(others[0], Literal):
+            mark = (others[0].text or "").encode()
+        return collecting.Collected(
+            column.name,
+            here.of(value),
+            collected_most(column, self._facts[index].rows),
+            column.distinct or column.function == "collect_set",
+            mark,
+            where,
+        )
 
     def _wanted(
         self, operation: Aggregate, source: SecretTable, index: int

@@ -161,6 +161,12 @@ def test_explode_of_no_rows():
     both(lambda made, node: made.add(Explode(made.add(Filter(node, none)), L, "e", "p", True)))
 
 
+def test_functions_of_no_rows():
+    made = [call(name, a, b) for a, b in PAIRS for name in OF_TWO if name != "eq"]
+    made += [call(name, L) for name in OF_ONE] + [call("list_slice", L, number(1), number(1))]
+    both(lambda job, node: projected(*made)(job, job.add(Limit(node, 0, 0))))
+
+
 def test_groups_of_elements():
     count = AggregateColumn("n", "count_star", ())
     both(lambda made, node: made.add(Aggregate(made.add(Explode(node, L, "e")), ("e",), (count,))))
