@@ -26,8 +26,13 @@ import numpy as np
 import pyarrow as pa
 
 from mc2 import _native
+from mc2.operators import joining, logic
+from mc2.operators.handles import Layout, SecretColumn, SecretMarks, SecretTable
+from mc2.operators.run import Run
+from mc2.plan.types import INT64
 
 UNSIGNED = 1 << 63
+ENDS = (-(1 << 59), (1 << 59) - 1)
 KEY = np.arange(32, dtype=np.uint8)
 Step = tuple[str, str, Callable[[], Any], Callable[[Any], Any], float]
 """A group, a name, what prepares an input, what is timed, and the target (0: none)."""
@@ -187,6 +192,91 @@ def aggregates(count: int) -> list[Step]:
     return steps
 
 
+def joins(count: int) -> list[Step]:
+    """Joins as queries make them, from columns to columns: keys of 60 bits, values of 60 bits.
+
+    With one partner at most: so many rows against a sixteenth as many with unique keys. Of many
+    with many: half as many rows a side, each key twice a side, so that there are so many pairs.
+    """
+    rng = np.random.default_rng(4)
+    con = duckdb.connect()
+    con.execute("SET threads = 1")
+    run, few, half = Run(), count // 16, count // 2
+    facts = rng.integers(0, few, count), rng.integers(-(2**40), 2**40, count)
+    dimension = rng.permutation(few), rng.integers(-(2**40), 2**40, few)
+    sides = [(rng.permutation(half) // 2, rng.integers(-(2**40), 2**40, half)) for _ in range(2)]
+    keys = np.concatenate([facts[0][few:] * 2 + 1, dimension[0] * 2]).astype(np.uint64)
+    values = np.concatenate([facts[1][few:], dimension[1]]).view(np.uint64)
+    steps: list[Step] = [
+        (
+            "join, one partner: kernels", "mc2", lambda: [keys.copy(), values.copy()],
+            lambda a: looked_up(run, *a), 60,
+        )
+    ]  # fmt: skip
+    for name, left, right, target, function in (
+        (
+            "join, one partner", facts, dimension, 0,
+            lambda a, b, on: joining.join_unique(run, a, b, on, outer=False),
+        ),
+        (
+            "join, many with many", *sides, 210,
+            lambda a, b, on: joining.match(run, a, b, on, count),
+        ),
+    ):  # fmt: skip
+        mine, theirs = secret_table("k", "v", *left), secret_table("l", "w", *right)
+        on = [joining.On(mine.columns["k"], theirs.columns["l"])]
+        a, b = (
+            pa.table(dict(zip("kv", left, strict=True))),
+            pa.table(dict(zip("lw", right, strict=True))),
+        )
+        steps += [
+            (
+                name, "mc2", lambda: None,
+                lambda _, f=function, m=mine, t=theirs, on=on: f(m, t, on), target,
+            ),
+            (name, "DuckDB", lambda: None, lambda _, a=a, b=b: joined_by_duckdb(con, a, b), 0),
+        ]  # fmt: skip
+    return steps
+
+
+def looked_up(run: Run, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The kernels that a join takes: both sides' rows, of which the lowest bit of a key says which.
+
+    Rows of key, value and partner's value, those that have one first.
+    """
+    count = len(keys)
+    is_left, starts, seen = (np.ones(count, np.uint8) for _ in range(3))
+    _native.sort([keys, values], [UNSIGNED])
+    _native.spread_bit(keys, 0, is_left)
+    key, carried = np.empty((count, 1), np.uint64), np.empty_like(values)
+    _native.unpack_bits([keys.reshape(-1, 1)], [(0, 1, 63, 0)], 0, 0, starts, 0, key)
+    _native.starts([key.reshape(-1)], starts)
+    _native.fill_forward(starts, logic.complement(run, is_left), values, carried, seen)
+    rows = np.empty((count, 3), np.uint64)
+    _native.pack([key.reshape(-1), values, carried], rows)
+    _native.compact(rows, logic.conjunction(run, seen, is_left))
+    return rows
+
+
+def secret_table(key: str, value: str, *columns: np.ndarray) -> SecretTable:
+    """A key and a value of declared ranges, all there and known."""
+    ones = np.ones(len(columns[0]), np.uint8)
+    made = {
+        name: SecretColumn(
+            Layout(INT64), c.astype(np.int64).view(np.uint64).reshape(-1, 1), ones, ENDS
+        )
+        for name, c in zip((key, value), columns, strict=True)
+    }
+    return SecretTable(made, SecretMarks(ones))
+
+
+def joined_by_duckdb(con: duckdb.DuckDBPyConnection, a: pa.Table, b: pa.Table) -> pa.Table:
+    """The same question to DuckDB."""
+    assert a is not None
+    assert b is not None
+    return con.sql("SELECT * FROM a JOIN b ON k = l").to_arrow_table()
+
+
 def grouped(keys: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The kernels that a group-by takes, on 32-byte result rows."""
     count = len(keys)
@@ -238,6 +328,7 @@ def main() -> None:
             *sorting(options.rows, rivals),
             *moving(options.rows, rivals),
             *aggregates(options.rows),
+            *joins(options.rows),
         ]
         steps = [step for step in every if options.only in step[0]]
         one = measure(steps, options.repeats, time.process_time)

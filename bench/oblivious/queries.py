@@ -1,25 +1,33 @@
-"""TPC-H in oblivious mode against DuckDB and our encrypted mode, from memory, on one thread.
+"""TPC-H in oblivious mode against DuckDB, our encrypted mode and plain Spark SQL.
 
-    python -m bench.oblivious.queries --scale 0.1 --repeats 3
+    python -m bench.oblivious.queries --scale 0.1 --repeats 3 --spark build/spark/bin/python
 
-All sides run in turn for each query; CPU seconds, medians, as a Markdown table. The owner declares
-the primary keys, and what TPC-H says of columns before any row is made: flags, the days of its
-calendar, the numbers of its keys. `--keys-only` leaves these out. What is measured is the engine,
-from opened chunks to opened results; keys and sockets are not involved (bench/sql measures those).
+All sides but Spark run in turn for each query, from memory, on one thread; CPU seconds, medians, as
+a Markdown table. With `--spark`, an environment with PySpark (`make setup` makes that one), wall
+times on two threads follow: Spark SQL as local[2] over plaintext Parquet, warm, in a process of its
+own right after. The owner declares the primary keys, the order of rows, and what TPC-H says of
+columns before any row is made: flags, the days of its calendar, the numbers of its keys.
+`--keys-only` declares keys alone. What is measured is the engine, from opened chunks to opened
+results; keys and sockets are not involved (bench/sql measures those).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import re
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 from bench import tpch
 from tests.support.catalogs import PACKAGES
 from tests.support.differential import ArrowSource, catalog_of_tables
@@ -28,7 +36,7 @@ from tests.support.oblivious import PaddedTable, facts_of, padded
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious.run import execute as run_obliviously
 from mc2.engine.run import execute
-from mc2.operators.run import Run
+from mc2.operators.run import Run, use_threads
 from mc2.plan.check import CheckedPlan, check_plan
 from mc2.planner.script import compile_here
 
@@ -168,6 +176,40 @@ class Shop:
         return check_plan(plan)
 
 
+def of_two_threads(shop: Shop, queries: Sequence[int], repeats: int) -> dict[int, float]:
+    """Medians of wall seconds in oblivious mode, on two threads."""
+    found = {}
+    for number in queries:
+        plan, times = shop.plan(number, "oblivious"), []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            run_obliviously(plan, shop.padded, lambda _: None, Run(), threads=2)
+            times.append(time.perf_counter() - began)
+        found[number] = statistics.median(times)
+    use_threads(1)
+    return found
+
+
+def in_spark(python: Path, shop: Shop, queries: Sequence[int], repeats: int) -> dict[int, float]:
+    """Medians of wall seconds of Spark SQL, from a process of its own."""
+    names = [f"q{n:02}" for n in queries]
+    program = Path(__file__).parents[1] / "sql" / "spark.py"
+    with tempfile.TemporaryDirectory() as place:
+        for name, table in shop.tables.items():
+            pq.write_table(table, f"{place}/{name}.parquet")
+        for number, name in zip(queries, names, strict=True):
+            Path(place, f"{name}.sql").write_text(tpch.query(number))
+        command = [str(python), str(program), place, str(repeats), *names]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {number: found[name] for number, name in zip(queries, names, strict=True)}
+
+
+def geomean(ratios: Sequence[float]) -> float:
+    """The geometric mean."""
+    return math.exp(statistics.mean(math.log(r) for r in ratios))
+
+
 def seconds(side: Callable[[], object]) -> float:
     """CPU seconds of one run."""
     began = time.process_time()
@@ -203,6 +245,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--keys-only", action="store_true")
+    parser.add_argument("--spark", type=Path, help="the Python of an environment with PySpark")
     parser.add_argument("--queries", type=int, nargs="*", default=list(tpch.QUERIES))
     arguments = parser.parse_args()
     shop = Shop(arguments.scale, keys_only=arguments.keys_only)
@@ -214,8 +257,17 @@ def main() -> None:
         cells = " | ".join(f"{row[name]:.3f}" for name in ("DuckDB", "encrypted", "oblivious"))
         print(f"| {number} | {cells} | {ratio:.1f} |")
     for name in ("encrypted", "oblivious"):
-        logs = [math.log(row[name] / row["DuckDB"]) for row in found.values()]
-        print(f"geomean of {name} / DuckDB: {math.exp(statistics.mean(logs)):.1f}")
+        mean = geomean([row[name] / row["DuckDB"] for row in found.values()])
+        print(f"geomean of {name} / DuckDB: {mean:.1f}")
+    if arguments.spark is None:
+        return
+    ours = of_two_threads(shop, arguments.queries, arguments.repeats)
+    spark = in_spark(arguments.spark, shop, arguments.queries, arguments.repeats)
+    print("| query | oblivious, wall s | Spark SQL, wall s | oblivious / Spark |")
+    print("| --- | --- | --- | --- |")
+    for number, taken in ours.items():
+        print(f"| {number} | {taken:.3f} | {spark[number]:.3f} | {taken / spark[number]:.2f} |")
+    print(f"geomean of oblivious / Spark SQL: {geomean([ours[n] / spark[n] for n in ours]):.2f}")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,24 @@ void bind_binning(nb::module_& m) {
         },
         "values"_a.noconvert(), "known"_a.noconvert(), "missing"_a, "out"_a.noconvert(), "Words in the order of values as floats; missing ones last.");
     m.def(
+        "weighted_words",
+        [](Words sortable, Doubles weights, Marks known, OutWords out) {
+            require_one_length(sortable, weights, known, out);
+            nb::gil_scoped_release unlocked;
+            binning().weighted(sortable.data(), weights.data(), known.data(), out.shape(0), out.data());
+        },
+        "sortable"_a.noconvert(), "weights"_a.noconvert(), "known"_a.noconvert(), "out"_a.noconvert(),
+        "Sortable words, and the weight of each in the lower half.");
+    m.def(
+        "choose_weighted_cuts",
+        [](Words sorted, OutFloats out) {
+            require_rows(sorted.shape(0));
+            require(out.shape(0) < most_bins, "there are at most 254 cuts");
+            nb::gil_scoped_release unlocked;
+            binning().weighted_cuts(sorted.data(), sorted.shape(0), out.shape(0) + 1, out.data());
+        },
+        "sorted"_a.noconvert(), "out"_a.noconvert(), "Cuts at quantiles of weight, or at all values if there are few.");
+    m.def(
         "choose_cuts",
         [](Words sorted, OutFloats out) {
             require_rows(sorted.shape(0));

@@ -56,15 +56,16 @@ void bind_rows(nb::module_& m) {
         "weight"_a.noconvert(), "Weighted loss and weight of each row.");
     m.def(
         "weighted_labels",
-        [](Floats labels, Floats weights, Marks present, OutFloats product, OutFloats weight) {
+        [](unsigned objective, std::uint32_t of_class, Floats labels, Floats weights, Marks present, OutFloats product, OutFloats weight) {
+            const Objective what = objective_of(objective);
             require_one_length(labels, weights, present, product, weight);
             require_steps(labels.shape(0));
             const oblivious::TrainingRows rows{nullptr, labels.data(), weights.data(), present.data(), labels.shape(0), 1};
             nb::gil_scoped_release unlocked;
-            gradients().weighted_labels(rows, product.data(), weight.data());
+            gradients().weighted_labels(what, of_class, rows, product.data(), weight.data());
         },
-        "labels"_a.noconvert(), "weights"_a.noconvert(), "present"_a.noconvert(), "product"_a.noconvert(), "weight"_a.noconvert(),
-        "Weight times label, and weight.");
+        "objective"_a, "of_class"_a, "labels"_a.noconvert(), "weights"_a.noconvert(), "present"_a.noconvert(), "product"_a.noconvert(), "weight"_a.noconvert(),
+        "Weight times label, and weight; for softmax the weight of one class.");
     m.def(
         "transform_margins",
         [](unsigned objective, Table<float> margins, OutFloats out) {
@@ -104,13 +105,49 @@ void bind_sums_of(nb::module_& m) {
         "margin_of_mean",
         [](unsigned objective, Integers sums, Doubles greatest, OutDoubles margin) {
             const Objective what = objective_of(objective);
-            require_two(sums.shape(0));
-            require_two(greatest.shape(0));
-            require(margin.shape(0) == 1, "there is one margin");
+            const std::size_t classes = margin.shape(0);
+            require(classes >= 1 && (what == Objective::softmax || classes == 1), "only softmax has classes");
+            require(sums.shape(0) == 2 * classes && greatest.shape(0) == 2 * classes, "there are two numbers for each class");
             nb::gil_scoped_release unlocked;
-            gradients().margin_of_mean(what, sums.data(), greatest.data(), margin.data());
+            gradients().margin_of_mean(what, classes, sums.data(), greatest.data(), margin.data());
         },
-        "objective"_a, "sums"_a.noconvert(), "greatest"_a.noconvert(), "margin"_a.noconvert(), "The margin whose prediction is the mean.");
+        "objective"_a, "sums"_a.noconvert(), "greatest"_a.noconvert(), "margin"_a.noconvert(), "The margins whose prediction is the mean.");
+}
+
+void bind_areas(nb::module_& m) {
+    m.def(
+        "rank_words",
+        [](Floats scores, Floats labels, Floats weights, Marks present, std::uint32_t target, std::uint32_t labels_below, Doubles greatest,
+           OutWords out, OutWords flags) {
+            require_one_length(scores, labels, weights, present, out);
+            require_steps(labels.shape(0));
+            require(target < labels_below, "the target is a label");
+            require_two(greatest.shape(0));
+            require_flags(flags);
+            const oblivious::TrainingRows rows{nullptr, labels.data(), weights.data(), present.data(), labels.shape(0), 1};
+            nb::gil_scoped_release unlocked;
+            gradients().ranks(scores.data(), rows, target, labels_below, greatest.data(), out.data(), flags.data());
+        },
+        "scores"_a.noconvert(), "labels"_a.noconvert(), "weights"_a.noconvert(), "present"_a.noconvert(), "target"_a, "labels_below"_a,
+        "greatest"_a.noconvert(), "out"_a.noconvert(), "flags"_a.noconvert(),
+        "Words in the order of scores, with labels and weights below; flags[0] |= 32 for other labels.");
+    m.def(
+        "add_area",
+        [](Words sorted, OutDoubles totals) {
+            require(totals.shape(0) == 3, "there are three totals");
+            nb::gil_scoped_release unlocked;
+            gradients().add_area(sorted.data(), sorted.shape(0), totals.data());
+        },
+        "sorted"_a.noconvert(), "totals"_a.noconvert(), "Add the area under the curve of sorted rank words to totals.");
+    m.def(
+        "mean_area",
+        [](Doubles totals, std::size_t classes, OutIntegers sums) {
+            require(totals.shape(0) == 3, "there are three totals");
+            require_two(sums.shape(0));
+            nb::gil_scoped_release unlocked;
+            gradients().mean_area(totals.data(), classes, sums.data());
+        },
+        "totals"_a.noconvert(), "classes"_a, "sums"_a.noconvert(), "The mean area in units of 2^-50, and 2^50.");
 }
 
 void bind_digits(nb::module_& m) {
@@ -171,6 +208,7 @@ void bind_digits(nb::module_& m) {
 void bind_gradients(nb::module_& m) {
     bind_rows(m);
     bind_sums_of(m);
+    bind_areas(m);
     bind_digits(m);
 }
 

@@ -32,10 +32,14 @@ void binning_cases(std::vector<Case>& cases) {
         const double* values = p.doubles(p.rows());
         const u8* known = p.marks(p.rows());
         auto* words = p.room<u64>(p.rows());
+        const double* weights = p.doubles(p.rows());
         auto* cuts = p.room<float>(15);
+        auto* both = p.room<u64>(p.rows());
         p.kernel([=, &p] {
             kernels::binning().sortable(values, known, p.rows(), std::numeric_limits<float>::quiet_NaN(), words);
             kernels::binning().cuts(words, p.rows(), 16, cuts);
+            kernels::binning().weighted(words, weights, known, p.rows(), both);
+            kernels::binning().weighted_cuts(both, p.rows(), 16, cuts);
         });
     }});
     cases.push_back({"binning.cut_values", {1, 7}, [](Probe& p) {

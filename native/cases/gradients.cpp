@@ -62,16 +62,33 @@ void digits(std::vector<Case>& cases) {
     cases.push_back({"gradients.means", sizes, [](Probe& p) {
         const TrainingRows rows = rows_of(p, 1);
         auto *a = p.room<float>(p.rows()), *b = p.room<float>(p.rows());
-        auto *greatest = p.room<double>(2), *margins = p.room<double>(3);
+        auto *greatest = p.room<double>(4), *margins = p.room<double>(5);
+        auto* sums = p.room<i64>(4);
+        p.kernel([=] {
+            const auto& k = kernels::gradients();
+            for (u32 c = 0; c < 2; ++c) {
+                k.weighted_labels(c == 0 ? Objective::logistic : Objective::softmax, c, rows, a, b);
+                k.greatest(a, b, rows.rows, greatest + 2 * c);
+                k.sums(a, b, rows.rows, greatest + 2 * c, sums + 2 * c);
+            }
+            k.margin_of_mean(Objective::logistic, 1, sums, greatest, margins);
+            k.margin_of_mean(Objective::squared_error, 1, sums, greatest, margins + 1);
+            k.margin_of_mean(Objective::poisson, 1, sums, greatest, margins + 2);
+            k.margin_of_mean(Objective::softmax, 2, sums, greatest, margins + 3);
+        });
+    }});
+    cases.push_back({"gradients.areas", sizes, [](Probe& p) {
+        const TrainingRows rows = rows_of(p, 1);
+        const float* scores = numbers(p, p.rows());
+        const auto* greatest = p.doubles(2);
+        auto *words = p.room<u64>(p.rows()), *flags = p.room<u64>(1);
+        auto* totals = p.room<double>(3);
         auto* sums = p.room<i64>(2);
         p.kernel([=] {
             const auto& k = kernels::gradients();
-            k.weighted_labels(rows, a, b);
-            k.greatest(a, b, rows.rows, greatest);
-            k.sums(a, b, rows.rows, greatest, sums);
-            k.margin_of_mean(Objective::logistic, sums, greatest, margins);
-            k.margin_of_mean(Objective::squared_error, sums, greatest, margins + 1);
-            k.margin_of_mean(Objective::poisson, sums, greatest, margins + 2);
+            k.ranks(scores, rows, 1, 2, greatest, words, flags);
+            k.add_area(words, rows.rows, totals);
+            k.mean_area(totals, 1, sums);
         });
     }});
 }

@@ -7,6 +7,7 @@
 #include "mc2/compact.hpp"
 #include "mc2/families.hpp"
 #include "mc2/pool.hpp"
+#include "mc2/reals.hpp"
 #include "mc2/secret.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
@@ -133,6 +134,85 @@ MC2_INLINE float from_sortable(u32 word) noexcept {
     return std::bit_cast<float>(word ^ (~positive | 0x80000000));
 }
 
+void weighted(const u64* sortable_words, const double* weights, const u8* known, std::size_t rows, u64* out) noexcept {
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u32 bits = bits_of(static_cast<float>(weights[i]));
+        const Mask positive = Mask::from_bit(known[i]) & (Secret<u32>(bits) < Secret<u32>(exponent));  // nor NaN, nor below 0
+        out[i] = sortable_words[i] << 32 | (bits & static_cast<u32>(positive.word()));
+        out[i] = select(Secret(sortable_words[i]) < Secret(behind_all), Secret(out[i]), Secret(~u64{0})).bits();
+    }
+}
+
+// Writes the first `taken` of the words that are left as cuts, and infinity after them.
+MC2_INLINE void write_cuts(const u64* word, std::size_t rows, std::size_t width, u64 taken, float* out) noexcept {
+    for (std::size_t k = 0; k < width; ++k) {
+        const u32 infinity = bits_of(std::numeric_limits<float>::infinity());
+        if (k >= rows) {
+            out[k] = std::bit_cast<float>(infinity);
+            continue;
+        }
+        const Mask there = Secret<u64>(k) < Secret(taken);
+        out[k] = std::bit_cast<float>(select(there, Secret<u32>(bits_of(from_sortable(static_cast<u32>(word[k])))), Secret<u32>(infinity)).bits());
+    }
+}
+
+constexpr u64 no_value = 0xffffffff;  // the upper half of a word with a weight but without a value
+constexpr double weight_units = 16777216.0;  // 2^24
+
+// A weight in units of the greatest one; words without a value have none.
+MC2_INLINE u64 units_of_weight(u64 word, double per_unit) noexcept {
+    const Mask there = Secret(word >> 32) < Secret(no_value);
+    const double weight = static_cast<double>(std::bit_cast<float>(static_cast<u32>(word) & static_cast<u32>(there.word())));
+    return static_cast<u64>(nearest(reals(weight * per_unit))[0]);
+}
+
+// floor(cumulated * bins / total): an estimate, and its two neighbours by whole numbers.
+MC2_INLINE u64 quantile_of(u64 cumulated, u64 total, double per_total, u64 bins) noexcept {
+    const u64 part = cumulated * bins;
+    u64 found = static_cast<u64>(nearest(reals(static_cast<double>(static_cast<i64>(part)) * per_total))[0]);
+    found -= (Secret(found * total) > Secret(part)).word() & 1;
+    found += (Secret((found + 1) * total) <= Secret(part)).word() & 1;
+    return found;
+}
+
+void weighted_cuts(const u64* sorted, std::size_t rows, std::size_t bins, float* out) {
+    const std::size_t width = bins - 1;
+    if (width == 0) return;
+    const Scratch words((rows + width) * sizeof(u64)), marks(rows);
+    u64* const word = words.as<u64>();
+    u8* const mark = marks.as<u8>();
+    u32 most = 0;
+    u64 distinct = 0, total = 0, cumulated = 0, last = 0, taken = 0;
+    const auto first = [&](std::size_t i) {
+        const Mask there = Secret(sorted[i] >> 32) < Secret(no_value);
+        return i == 0 ? there : there & (Secret(sorted[i] >> 32) != Secret(sorted[i == 0 ? 0 : i - 1] >> 32));
+    };
+    for (std::size_t i = 0; i < rows; ++i) {
+        const Mask there = Secret(sorted[i] >> 32) < Secret(no_value);
+        const u32 weight = static_cast<u32>(sorted[i]) & static_cast<u32>(there.word());
+        most = select(Secret(weight) > Secret(most), Secret(weight), Secret(most)).bits();
+        distinct += first(i).word() & 1;
+        word[i] = sorted[i] >> 32;
+    }
+    const Mask weighs = Secret(most) > Secret<u32>(0x0d000000);  // 2^-101: denormals weigh nothing
+    const double greatest = static_cast<double>(std::bit_cast<float>(select(weighs, Secret(most), Secret(bits_of(1.0F))).bits()));
+    const double per_unit = reciprocal(reals(greatest))[0] * weight_units;
+    for (std::size_t i = 0; i < rows; ++i) total += units_of_weight(sorted[i], per_unit);
+    total = select(Secret(total) > Secret<u64>(0), Secret(total), Secret<u64>(1)).bits();
+    const double per_total = reciprocal(reals(static_cast<double>(static_cast<i64>(total))))[0];
+    const Mask few = Secret(distinct) <= Secret<u64>(bins);
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64 quantile = quantile_of(cumulated, total, per_total, bins);
+        cumulated += units_of_weight(sorted[i], per_unit);
+        const Mask chosen = (i == 0 ? Mask::constant(false) : first(i)) & (few | (Secret(quantile) != Secret(last)));
+        last = select(chosen, Secret(quantile), Secret(last)).bits();
+        mark[i] = chosen.byte();
+        taken += chosen.word() & 1;
+    }
+    kernels::compact().compact(word, 1, rows, mark);
+    write_cuts(word, rows, width, taken, out);
+}
+
 void cuts_of(const u64* sorted, std::size_t rows, std::size_t bins, float* out) {
     const std::size_t width = bins - 1;
     if (width == 0) return;
@@ -164,15 +244,7 @@ void cuts_of(const u64* sorted, std::size_t rows, std::size_t bins, float* out) 
         taken += chosen.word() & 1;
     }
     kernels::compact().compact(word, 1, rows, mark);
-    for (std::size_t k = 0; k < width; ++k) {
-        const u32 infinity = bits_of(std::numeric_limits<float>::infinity());
-        if (k >= rows) {
-            out[k] = std::bit_cast<float>(infinity);
-            continue;
-        }
-        const Mask there = Secret<u64>(k) < Secret(taken);
-        out[k] = std::bit_cast<float>(select(there, Secret<u32>(bits_of(from_sortable(static_cast<u32>(word[k])))), Secret<u32>(infinity)).bits());
-    }
+    write_cuts(word, rows, width, taken, out);
 }
 
 void cut_values(const float* cuts, std::size_t features, std::size_t width, const u32* wanted, const u8* thresholds, std::size_t count,
@@ -205,6 +277,6 @@ void floats(const double* values, const u8* known, const u8* present, std::size_
 }  // namespace
 
 extern const BinningKernels binning_table;
-const BinningKernels binning_table = {encode, encode_categories, cells, sortable, cuts_of, cut_values, floats};
+const BinningKernels binning_table = {encode, encode_categories, cells, sortable, weighted, cuts_of, weighted_cuts, cut_values, floats};
 
 }  // namespace mc2::oblivious::MC2_ISA

@@ -321,18 +321,39 @@ void losses(Metric metric, const TrainingRows& rows, float* loss, float* weight)
     });
 }
 
-void weighted_labels(const TrainingRows& rows, float* product, float* weight) noexcept {
+void weighted_labels(Objective objective, u32 of_class, const TrainingRows& rows, float* product, float* weight) noexcept {
+    const bool share = objective == Objective::softmax;
     for (std::size_t i = 0; i < rows.rows; i += lanes) {
         const Row4 row = row_of(rows, i);
-        store_floats(product + i, row.label * row.weight);
+        const Reals counted = share ? keep(row.label == reals(static_cast<double>(of_class)), reals(1.0)) : row.label;
+        store_floats(product + i, counted * row.weight);
         store_floats(weight + i, row.weight);
     }
 }
 
-void margin_of_mean(Objective objective, const i64* sums, const double* greatest_in, double* margin) noexcept {
-    const Reals top = reals(static_cast<double>(sums[0]) * greatest_in[0]), bottom = reals(static_cast<double>(sums[1]) * greatest_in[1]);
+MC2_INLINE Reals quotient(Reals top, Reals bottom) noexcept {
     const Lanes64 there = bottom > reals(0x1p-60);
-    const Reals mean = keep(there, top * reciprocal(choose(there, bottom, reals(1.0))));
+    return keep(there, top * reciprocal(choose(there, bottom, reals(1.0))));
+}
+
+// The logarithms of shares about their mean, as stock XGBoost starts classes.
+void margins_of_shares(std::size_t classes, const i64* sums, const double* greatest_in, double* margins) noexcept {
+    constexpr double least = 1e-6;
+    double sum = 0.0;
+    for (std::size_t c = 0; c < classes; ++c) {
+        const Reals own = reals(static_cast<double>(sums[2 * c]) * greatest_in[2 * c]);
+        const Reals all = reals(static_cast<double>(sums[2 * c + 1]) * greatest_in[2 * c + 1]);
+        margins[c] = logarithm(quotient(own, all) + reals(least))[0];
+        sum += margins[c];
+    }
+    const double mean = sum * (1.0 / static_cast<double>(classes));
+    for (std::size_t c = 0; c < classes; ++c) margins[c] -= mean;
+}
+
+void margin_of_mean(Objective objective, std::size_t classes, const i64* sums, const double* greatest_in, double* margin) noexcept {
+    if (objective == Objective::softmax) return margins_of_shares(classes, sums, greatest_in, margin);
+    const Reals top = reals(static_cast<double>(sums[0]) * greatest_in[0]), bottom = reals(static_cast<double>(sums[1]) * greatest_in[1]);
+    const Reals mean = quotient(top, bottom);
     constexpr double least = 1e-7;
     Reals found = mean;
     if (objective == Objective::logistic) {
@@ -340,8 +361,6 @@ void margin_of_mean(Objective objective, const i64* sums, const double* greatest
         found = logarithm(p) - logarithm(reals(1.0) - p);
     } else if (objective == Objective::poisson) {
         found = logarithm(greater(mean, reals(least)));
-    } else if (objective == Objective::softmax) {
-        found = reals(0.0);
     }
     margin[0] = found[0];
 }
@@ -366,10 +385,73 @@ void transform(Objective objective, const float* margins, std::size_t rows, std:
     }
 }
 
+// --- the area under the curve
+
+MC2_INLINE u64 sortable(float score) noexcept {
+    const u32 bits = std::bit_cast<u32>(score + 0.0F);  // -0 and 0 are one score
+    const u32 negative = value_barrier(0 - (bits >> 31));
+    return bits ^ (negative | 0x80000000);
+}
+
+void ranks(const float* scores, const TrainingRows& rows, u32 target, u32 labels_below, const double* greatest_in, u64* out, u64* flags) noexcept {
+    const Reals per = per_unit(greatest_in[1], sum_units);
+    Flags found;
+    for (std::size_t i = 0; i < rows.rows; i += lanes) {
+        const Row4 row = row_of(rows, i);
+        const Lanes64 label = nearest(lesser(greater(row.label, reals(0.0)), reals(static_cast<double>(labels_below) - 1)));
+        found.raise(Flag::out_of_domain, mask_of(is_not(real(label) == row.label) & row.present));
+        const Lanes64 is = label == Lanes64{} + static_cast<i64>(target);
+        const Lanes64 low = (masked(is) & (i64{1} << 31)) | (nearest(row.weight * per) & 0x7fffffff);
+        for (std::size_t l = 0; l < lanes; ++l) out[i + l] = sortable(scores[i + l]) << 32 | static_cast<u64>(low[l]);
+    }
+    found.raise_in(flags);
+}
+
+// Unsigned numbers as doubles, by halves: the instruction for signed ones alone is free of branches.
+MC2_INLINE double real_of(u64 x) noexcept {
+    return static_cast<double>(static_cast<i64>(x >> 32)) * 4294967296.0 + static_cast<double>(static_cast<i64>(x & 0xffffffff));
+}
+MC2_INLINE double real_of(u128 x) noexcept {
+    return real_of(static_cast<u64>(x >> 64)) * 18446744073709551616.0 + real_of(static_cast<u64>(x));
+}
+
+void add_area(const u64* sorted, std::size_t rows, double* totals) noexcept {
+    u128 pairs = 0;  // twice their number, by weight
+    u64 with = 0, without = 0, below = 0, same_with = 0, same_without = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64 word = sorted[i], same = i == 0 ? 0 : (Secret(word >> 32) == Secret(sorted[i == 0 ? 0 : i - 1] >> 32)).word();
+        below += same_without & ~same;
+        same_with &= same;
+        same_without &= same;
+        const u64 weight = word & 0x7fffffff, is = value_barrier(0 - (word >> 31 & 1));
+        const u64 own = weight & is, other = weight & ~is;
+        pairs += static_cast<u128>(own) * (2 * below + same_without) + static_cast<u128>(other) * same_with;
+        same_with += own;
+        same_without += other;
+        with += own;
+        without += other;
+    }
+    const Reals all = reals(2.0 * real_of(with) * real_of(without));
+    const Lanes64 there = all > reals(0.0);
+    const Reals share = keep(there, reals(real_of(pairs)) * reciprocal(choose(there, all, reals(1.0))));
+    totals[0] += share[0] * real_of(with);
+    totals[1] += real_of(with);
+    totals[2] += keep(there, reals(1.0))[0];
+}
+
+void mean_area(const double* totals, std::size_t classes, i64* sums) noexcept {
+    constexpr double unit = 1125899906842624.0;  // 2^50
+    const Lanes64 whole = reals(totals[2]) == reals(static_cast<double>(classes));
+    const Reals mean = quotient(reals(totals[0]), reals(totals[1]));
+    sums[0] = nearest(keep(whole, mean * reals(unit)))[0];
+    sums[1] = nearest(keep(whole, reals(unit)))[0];
+}
+
 }  // namespace
 
 extern const GradientsKernels gradients_table;
 const GradientsKernels gradients_table = {gradients, greatest_of, sums_of, sample,    units_of,       fine,
-                                          coarse,    random_words, losses, weighted_labels, margin_of_mean, transform};
+                                          coarse,    random_words, losses, weighted_labels, margin_of_mean, transform,
+                                          ranks,     add_area,     mean_area};
 
 }  // namespace mc2::oblivious::MC2_ISA

@@ -24,9 +24,13 @@ struct BinningKernels {
 
     // Words that ascend with the values as floats; those without a value (as above) come last.
     void (*sortable)(const double* values, const u8* known, std::size_t rows, float missing, u64* out) noexcept;
+    // The same words 32 bits higher, above the weight of each as a float; what is no weight counts as 0.
+    void (*weighted)(const u64* sortable, const double* weights, const u8* known, std::size_t rows, u64* out) noexcept;
     // Cuts for at most `bins` bins from sorted words: every value but the least, if there are so few;
     // else the first values at or above quantiles. `out` has bins - 1 floats; those not needed are infinite.
     void (*cuts)(const u64* sorted, std::size_t rows, std::size_t bins, float* out);
+    // The same from sorted words with weights: quantiles of weight, in units of the greatest one / 2^24.
+    void (*weighted_cuts)(const u64* sorted, std::size_t rows, std::size_t bins, float* out);
     // out[i] = cuts[features[i] * width + thresholds[i]], or the greatest float if there is none so far.
     // All cuts are read for each.
     void (*cut_values)(const float* cuts, std::size_t features, std::size_t width, const u32* wanted, const u8* thresholds,

@@ -49,12 +49,25 @@ struct GradientsKernels {
 
     // Of each row that is present, weight * loss and weight.
     void (*losses)(Metric metric, const TrainingRows& rows, float* loss, float* weight) noexcept;
-    // weight * label and weight, for the mean.
-    void (*weighted_labels)(const TrainingRows& rows, float* product, float* weight) noexcept;
-    // The margin whose prediction is the mean label, from the sums above: log odds, mean or log.
-    void (*margin_of_mean)(Objective objective, const i64* sums, const double* greatest, double* margin) noexcept;
+    // weight * label and weight, for the mean; for softmax the weight of rows of one class and of all.
+    void (*weighted_labels)(Objective objective, u32 of_class, const TrainingRows& rows, float* product, float* weight) noexcept;
+    // The margins whose prediction is the mean label, from the sums above: log odds, mean or log. For
+    // softmax one for each class from two sums each, with a mean of 0; else there is one class.
+    void (*margin_of_mean)(Objective objective, std::size_t classes, const i64* sums, const double* greatest, double* margins) noexcept;
     // Values from margins: probability, mean, or probabilities of all classes (row by row).
     void (*transform)(Objective objective, const float* margins, std::size_t rows, std::size_t classes, float* values);
+
+    // One word a row that ascends with its score; below that whether its label is `target`, and its
+    // weight in units of greatest[1] / 2^30, 0 for rows that are not there. Raises Flag::out_of_domain for
+    // a present row whose label is none of the whole numbers below `labels_below`.
+    void (*ranks)(const float* scores, const TrainingRows& rows, u32 target, u32 labels_below, const double* greatest, u64* out,
+                  u64* flags) noexcept;
+    // From these words in order: the share of pairs of a row with the target and one without of which
+    // the first has the greater score, ties being half a pair, by weight. totals[0] += that share times
+    // the weight of the target, totals[1] += this weight, totals[2] += 1 if there are such pairs.
+    void (*add_area)(const u64* sorted, std::size_t rows, double* totals) noexcept;
+    // The mean share of `classes` targets, in units of 2^-50, and 2^50; 0 and 0 if one has no pairs.
+    void (*mean_area)(const double* totals, std::size_t classes, i64* sums) noexcept;
 };
 
 }  // namespace mc2::oblivious

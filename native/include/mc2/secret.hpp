@@ -273,6 +273,7 @@ enum class Flag : u64 {
     duplicate_key = 8,       // in a side that was declared unique
     bad_cast = 16,
     out_of_domain = 32,      // a value outside of its declared dictionary or range
+    too_few = 64,            // rows, or their owners, in a leaf of a model; no kernel raises it itself
 };
 
 class Flags {

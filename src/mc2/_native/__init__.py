@@ -5,6 +5,7 @@ Every kernel's sequence of instructions and memory addresses depends on lengths 
 """
 
 from mc2._native.kernels import (
+    add_area,
     add_histograms,
     add_leaves,
     add_months,
@@ -21,6 +22,7 @@ from mc2._native.kernels import (
     check_range,
     choose_cuts,
     choose_smaller,
+    choose_weighted_cuts,
     clear_rows,
     closer,
     cluster_inertia,
@@ -91,6 +93,7 @@ from mc2._native.kernels import (
     marks_to_bits,
     marks_to_words,
     match_few,
+    mean_area,
     merge,
     merge_rows,
     modulo,
@@ -117,6 +120,7 @@ from mc2._native.kernels import (
     quotients,
     raise_flag,
     random_words,
+    rank_words,
     ranks,
     read_decimal,
     read_moment,
@@ -172,6 +176,7 @@ from mc2._native.kernels import (
     unpoison,
     use_isa,
     weighted_labels,
+    weighted_words,
     widen,
     widen_bytes,
     widen_floats,
@@ -181,6 +186,7 @@ from mc2._native.kernels import (
 )
 
 __all__ = [
+    "add_area",
     "add_histograms",
     "add_leaves",
     "add_months",
@@ -197,6 +203,7 @@ __all__ = [
     "check_range",
     "choose_cuts",
     "choose_smaller",
+    "choose_weighted_cuts",
     "clear_rows",
     "closer",
     "cluster_inertia",
@@ -267,6 +274,7 @@ __all__ = [
     "marks_to_bits",
     "marks_to_words",
     "match_few",
+    "mean_area",
     "merge",
     "merge_rows",
     "modulo",
@@ -293,6 +301,7 @@ __all__ = [
     "quotients",
     "raise_flag",
     "random_words",
+    "rank_words",
     "ranks",
     "read_decimal",
     "read_moment",
@@ -348,6 +357,7 @@ __all__ = [
     "unpoison",
     "use_isa",
     "weighted_labels",
+    "weighted_words",
     "widen",
     "widen_bytes",
     "widen_floats",

@@ -9,7 +9,9 @@ from mc2.plan.formulas import formula_words
 from mc2.plan.linear_models import FitClusters, FitLinear
 from mc2.plan.models import (
     Annotate,
+    Categories,
     CrossValidate,
+    Edges,
     History,
     Inspect,
     Matrix,
@@ -125,9 +127,16 @@ def _matrix(operation: Matrix) -> str:
         text += f"; {operation.missing} means no value"
     if operation.feature_weights:
         text += f"; features drawn with weights {', '.join(operation.feature_weights)}"
-    for edges in operation.edges:
-        text += f"; {name_words(edges.feature)} cut to {', '.join(edges.edges)}"
-    return text
+    known: list[Categories | Edges] = [*operation.categories, *operation.edges]
+    return text + "".join(_known_values(k) for k in known)
+
+
+def _known_values(known: Categories | Edges) -> str:
+    """What everybody is told of a feature's values."""
+    if isinstance(known, Edges):
+        return f"; {name_words(known.feature)} cut to {', '.join(known.edges)}"
+    given = names(known.names) if known.names else f"0 to {known.count - 1:,}"
+    return f"; all that {name_words(known.feature)} may be: {given}"
 
 
 def _train(operation: Train) -> str:

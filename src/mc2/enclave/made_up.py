@@ -15,6 +15,7 @@ from mc2.plan.formulas import Formula, Step
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import (
     Annotate,
+    Categories,
     Controls,
     CrossValidate,
     Evaluation,
@@ -160,9 +161,24 @@ def _obliviously(builder: PlanBuilder, scan: int) -> int:
 
 
 def _learnt_obliviously(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
-    matrix = builder.add(Matrix((scan,), ("x",), label="label", weight="n"))
-    parameters = read_parameters({"objective": "binary:logistic", "max_depth": 2})
-    model = builder.add(Train(matrix, parameters, 2, (Evaluation("seen", matrix),), Stopping(2)))
+    names = (Categories("name", ("name 0", "name 1", "name 2")),)
+    matrix = builder.add(
+        Matrix(
+            (scan,),
+            ("x", "amount", "name"),
+            label="label",
+            weight="n",
+            categorical=("name",),
+            categories=names,
+        )
+    )
+    parameters = read_parameters(
+        {"objective": "binary:logistic", "max_depth": 2, "eval_metric": ["auc", "logloss"]}
+    )
+    whole = read_parameters({"objective": "binary:logistic", "max_depth": 2, "gamma": "1000.0"})
+    first = builder.add(Train(matrix, whole, 1, controls=Controls(2, 0)))  # one leaf of all rows
+    seen = (Evaluation("seen", matrix),)
+    model = builder.add(Train(matrix, parameters, 2, seen, Stopping(2), start=first))
     kinds = builder.add(Predict(model, matrix, keep=("n",), what="class"))
     history = builder.add(History(model))
     return [

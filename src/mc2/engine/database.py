@@ -54,7 +54,7 @@ class Database:
         self._connection.execute("SET enable_progress_bar = false")
         self._connection.execute("SET lock_configuration = true")
         self._routines: set[str] = set()
-        self._streams: list[Stream] = []
+        self._streams: dict[str, Stream] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -74,8 +74,23 @@ class Database:
     def attach(self, name: str, source: TableSource, columns: tuple[str, ...]) -> None:
         """Make columns of an input readable under a name; they are read when a query runs."""
         stream = Stream(source, columns)
-        self._streams.append(stream)
+        self._streams[name] = stream
         self._connection.register(name, stream)
+
+    def hold(self, name: str, most: int) -> int | None:
+        """Read what is attached into memory: DuckDB then knows how many rows it has.
+
+        The bytes that it takes; None if these were more than `most`, and it is read as a stream.
+        Raises: what reading an input raises.
+        """
+        if name not in self._streams:
+            return 0  # it is a table of the database already
+        table = self._streams[name].table(most)
+        if table is None:
+            return None
+        self._connection.unregister(name)
+        self._connection.register(name, table)
+        return int(table.nbytes)
 
     def put(self, name: str, table: pa.Table, schema: Schema) -> None:
         """Make a table in a plan's schema readable under a name."""
@@ -143,7 +158,7 @@ class Database:
                 self._routines.add(routine.name)
 
     def _translated(self, error: Exception) -> Exception:
-        for stream in self._streams:
+        for stream in self._streams.values():
             if stream.failure is not None:
                 return stream.failure
         return translated(error)

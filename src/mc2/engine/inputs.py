@@ -1,8 +1,8 @@
-"""Which inputs of a plan are stored before its queries run, and which are read as they stream.
+"""Which inputs of a plan are held in memory while its queries run, and which are streamed.
 
-A stored table is opened once however often it is read, and DuckDB knows how many rows it has, which
-values its columns span, and so in which order to join. A stream takes no memory. The choice follows
-from public sizes, and changes no answer.
+What is held is opened once however often it is read, and DuckDB knows how many rows it has, and so
+in which order to join, and of which side to make a table. A stream takes no memory. The choice
+follows from public sizes, and changes no answer.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from mc2.formats.schema import DataType
 from mc2.plan.plan import Plan, PlanInput
 from mc2.plan.relations import Join, Mark, Scan
 
-_SHARE: Final = 4
-"""Inputs that are stored for their joins take at most this part of the engine's memory."""
+HELD_SHARE: Final = 4
+"""Inputs that are held take at most this part of as much memory as the engine may use."""
 _TEXT_BYTES: Final = 32
 _NESTED_BYTES: Final = 64
 _SHORT_DIGITS: Final = 18
@@ -49,41 +49,40 @@ def read_inputs(plan: Plan, uses: Sequence[int]) -> list[InputRead]:
     return found
 
 
-def inputs_to_store(
+def inputs_to_hold(
     plan: Plan, reads: Sequence[InputRead], uses: Sequence[int], memory_bytes: int
 ) -> frozenset[int]:
-    """The inputs to store: those read several times, and those that one query joins with others.
+    """The inputs to hold: those read several times, and those that a query joins; all or none.
 
-    Of two tables DuckDB finds the better order as they stream.
+    DuckDB takes a stream for a single row: beside tables whose rows it knows that misleads it more
+    than if it knew nothing of any.
     """
-    stored = {place for place, read in enumerate(reads) if read.times > 1}
-    joined = _joined_inputs(plan, uses)
-    sizes = [stored_bytes(plan.inputs[p], reads[p].names) for p in joined]
-    if sum(sizes) <= memory_bytes // _SHARE:
-        stored |= joined
-    return frozenset(stored)
+    wanted = {place for place, read in enumerate(reads) if read.times > 1}
+    wanted |= _joined_inputs(plan, uses)
+    size = sum(held_bytes(plan.inputs[p], reads[p].names) for p in wanted)
+    return frozenset(wanted if size <= memory_bytes // HELD_SHARE else ())
 
 
 def _joined_inputs(plan: Plan, uses: Sequence[int]) -> set[int]:
-    """The inputs of queries of several joins; nodes that are read more than once are tables."""
+    """The inputs of queries with joins; nodes that are read more than once are tables."""
     found = set[int]()
-    queries: list[tuple[int, set[int]]] = []
+    queries: list[tuple[bool, set[int]]] = []
     for node in plan.nodes:
-        joins, places = int(isinstance(node.operation, Join | Mark)), set[int]()
+        joined, places = isinstance(node.operation, Join | Mark), set[int]()
         if isinstance(node.operation, Scan):
             places.add(node.operation.input)
         for source in node.operation.sources:
             if uses[source] == 1 or isinstance(plan.nodes[source].operation, Scan):
-                joins += queries[source][0]
+                joined |= queries[source][0]
                 places |= queries[source][1]
-        queries.append((joins, places))
-        if joins > 1:
+        queries.append((joined, places))
+        if joined:
             found |= places
     return found
 
 
-def stored_bytes(source: PlanInput, names: Sequence[str]) -> int:
-    """About how many bytes columns of an input take in DuckDB, at its bound of rows."""
+def held_bytes(source: PlanInput, names: Sequence[str]) -> int:
+    """About how many bytes columns of an input take in memory, at its bound of rows."""
     columns = source.schema.by_name()
     return source.row_bound * sum(_width(columns[name].type) for name in names)
 

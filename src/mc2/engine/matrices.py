@@ -58,7 +58,7 @@ def build(shape: MatrixShape, sources: Sequence[pa.Table], threads: int) -> Matr
         rows, origins = rows.take(pa.array(order)), origins[order]
     missing = parse_float(shape.operation.missing)
     named = {
-        f.name: _names(rows.column(f.name))
+        f.name: _names(rows.column(f.name), f)
         for f in shape.features
         if f.categorical and f.type == STRING
     }
@@ -166,7 +166,7 @@ def _feature(
         return pa.array(numbers, pa.float32())
     if feature.name in named:
         return _named_categories(column, named[feature.name])
-    return pa.array(_codes(column, feature.name), pa.float32())
+    return pa.array(_codes(column, feature), pa.float32())
 
 
 def _numbers(column: pa.ChunkedArray, missing: float = float("nan")) -> Floats:
@@ -191,8 +191,21 @@ def _snapped(numbers: Floats, edges: Floats) -> Floats:
     return np.where(np.isnan(numbers), np.float32(np.nan), found).astype(np.float32)
 
 
-def _names(column: pa.ChunkedArray) -> list[str]:
-    return sorted(pc.unique(column.drop_null()).to_pylist())
+def _names(column: pa.ChunkedArray, feature: Feature) -> list[str]:
+    """The names of categories: all that occur, or all that are declared."""
+    found = sorted(pc.unique(column.drop_null()).to_pylist())
+    if feature.categories is None:
+        return found
+    if not set(found) <= set(feature.categories.names):
+        raise _undeclared(feature)
+    return list(feature.categories.names)
+
+
+def _undeclared(feature: Feature) -> EngineError:
+    return EngineError(
+        f"a category in {feature.name!r} is none of those that the plan declares",
+        hint="leave such rows out, or declare it: DMatrix(…, categories=)",
+    )
 
 
 def _named_categories(column: pa.ChunkedArray, names: Sequence[str]) -> pa.Array:
@@ -205,10 +218,14 @@ def _named_categories(column: pa.ChunkedArray, names: Sequence[str]) -> pa.Array
     return pa.DictionaryArray.from_arrays(pa.array(indices, mask=absent), dictionary)
 
 
-def _codes(column: pa.ChunkedArray, name: str) -> Floats:
-    values = column.drop_null()
+def _codes(column: pa.ChunkedArray, feature: Feature) -> Floats:
+    values, name = column.drop_null(), feature.name
     if len(values):
         low, high = pc.min_max(values).values()
+        if feature.categories is not None and not 0 <= low.as_py() <= high.as_py() < (
+            feature.categories.count
+        ):
+            raise _undeclared(feature)
         if low.as_py() < 0 or high.as_py() >= _CATEGORY_CODES:
             raise EngineError(
                 f"the categories in {name!r} are integers outside 0 to {_CATEGORY_CODES - 1}",

@@ -13,18 +13,15 @@ import pyarrow as pa
 
 from mc2.engine import linear, trees
 from mc2.engine.database import Database, DatabaseAhead
-from mc2.engine.early_filters import EarlyFilters, early_filters
-from mc2.engine.inputs import inputs_to_store, read_inputs
+from mc2.engine.inputs import HELD_SHARE, inputs_to_hold, read_inputs
 from mc2.engine.limits import EngineLimits
 from mc2.engine.matrices import MatrixData
 from mc2.engine.outputs import ModelOutput, Output, TableOutput, TableSource
 from mc2.engine.routines import Routine
-from mc2.engine.sql_expressions import ExpressionWriter
 from mc2.engine.sql_lookups import select
 from mc2.engine.sql_relations import QueryWriter
 from mc2.engine.sql_terms import Scribe
 from mc2.errors import EngineError
-from mc2.formats.schema import Schema
 from mc2.formats.worker_progress import round_trained
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
@@ -98,7 +95,6 @@ class Run:
         self._stored: dict[int, str] = {}
         self._inputs: dict[int, tuple[str, Mapping[str, int]]] = {}
         self._kept_models: dict[int, TableSource] = {}
-        self._early = EarlyFilters()
         self._matrices: dict[int, MatrixData] = {}
         self._models: dict[int, trees.Model] = {}
         self._linear_models: dict[int, linear.LinearModel] = {}
@@ -109,11 +105,10 @@ class Run:
         self._depths: list[int] = []
 
     def read_inputs(self, tables: Mapping[str, TableSource]) -> None:
-        """Attach each input; some are stored, to be opened once or to be joined well."""
+        """Attach each input; some are held in memory, to be opened once or to be joined well."""
         reads = read_inputs(self._plan, self._uses)
-        stored = inputs_to_store(self._plan, reads, self._uses, self._memory_bytes)
-        once = {p for p in stored if reads[p].times == 1}
-        self._early = early_filters(self._plan.nodes, self._uses, once)
+        held = inputs_to_hold(self._plan, reads, self._uses, self._memory_bytes)
+        room = self._memory_bytes // HELD_SHARE
         for place, source in enumerate(self._plan.inputs):
             table = tables[source.dataset]
             if table.schema != source.schema:
@@ -124,19 +119,18 @@ class Run:
             names = reads[place].names
             self._attach(place, table, names)
             self._inputs[place] = (f"s{place}", {n: i for i, n in enumerate(names)})
-            if place in stored:
+            if place in held or reads[place].times > 1:
                 self._progress(f"reading {source.dataset}")
-                self._store_input(place, names, source.schema)
+            taken = self._database.hold(f"s{place}", room) if place in held else None
+            if taken is not None:
+                room -= taken
+            elif reads[place].times > 1:
+                self._store_input(place, len(names))
 
-    def _store_input(self, place: int, names: tuple[str, ...], schema: Schema) -> None:
-        """Store an input's rows, less those that filters would drop anyhow."""
-        scribe = Scribe()
-        places = {n: f"c{i}" for i, n in enumerate(names)}
-        writer = ExpressionWriter(scribe, schema.by_name(), places)
-        terms = [writer.term(p).sql for p in self._early.of_inputs.get(place, ())]
-        where = f"WHERE {' AND '.join(terms)}" if terms else ""
-        query = select(", ".join(places.values()), f"s{place}", where)
-        self._database.store(f"i{place}", query, scribe.routines.values())
+    def _store_input(self, place: int, columns: int) -> None:
+        """Store an input that is too large to be held in the database, which bounds its memory."""
+        query = select(", ".join(f"c{i}" for i in range(columns)), f"s{place}")
+        self._database.store(f"i{place}", query, ())
         self._inputs[place] = (f"i{place}", self._inputs[place][1])
 
     def _attach(self, place: int, table: TableSource, names: tuple[str, ...]) -> None:
@@ -264,8 +258,7 @@ class Run:
         self._stored[index] = f"t{index}"
 
     def _writer(self, scribe: Scribe) -> QueryWriter:
-        nodes, applied = self._plan.nodes, self._early.applied
-        return QueryWriter(nodes, self._ordered, self._stored, self._inputs, scribe, applied)
+        return QueryWriter(self._plan.nodes, self._ordered, self._stored, self._inputs, scribe)
 
     def _table(self, index: int) -> TableShape:
         shape = self._shapes[index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mc2.engine.constants import folded_call, folded_cast
 from mc2.engine.sql_calls import call, may_fail
@@ -105,17 +105,14 @@ class ExpressionWriter:
         sql = f"({value.sql} IN ({listed}))"
         return Term(sql, BOOLEAN, nullable, fails=value.fails, constant=value.constant)
 
-    def condition(
-        self, expression: Expression, guard: str = "", known: Collection[Expression] = ()
-    ) -> Term:
+    def condition(self, expression: Expression, guard: str = "") -> Term:
         """A predicate of which only truth counts, for WHERE and ON.
 
         DuckDB may evaluate parts of a conjunction in any order and on rows of one side alone. So
         parts that may fail stand inside CASE, behind those that cannot, and behind `guard`, which
-        is always true and ties them to rows of both sides of a join. Parts in `known` are true of
-        all rows.
+        is always true and ties them to rows of both sides of a join.
         """
-        safe, chain = self.split(expression, known)
+        safe, chain = self.split(expression)
         if not chain:
             return Term(" AND ".join(safe) or "TRUE", BOOLEAN, nullable=True)
         before = " AND ".join([*safe, guard] if guard else safe)
@@ -123,21 +120,19 @@ class ExpressionWriter:
             chain = f"CASE WHEN {before} THEN {chain} ELSE FALSE END"
         return Term(" AND ".join([*safe, f"({chain})"]), BOOLEAN, nullable=True, fails=True)
 
-    def split(
-        self, expression: Expression, known: Collection[Expression] = ()
-    ) -> tuple[list[str], str]:
+    def split(self, expression: Expression) -> tuple[list[str], str]:
         """A predicate's parts that cannot fail, and one condition of all that may, if there are.
 
-        That one is for rows on which the others hold. Parts in `known` are true of all rows.
+        That one is for rows on which the others hold.
         """
-        terms = [self.term(p) for p in self.parts(expression) if p not in known]
+        terms = [self.term(p) for p in self._parts(expression)]
         failing = [t.sql for t in terms if t.fails]
         chain = failing[-1] if failing else ""
         for part in reversed(failing[:-1]):
             chain = f"CASE WHEN {part} THEN {chain} ELSE FALSE END"
         return [t.sql for t in terms if not t.fails], chain
 
-    def parts(self, expression: Expression) -> list[Expression]:
+    def _parts(self, expression: Expression) -> list[Expression]:
         """Conditions that are true together exactly where a predicate is."""
         parts = [q for p in _conjuncts(expression) for q in self._factored(p)]
         return parts + [q for p in parts for q in self._implied(p)]

@@ -6,7 +6,7 @@ place: `c0`, `c1`, …
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mc2.engine.order import order_of_all_columns
@@ -60,8 +60,7 @@ class QueryWriter:
     """Writes the query of one node over stored tables and inputs.
 
     `stored` names the tables of nodes that were computed before; `columns` gives for each input
-    the SQL name of its table and the places of its columns there. `applied` are the parts of a
-    filter's condition that hold for all rows of its inputs already.
+    the SQL name of its table and the places of its columns there.
     """
 
     def __init__(
@@ -71,14 +70,12 @@ class QueryWriter:
         stored: Mapping[int, str],
         inputs: Mapping[int, tuple[str, Mapping[str, int]]],
         scribe: Scribe,
-        applied: Mapping[int, Collection[Expression]] | None = None,
     ) -> None:
         self._nodes = nodes
         self._ordered = ordered
         self._stored = stored
         self._inputs = inputs
         self._scribe = scribe
-        self._applied = applied or {}
         self._with: list[str] = []
         self._scans: dict[int, _Part] = {}
 
@@ -113,12 +110,12 @@ class QueryWriter:
         operation = self._nodes[index].operation
         if isinstance(operation, ModelOperation | LinearOperation):
             raise TypeError("models are computed before the queries that read them")
-        text, drops = self._text(index, operation, below_pusher=below_pusher)
+        text, drops = self._text(operation, below_pusher=below_pusher)
         self._with.append(f"n{index} AS NOT MATERIALIZED ({text})")
         return drops
 
     def _text(
-        self, index: int, operation: RelationalOperation | Window, *, below_pusher: bool
+        self, operation: RelationalOperation | Window, *, below_pusher: bool
     ) -> tuple[str, bool]:
         """The query of one operation, and whether rows may have been dropped."""
         text, drops = "", True
@@ -128,7 +125,7 @@ class QueryWriter:
             case Values():
                 text, drops = _values(operation), False
             case Filter():
-                text = self._filter(index, operation)
+                text = self._filter(operation)
             case Explode():
                 text = self._explode(operation)
             case Join() | Mark():
@@ -170,17 +167,16 @@ class QueryWriter:
         columns = ", ".join(f"{t.sql} AS c{i}" for i, t in enumerate(terms))
         return select(columns, _from(source, barrier=barrier)), source.drops
 
-    def _filter(self, index: int, operation: Filter) -> str:
+    def _filter(self, operation: Filter) -> str:
         """Parts that may fail wait above a barrier; the others still move below joins."""
         source = self._part(operation.source, below_pusher=True)
         writer = self._writer(source.schema)
-        known = self._applied.get(index, ())
         columns = _columns(source.schema)
-        safe, failing = writer.split(operation.predicate, known)
+        safe, failing = writer.split(operation.predicate)
         if failing and source.drops:
             inner = select(columns, source.name, f"WHERE {_conjunction(safe)}", "OFFSET 0")
             return select(columns, f"({inner})", f"WHERE {failing}")
-        whole = writer.condition(operation.predicate, known=known)
+        whole = writer.condition(operation.predicate)
         return select(columns, source.name, f"WHERE {whole.sql}")
 
     def _join(self, operation: Join) -> str:

@@ -57,6 +57,16 @@ class Stream:
         reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
         return reader.__arrow_c_stream__(requested_schema)
 
+    def table(self, most: int) -> pa.Table | None:
+        """All rows, if they take no more than `most` bytes. Raises: what reading raises."""
+        found, taken = [], 0
+        for batch in self._batches():
+            taken += batch.nbytes
+            if taken > most:
+                return None
+            found.append(batch)
+        return pa.Table.from_batches(found, schema=self._schema)
+
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
             for batch in self._read():

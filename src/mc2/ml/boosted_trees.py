@@ -6,7 +6,9 @@ nothing; what is released is pruned to the splits that there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +18,15 @@ from mc2 import _native
 from mc2.errors import EngineError
 from mc2.ml.boosting_parameters import BoostingParameters, Objective
 from mc2.ml.boosting_rows import Level, Reals
-from mc2.ml.secret_matrix import Floats, SecretCuts, SecretMatrix, bins_of, cuts_of
+from mc2.ml.secret_matrix import (
+    Bytes,
+    Feature,
+    Floats,
+    SecretCuts,
+    SecretMatrix,
+    bins_of,
+    cuts_of,
+)
 from mc2.operators.handles import Opaque
 from mc2.operators.run import Run
 
@@ -39,10 +49,17 @@ class SecretTree:
     leaf_sums: npt.NDArray[np.int64]
     leaves: Floats
     units: Reals
+    rate: float = 0.0
+    """The learning rate that it was grown with: public."""
 
     @classmethod
     def of(
-        cls, levels: list[Level], leaf_sums: npt.NDArray[np.int64], leaves: Floats, units: Reals
+        cls,
+        levels: list[Level],
+        leaf_sums: npt.NDArray[np.int64],
+        leaves: Floats,
+        units: Reals,
+        rate: float = 0.0,
     ) -> SecretTree:
         """A tree of its levels, root first."""
         return cls(
@@ -54,6 +71,7 @@ class SecretTree:
             leaf_sums,
             leaves,
             units,
+            rate,
         )
 
 
@@ -93,13 +111,13 @@ def trees_of(model: SecretModel) -> tuple[SecretTree, ...]:
 
 
 def add_trees(
-    run: Run, trees: tuple[SecretTree, ...], depth: int, matrix: SecretMatrix, margins: Floats
+    run: Run, trees: tuple[SecretTree, ...], depth: int, bins: Bytes, margins: Floats
 ) -> None:
-    """Add trees to margins, one for each class in turn."""
+    """Add trees to margins, one for each class in turn. `bins` have a row for each feature."""
     if not trees:
         return
     classes = (np.arange(len(trees)) % len(margins)).astype(np.uint32)
-    run.call(_native.predict_trees, bins_of(matrix), depth, *_joined(trees), classes, margins)
+    run.call(_native.predict_trees, bins, depth, *_joined(trees), classes, margins)
 
 
 def _joined(trees: tuple[SecretTree, ...]) -> tuple[npt.NDArray[Any], ...]:
@@ -119,7 +137,7 @@ def predict_margins(run: Run, model: SecretModel, matrix: SecretMatrix) -> Float
     if matrix.cuts is not model.cuts:
         raise EngineError("the matrix was not binned by the model's cuts")
     margins = np.zeros((model.parameters.classes, matrix.rows), dtype=np.float32)
-    add_trees(run, trees_of(model), model.parameters.max_depth, matrix, margins)
+    add_trees(run, trees_of(model), model.parameters.max_depth, bins_of(matrix), margins)
     return margins
 
 
@@ -193,7 +211,7 @@ def release(run: Run, model: SecretModel, *, statistics: bool = True) -> dict[st
     for place, tree in enumerate(shown):
         tree["id"] = place
     gbtree = {
-        "cats": {"enc": [], "feature_segments": [], "sorted_idx": []},
+        "cats": _categories(model.cuts.features),
         "gbtree_model_param": {"num_parallel_tree": "1", "num_trees": str(len(trees))},
         "iteration_indptr": list(range(0, len(trees) + 1, classes)),
         "tree_info": [place % classes for place in range(len(trees))],
@@ -216,6 +234,21 @@ def release(run: Run, model: SecretModel, *, statistics: bool = True) -> dict[st
         },
         "version": _VERSION,
     }
+
+
+def _categories(features: Sequence[Feature]) -> dict[str, list[Any]]:
+    """Names of categories as XGBoost's file has them; it then knows rows by names, too."""
+    if not any(f.names for f in features):
+        return {"enc": [], "feature_segments": [], "sorted_idx": []}
+    encodings: list[dict[str, list[int]]] = []
+    segments, places = [0], []
+    for feature in features:
+        raw = [name.encode() for name in feature.names]
+        ends = [0, *accumulate(map(len, raw))] if raw else []
+        encodings.append({"offsets": ends, "values": list(b"".join(raw))})
+        segments.append(segments[-1] + len(raw))
+        places += sorted(range(len(raw)), key=raw.__getitem__)
+    return {"enc": encodings, "feature_segments": segments, "sorted_idx": places}
 
 
 def _base_score(parameters: BoostingParameters) -> str:
@@ -284,7 +317,8 @@ def _released_tree(
         nodes.gains.append(gains[node] if split else 0.0)
         g, h = _sums_at(node, inner, sums, leaf_sums)
         nodes.hessians.append(_single(h * units[1]))
-        inner_weight = _weight(model.parameters, g * units[0], h * units[1]) if split else value
+        weight = _weight(model.parameters, g * units[0], h * units[1]) * tree.rate
+        inner_weight = weight if split else value
         nodes.weights.append(_single(inner_weight))
     return _tree_json(nodes, len(model.cuts.features))
 
@@ -305,7 +339,7 @@ def _sums_at(node: int, inner: int, sums: list[int], leaf_sums: list[int]) -> tu
 def _weight(parameters: BoostingParameters, g: float, h: float) -> float:
     """XGBoost keeps for inner nodes what their value would be, times the learning rate."""
     total = h + parameters.reg_lambda
-    return -g / total * parameters.learning_rate if total > 0 else 0.0
+    return -g / total if total > 0 else 0.0
 
 
 def _single(value: float) -> float:

@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from mc2 import _native
 from mc2.errors import EngineError
-from mc2.ml.boosted_trees import SecretModel, SecretTree, reveal
-from mc2.ml.boosting_metrics import metric_names, metric_value
+from mc2.ml.boosted_trees import SecretModel, SecretTree, reveal, trees_of
 from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.ml.boosting_partition import Partition
 from mc2.ml.boosting_rounds import Arrays, Form, Kind, Step, summed
 from mc2.ml.boosting_rows import Level, Reals, Sums, cell_counts, key_word
+from mc2.ml.boosting_watch import LAST, History, Watch, Watched
 from mc2.ml.secret_matrix import Floats, SecretCuts, SecretMatrix
 from mc2.operators.run import Run
 
@@ -30,8 +30,6 @@ PUBLIC: Final = "public"
 SECRET: Final = "secret"  # noqa: S105 - a setting
 _KEY_BYTES: Final = 32
 _WIDE: Final = 3
-
-History = dict[str, dict[str, list[float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Training:
     so does when training stops. `fixed_order` leaves out the shuffle that grouping relies on: no
     part of the computation is then random, and histograms take up to twice as long. A training that
     is `resumable` can begin a round again: it keeps margins as they were before each, and shows no
-    split.
+    split. `learning_rates` has one for each round, or none: then it is that of the parameters.
     """
 
     rounds: int
@@ -51,21 +49,30 @@ class Training:
     early_stopping_rounds: int | None = None
     fixed_order: bool = False
     resumable: bool = False
+    watched: Watched = LAST
+    learning_rates: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.model not in {PUBLIC, SECRET}:
             raise EngineError('the leakage setting `model` is "public" or "secret"')
         if self.rounds < 1:
             raise EngineError("training takes one round or more")
+        if self.learning_rates and len(self.learning_rates) != self.rounds:
+            raise EngineError("there is one learning rate for each round")
 
 
 @dataclass(slots=True, eq=False)
 class Trained:
-    """A model, and what became of the metrics. `best_round` is there after early stopping only."""
+    """A model, and what became of the metrics.
+
+    `best_round` and its `best_score` are there after early stopping only. Rounds count from those
+    of the model that the training went on from; its history does not have these.
+    """
 
     model: SecretModel
     history: History = field(default_factory=dict)
     best_round: int | None = None
+    best_score: float | None = None
 
 
 def train(  # noqa: PLR0913 - what there is to say
@@ -77,12 +84,14 @@ def train(  # noqa: PLR0913 - what there is to say
     *,
     evaluations: Mapping[str, Sequence[SecretMatrix]] | None = None,
     tell: Callable[[int], None] = lambda _: None,
+    start: SecretModel | None = None,
 ) -> Trained:
     """Train on the rows of all partitions. The model does not depend on how they are cut.
 
     `key` (32 bytes) is secret and of this training alone: sampling, rounding and shuffling follow
     it and the identities of rows. Metrics of `evaluations` are made public: at the end, or after
-    each round with early stopping. `tell` is called after each round.
+    each round with early stopping. `tell` is called after each round. The trees of `start`, which
+    has the same cuts, classes and depth, come first.
 
     Raises: EngineError for what cannot be done; flags of the run for labels that do not fit.
     """
@@ -95,6 +104,8 @@ def train(  # noqa: PLR0913 - what there is to say
     sets = evaluations or {}
     if any(m.cuts is not partitions[0].cuts for ms in sets.values() for m in ms):
         raise EngineError("evaluation sets must be binned by the cuts of the training set")
+    if start is not None and start.cuts is not partitions[0].cuts:
+        raise EngineError("a model to go on from has the cuts of the training set")
     fixed = training.fixed_order
     rows = Partition(
         run,
@@ -104,14 +115,15 @@ def train(  # noqa: PLR0913 - what there is to say
         all_rows=all_rows,
         fixed_order=fixed,
         evaluations=sets,
+        start=start,
     )
-    leader = Leader(run, partitions[0].cuts, parameters, training, key, tuple(sets))
-    told = 0
+    leader = Leader(run, partitions[0].cuts, parameters, training, key, tuple(sets), start=start)
+    begun = told = leader.rounds
     while leader.step is not None:
         leader.take([rows.answer(leader.step, leader.told)])
         if leader.rounds > told:
             told = leader.rounds
-            tell(told)
+            tell(told - begun)
     return leader.trained()
 
 
@@ -133,7 +145,7 @@ class Leader:
     step once the training is over. The model is the same however rows are cut into partitions.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what there is to say
         self,
         run: Run,
         cuts: SecretCuts,
@@ -141,15 +153,22 @@ class Leader:
         training: Training,
         key: bytes,
         evaluations: Sequence[str] = (),
+        *,
+        start: SecretModel | None = None,
     ) -> None:
         if len(key) != _KEY_BYTES:
             raise EngineError("a training's key has 32 bytes")
         self._run, self.cuts, self.parameters = run, cuts, parameters
         self._training, self._key = training, key
-        self._trees: list[SecretTree] = []
-        self._watch = _Watch(run, parameters, evaluations, training)
-        self.rounds = 0
-        """How many rounds are over."""
+        if start is not None and _form_of(start.parameters) != _form_of(parameters):
+            raise EngineError("a model to go on from has the same objective, classes and depth")
+        self._trees: list[SecretTree] = [] if start is None else list(trees_of(start))
+        self._watch = Watch(
+            run, parameters, evaluations, training.early_stopping_rounds, training.watched
+        )
+        self._first = 0 if start is None else start.rounds
+        self.rounds = self._first
+        """How many rounds are over, with those of the model that it went on from."""
         self._counts = cell_counts(cuts, parameters)
         self._shift = parameters.cell_shift(cuts.bins)
         self.form = Form.of(parameters, int(self._counts.sum()), self._watch.count)
@@ -158,8 +177,8 @@ class Leader:
         self._nullable = np.array([f.nullable for f in features], dtype=np.uint8)
         signs = parameters.monotone or (0,) * len(features)
         self._monotone = np.array(signs, dtype=np.int8)
-        self._start: Reals = np.zeros(1, dtype=np.float64)
-        self._play = self._training_steps()
+        self._start: Reals = np.zeros(parameters.classes, dtype=np.float64)
+        self._play = self._training_steps(self._first)
         self.step: Step | None
         self.step, self.told = next(self._play)
 
@@ -183,13 +202,16 @@ class Leader:
         if self.step is not None:
             raise EngineError("the training is not over")
         model = SecretModel(self.parameters, self.cuts, tuple(self._trees))
-        return Trained(model, self._watch.history(), self._watch.best_round)
+        history, best = self._watch.history(), self._watch.best
+        if best is None:
+            return Trained(model, history)
+        return Trained(model, history, self._first + best, self._watch.best_score)
 
     # --- steps
 
     def _training_steps(self, first: int = 0) -> Play:
         leaf = np.empty(0, np.float32) if first else (yield from self._start_leaf())
-        for turn in range(first, self._training.rounds):
+        for turn in range(first, self._first + self._training.rounds):
             greatest = (yield Step(Kind.GRADIENTS, turn), (leaf,) if turn == 0 else ())[0]
             for of_class in range(self.parameters.classes):
                 of_tree = greatest[2 * of_class : 2 * of_class + 2].copy()
@@ -211,11 +233,13 @@ class Leader:
             self._run.call(_native.margin_of_mean, objective, sums, greatest, self._start)
         else:
             self._start[:] = given
-        leaf = np.zeros(1, dtype=np.float32)
+        leaves = np.zeros(self.parameters.classes, dtype=np.float32)
         nothing, one, rules = np.zeros(2, np.int64), np.ones(2), self.parameters.rules
-        begin = (nothing, _no_bounds(1), rules, one, 0.0, self._start)
-        self._run.call(_native.leaf_values, *begin, leaf)
-        return leaf
+        for of_class in range(self.parameters.classes):
+            here = slice(of_class, of_class + 1)
+            begin = (nothing, _no_bounds(1), rules, one, 0.0, self._start[here])
+            self._run.call(_native.leaf_values, *begin, leaves[here])
+        return leaves
 
     def _tree(self, turn: int, of_class: int, greatest: Reals) -> Play:
         """Grow one tree."""
@@ -234,14 +258,18 @@ class Leader:
             kind, shown = Kind.LEAVES if last else Kind.LEVEL, self._shown(level)
             sums, *flags = yield Step(kind, turn, of_class, depth + 1, shown), level.splits
         self._run.add_flags(flags[0])
-        values = self._leaves(turn, sums, above.bounds, units)
+        rate = self._rate(turn)
+        begin = self._start[of_class : of_class + 1] if turn == 0 else np.zeros(1)
+        values = self._leaves(sums, above.bounds, units, rate, begin)
         yield Step(Kind.GROWN, turn, of_class), (values,)
-        self._trees.append(SecretTree.of(levels, sums, values, units))
+        self._trees.append(SecretTree.of(levels, sums, values, units, rate))
 
-    def _leaves(self, turn: int, sums: Sums, bounds: Reals, units: Reals) -> Floats:
+    def _rate(self, turn: int) -> float:
+        rates = self._training.learning_rates
+        return rates[turn - self._first] if rates else self.parameters.learning_rate
+
+    def _leaves(self, sums: Sums, bounds: Reals, units: Reals, rate: float, begin: Reals) -> Floats:
         values = np.zeros(len(sums) // 2, np.float32)
-        begin = self._start if turn == 0 else np.zeros(1)
-        rate = self.parameters.learning_rate
         arguments = (sums, bounds, self.parameters.rules, units, rate, begin)
         self._run.call(_native.leaf_values, *arguments, values)
         return values
@@ -327,63 +355,9 @@ class Leader:
         return sorted(sorted(features, key=words.__getitem__)[: max(1, int(share * len(features)))])
 
 
+def _form_of(parameters: BoostingParameters) -> tuple[object, ...]:
+    return parameters.objective, parameters.classes, parameters.max_depth
+
+
 def _no_bounds(nodes: int) -> Reals:
     return np.array([-np.finfo(np.float64).max, np.finfo(np.float64).max] * nodes)
-
-
-class _Watch:
-    """Metrics after each round, and early stopping."""
-
-    def __init__(
-        self,
-        run: Run,
-        parameters: BoostingParameters,
-        evaluations: Sequence[str],
-        training: Training,
-    ) -> None:
-        self._run, self._stop = run, training.early_stopping_rounds
-        if self._stop is not None and not evaluations:
-            raise EngineError("early stopping needs an evaluation set")
-        names = metric_names(parameters)
-        self._metrics = [(name, metric) for name in evaluations for metric in names]
-        self._secret: list[tuple[str, str, Sums, Reals]] = []
-        self._last: list[float] = []
-        self._history: History = {name: {m: [] for m in names} for name in evaluations}
-        self.best_round: int | None = None
-
-    @property
-    def count(self) -> int:
-        """How many metrics there are, over all sets."""
-        return len(self._metrics)
-
-    def add_round(self, sums: Sums, greatest: Reals) -> None:
-        """Keep the metrics of a round secret."""
-        for place, (name, metric) in enumerate(self._metrics):
-            here = slice(2 * place, 2 * place + 2)
-            self._secret.append((name, metric, sums[here].copy(), greatest[here].copy()))
-
-    def stops(self) -> bool:
-        """With early stopping: whether the last metric of the last set has not improved."""
-        if self._stop is None:
-            return False
-        found = self._show()
-        self._last.append(found)
-        best = min(range(len(self._last)), key=self._last.__getitem__)
-        self.best_round = best
-        return len(self._last) - 1 - best >= self._stop
-
-    def history(self) -> History:
-        """All metrics, public from now on."""
-        if self._secret:
-            self._show()
-        return self._history
-
-    def _show(self) -> float:
-        value = float("nan")
-        for name, metric, sums, greatest in self._secret:
-            shown = reveal(self._run, sums, "metrics are an output")
-            units = reveal(self._run, greatest, "metrics are an output")
-            value = metric_value(metric, shown.tolist(), units.tolist())
-            self._history[name][metric].append(value)
-        self._secret.clear()
-        return value

@@ -24,6 +24,7 @@ METRICS: Final = {
     "mlogloss": (4, _SOFTMAX, False),
     "merror": (5, _SOFTMAX, False),
     "poisson-nloglik": (6, _POISSON, False),
+    "auc": (-1, _LOGISTIC | _SOFTMAX, False),
 }
 _DEFAULTS: Final = {
     Objective.LOGISTIC: "logloss",
@@ -44,6 +45,16 @@ def metric_names(parameters: BoostingParameters) -> tuple[str, ...]:
                 hint=f"choose of {', '.join(fitting)}",
             )
     return names
+
+
+def is_ranked(name: str) -> bool:
+    """Whether a metric compares rows with one another, so that no sum over rows gives it."""
+    return METRICS[name][0] < 0
+
+
+def is_maximised(name: str) -> bool:
+    """Whether more of a metric is better."""
+    return is_ranked(name)
 
 
 def metric_number(name: str) -> int:

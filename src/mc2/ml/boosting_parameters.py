@@ -46,7 +46,7 @@ _ALIASES: Final = {
 }
 
 # What changes nothing of a model: accepted, and ignored.
-_IGNORED: Final = {"nthread", "verbosity", "validate_parameters", "device"}
+_IGNORED: Final = {"nthread", "verbosity", "validate_parameters", "device", "max_cat_to_onehot"}
 _ONLY: Final = {
     "tree_method": "hist",
     "booster": "gbtree",
@@ -111,7 +111,7 @@ class BoostingParameters:
         """What `base_score` is as a margin."""
         score = self.base_score
         if score is None:
-            return 0.0 if self.objective is Objective.SOFTMAX else None
+            return None
         if self.objective is Objective.LOGISTIC:
             return math.log(score) - math.log1p(-score)
         return math.log(score) if self.objective is Objective.POISSON else score

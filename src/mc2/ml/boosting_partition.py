@@ -14,12 +14,13 @@ import numpy as np
 
 from mc2 import _native
 from mc2.errors import EngineError
-from mc2.ml.boosted_trees import SecretTree, add_trees
-from mc2.ml.boosting_metrics import metric_names, metric_number
+from mc2.ml.boosted_trees import SecretModel, SecretTree, add_trees, trees_of
+from mc2.ml.boosting_metrics import is_ranked, metric_names, metric_number
 from mc2.ml.boosting_parameters import BoostingParameters
+from mc2.ml.boosting_ranks import area_sums
 from mc2.ml.boosting_rounds import Arrays, Kind, Step
 from mc2.ml.boosting_rows import Level, Reals, Sums, TrainingRows, losses
-from mc2.ml.secret_matrix import Floats, SecretMatrix, parts_of
+from mc2.ml.secret_matrix import Floats, SecretMatrix, bins_of, parts_of
 from mc2.operators.run import Run
 
 _Pairs = list[tuple[Floats, Floats]]
@@ -40,8 +41,9 @@ class Partition:
         fixed_order: bool = False,
         resumable: bool = False,
         evaluations: Mapping[str, Sequence[SecretMatrix]] | None = None,
+        start: SecretModel | None = None,
     ) -> None:
-        """Take rows, which wait for the first step.
+        """Take rows, which wait for the first step, or for the round behind those of `start`.
 
         `all_rows` are the places of all workers, `first` the number of matrices of those before
         this one: both are public. With `resumable`, margins are kept as a round begins, for the
@@ -68,7 +70,18 @@ class Partition:
         self._resumable, self._before = resumable, _Margins([], [])
         self._levels: list[Level] = []
         self._trees: list[SecretTree] = []
-        self._losses: list[_Pairs] = []
+        self._losses: list[_Pairs | Sums] = []
+        if start is not None:
+            self._go_on(start)
+
+    def _go_on(self, start: SecretModel) -> None:
+        """Bring margins to where the trees of a model leave them."""
+        trees, depth = trees_of(start), start.parameters.max_depth
+        for rows in self._rows:
+            add_trees(self._run, trees, depth, rows.columns, rows.margins)
+        for found in self._sets:
+            for matrix, margins in found:
+                add_trees(self._run, trees, depth, bins_of(matrix), margins)
 
     def answer(self, step: Step, told: Arrays) -> Arrays:
         """Take one step. Steps come in their order, each once."""
@@ -112,7 +125,7 @@ class Partition:
             # The rows start where predictions will: at a leaf that holds the start.
             for rows in self._rows:
                 for of_class in range(self._parameters.classes):
-                    rows.add_leaves(of_class, told[0])
+                    rows.add_leaves(of_class, told[0][of_class : of_class + 1])
 
     def _restore_margins(self, turn: int) -> None:
         """Go back to where a round began. Before the first one there is nothing to go back to."""
@@ -149,13 +162,15 @@ class Partition:
         trees, self._trees = tuple(self._trees), []
         for found in self._sets:
             for matrix, margins in found:
-                add_trees(self._run, trees, self._parameters.max_depth, matrix, margins)
+                add_trees(self._run, trees, self._parameters.max_depth, bins_of(matrix), margins)
 
     # --- answers
 
     def labels(self, _: Step, __: Arrays) -> Arrays:
-        """The greatest of what the mean of labels is of."""
-        self._losses = [[r.weighted_labels() for r in self._rows]]
+        """The greatest of what the mean of labels, or the share of each class, is of."""
+        self._losses = [
+            [r.weighted_labels(c) for r in self._rows] for c in range(self._parameters.classes)
+        ]
         return (self._greatest(),)
 
     def gradients(self, step: Step, _: Arrays) -> Arrays:
@@ -207,18 +222,23 @@ class Partition:
         return sums, self._run.flags()
 
     def losses(self, _: Step, __: Arrays) -> Arrays:
-        """The greatest losses and weights, of each set and metric."""
-        numbers = [metric_number(name) for name in metric_names(self._parameters)]
-        self._losses = [
-            [losses(self._run, number, margins, parts_of(m)) for m, margins in found]
-            for found in self._sets
-            for number in numbers
-        ]
+        """The greatest losses and weights, of each set and metric; 1 for areas."""
+        names = metric_names(self._parameters)
+        self._losses = [self._loss(name, found) for found in self._sets for name in names]
         return (self._greatest(),)
+
+    def _loss(self, name: str, rows: Sequence[tuple[SecretMatrix, Floats]]) -> _Pairs | Sums:
+        if is_ranked(name):
+            return area_sums(self._run, self._parameters, rows)
+        number = metric_number(name)
+        return [losses(self._run, number, margins, parts_of(m)) for m, margins in rows]
 
     def _greatest(self) -> Reals:
         found = np.zeros((len(self._losses), 2), dtype=np.float64)
         for pairs, greatest in zip(self._losses, found, strict=True):
+            if isinstance(pairs, np.ndarray):
+                greatest[:] = 1
+                continue
             for values, weights in pairs:
                 self._run.call(_native.greatest, values, weights, greatest)
         return found.reshape(-1)
@@ -228,6 +248,9 @@ class Partition:
         found = np.zeros((len(self._losses), 2), dtype=np.int64)
         units = told[0].reshape(-1, 2)
         for pairs, unit, total in zip(self._losses, units, found, strict=True):
+            if isinstance(pairs, np.ndarray):
+                total[:] = pairs
+                continue
             for values, weights in pairs:
                 self._run.call(_native.float_sums, values, weights, unit, total)
         self._losses = []

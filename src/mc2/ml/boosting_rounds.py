@@ -47,7 +47,7 @@ class Kind(Enum):
     CUTS = "cuts"  # nothing: all cuts are told, and the rows of all partitions
     DONE = "done"  # nothing: the training is over
     DROPPED = "dropped"  # nothing: a round begins again without some partitions, which are shown
-    LABELS = "labels"  # the greatest weight times label, and weight
+    LABELS = "labels"  # the greatest weight times label, and weight; or of each class
     LABEL_SUMS = "label_sums"  # their sums
     GRADIENTS = "gradients"  # the greatest |g| and h of each class, as a round begins
     ROOT = "root"  # the sums of a tree's root
@@ -100,8 +100,8 @@ class Form:
         shapes: dict[Kind, Shape] = {
             Kind.ROWS: ((_BYTES, KEY_BYTES),),
             Kind.CUTS: ((_FLOAT, self.cuts), (_WHOLE, self.tables * len(self.places))),
-            Kind.LABEL_SUMS: ((_REAL, 2),),
-            Kind.GRADIENTS: ((_FLOAT, 1),) if step.turn == 0 else (),
+            Kind.LABEL_SUMS: ((_REAL, 2 * self.classes),),
+            Kind.GRADIENTS: ((_FLOAT, self.classes),) if step.turn == 0 else (),
             Kind.ROOT: ((_REAL, 2),),
             Kind.WINDOWS: _splits(step.level),
             Kind.LEVEL: _splits(step.level),
@@ -117,8 +117,8 @@ class Form:
             return ((_WORDS, self.places[partition]),)
         shapes: dict[Kind, Shape] = {
             Kind.ROWS: ((_WHOLE, self.tables),),
-            Kind.LABELS: ((_REAL, 2),),
-            Kind.LABEL_SUMS: ((_WHOLE, 2),),
+            Kind.LABELS: ((_REAL, 2 * self.classes),),
+            Kind.LABEL_SUMS: ((_WHOLE, 2 * self.classes),),
             Kind.GRADIENTS: ((_REAL, 2 * self.classes),),
             Kind.ROOT: ((_WHOLE, 2), (_WHOLE, 2 * self.bins)),
             Kind.WINDOWS: ((_WHOLE, WINDOW << step.level),),

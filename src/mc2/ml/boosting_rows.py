@@ -235,13 +235,18 @@ class TrainingRows:
         """Add the tree's values to the margins."""
         self._run.call(_native.add_leaves, self._nodes, values, self.margins[of_class])
 
-    def weighted_labels(self) -> tuple[Floats, Floats]:
-        """Of each row, weight times label, and weight."""
+    def weighted_labels(self, of_class: int) -> tuple[Floats, Floats]:
+        """Of each row, weight times label (for softmax, if it is of the class), and weight."""
         product, weight = np.empty((2, self.matrix.rows), dtype=np.float32)
-        rows = self._parts
+        rows, objective = self._parts, int(self._parameters.objective)
         arguments = (rows.labels, rows.weights, rows.present, product, weight)
-        self._run.call(_native.weighted_labels, *arguments)
+        self._run.call(_native.weighted_labels, objective, of_class, *arguments)
         return product, weight
+
+    @property
+    def columns(self) -> Bytes:
+        """The bins of the rows, in the order of their margins: for kernels."""
+        return self._parts.bins
 
     def losses(self, metric: int) -> tuple[Floats, Floats]:
         """Of each row, weight times loss, and weight."""

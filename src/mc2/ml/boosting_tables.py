@@ -19,6 +19,8 @@ from mc2.ml.secret_matrix import (
     choose_cuts,
     public_cuts,
 )
+from mc2.operators.comparisons import equal
+from mc2.operators.constants import constant
 from mc2.operators.handles import (
     Layout,
     SecretColumn,
@@ -28,10 +30,12 @@ from mc2.operators.handles import (
     marks_of,
     words_of,
 )
-from mc2.operators.logic import column, conjunction
+from mc2.operators.logic import choose, column, conjunction, value_marks
 from mc2.operators.run import Run
+from mc2.plan.types import INT64
 
 _FLOAT: Final = Layout(DataType("float"))
+_INT64: Final = Layout(INT64)
 _SOURCE: Final = 40  # bits below the place of a source in the name of a row
 
 
@@ -39,7 +43,8 @@ _SOURCE: Final = 40  # bits below the place of a source in the name of a row
 class Roles:
     """What the columns of a matrix are for. `missing` stands for no value, beside NULL.
 
-    `edges` are public cuts of every feature; without any, cuts come from the rows.
+    `edges` are public cuts of every feature without categories; without any, cuts come from the
+    rows. `categories` are public: names of texts, or how many numbers there are from 0 on.
     """
 
     features: tuple[str, ...]
@@ -47,11 +52,18 @@ class Roles:
     weight: str | None = None
     missing: float = float("nan")
     edges: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    categories: Mapping[str, tuple[str, ...] | int] = field(default_factory=dict)
 
     @property
     def declared(self) -> tuple[Feature, ...]:
         """The features, each of which may lack a value: other rows than these are predicted."""
-        return tuple(Feature(name) for name in self.features)
+        return tuple(self._feature(name) for name in self.features)
+
+    def _feature(self, name: str) -> Feature:
+        given = self.categories.get(name, 0)
+        if isinstance(given, int):
+            return Feature(name, given)
+        return Feature(name, len(given), names=given)
 
 
 def cuts_of_tables(
@@ -64,7 +76,8 @@ def cuts_of_tables(
         name: [where_present(run, t.columns[name], t.present) for t in tables]
         for name in roles.features
     }
-    return choose_cuts(run, roles.declared, columns, max_bin, roles.missing)
+    weights = None if roles.weight is None else [t.columns[roles.weight] for t in tables]
+    return choose_cuts(run, roles.declared, columns, max_bin, roles.missing, weights)
 
 
 def where_present(run: Run, values: SecretColumn, present: SecretMarks) -> SecretColumn:
@@ -101,16 +114,38 @@ def matrix_of_table(
     labels: bool,
 ) -> SecretMatrix:
     """The matrix of a table whose rows are named from `start` on, which may be secret."""
+    columns = {f.name: _values(run, f, table) for f in roles.declared}
     return bin_rows(
         run,
         cuts,
-        table.columns,
+        columns,
         table.present,
         label=table.columns[roles.label] if labels and roles.label else None,
         weight=table.columns[roles.weight] if labels and roles.weight else None,
         identity=np.arange(table.rows, dtype=np.uint64) + start,
         missing=roles.missing,
     )
+
+
+def _values(run: Run, feature: Feature, table: SecretTable) -> SecretColumn:
+    """The values of a feature in rows that are there; of categories with names their numbers."""
+    values = where_present(run, table.columns[feature.name], table.present)
+    return category_numbers(run, values, feature.names) if feature.names else values
+
+
+def category_numbers(run: Run, values: SecretColumn, names: Sequence[str]) -> SecretColumn:
+    """The place of each text among public names; -1 for one that is none of them.
+
+    Each text is compared with each name.
+    """
+    numbers = constant(_INT64, -1, values.rows)
+    for place, name in enumerate(names):
+        raw = name.encode()
+        if len(raw) <= values.layout.text_bytes:
+            same = equal(run, values, constant(values.layout, raw, values.rows))
+            here = constant(_INT64, place, values.rows)
+            numbers = choose(run, value_marks(run, same), here, numbers)
+    return column(run, _INT64, words_of(numbers), known_of(values))
 
 
 def column_of_floats(run: Run, parts: Sequence[Floats], present: SecretMarks) -> SecretColumn:

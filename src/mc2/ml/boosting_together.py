@@ -117,21 +117,26 @@ class GatheringLeader:
                 for place in range(self._partitions)
             ]
             self._table = np.full(_shape(self._recipe), np.inf, dtype=np.float32)
-            if self._recipe.roles.edges:
-                self._tell_cuts()
-            else:
-                self.step, self.told = Step(Kind.VALUES, 0), ()
+            self._ask_from(0)
             return
         elif step.kind is Kind.VALUES:
-            cut_words(self._run, [a[0] for a in answers], self._table[step.turn])
-            if step.turn + 1 < len(self._table):
-                self.step = Step(Kind.VALUES, step.turn + 1)
-            else:
-                self._tell_cuts()
+            weighted = self._recipe.roles.weight is not None
+            words = [a[0] for a in answers]
+            cut_words(self._run, words, self._table[step.turn], weighted=weighted)
+            self._ask_from(step.turn + 1)
             return
         else:
             self._leader = self._begun()
         self.step, self.told = self._leader.step, self._leader.told
+
+    def _ask_from(self, place: int) -> None:
+        """Ask for the values of the next feature that needs them, or tell cuts if none does."""
+        roles = self._recipe.roles
+        left = [i for i, f in enumerate(roles.declared) if i >= place and not f.categories]
+        if roles.edges or not left:
+            self._tell_cuts()
+        else:
+            self.step, self.told = Step(Kind.VALUES, left[0]), ()
 
     def drop(self, partitions: Collection[int]) -> None:
         """Go on without some partitions, whose tables no other has: this round begins again."""
@@ -232,11 +237,11 @@ class GatheredPartition:
         roles = self._recipe.roles
         if not 0 <= feature < len(roles.features):
             raise EngineError("a training has no such feature")
-        name = roles.features[feature]
-        words = [
-            sortable(self._run, where_present(self._run, t.columns[name], t.present), roles.missing)
-            for t in self._tables.values()
-        ]
+        name, words = roles.features[feature], []
+        for table in self._tables.values():
+            values = where_present(self._run, table.columns[name], table.present)
+            weight = None if roles.weight is None else table.columns[roles.weight]
+            words.append(sortable(self._run, values, roles.missing, weight))
         return np.concatenate(words)
 
     def _bin(self, table: Floats, counts: Sums) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mc2 import _native
 from mc2.errors import EngineError
 from mc2.ml.boosting_parameters import MOST_BINS
+from mc2.operators import conversions
 from mc2.operators.handles import (
     Marks,
     Opaque,
@@ -26,6 +27,7 @@ from mc2.operators.handles import (
     marks_of,
 )
 from mc2.operators.run import Run
+from mc2.plan.types import DOUBLE
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -39,12 +41,14 @@ _UNSIGNED: Final = 1 << 63
 class Feature:
     """A feature as the plan declares it. A one-hot feature has category numbers below `categories`.
 
-    `nullable` says whether values may be missing: if not, a missing one is treated as the highest.
+    `names` are those of its categories, if they have any. `nullable` says whether values may be
+    missing: if not, a missing one is treated as the highest.
     """
 
     name: str
     categories: int = 0
     nullable: bool = True
+    names: tuple[str, ...] = ()
 
 
 class SecretCuts(Opaque):
@@ -127,11 +131,12 @@ def padded(rows: int) -> int:
 
 def doubles_of(run: Run, column: SecretColumn) -> npt.NDArray[np.float64]:
     """The values of a column as doubles. Raises: EngineError for a column without numbers."""
-    name = column.type.name
-    if column.layout.is_text or column.layout.is_wide or name in {"decimal", "date", "timestamp"}:
+    if column.type.name == "decimal":
+        column = conversions.cast(run, column, DOUBLE, known_of(column))
+    elif column.layout.is_text or column.type.name in {"date", "timestamp"}:
         raise EngineError(
             f"oblivious mode cannot learn from a feature of type {column.type}",
-            hint="cast it to double, or give names of categories numbers, in the script",
+            hint="cast it to double, or declare its categories, in the script",
         )
     words = flat_words_of(column)
     if not column.layout.is_real:
@@ -147,33 +152,43 @@ def choose_cuts(
     columns: Mapping[str, Sequence[SecretColumn]],
     max_bin: int,
     missing: float = float("nan"),
+    weights: Sequence[SecretColumn] | None = None,
 ) -> SecretCuts:
     """Cuts at quantiles of the rows of all partitions together; at every value if there are few.
 
-    They do not depend on the order of rows or partitions. NULLs of absent rows do not count.
+    They do not depend on the order of rows or partitions. NULLs of absent rows do not count. With
+    `weights` quantiles are of weight.
     """
     bins = min(max_bin, MOST_BINS)
     cuts = np.full((len(features), bins - 1), np.inf, dtype=np.float32)
     for place, feature in enumerate(features):
         if not feature.categories:
-            words = [sortable(run, c, missing) for c in columns[feature.name]]
-            cut_words(run, words, cuts[place])
+            own = columns[feature.name]
+            by: Sequence[SecretColumn | None] = weights or [None] * len(own)
+            words = [sortable(run, c, missing, w) for c, w in zip(own, by, strict=True)]
+            cut_words(run, words, cuts[place], weighted=weights is not None)
     return SecretCuts(tuple(features), cuts)
 
 
-def cut_words(run: Run, words: Sequence[Words], cuts: Floats) -> None:
+def cut_words(run: Run, words: Sequence[Words], cuts: Floats, *, weighted: bool) -> None:
     """Choose the cuts of one feature from the words of all its values, in any order."""
     both = np.concatenate(words) if words else np.empty(0, np.uint64)
     run.call(_native.sort, [both], [_UNSIGNED])
-    run.call(_native.choose_cuts, both, cuts)
+    run.call(_native.choose_weighted_cuts if weighted else _native.choose_cuts, both, cuts)
 
 
-def sortable(run: Run, column: SecretColumn, missing: float) -> Words:
-    """Words in the order of a column's values as floats; missing ones come last."""
+def sortable(
+    run: Run, column: SecretColumn, missing: float, weight: SecretColumn | None = None
+) -> Words:
+    """Words in the order of a column's values as floats, with weights below; missing ones last."""
     out = np.empty(column.rows, dtype=np.uint64)
     values = doubles_of(run, column)
     run.call(_native.sortable_floats, values, known_of(column), missing, out)
-    return out
+    if weight is None:
+        return out
+    both = np.empty_like(out)
+    run.call(_native.weighted_words, out, doubles_of(run, weight), known_of(weight), both)
+    return both
 
 
 def public_cuts(features: Sequence[Feature], cuts: Mapping[str, Sequence[float]]) -> SecretCuts:

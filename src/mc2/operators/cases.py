@@ -15,6 +15,7 @@ from mc2.formats.fixed import ChunkForm, fixed_places
 from mc2.formats.schema import Column, DataType, Schema, decimal, parse_type
 from mc2.operators import (
     arithmetic,
+    bands,
     bits,
     blocks,
     cases_lists,  # noqa: F401 - puts its cases into the register
@@ -329,6 +330,24 @@ def _group_few(run: Run, made: Made) -> object:
 def _fetched(run: Run, made: Made) -> object:
     rows, source, on = _sides(made)
     return joining.fetched(run, rows, source, on)
+
+
+@case("bands")
+def _bands(run: Run, made: Made) -> object:
+    left, right, on = _sides(made)
+    found = []
+    for strict in (False, True):
+        for name in ("i", "t", "r"):
+            reach = bands.Reach(
+                left.columns[name],
+                right.columns[name.upper()],
+                right.columns["I" if name == "i" else name.upper()],
+                above_low=strict,
+                below_high=strict,
+            )
+            keys = [On(one.left, one.right) for one in on[: 1 + strict]]
+            found.append(bands.match_band(run, left, right, keys, reach, _BOUND))
+    return found
 
 
 @case("joining.look_up/few")

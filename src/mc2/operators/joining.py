@@ -531,6 +531,17 @@ def _arithmetic(run: Run, what: Operation, a: Words, b: Words) -> Words:
     return out
 
 
+def expanded(run: Run, table: SecretTable, counts: Words, bound: int) -> tuple[SecretTable, Words]:
+    """Rows as often as their counts say, in `bound` places, and which copy each is.
+
+    A flag is raised if there are more.
+    """
+    packer = Packer(run, Form(), table.rows)
+    packed = packer.table(table)
+    planes, copy, valid = _expand(run, packer.written(), counts, bound)
+    return Source(planes).table(run, packed, valid), copy
+
+
 def _expand(
     run: Run, planes: Sequence[Words], counts: Words, bound: int
 ) -> tuple[list[Words], Words, Marks]:

@@ -36,6 +36,7 @@ class Flag(IntFlag):
     DUPLICATE_KEY = 8
     BAD_CAST = 16
     OUT_OF_DOMAIN = 32
+    TOO_FEW = 64
 
 
 _MEANINGS: Final = {
@@ -45,6 +46,7 @@ _MEANINGS: Final = {
     Flag.DUPLICATE_KEY: "a key that was declared unique occurs twice",
     Flag.BAD_CAST: "a value cannot be converted",
     Flag.OUT_OF_DOMAIN: "a value outside of its declared domain, or text beyond ASCII",
+    Flag.TOO_FEW: "a leaf of a model has fewer rows, or rows of fewer owners, than the plan wants",
 }
 
 

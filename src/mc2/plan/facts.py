@@ -14,6 +14,7 @@ from functools import reduce
 from typing import Final
 
 from mc2.plan.aggregates import declared_most
+from mc2.plan.bands import rooms
 from mc2.plan.deciding import Decides, closure, fewest, known_of, restricted
 from mc2.plan.expressions import (
     Call,
@@ -111,7 +112,8 @@ def trace_facts(
 ) -> tuple[Facts, ...]:
     """The facts of each node of a well-typed plan; models have none, matrices those of rows."""
     found: list[Facts] = []
-    for node, shape in zip(nodes, shapes, strict=True):
+    room = rooms(nodes)
+    for index, (node, shape) in enumerate(zip(nodes, shapes, strict=True)):
         facts = Facts(0)
         operation = node.operation
         if isinstance(operation, Matrix) and isinstance(shape, MatrixShape):
@@ -122,7 +124,8 @@ def trace_facts(
             facts = _history(shape, shapes[operation.model])
         elif isinstance(shape, TableShape):
             facts = _limited(_node(inputs, node, [found[s] for s in node.operation.sources], nodes))
-            facts = replace(facts, rows=min(facts.rows, shape.row_bound))
+            rows = min(facts.rows, shape.row_bound, room.get(index, NO_USEFUL_BOUND))
+            facts = replace(facts, rows=rows)
         found.append(facts)
     return tuple(found)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.plan.models import Matrix
+from mc2.plan.oblivious_models import compares_rows
 from mc2.plan.plan import Plan, PlanInput
 from mc2.plan.relations import Filter, Project, Scan
 from mc2.plan.training import Train
@@ -77,6 +78,13 @@ def input_of(plan: Plan, node: int) -> int:
     return operation.input
 
 
+def needs_one_place(plan: Plan, index: int, operation: Train) -> bool:
+    """Whether all rows of a training have to be in one enclave, whatever they come from."""
+    rules = operation.controls
+    leaves = rules.leaf_rows > 1 or rules.leaf_owners > 1
+    return operation.start is not None or leaves or compares_rows(plan.nodes, index, operation)
+
+
 def trained_parties(plan: Plan, index: int) -> frozenset[str]:
     """The owners of all rows that a training which enclaves share is trained on."""
     operation = plan.nodes[index].operation
@@ -119,6 +127,12 @@ def _check_train(plan: Plan, index: int, train: Train, touched: dict[int, PlanIn
                 hint='leave out on_dropout="continue"',
             )
         return
+    if needs_one_place(plan, index, train):
+        raise PlanError(
+            f"node {index} (train): rows of {here[0].dataset} stay at home, so no row can be "
+            "compared with rows of others",
+            hint="leave out the metric auc, rules on leaves, and models to go on from",
+        )
     matrices = [_matrix(plan, m) for m in train.matrices]
     if not all(by_row(plan, s) for m in matrices for s in m.sources):
         raise PlanError(

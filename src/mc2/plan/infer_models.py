@@ -9,7 +9,7 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column, DataType, Schema
 from mc2.plan.formulas import check_metric, check_objective
 from mc2.plan.literals import float_text, parse_float
-from mc2.plan.models import Matrix, Predict, Train
+from mc2.plan.models import Categories, Matrix, Predict, Train
 from mc2.plan.shapes import Feature, MatrixShape, ModelShape, TableShape, capped
 from mc2.plan.training import NO_CONTROLS, Boosting
 from mc2.plan.types import DOUBLE, FLOAT, INT32, STRING, is_integer, is_numeric
@@ -41,8 +41,14 @@ def infer_matrix(operation: Matrix, sources: Sequence[TableShape]) -> MatrixShap
     for name in operation.amounts:
         _check_amount(columns[name])
     _check_extras(operation, columns)
+    categories = {c.feature: c for c in operation.categories}
+    if not set(categories) <= set(operation.categorical):
+        raise PlanError("categories are declared of a feature that is not categorical")
     categorical = frozenset(operation.categorical)
-    features = tuple(_feature(columns[name], name in categorical) for name in operation.features)
+    features = tuple(
+        _feature(columns[name], name in categorical, categories.get(name))
+        for name in operation.features
+    )
     return MatrixShape(operation, features, schema, capped(sum(s.row_bound for s in sources)))
 
 
@@ -99,16 +105,25 @@ def _check_amount(column: Column) -> None:
         )
 
 
-def _feature(column: Column, categorical: bool) -> Feature:  # noqa: FBT001  # a column's role
+def _feature(
+    column: Column,
+    categorical: bool,  # noqa: FBT001  # a column's role
+    categories: Categories | None,
+) -> Feature:
     if categorical:
         if column.type != STRING and not is_integer(column.type):
             raise PlanError(f"{column.name!r} is {column.type}: categories are text or integers")
+        if categories is not None and bool(categories.names) != (column.type == STRING):
+            raise PlanError(
+                f"the categories of {column.name!r} do not fit {column.type}",
+                hint="give names for text, and how many there are for integers from 0 on",
+            )
     elif not is_numeric(column.type) and column.type.name != "boolean":
         raise PlanError(
             f"{column.name!r} is {column.type}: a feature is a number or a category",
             hint="name it as categorical, or leave it out of the features",
         )
-    return Feature(column.name, column.type, categorical)
+    return Feature(column.name, column.type, categorical, categories)
 
 
 def infer_train(

@@ -17,6 +17,8 @@ from mc2.plan.relations import read_names, read_nodes
 _EDGES: Final = 65_536
 _NAME: Final = 255
 _NUMBER: Final = 64
+_TEXT: Final = 1024
+_CATEGORIES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,36 @@ class Edges:
 
 
 @dataclass(frozen=True, slots=True)
+class Categories:
+    """All categories that a feature has: names of texts in order, or how many numbers from 0 on."""
+
+    feature: str
+    names: tuple[str, ...] = ()
+    count: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.names) or self.count
+
+    def json(self) -> Json:
+        """The categories as canonical JSON has them."""
+        return list(self.names) if self.names else self.count
+
+    @classmethod
+    def read(cls, name: str, value: Json) -> Self:
+        """Read those of one feature. Raises: FormatError, PlanError."""
+        fields = Fields({name: value}, "the categories of a matrix")
+        if isinstance(value, int) and not isinstance(value, bool):
+            return cls(name, count=fields.integer(name, 1, _CATEGORIES))
+        texts = text_item(f"a category of {name[:_NUMBER]}", lambda text, _: text[:_TEXT])
+        names = fields.items(name, _CATEGORIES, texts)
+        if not names or list(names) != sorted(set(names)):
+            raise PlanError(f"the categories of {name[:60]!r} are not different texts in order")
+        return cls(name, names)
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     """Rows to train on or to predict: those of all sources, one after the other.
 
@@ -49,6 +81,7 @@ class Matrix:
     number, in the plan's spelling of a double, that stands for an absent value beside NULL; it is
     `NaN` if there is none other. With a `group`, rows are put in its order first, equal ones as
     they stood. `lower_bound` and `upper_bound` hold the interval in which a survival time lies.
+    `categories` are all that some of the categorical features have; another one fails the job.
     """
 
     OP: ClassVar[str] = "matrix"
@@ -65,6 +98,7 @@ class Matrix:
     upper_bound: str | None = None
     feature_weights: tuple[str, ...] = ()
     edges: tuple[Edges, ...] = ()
+    categories: tuple[Categories, ...] = ()
 
     @property
     def amounts(self) -> tuple[str, ...]:
@@ -96,6 +130,7 @@ class Matrix:
             "upper_bound": self.upper_bound,
             "feature_weights": list(self.feature_weights),
             "edges": {e.feature: list(e.edges) for e in self.edges},
+            "categories": {c.feature: c.json() for c in self.categories},
         }
 
     @classmethod
@@ -118,6 +153,7 @@ class Matrix:
             upper_bound=name("upper_bound"),
             feature_weights=read_texts(fields, "feature_weights"),
             edges=_read_edges(fields),
+            categories=_read_categories(fields),
         )
 
 
@@ -132,3 +168,10 @@ def _read_edges(fields: Fields) -> tuple[Edges, ...]:
         raise PlanError("the edges of a matrix are not an object")
     inner = Fields(value, "the edges of a matrix")
     return tuple(Edges(n, read_texts(inner, n, _EDGES)) for n in sorted(value))
+
+
+def _read_categories(fields: Fields) -> tuple[Categories, ...]:
+    value = fields.value("categories")
+    if not isinstance(value, Mapping) or len(value) > LIMITS.columns:
+        raise PlanError("the categories of a matrix are not an object")
+    return tuple(Categories.read(name, value[name]) for name in sorted(value))

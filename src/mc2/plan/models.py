@@ -14,7 +14,7 @@ from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
 from mc2.formats.limits import LIMITS
 from mc2.formats.result import MODEL_COLUMNS
-from mc2.plan.matrices import Edges, Matrix
+from mc2.plan.matrices import Categories, Edges, Matrix
 from mc2.plan.relations import read_names, read_node
 from mc2.plan.training import (
     BOOST_ROUNDS,
@@ -32,6 +32,7 @@ __all__ = [
     "PREDICTIONS",
     "ROUNDS",
     "Annotate",
+    "Categories",
     "Controls",
     "CrossValidate",
     "Edges",

@@ -11,6 +11,7 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import Column, DataType, Schema, width_paths
+from mc2.plan.bands import rooms
 from mc2.plan.expressions import (
     Call,
     Case,
@@ -39,7 +40,7 @@ from mc2.plan.relations import (
     Project,
     Sort,
 )
-from mc2.plan.shapes import Shape
+from mc2.plan.shapes import NO_USEFUL_BOUND, Shape
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
 from mc2.plan.widths import sizes_of, width_of
@@ -84,12 +85,13 @@ def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
         _check_input(source)
     _check_kinds(plan.nodes)
     facts = trace_facts(plan.inputs, plan.nodes, shapes)
+    room = rooms(plan.nodes)
     for index, node in enumerate(plan.nodes):
         try:
             if is_model_node(node):
                 check_learning(node, shapes)
             else:
-                _check_node(node, plan.nodes, facts)
+                _check_node(node, plan.nodes, facts, room.get(index, NO_USEFUL_BOUND))
             _check_size(facts[index], node.schema)
         except PlanError as error:
             where = f"node {index} ({node.operation.OP})"
@@ -144,8 +146,8 @@ def _check_rows(rows: int) -> None:
     if rows > MOST_ROWS:
         raise PlanError(
             f"it could have more than {MOST_ROWS:,} rows, and oblivious mode reserves room for all",
-            hint="let owners declare keys unique (mc2 upload --unique), or bound the rows before: "
-            "table.bound(10_000)",
+            hint="let owners declare keys unique (mc2 upload --unique), or bound the rows before, "
+            "or right behind a join by equalities or a band: table.bound(10_000)",
         )
 
 
@@ -157,13 +159,13 @@ def _check_single(form: JoinForm) -> None:
         )
 
 
-def _check_node(node: Node, nodes: Sequence[Node], facts: Sequence[Facts]) -> None:
+def _check_node(node: Node, nodes: Sequence[Node], facts: Sequence[Facts], room: int) -> None:
     operation = node.operation
     sources = [nodes[s].schema for s in operation.sources]
     schemas = [s for s in sources if s is not None]
     if isinstance(operation, (Join, Mark)):
         sides = facts[operation.left], facts[operation.right]
-        form = join_form(operation, schemas[0], schemas[1], sides)
+        form = join_form(operation, schemas[0], schemas[1], sides, room)
         if needs_pairs(operation, form):
             _check_rows(form.pairs)
         if isinstance(operation, Join) and operation.how == "single":

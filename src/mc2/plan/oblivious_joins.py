@@ -13,12 +13,13 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import Schema
+from mc2.plan.bands import Band, band_of
 from mc2.plan.expressions import Call, Cast, Expression, Literal, columns_of, walk
 from mc2.plan.facts import Facts
 from mc2.plan.functions import FUNCTIONS
 from mc2.plan.matching import Equality, all_of, conjuncts, match
 from mc2.plan.relations import Join, Mark
-from mc2.plan.shapes import capped
+from mc2.plan.shapes import NO_USEFUL_BOUND, capped
 from mc2.plan.typing import type_of
 
 COMPARISONS: Final = {"ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
@@ -48,7 +49,7 @@ class JoinForm:
     `to_one`: a row of the left side has one partner at most, `of_one`: one of the right side has.
     `left_only` and `right_only` read one side and never fail; `rest` is all others, and `compared`
     what that is if it is one comparison. `unsure`: the one equality, of a mark, whose NULL counts.
-    `pairs` is how many pairs there are at most.
+    `pairs` is how many pairs there are at most. `band`: all that `rest` demands, if it is one.
     """
 
     equalities: tuple[Equality, ...]
@@ -60,6 +61,7 @@ class JoinForm:
     compared: Compared | None
     pairs: int
     unsure: Equality | None = None
+    band: Band | None = None
 
     @property
     def whole(self) -> Expression | None:
@@ -68,9 +70,16 @@ class JoinForm:
 
 
 def join_form(
-    operation: Join | Mark, left: Schema, right: Schema, facts: tuple[Facts, Facts]
+    operation: Join | Mark,
+    left: Schema,
+    right: Schema,
+    facts: tuple[Facts, Facts],
+    room: int = NO_USEFUL_BOUND,
 ) -> JoinForm:
-    """Take a join apart. Raises: PlanError if oblivious mode cannot compute it."""
+    """Take a join apart; `room` is how many pairs a bound above it allows at most.
+
+    Raises: PlanError if oblivious mode cannot compute it.
+    """
     found = match(operation.on, left.names, right.names)
     parts = conjuncts(found.rest)
     names = frozenset(left.names), frozenset(right.names)
@@ -90,7 +99,8 @@ def join_form(
         right_only=all_of(of_right),
         rest=all_of(others),
         compared=_compared(others, names),
-        pairs=capped(min(pairs)),
+        pairs=capped(min(*pairs, room)),
+        band=band_of(others, left.names, right.names),
     )
     if not isinstance(operation, Mark):
         return form

@@ -20,21 +20,25 @@ from mc2.plan.literals import parse_float
 from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.parameters import Parameter
 from mc2.plan.plan import Node, Operation, PlanOutput
-from mc2.plan.shapes import Shape, TableShape
+from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape
 from mc2.plan.training import CrossValidate, Stopping, Train
 from mc2.plan.types import INTEGER_BITS
 
 METRICS: Final[Mapping[str, tuple[str, ...]]] = {
-    "binary:logistic": ("logloss", "error"),
+    "binary:logistic": ("logloss", "error", "auc"),
     "reg:squarederror": ("rmse", "mae"),
     "count:poisson": ("poisson-nloglik",),
-    "multi:softprob": ("mlogloss", "merror"),
+    "multi:softprob": ("mlogloss", "merror", "auc"),
 }
 """The objectives that there are, and the metrics of each; the first one is its own."""
+
+RANKED: Final = frozenset({"auc"})
+"""Metrics that compare rows with one another: no sum over rows gives them."""
 
 MOST_DEPTH: Final = 8
 MOST_BIN: Final = 256
 MOST_EDGES: Final = 254
+MOST_CATEGORIES: Final = 255
 _FIXED: Final[Mapping[str, str | int]] = {
     "booster": "gbtree",
     "grow_policy": "depthwise",
@@ -46,7 +50,8 @@ _FIXED: Final[Mapping[str, str | int]] = {
 }
 _FREE: Final = frozenset({
     "alpha", "base_score", "colsample_bylevel", "colsample_bynode", "colsample_bytree", "eta",
-    "eval_metric", "gamma", "lambda", "max_bin", "max_delta_step", "max_depth", "min_child_weight",
+    "eval_metric", "gamma", "lambda", "max_bin", "max_cat_to_onehot", "max_delta_step", "max_depth",
+    "min_child_weight",
     "monotone_constraints", "num_class", "objective", "scale_pos_weight", "seed",
     "split_search", "subsample",
 })  # fmt: skip
@@ -75,6 +80,7 @@ def check_learning(node: Node, shapes: Sequence[Shape]) -> None:
             _check_matrix(matrix, sources)
         case Train() as training:
             _check_train(training)
+            _check_together(training, shapes)
         case Predict() as predict:
             _check_predict(predict)
         case _:
@@ -110,29 +116,49 @@ def _unsupported(what: str, hint: str = _ENCRYPTED) -> PlanError:
 
 def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
     for what, given in (
-        ("categorical features", matrix.categorical),
         ("base margins", matrix.base_margin),
         ("groups of a ranking", matrix.group),
         ("bounds of labels", matrix.lower_bound),
         ("weights of features", matrix.feature_weights),
     ):
         if given:
-            hint = "make a column of 0 and 1 for each category, with CASE"
-            raise _unsupported(what, hint if given is matrix.categorical else _ENCRYPTED)
-    if matrix.edges and {e.feature for e in matrix.edges} != set(matrix.features):
-        raise _unsupported("edges of some features only", "name edges for each feature, or none")
-    for edges in matrix.edges:
-        if len(edges.edges) > MOST_EDGES:
-            raise _unsupported(f"features with more than {MOST_EDGES} edges", "name fewer edges")
-        if not all(a < b for a, b in pairwise((*map(_single, edges.numbers), math.inf))):
-            raise _unsupported("edges that are no different floats of 32 bits", "round them")
+            raise _unsupported(what)
+    _check_edges(matrix)
+    _check_categories(matrix)
     tables = [s for s in sources if isinstance(s, TableShape)]
     if not any(table.row_bound for table in tables):
         raise PlanError("the matrix can have no rows", hint="look at the bounds of its sources")
     for table in tables:
         columns = table.schema.by_name()
         for name in matrix.columns:
-            _check_number(columns[name])
+            if name not in matrix.categorical:
+                _check_number(columns[name])
+
+
+def _check_edges(matrix: Matrix) -> None:
+    amounts = set(matrix.features) - set(matrix.categorical)
+    if matrix.edges and {e.feature for e in matrix.edges} != amounts:
+        raise _unsupported("edges of some features only", "name edges for each feature, or none")
+    for edges in matrix.edges:
+        if len(edges.edges) > MOST_EDGES:
+            raise _unsupported(f"features with more than {MOST_EDGES} edges", "name fewer edges")
+        if not all(a < b for a, b in pairwise((*map(_single, edges.numbers), math.inf))):
+            raise _unsupported("edges that are no different floats of 32 bits", "round them")
+
+
+def _check_categories(matrix: Matrix) -> None:
+    """Which categories there are must be public: each is a bin."""
+    declared = {c.feature: c for c in matrix.categories}
+    for name in matrix.categorical:
+        if name not in declared:
+            raise _unsupported(
+                f"categories that nobody declares, as those of {name!r}",
+                "name them: DMatrix(..., categories={feature: [names]}), or a number of codes",
+            )
+        if declared[name].size > MOST_CATEGORIES:
+            raise _unsupported(
+                f"features with more than {MOST_CATEGORIES} categories", "turn rare ones into one"
+            )
 
 
 def _single(number: float) -> float:
@@ -144,7 +170,7 @@ def _single(number: float) -> float:
 
 
 def _check_number(column: Column) -> None:
-    if column.type.name not in _NUMBERS:
+    if column.type.name not in _NUMBERS and column.type.name != "decimal":
         raise PlanError(
             f"oblivious mode cannot learn from {column.name!r}, which is {column.type}",
             hint="upload the column as double, or leave it out",
@@ -152,19 +178,44 @@ def _check_number(column: Column) -> None:
 
 
 def _check_train(training: Train) -> None:
-    if training.start is not None:
-        raise _unsupported("training that goes on from a model", "train in one go, more rounds")
     if training.objective is not None or training.metric is not None:
         raise _unsupported("objectives or metrics of a script's own")
-    if training.learning_rates:
-        raise _unsupported("learning rates that change", "set eta for all rounds")
-    if training.controls.leaf_rows or training.controls.leaf_owners:
-        raise _unsupported("rules on the rows and owners of leaves")
     for parameter in training.parameters:
         _check_parameter(parameter)
     _check_objective(training)
     if training.stopping is not None:
         _check_stopping(training, training.stopping)
+
+
+def _check_together(training: Train, shapes: Sequence[Shape]) -> None:
+    """Check what parameters mean for a matrix, and for a model that comes first."""
+    matrix = shapes[training.matrix]
+    apart = named_value(training, "max_cat_to_onehot")
+    if isinstance(matrix, MatrixShape) and isinstance(apart, int):
+        sizes = [c.size for c in matrix.operation.categories]
+        if sizes and max(sizes) >= apart:
+            raise _unsupported(
+                "splits that put several categories apart",
+                "set max_cat_to_onehot above the number of categories, or leave it out",
+            )
+    if training.start is None:
+        return
+    before = shapes[training.start]
+    if not isinstance(before, ModelShape) or before.derived:
+        raise _unsupported("training that goes on from a part of a model")
+    for name in ("objective", "num_class", "max_depth"):
+        if _setting(training, name) != _setting(before.operation, name):
+            raise _unsupported(
+                f"training that goes on from a model with another {name}", f"set {name} as there"
+            )
+
+
+_DEFAULTS: Final[Mapping[str, object]] = {"objective": "reg:squarederror", "max_depth": 6}
+
+
+def _setting(training: Train, name: str) -> object:
+    found = named_value(training, name)
+    return _DEFAULTS.get(name) if found is None else found
 
 
 def _check_parameter(parameter: Parameter) -> None:
@@ -210,15 +261,21 @@ def _check_base_score(objective: str, score: object) -> None:
 
 
 def _check_stopping(training: Train, stopping: Stopping) -> None:
-    objective = named_value(training, "objective") or "reg:squarederror"
+    if stopping.metric not in {None, *metrics_of(training)}:
+        raise _unsupported(f"metric {stopping.metric} in this training", "name it in eval_metric")
+
+
+def metrics_of(training: Train) -> tuple[str, ...]:
+    """The metrics of a training: those of `eval_metric`, or the objective's own."""
     metrics = named_value(training, "eval_metric")
-    last = metrics[-1] if isinstance(metrics, tuple) else METRICS[str(objective)][0]
-    if stopping.metric not in {None, last}:
-        raise _unsupported("early stopping by another metric than the last", "name it last")
-    if stopping.evaluation not in {None, training.evaluations[-1].name}:
-        raise _unsupported("early stopping by another evaluation set than the last", "put it last")
-    if stopping.maximize or parse_float(stopping.min_delta) > 0:
-        raise _unsupported("early stopping with maximize or min_delta")
+    objective = str(_setting(training, "objective"))
+    return metrics if isinstance(metrics, tuple) else METRICS[objective][:1]
+
+
+def compares_rows(nodes: Sequence[Node], index: int, training: Train) -> bool:
+    """Whether somebody is told a metric of a training that compares all rows with one another."""
+    told = training.stopping is not None or has_history(nodes, index)
+    return told and bool(training.evaluations) and not RANKED.isdisjoint(metrics_of(training))
 
 
 def _check_predict(predict: Predict) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from mc2.formats.schema import DataType, Schema
 from mc2.plan.linear_models import Fit
-from mc2.plan.models import Matrix, Train
+from mc2.plan.models import Categories, Matrix, Train
 
 NO_USEFUL_BOUND: Final = 1 << 62
 """Row bounds are exact integers below this and stay here above: a bound so large says nothing."""
@@ -28,11 +28,12 @@ class TableShape:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A column that a model reads."""
+    """A column that a model reads; of a categorical one all categories, if they are declared."""
 
     name: str
     type: DataType
     categorical: bool
+    categories: Categories | None = None
 
     @property
     def kind(self) -> str:

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from mc2.errors import PlanError
 from mc2.plan.check import CheckedPlan
-from mc2.plan.home import by_row, input_of
+from mc2.plan.home import by_row, input_of, needs_one_place
 from mc2.plan.models import Matrix
 from mc2.plan.plan import Plan
 from mc2.plan.relations import Scan
@@ -54,6 +54,8 @@ def shared_trainings(checked: CheckedPlan) -> tuple[SharedTraining, ...]:
 
 def _shared(checked: CheckedPlan, index: int, operation: Train) -> SharedTraining | None:
     plan = checked.plan
+    if needs_one_place(plan, index, operation):
+        return None
     matrix = _matrix(plan, operation.matrix)
     judged = [(e.name, _matrix(plan, e.matrix)) for e in operation.evaluations]
     if any(_meaning(m) != _meaning(matrix) for _, m in judged):

@@ -11,7 +11,7 @@ from mc2.planner.tables import Table
 
 if TYPE_CHECKING:  # `import mc2` stays light
     from mc2.formats.schema import DataType
-    from mc2.plan.models import Edges
+    from mc2.plan.models import Categories, Edges
     from mc2.planner.draft import Draft
 
 _REFUSED = {
@@ -36,6 +36,8 @@ class DMatrix:
     names and not amounts; so does "c" in `feature_types`, and `enable_categorical` makes all
     features of text categorical. `missing` is a number that means "no value", beside NULL.
     `feature_weights` maps features to the weights with which `colsample_*` draws them.
+    `categories` maps categorical features to all that they have, which everybody then knows: names
+    for text, a number of codes (0, 1, ...) for integers; oblivious mode needs them.
     `bin_edges` maps features to public numbers: a value counts as the greatest of them that is
     not above it, so that thresholds of a model lie there only.
 
@@ -61,6 +63,7 @@ class DMatrix:
         features: Sequence[str] | None = None,
         exclude: Sequence[str] = (),
         categorical: Sequence[str] = (),
+        categories: Mapping[str, Sequence[str] | int] | None = None,
         bin_edges: Mapping[str, Sequence[float]] | None = None,
         **others: object,
     ) -> None:
@@ -77,17 +80,15 @@ class DMatrix:
         if features is not None and feature_names is not None:
             raise PlanError("features= and feature_names= are two words for one thing")
         left_out = {*single, *margins, *names_of(exclude, "exclude", columns)}
-        chosen = feature_names if features is None else features
-        used = tuple(n for n in columns if n not in left_out)
-        used = used if chosen is None else names_of(chosen, "features", columns)
-        words = {n for n in used if enable_categorical is True and columns[n].name == "string"}
-        named = {
-            *names_of(categorical, "categorical", columns),
-            *_typed(feature_types, used),
-            *words,
-        }
-        if named - set(used):
-            raise PlanError(f"the categorical column {min(named - set(used))!r} is no feature")
+        used = _used(feature_names if features is None else features, columns, left_out)
+        texts = [n for n in used if columns[n].name == "string"]
+        known = _categories(categories)
+        named = {c.feature for c in known}.union(
+            texts if enable_categorical is True else (),
+            names_of(categorical, "categorical", columns),
+            _typed(feature_types, used),
+        )
+        _check_features(named, used)
         self._draft: Draft = given[0]._draft  # noqa: SLF001 - one API in two modules
         operation = Matrix(
             sources=tuple(t._node for t in given),  # noqa: SLF001
@@ -102,6 +103,7 @@ class DMatrix:
             upper_bound=label_upper_bound,
             feature_weights=_weights(feature_weights, used),
             edges=_edges(bin_edges, used),
+            categories=known,
         )
         self._node = self._draft.add(operation)
 
@@ -142,6 +144,20 @@ def _tables(values: Sequence[object]) -> tuple[Table, ...]:
     if not found or len(found) != len(flat):
         raise PlanError("a DMatrix is made of tables", hint='DMatrix(job.table("party.table"))')
     return found
+
+
+def _used(
+    chosen: Sequence[str] | None, columns: Mapping[str, DataType], left_out: set[str | None]
+) -> tuple[str, ...]:
+    """The features: those that are listed, or all columns that are nothing else."""
+    if chosen is not None:
+        return names_of(chosen, "features", columns)
+    return tuple(n for n in columns if n not in left_out)
+
+
+def _check_features(categorical: set[str], features: Sequence[str]) -> None:
+    for name in sorted(categorical.difference(features)):
+        raise PlanError(f"the categorical column {name!r} is no feature")
 
 
 def _refuse(others: Mapping[str, object]) -> None:
@@ -201,6 +217,28 @@ def _edges(values: object, features: Sequence[str]) -> tuple[Edges, ...]:
         Edges(n, tuple(float_text(e) for e in _numbers(values[n], "bin_edges")))
         for n in sorted(values)
     )
+
+
+def _categories(values: object) -> tuple[Categories, ...]:
+    from mc2.plan.models import Categories
+
+    if values is None:
+        return ()
+    if not isinstance(values, dict):
+        raise PlanError("categories= maps features to names, or to how many codes there are")
+    found = []
+    for name in sorted(values):
+        given = values[name]
+        if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+            found.append(Categories(name, count=given))
+        elif isinstance(given, (list, tuple)) and given and all(isinstance(v, str) for v in given):
+            found.append(Categories(name, tuple(sorted(set(given)))))
+        else:
+            raise PlanError(
+                f"the categories of {name!r} are no list of names, and no number of codes",
+                hint='categories={"ward": ["A", "B"], "kind": 5}',
+            )
+    return tuple(found)
 
 
 def kinds_of(matrix: DMatrix) -> dict[str, DataType]:

@@ -53,6 +53,41 @@ def test_the_connection_is_locked_down(database, statement):
         database._connection.execute(statement).fetchall()
 
 
+class Rows:
+    """Two batches, which may end in an error."""
+
+    schema = schema(x="int64")
+
+    def __init__(self, failure=None):
+        self._failure = failure
+
+    def batches(self):
+        for _ in range(2):
+            yield pa.record_batch([pa.array(range(1000), pa.int64())], ["x"])
+        if self._failure:
+            raise self._failure
+
+
+def test_of_what_is_held_duckdb_knows_how_many_rows_there_are(database):
+    database.attach("s", Rows(), ("x",))
+    assert database.hold("s", 16_000) == 16_000
+    assert database.count("s") == 2000
+    explained = database._connection.execute("EXPLAIN SELECT * FROM s").fetchall()
+    assert "2,000 rows" in explained[0][1]
+
+
+def test_what_has_no_room_stays_a_stream(database):
+    database.attach("s", Rows(), ("x",))
+    assert database.hold("s", 15_999) is None
+    assert database.count("s") == 2000
+
+
+def test_what_fails_while_it_is_read_to_be_held_is_told_as_it_is(database):
+    database.attach("s", Rows(DatasetError("chunk 7 is damaged")), ("x",))
+    with pytest.raises(DatasetError, match="chunk 7"):
+        database.hold("s", 1 << 20)
+
+
 def test_a_database_opened_ahead_is_taken_once_and_locked_down():
     ahead = DatabaseAhead(LIMITS)
     with ahead.take() as database:

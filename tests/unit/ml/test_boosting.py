@@ -316,7 +316,7 @@ def test_wrong_trainings_are_errors():
     with pytest.raises(EngineError, match="leakage"):
         Training(1, model="open")
     with pytest.raises(EngineError, match="metric"):
-        fit(x, y, asked("binary:logistic", eval_metric="auc"))
+        fit(x, y, asked("binary:logistic", eval_metric="rmse"))
     with pytest.raises(EngineError, match="evaluation set"):
         fit(x, y, asked("binary:logistic"), early_stopping_rounds=2)
     run, trained, _ = fit(x, y, asked("binary:logistic"), 1)

@@ -7,7 +7,7 @@ from tests.support.catalogs import PACKAGES, VISITS, catalog
 
 import mc2
 from mc2.errors import PlanError, UsageError
-from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.models import Categories, History, Matrix, Predict, Train
 from mc2.plan.relations import Scan
 from mc2.planner.job import Job
 from mc2.planner.learning import Booster, DMatrix
@@ -197,6 +197,16 @@ def test_categories_can_be_named():
         " categorical=['age', 'site']))"
     )
     assert operation(plan, Matrix).categorical == ("site", "age")
+    plan = plan_of(
+        "r = xgboost.train({}, xgboost.DMatrix(v, label='diabetic', features=['site', 'age'],"
+        " categories={'site': ['west', 'east', 'west'], 'age': 120}))"
+    )
+    found = operation(plan, Matrix)
+    assert found.categorical == ("site", "age")
+    assert found.categories == (
+        Categories("age", count=120),
+        Categories("site", ("east", "west")),
+    )
 
 
 def test_training_has_stock_defaults():
@@ -257,6 +267,8 @@ def test_training_takes_what_stock_xgboost_takes():
         ("r = xgboost.DMatrix(v, base_margin='nope')", "no column 'nope' for base_margin=", ""),
         ("r = xgboost.DMatrix(v, group=[3])", "takes no group=", "qid"),
         ("r = xgboost.DMatrix(v, bin_edges={'age': [1, 'x']})", "bin_edges are numbers", ""),
+        ("r = xgboost.DMatrix(v, categories={'site': []})", "no list of names", "ward"),
+        ("r = xgboost.DMatrix(v, categories={'site': 2})", "do not fit string", "how many"),
         (D + "r = xgboost.train([], d)", "params is a dictionary", ""),
         (D + "r = xgboost.train({3: 4}, d)", "params is a dictionary", ""),
         ("r = xgboost.train({}, v)", "train takes a DMatrix", ""),

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mc2.engine.oblivious.expressions import Evaluator, one_layout
-from mc2.operators import comparisons, grouping, joining, logic, ordering
+from mc2.operators import bands, comparisons, grouping, joining, logic, ordering
 from mc2.operators.handles import (
     Marks,
     SecretColumn,
@@ -108,6 +108,9 @@ class Joiner:
         on = self._on(left, right)
         if form.right_only is not None:
             right, form = self._tested(right, form.right_only), replace(form, right_only=None)
+        if form.left_only is not None:
+            left, form = self._tested(left, form.left_only), replace(form, left_only=None)
+        ends = self._reach(left, right)
         left, right = self._narrow(left), self._narrow(right)
         if form.to_one and on:
             found = joining.join_unique(run, left, right, on, outer=False)
@@ -115,6 +118,9 @@ class Joiner:
             turned = [On(one.right, one.left, one.nulls) for one in on]
             found = joining.join_unique(run, right, left, turned, outer=False)
             found = _with_columns(found, [*left.columns, *right.columns])
+        elif ends is not None:
+            form = replace(form, rest=None)
+            found = self._within(left, right, on, ends)
         elif not on:
             found = joining.cross(run, left, right)
         else:
@@ -122,6 +128,32 @@ class Joiner:
             bound = min(form.pairs, left.rows * right.rows)
             found = joining.match(run, left, right, on, bound)
         return self._tested(found, form.whole)
+
+    def _reach(self, left: SecretTable, right: SecretTable) -> bands.Reach | None:
+        """The columns of a band, if the condition is one."""
+        band = self._form.band
+        if band is None or any(e.nulls for e in self._form.equalities):
+            return None
+        points, ranges = (left, right) if band.of_left else (right, left)
+        return bands.Reach(
+            points.columns[band.point],
+            ranges.columns[band.low.column],
+            ranges.columns[band.high.column],
+            above_low=band.low.strict,
+            below_high=band.high.strict,
+        )
+
+    def _within(
+        self, left: SecretTable, right: SecretTable, on: Sequence[On], reach: bands.Reach
+    ) -> SecretTable:
+        """The pairs of a band."""
+        form, run = self._form, self._run
+        bound = min(form.pairs, left.rows * right.rows)
+        if form.band is not None and form.band.of_left:
+            return bands.match_band(run, left, right, on, reach, bound)
+        turned = [On(one.right, one.left, one.nulls) for one in on]
+        found = bands.match_band(run, right, left, turned, reach, bound)
+        return _with_columns(found, [*left.columns, *right.columns])
 
     def _tested(self, table: SecretTable, condition: Expression | None) -> SecretTable:
         if condition is None:

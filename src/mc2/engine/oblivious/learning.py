@@ -20,9 +20,11 @@ from mc2.formats.schema import Schema
 from mc2.formats.worker_progress import round_trained
 from mc2.ml import boosted_trees, boosting
 from mc2.ml.boosting import PUBLIC, SECRET, Trained, Training
+from mc2.ml.boosting_leaves import LeafRules, check_leaves
 from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.ml.boosting_tables import Roles, column_of_floats, cuts_of_tables, matrices_of_tables
 from mc2.ml.boosting_together import Recipe
+from mc2.ml.boosting_watch import LAST, Watched
 from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
 from mc2.operators.constants import column_of_values
 from mc2.operators.elements import fitted_columns
@@ -35,7 +37,8 @@ from mc2.plan.literals import parse_float
 from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.oblivious_models import has_history, is_released
 from mc2.plan.plan import Plan
-from mc2.plan.training import Train
+from mc2.plan.relations import Scan
+from mc2.plan.training import Stopping, Train
 from mc2.plan.types import DOUBLE, INT32
 
 KEY_BYTES: Final = 32
@@ -79,6 +82,7 @@ def roles_of(operation: Matrix) -> Roles:
         operation.weight,
         parse_float(operation.missing),
         {e.feature: e.numbers for e in operation.edges},
+        {c.feature: c.names or c.count for c in operation.categories},
     )
 
 
@@ -98,8 +102,16 @@ def recipe_of(plan: Plan, index: int, operation: Train) -> Recipe:
             PUBLIC if is_released(plan.outputs, index) else SECRET,
             None if stopping is None else stopping.rounds,
             resumable=operation.dropout is not None,
+            watched=LAST if stopping is None else _watched(stopping),
+            learning_rates=tuple(map(parse_float, operation.learning_rates)),
         ),
         tuple(e.name for e in operation.evaluations) if told else (),
+    )
+
+
+def _watched(stopping: Stopping) -> Watched:
+    return Watched(
+        stopping.evaluation, stopping.metric, parse_float(stopping.min_delta), stopping.maximize
     )
 
 
@@ -153,17 +165,46 @@ class Learner:
     ) -> Trained:
         """Train on all rows here."""
         rows = self._matrices[operation.matrix]
-        cuts = cuts_of_tables(self._trace, rows.roles, rows.filled, recipe.parameters.max_bin)
+        start = None if operation.start is None else self._models[operation.start].model
+        if start is None:
+            cuts = cuts_of_tables(self._trace, rows.roles, rows.filled, recipe.parameters.max_bin)
+        else:
+            cuts = start.cuts  # so that rows are in the bins of all trees
         judged = [e for e in operation.evaluations if e.name in recipe.evaluations]
-        return boosting.train(
+        matrices = self._binned(operation.matrix, cuts, labels=True)
+        trained = boosting.train(
             self._trace,
-            self._binned(operation.matrix, cuts, labels=True),
+            matrices,
             recipe.parameters,
             recipe.training,
             key,
             evaluations={e.name: self._binned(e.matrix, cuts, labels=True) for e in judged},
             tell=tell,
+            start=start,
         )
+        check_leaves(self._trace, trained.model, matrices, self._leaf_rules(operation))
+        return trained
+
+    def _leaf_rules(self, operation: Train) -> LeafRules:
+        """How many rows of how many owners each leaf has to have; whose each table is."""
+        controls, matrix = operation.controls, self._plan.nodes[operation.matrix].operation
+        owners: tuple[str, ...] = ()
+        if controls.leaf_owners > 1 and isinstance(matrix, Matrix):
+            filled = zip(matrix.sources, self._matrices[operation.matrix].tables, strict=True)
+            owners = tuple(self._owner(source) for source, table in filled if table.rows)
+        return LeafRules(controls.leaf_rows, controls.leaf_owners, owners)
+
+    def _owner(self, source: int) -> str:
+        """Whose rows a node has. Raises: EngineError if they are of several."""
+        waiting, found = [source], set()
+        while waiting:
+            operation = self._plan.nodes[waiting.pop()].operation
+            waiting += operation.sources
+            if isinstance(operation, Scan):
+                found.add(self._plan.inputs[operation.input].owner)
+        if len(found) != 1:
+            raise EngineError("a source of the matrix has rows of several owners")
+        return found.pop()
 
     def _binned(self, matrix: int, cuts: SecretCuts, *, labels: bool) -> list[SecretMatrix]:
         rows = self._matrices[matrix]
@@ -243,11 +284,9 @@ class Learner:
         statistics = not operation.controls.bare
         found = boosted_trees.release(self._trace, trained.model, statistics=statistics)
         if trained.best_round is not None:
-            *_, metrics = trained.history.values()
-            *_, values = metrics.values()
             found["learner"]["attributes"] = {
                 "best_iteration": str(trained.best_round),
-                "best_score": repr(values[trained.best_round]),
+                "best_score": repr(trained.best_score),
             }
         return ModelOutput(json.dumps(found, separators=(",", ":")).encode())
 

@@ -38,6 +38,7 @@ from mc2.operators.joining import On
 from mc2.operators.lists import exploded
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import keep_memory, use_threads
+from mc2.plan.bands import rooms
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.expressions import ColumnRef, Expression, Literal
 from mc2.plan.facts import Facts, collected_most
@@ -65,7 +66,7 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
-from mc2.plan.shapes import LinearShape
+from mc2.plan.shapes import NO_USEFUL_BOUND, LinearShape
 from mc2.plan.typing import type_of
 from mc2.plan.windows import Window
 
@@ -174,6 +175,7 @@ class PlanRun:
         self._learner = Learner(trace, checked.plan, key, progress, together)
         self._linear = LinearLearner(trace)
         self._shapes = checked.shapes
+        self._rooms = rooms(checked.plan.nodes)
         self._sources = tables
         self._progress = progress
         self._ordered = ordered_nodes(checked.plan.nodes)
@@ -307,7 +309,8 @@ class PlanRun:
         right = self._tested(self._tables[operation.right], before[1])
         schemas = self._schema(operation.left), self._schema(operation.right)
         facts = self._facts[operation.left], self._facts[operation.right]
-        form = join_form(operation, *schemas, facts)
+        room = self._rooms.get(index, NO_USEFUL_BOUND)
+        form = join_form(operation, *schemas, facts, room)
         joiner = Joiner(self.trace, form, left, right, self._steps.needed[index])
         if isinstance(operation, Mark):
             return joiner.mark(operation.name)
