@@ -86,6 +86,7 @@ fuzz: setup  ## coverage-guided fuzzing of every parser (FUZZ_SECONDS each, defa
 bench: setup $(SPARK)/.installed  ## all measurements, as tables on standard output (hours)
 	@for part in $(MEASURED); do echo "## bench.$$part" >&2; $(BIN)/python -m bench.$$part || exit 1; done
 	@echo "## bench.sql.run" >&2; $(BIN)/python -m bench.sql.run --scale 1 --worker --spark $(SPARK)/bin/python
+	@echo "## bench.sql.workers" >&2; $(BIN)/python -m bench.sql.workers
 	@echo "## bench.spark.run" >&2; $(SPARK)/bin/python -m bench.spark.run
 
 clean:  ## remove everything that can be made again
