@@ -443,10 +443,10 @@ class Queries:
             name = self.fresh("a")
             columns[name] = kind
             items.append(f"{call} AS {name}")
-        group = f" GROUP BY {', '.join(keys)}" if keys else ""
+        group, having = f" GROUP BY {', '.join(keys)}" if keys else "", ""
         if keys and self.subqueries and self.rng.random() < 0.25:
             group = f" GROUP BY {self.pick('ROLLUP', 'CUBE')} ({', '.join(keys)})"
-        having = ""
+            having = " HAVING count(*) > 0"  # of no rows DuckDB makes a total, and Spark none
         if keys and self.rng.random() < 0.3:
             having = f" HAVING {self.pick('count(*) > 1', 'count(*) >= 2', 'sum(' + self.value('int32', scope, 0) + ') IS NOT NULL')}"
         query = f"SELECT {', '.join(items)} FROM {text}{self.where(scope)}{group}{having}"

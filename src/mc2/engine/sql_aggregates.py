@@ -25,14 +25,15 @@ from mc2.plan.types import DOUBLE, TYPE_CLASSES, has_parts, is_integer, list_of,
 class Operand:
     """The column that holds an aggregate's argument. `count_star` has a column of ones.
 
-    `second` is the second argument: a column, or a literal; `most` is how many values a list has
-    at most, if the plan says it.
+    `second` is the second argument: a column, or a literal. `over` is the window of the rows, if
+    they are no group. `most` is how many values a list has at most, if the plan says it.
     """
 
     sql: str
     type: DataType
     distinct: bool
     second: Term | None = None
+    over: str = ""
     most: int | None = None
 
     @property
@@ -63,7 +64,7 @@ def _extreme(name: str) -> Print:
 
 
 def _truth(name: str) -> Print:
-    return lambda _scribe, operand, _result: f"{name}({operand.sql})"
+    return lambda _scribe, operand, _result: f"{name}({operand.sql}){operand.over}"
 
 
 def _float(name: str) -> Print:
@@ -119,7 +120,7 @@ def _second(operand: Operand) -> Term:
 def _listed(operand: Operand, values: str) -> str:
     """A list of the values that are not NULL; NULL if there are none."""
     distinct = "DISTINCT " if operand.distinct else ""
-    return f"list({distinct}{values}) FILTER (WHERE {operand.sql} IS NOT NULL)"
+    return f"list({distinct}{values}) FILTER (WHERE {operand.sql} IS NOT NULL){operand.over}"
 
 
 def _statistic(name: str) -> Print:
@@ -134,7 +135,7 @@ def _paired(name: str) -> Print:
         y = _second(operand).sql
         pairs = f"list(struct_pack(x := {operand.sql}, y := {y}))"
         known = f"{operand.sql} IS NOT NULL AND {y} IS NOT NULL"
-        return scribe.call(OF_PAIRS[name], f"{pairs} FILTER (WHERE {known})")
+        return scribe.call(OF_PAIRS[name], f"{pairs} FILTER (WHERE {known}){operand.over}")
 
     return write
 
@@ -165,7 +166,7 @@ def _by(name: str) -> Print:
     def write(_scribe: Scribe, operand: Operand, result: DataType) -> str:
         by = _second(operand)
         value, key = (positive_zero(t.sql, t.type) for t in (operand, by))
-        known = f"FILTER (WHERE {by.sql} IS NOT NULL)"
+        known = f"FILTER (WHERE {by.sql} IS NOT NULL){operand.over}"
         if not has_parts(by.type) and not has_parts(result):
             found = f"{name}(struct_pack(y := {key}, x := {value})) {known}"
             return cast_to(f"struct_extract({found}, 'x')", result)
@@ -191,7 +192,7 @@ def _at_most(operand: Operand, found: str, result: DataType) -> str:
     if operand.most is None:
         return found
     distinct = "DISTINCT " if operand.distinct else ""
-    many = f"count({distinct}{positive_zero(operand.sql, operand.type)})"
+    many = f"count({distinct}{positive_zero(operand.sql, operand.type)}){operand.over}"
     return f"CASE WHEN {many} > {operand.most} THEN {raising(RANGE, result)} ELSE {found} END"
 
 

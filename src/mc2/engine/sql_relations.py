@@ -267,11 +267,14 @@ class QueryWriter:
         if column.function in RANKINGS and not column.arguments:
             return []
         if column.where is not None:
-            sql = f"CASE WHEN {writer.term(column.where).sql} THEN {terms[0].sql} END"
-            terms[0] = replace(terms[0], sql=sql, literal=None, constant=False)
+            met = writer.term(column.where).sql
+            for i, term in enumerate(terms):
+                if i == 0 or not term.constant:
+                    sql = f"CASE WHEN {met} THEN {term.sql} END"
+                    terms[i] = replace(term, sql=sql, literal=None, constant=False)
         found = []
         for i, term in enumerate(terms):
-            if term.constant and column.where is None:
+            if term.constant:
                 found.append(term)
                 continue
             inner.append(f"{term.sql} AS a{place}_{i}")
@@ -334,7 +337,7 @@ class QueryWriter:
                 inner.append(f"{sql} AS b{place}")
                 second = replace(second, sql=f"b{place}")
         most = declared_most(column.arguments)
-        return Operand(f"a{place}", kind, column.distinct, second, most)
+        return Operand(f"a{place}", kind, column.distinct, second, most=most)
 
     def _aggregated(self, column: AggregateColumn, operand: Operand) -> str:
         arguments = (Argument(operand.type, nullable=True),) if column.arguments else ()

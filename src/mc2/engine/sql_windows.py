@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from mc2.engine.routines import FLOAT_AGGREGATES
+from mc2.engine.sql_aggregates import Operand, aggregate
 from mc2.engine.sql_decimals import combine
 from mc2.engine.sql_nested import extreme, positive_zero
 from mc2.engine.sql_terms import Scribe, Term, cast_to
 from mc2.engine.sql_types import sql_literal
 from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
+from mc2.plan.aggregates import declared_most
 from mc2.plan.expressions import Literal
 from mc2.plan.types import DOUBLE, INT32, INTEGER_BITS, TYPE_CLASSES, is_integer, sum_type
 from mc2.plan.windows import PICKS, Bound, Frame, WindowColumn
@@ -35,6 +37,10 @@ _WORDS: Final = {
     "percent_rank": "percent_rank", "cume_dist": "cume_dist", "ntile": "ntile",
     "first_value": "first_value", "last_value": "last_value", "nth_value": "nth_value",
 }  # fmt: skip
+_OWN: Final = frozenset(
+    {"count", "count_star", "min", "max", "bool_and", "bool_or", "sum", "avg", *FLOAT_AGGREGATES}
+)
+"""Aggregates that are written otherwise over a window than over a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,14 @@ def window_function(
         listed = ", ".join(a.sql for a in arguments)
         order = over.picked(column)
         return cast_to(f"{_WORDS[name]}({listed}{order}{nulls}) OVER {place}", result)
-    return _aggregate(scribe, name, arguments[0], place, result)
+    if name in _OWN:
+        return _aggregate(scribe, name, arguments[0], place, result)
+    first, second = arguments[0], arguments[1] if len(arguments) > 1 else None
+    most = declared_most(column.arguments)
+    operand = Operand(
+        first.sql, first.type, distinct=False, second=second, over=f" OVER {place}", most=most
+    )
+    return aggregate(scribe, name, operand, result)
 
 
 def _aggregate(scribe: Scribe, name: str, value: Term, place: str, result: DataType) -> str:

@@ -11,7 +11,7 @@ from mc2.plan.expressions import Expression, Literal
 from mc2.plan.oblivious_lists import Sizes, greatest_sizes, named_sizes
 from mc2.plan.typing import type_of
 from mc2.plan.widths import sizes_of
-from mc2.plan.windows import NEIGHBOURS, PICKS, Frame, Window, WindowColumn
+from mc2.plan.windows import AGGREGATES, NEIGHBOURS, PICKS, Frame, Window, WindowColumn
 
 MOST_PLACES: Final = 1 << 28
 """Of rows times the rows of a frame: each row has a copy of those near it."""
@@ -19,6 +19,12 @@ MOST_STEPS: Final = 64
 """How far LAG and LEAD look past NULLs: each step is a pass over all rows."""
 _SPREADS: Final = frozenset({"stddev_pop", "stddev_samp", "var_pop", "var_samp"})
 _WORD_DIGITS: Final = 18  # of decimals that are one word
+_COMPUTED: Final = frozenset(
+    {
+        "avg", "bool_and", "bool_or", "count", "count_star", "max", "min", "stddev_pop",
+        "stddev_samp", "sum", "var_pop", "var_samp",
+    }
+)  # fmt: skip
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
 
 
@@ -41,6 +47,8 @@ def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
     kinds = [type_of(a, columns).type for a in column.arguments]
     if any(k.name in {"list", "struct"} for k in kinds):
         raise PlanError("oblivious mode has no windows over lists and structs", hint=_ENCRYPTED)
+    if name in AGGREGATES and name not in _COMPUTED:
+        raise PlanError(f"oblivious mode has no {name} over a window", hint=_ENCRYPTED)
     if name in {"sum", "avg"} and type_of(column.arguments[0], columns).type.name == "float":
         raise PlanError("oblivious mode adds no floats", hint="cast them to double")
     if name in NEIGHBOURS and column.ignore_nulls:

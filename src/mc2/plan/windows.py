@@ -16,6 +16,7 @@ from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
 from mc2.formats.limits import LIMITS
 from mc2.formats.schema import Column, DataType, Schema
+from mc2.plan.aggregates import AGGREGATES as _AGGREGATES
 from mc2.plan.aggregates import aggregate
 from mc2.plan.expressions import (
     EXPRESSION_DEPTH,
@@ -34,11 +35,8 @@ BOUNDS: Final = (
 )  # fmt: skip
 """Where a frame may start and end, from the first place to the last."""
 UNITS: Final = ("rows", "range")
-AGGREGATES: Final = (
-    "avg", "bool_and", "bool_or", "count", "count_star", "max", "min", "stddev_pop",
-    "stddev_samp", "sum", "var_pop", "var_samp",
-)  # fmt: skip
-"""The aggregates that may stand over a window."""
+AGGREGATES: Final = tuple(sorted(_AGGREGATES))
+"""The aggregates that may stand over a window: all."""
 RANKINGS: Final = ("row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile")
 """Functions of a row's place in the order; they have no frame."""
 NEIGHBOURS: Final = ("lag", "lead")

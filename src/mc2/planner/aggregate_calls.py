@@ -14,7 +14,8 @@ from mc2.plan.relations import AggregateColumn
 from mc2.plan.types import BOOLEAN, DOUBLE
 from mc2.planner.calls import build_call
 from mc2.planner.calls_lists import struct_of
-from mc2.planner.regressions import REGRESSIONS, Total, regression
+from mc2.planner.percentiles import percentiles
+from mc2.planner.regressions import REGRESSIONS, regression
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText
 from mc2.planner.statistics import STATISTICS, statistic, unwrapped
@@ -84,21 +85,23 @@ def refuse_aggregates(where: QueryText, clause: str) -> Callable[[exp.Expr], Typ
     return check
 
 
-def regression_call(rows: Scalars, node: exp.Expr, total: Total) -> Expression | None:
-    """A call of a regression as a formula over what `total` gives; None if the node is none.
+def formula_call(
+    rows: Scalars, node: exp.Expr, total: Callable[[AggregateColumn], Typed]
+) -> Expression | None:
+    """A call that is a formula over aggregates, each of which `total` puts into a column.
 
-    Raises: PlanError.
+    Those are regressions, and percentiles of several shares; None for all else. Raises: PlanError.
     """
     if not is_aggregate(node):
         return None
-    inner, _, _ = unwrapped(node)
+    inner, condition, key = _parts(rows, node)
     written = str(inner.this).lower()
     if written not in REGRESSIONS:
-        return None
-    inner, condition, key = _parts(rows, node)
+        return percentiles(rows, inner, key, condition, total)
     if key is not None:
         raise PlanError(f"{written} takes no WITHIN GROUP")
-    return regression(rows, written, list(inner.expressions), condition, total)
+    arguments = list(inner.expressions)
+    return regression(rows, written, arguments, condition, lambda c: total(c).expression)
 
 
 def _parts(rows: Scalars, node: exp.Expr) -> tuple[exp.Expr, Expression | None, exp.Ordered | None]:
@@ -120,7 +123,7 @@ def aggregate_call(rows: Scalars, node: exp.Expr) -> AggregateColumn | None:
     written = str(node.this).lower()
     if written in REGRESSIONS:
         raise PlanError(
-            f"{written} stands in the values of a query with groups alone",
+            f"{written} stands in values of a query with groups, and over windows",
             hint="compute it in a subquery with GROUP BY, and join with that",
         )
     if written in STATISTICS:

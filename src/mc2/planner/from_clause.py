@@ -13,7 +13,7 @@ from mc2.formats.schema import Column
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import Call, ColumnRef, Expression, columns_of, literal
 from mc2.plan.relations import Explode, Join, NamedExpression, Project, Values
-from mc2.plan.types import INT32
+from mc2.plan.types import BOOLEAN, INT32
 from mc2.planner import calls
 from mc2.planner.aggregate_calls import refuse_aggregates
 from mc2.planner.levels import Level, Rows
@@ -34,6 +34,7 @@ _KINDS: Final = {
     ("LEFT", "ANTI"): "anti", ("", "ANTI"): "anti",
 }  # fmt: skip
 _HALF: Final = ("semi", "anti")
+_LATERAL: Final = ("inner", "left", "cross")
 EXPLODES: Final = {
     "explode": (False, False), "explode_outer": (False, True),
     "posexplode": (True, False), "posexplode_outer": (True, True),
@@ -264,18 +265,62 @@ class _Binder:
 
     def join(self, node: exp.Join) -> None:
         """One JOIN, or a comma."""
-        known = ("this", "on", "using", "side", "kind")
+        known = ("this", "on", "using", "side", "kind", "method")
         refuse_others(self._where, node, known, "a join")
         kind = ((node.args.get("side") or "").upper(), (node.args.get("kind") or "").upper())
         if kind not in _KINDS:
             raise self._where.error(node, f"there is no {' '.join(kind).strip()} JOIN here")
         how = _KINDS[kind]
         self._check_comma(node, how)
+        if isinstance(node.this, exp.Lateral):
+            self._lateral_query(node, how)
+            return
         source, step = self._source(node.this)
         step.how, step.on = self._condition(node, how, source, step)
         self.steps.append(step)
         if how not in _HALF:
             self.sources.append(source)
+
+    def _lateral_query(self, node: exp.Join, how: str) -> None:
+        """A query that may name columns of the tables before it, which are joined for that."""
+        lateral = node.this
+        refuse_others(self._where, lateral, ("this", "view", "outer", "alias"), "LATERAL")
+        alias, inner = lateral.args.get("alias"), lateral.this
+        query = inner.this if isinstance(inner, exp.Subquery) else None
+        if lateral.args.get("view") or not isinstance(query, exp.Query) or how not in _LATERAL:
+            raise self._where.error(
+                node, "LATERAL stands before a query in brackets, after a comma or a JOIN",
+                "write JOIN LATERAL (SELECT ...) name",
+            )  # fmt: skip
+        scope = self.scope(tuple(self.sources))
+        joined, _ = FromClause(self._builder, scope, tuple(self.steps)).join([])
+        columns = self._builder.schema(joined).by_name()
+        self.steps = [_Step(joined, frozenset(columns), "inner", None)]
+        self.types.update(columns)
+        rows = Rows(self._builder, joined, dict(columns), scope.look_up, self.types)
+        refuse = refuse_aggregates(self._where, "ON")
+        outside = Scalars(self._where, self.types, scope.resolve, refuse)
+        found = Subqueries(self._tables, rows, outside.bind).lateral(query)
+        self.types.update(self._builder.schema(found.node).by_name())
+        names = [str(getattr(c, "name", "")).partition(".")[2] for c in found.columns]
+        said = [c.name for c in alias.columns] if isinstance(alias, exp.TableAlias) else []
+        if said and len(said) != len(names):
+            raise self._where.error(node, f"it has {len(names)} columns, not {len(said)}")
+        name = self._prefix(node, alias.name if alias is not None else "lateral", None)
+        visible = (Visible(n, c) for n, c in zip(said or names, found.columns, strict=True))
+        self.sources.append(Source(name, None, tuple(visible)))
+        tests = list(found.on)
+        on = node.args.get("on")
+        if on is not None and not _is_true(on):
+            both = Scalars(self._where, self.types, self.scope(tuple(self.sources)).resolve, refuse)
+            tests.append(both.condition(on, "the condition of a join").expression)
+        inner_columns = frozenset(self._builder.schema(found.node).names)
+        if not tests and how != "left":
+            self.steps.append(_Step(found.node, inner_columns, "cross", None))
+            return
+        condition = all_true(tests) if tests else literal(value=True, kind=BOOLEAN)
+        way = "left" if how == "left" else "inner"
+        self.steps.append(_Step(found.node, inner_columns, way, condition))
 
     def _check_comma(self, node: exp.Join, how: str) -> None:
         """Spark joins what stands before a comma first, the standard what stands after it."""
@@ -368,6 +413,8 @@ class _Binder:
         self, node: exp.Join, how: str, source: Source, step: _Step
     ) -> tuple[str, Expression | None]:
         on, using = node.args.get("on"), node.args.get("using")
+        if node.args.get("method"):
+            using = self._common(node, source)
         if using:
             return how, self._using(using, how, source)
         if how == "cross" or (_is_true(on) and how == "inner"):
@@ -421,6 +468,24 @@ class _Binder:
             return value
 
         return special
+
+    def _common(self, node: exp.Join, source: Source) -> list[exp.Expr]:
+        """The columns of a NATURAL join: those of the left side that the right side has, too."""
+        method = str(node.args["method"]).upper()
+        if method != "NATURAL":
+            raise self._where.error(node, f"there is no {method} JOIN here")
+        left = self.scope(tuple(self.sources)).star(node, [])
+        names = [c.name for c in left if any(same(c.name, r.name) for r in source.columns)]
+        if not names:
+            raise self._where.error(
+                node, "the two sides of NATURAL JOIN share no column", "write CROSS JOIN"
+            )
+        common: list[exp.Expr] = []
+        for name in dict.fromkeys(names):
+            part = exp.to_identifier(name, quoted=True)
+            part.meta.update(node.meta)
+            common.append(part)
+        return common
 
     def _using(self, using: Sequence[exp.Expr], how: str, source: Source) -> Expression:
         tests = []

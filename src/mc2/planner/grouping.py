@@ -31,9 +31,17 @@ from mc2.plan.expressions import (
     literal,
 )
 from mc2.plan.functions import Argument
-from mc2.plan.relations import Aggregate, AggregateColumn, Join, NamedExpression, Project, Union
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Filter,
+    Join,
+    NamedExpression,
+    Project,
+    Union,
+)
 from mc2.plan.types import INT8, INT64
-from mc2.planner.aggregate_calls import aggregate_call, regression_call
+from mc2.planner.aggregate_calls import aggregate_call, formula_call
 from mc2.planner.levels import Level, free_name
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText
@@ -78,7 +86,7 @@ class Grouping:
             said = self._grouping_call(node)
             if said is not None:
                 return said
-            formula = regression_call(self._rows, node, lambda c: self._total(c).expression)
+            formula = formula_call(self._rows, node, self._total)
             if formula is not None:
                 return typed(formula, self.columns)
             call = aggregate_call(self._rows, node)
@@ -205,9 +213,15 @@ class Grouping:
         chosen: frozenset[Expression],
     ) -> int:
         names = [n for n, k in zip(keys, self._keys, strict=True) if k.expression in chosen]
-        if not names and not columns:
-            columns = [AggregateColumn("rows", "count_star", ())]
-        return builder.add(Aggregate(source, tuple(names), tuple(columns)))
+        if names:
+            return builder.add(Aggregate(source, tuple(names), tuple(columns)))
+        # Of no rows Spark makes no total beside sets with keys; other dialects make one row.
+        rows = free_name("rows", {c.name.casefold() for c in columns})
+        counted = AggregateColumn(rows, "count_star", ())
+        node = builder.add(Aggregate(source, (), (*columns, counted)))
+        if self._where.rules is not None or not keys:
+            return node
+        return builder.add(Filter(node, Call("gt", (ColumnRef(rows), literal(0, INT64)))))
 
     def _bits(self, mark: str, chosen: frozenset[Expression]) -> Literal:
         """1 for a key that the set leaves out, the first key being the highest bit."""

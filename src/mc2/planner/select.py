@@ -21,7 +21,7 @@ from mc2.planner.aggregate_calls import has_aggregate, refuse_aggregates
 from mc2.planner.conditions import bound_conditions, conjuncts
 from mc2.planner.from_clause import EXPLODES, FromClause, Tables, bind_from, explode_name
 from mc2.planner.grouping import Grouped, Grouping
-from mc2.planner.grouping_sets import key_sets
+from mc2.planner.grouping_sets import Keys, key_sets
 from mc2.planner.levels import Level, Rows
 from mc2.planner.names import same, told_apart
 from mc2.planner.prune import substituted
@@ -254,7 +254,7 @@ class Selection:
         group = self._select.args.get("group")
         if group is None:
             return
-        nodes, sets = key_sets(self._where, group)
+        nodes, sets = self._all_keys(group) or key_sets(self._where, group)
         values = self._scalars("GROUP BY", self._rows)
         keys = {id(n): self._group_key(n, values) for n in nodes}
         for key in keys.values():
@@ -268,6 +268,18 @@ class Selection:
                     "join with a subquery in FROM",
                 )
             grouping.set_sets([[*fixed, *(keys[id(n)] for n in chosen)] for chosen in sets])
+
+    def _all_keys(self, group: exp.Group) -> tuple[list[exp.Expr], list[Keys]] | None:
+        """The keys of GROUP BY ALL: whatever SELECT names, but aggregates and constants."""
+        if not group.args.get("all"):
+            return None
+        refuse_others(self._where, group, ("all",), "GROUP BY ALL")
+        items = [e for e in self._select.expressions if not has_aggregate(e)]
+        for item in items:
+            if is_star(item):
+                raise self._where.error(item, "GROUP BY ALL takes no *", "name the columns")
+        values = [e.this if isinstance(e, exp.Alias) else e for e in items]
+        return [v for v in values if not isinstance(v, exp.Literal)], []
 
     def _group_key(self, part: exp.Expr, rows: Scalars) -> Typed:
         place = ordinal(part)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from mc2.planner.names import Scope
+from mc2.planner.names import Scope, same
 from mc2.planner.results import Item
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText, refuse_others
@@ -31,12 +31,7 @@ class SelectList:
         for node in select.expressions:
             star = node.this if isinstance(node, exp.Column) else node
             if isinstance(star, exp.Star):
-                refuse_others(self.where, star, (), "SELECT *")
-                qualifier = [p.name for p in node.parts[:-1]] if node is not star else []
-                items.extend(
-                    Item(c.name, typed(c.expression, self.scope.columns), node)
-                    for c in self.scope.star(node, qualifier)
-                )
+                items += self._starred(node, star)
                 continue
             inner = node.this if isinstance(node, exp.Alias) else node
             value = values.bind(inner)
@@ -46,6 +41,22 @@ class SelectList:
         if not items:
             raise self.where.error(select, "SELECT has no columns", "name a column")
         return items
+
+    def _starred(self, node: exp.Expr, star: exp.Star) -> list[Item]:
+        """The columns that `*` or `a.*` stands for, without those after EXCEPT."""
+        refuse_others(self.where, star, ("except_",), "SELECT *")
+        qualifier = [p.name for p in node.parts[:-1]] if isinstance(node, exp.Column) else []
+        columns = self.scope.star(node, qualifier)
+        for left_out in star.args.get("except_") or []:
+            kept = [c for c in columns if not same(c.name, left_out.name)]
+            if len(kept) == len(columns) or (
+                isinstance(left_out, exp.Column) and len(left_out.parts) > 1
+            ):
+                hint = f"there are: {', '.join(c.name for c in columns)}"
+                text = left_out.sql(dialect="spark")
+                raise self.where.error(left_out, f"EXCEPT finds no column {text!r}", hint)
+            columns = kept
+        return [Item(c.name, typed(c.expression, self.scope.columns), node) for c in columns]
 
     def _item_name(self, node: exp.Expr, inner: exp.Expr) -> str:
         if isinstance(node, exp.Alias):

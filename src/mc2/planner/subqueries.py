@@ -89,6 +89,18 @@ class _Answer:
     values: tuple[Typed, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lateral:
+    """A planned query of FROM: its rows, the conditions that tie them to those before, its columns.
+
+    A column's name ends with what the query calls it, after a dot.
+    """
+
+    node: int
+    on: tuple[Expression, ...]
+    columns: tuple[Expression, ...]
+
+
 class _Search:
     """The outer columns that one subquery names, found one after the other."""
 
@@ -134,6 +146,14 @@ class Subqueries:
     queries: Queries
     rows: Rows
     bind: Callable[[exp.Expr], Typed]
+
+    def lateral(self, query: exp.Query) -> Lateral:
+        """A query of FROM that may name columns of the tables before it. Raises: PlanError."""
+        try:
+            answer = self._alone(query)
+        except _Correlated:
+            answer = self._over_domain(query)
+        return Lateral(answer.node, answer.on, tuple(v.expression for v in answer.values))
 
     def value(self, node: exp.Expr) -> Typed:
         """The value of a subquery for each row, as a column that the rows now have.

@@ -16,7 +16,7 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column, DataType, Schema
 from mc2.plan.expressions import ColumnRef, Expression, Literal, columns_of
 from mc2.plan.expressions import literal as make_literal
-from mc2.plan.relations import NamedExpression, Project, SortKey
+from mc2.plan.relations import AggregateColumn, NamedExpression, Project, SortKey
 from mc2.plan.types import INT32, INT64, is_integer
 from mc2.plan.windows import (
     AGGREGATES,
@@ -33,7 +33,7 @@ from mc2.plan.windows import (
     infer_window,
     range_type,
 )
-from mc2.planner.aggregate_calls import aggregate_call
+from mc2.planner.aggregate_calls import aggregate_call, formula_call
 from mc2.planner.levels import Rows
 from mc2.planner.scalar import Scalars
 from mc2.planner.sql_text import QueryText, refuse_others
@@ -72,6 +72,11 @@ class _Call:
     node: exp.Expr
 
 
+def _over_rows(column: AggregateColumn) -> WindowColumn:
+    """An aggregate as a function over a window."""
+    return WindowColumn("", column.function, column.arguments, where=column.where)
+
+
 class WindowCalls:
     """Collects the window functions of one SELECT, then adds their nodes."""
 
@@ -98,12 +103,11 @@ class WindowCalls:
                     "name the inner one in a subquery of FROM",
                 )
         try:
-            call = self._call(scalars, node)
+            return self._value(scalars, node)
         except PlanError as error:
             if error.line:
                 raise
             raise self._where.error(node, str(error), error.hint) from None
-        return self._placed(call)
 
     def _placed(self, call: _Call) -> Typed:
         number = next(
@@ -126,17 +130,28 @@ class WindowCalls:
                 hint = "write OVER (... ORDER BY ...)"
             raise self._where.error(call.node, str(error), hint) from None
 
-    def _call(self, scalars: Scalars, node: exp.Window) -> _Call:
+    def _value(self, scalars: Scalars, node: exp.Window) -> Typed:
+        """One call, or a formula over several."""
+        spec, frame = self._over(scalars, node)
+
+        def placed(column: WindowColumn) -> Typed:
+            if column.function in {*AGGREGATES, *PICKS}:
+                column = replace(column, frame=_usual(frame, ordered=bool(spec.order)))
+            elif frame is not None:
+                raise PlanError(f"{column.function} has no frame", hint="leave ROWS or RANGE out")
+            return self._placed(_Call(spec, column, node))
+
+        formula = formula_call(scalars, node.this, lambda c: placed(_over_rows(c)))
+        if formula is not None:
+            return typed(formula, self._columns)
+        return placed(self._function(scalars, node.this))
+
+    def _over(self, scalars: Scalars, node: exp.Window) -> tuple[_Spec, Frame | None]:
         partition, order, written = self._spec(node, set())
         keys = tuple(self._key(scalars, p) for p in partition)
         sort = tuple(k for p in order for k in self._sort_key(scalars, p))
         frame = None if written is None else self._frame(written, scalars, sort)
-        column = self._function(scalars, node.this)
-        if column.function in {*AGGREGATES, *PICKS}:
-            column = replace(column, frame=_usual(frame, ordered=bool(sort)))
-        elif frame is not None:
-            raise PlanError(f"{column.function} has no frame", hint="leave ROWS or RANGE out")
-        return _Call(_Spec(tuple(dict.fromkeys(keys)), sort), column, node)
+        return _Spec(tuple(dict.fromkeys(keys)), sort), frame
 
     def _spec(
         self, node: exp.Window, seen: set[str]
@@ -186,10 +201,10 @@ class WindowCalls:
                 raise PlanError(f"{name} takes no FILTER", hint="filter the rows in a subquery")
             return self._own(scalars, _NAMES[name], inner, ignore=ignore)
         found = aggregate_call(scalars, node)
-        if found is None or found.function not in AGGREGATES:
+        if found is None:
             raise PlanError(
                 f"{name or node.key} may not stand over a window",
-                hint=f"there are: {', '.join(sorted({*_NAMES, *AGGREGATES}))}",
+                hint=f"there are: {', '.join(sorted(_NAMES))}, and aggregates",
             )
         if found.distinct:
             raise PlanError(
@@ -198,7 +213,7 @@ class WindowCalls:
             )
         if ignore:
             raise PlanError(f"{name} ignores NULL anyway", hint="leave IGNORE NULLS out")
-        return WindowColumn("", found.function, found.arguments, where=found.where)
+        return _over_rows(found)
 
     def _own(
         self, scalars: Scalars, name: str, node: exp.Anonymous, *, ignore: bool

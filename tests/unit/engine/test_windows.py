@@ -185,7 +185,7 @@ def test_ranges_of_days():
         WindowColumn("c", "sum", (X,), Frame("range", WHOLE.start, WHOLE.end)),
         WindowColumn("c", "sum", (X,), Frame("rows", WHOLE.end, WHOLE.end)),
         WindowColumn("c", "sum", (X,), Frame("rows", Bound("following"), WHOLE.end)),
-        WindowColumn("c", "mode", (X,), WHOLE),
+        WindowColumn("c", "median", (X,), WHOLE),
         WindowColumn("x", "rank", ()),
     ],
 )
