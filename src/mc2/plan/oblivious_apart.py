@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mc2.formats.schema import Schema
+from mc2.formats.schema import DECIMAL_DIGITS, Schema
 from mc2.plan.aggregates import AGGREGATES
 from mc2.plan.oblivious_deals import places_for
 from mc2.plan.oblivious_joins import JoinForm
@@ -41,13 +41,18 @@ def adds_up(operation: Aggregate, source: Schema) -> bool:
     """Whether sums of tasks' sums are those of all rows, bit for bit."""
     if not all(a.function in AGGREGATES for a in operation.aggregates):
         return False
-    if not splittable(operation, source):
+    if not splittable(operation):
         return False
-    # Sums of doubles are rounded once, over all rows of a group: in one task.
+    # Sums of doubles are rounded once, over all rows of a group: in one task. A sum of wide
+    # decimals in one task may need more digits than a column has, and must not fail for it.
     columns = source.by_name()
     added = [a for a in operation.aggregates if a.function in {"sum", "avg"}]
-    kinds = [type_of(a.arguments[0], columns).type.name for a in added]
-    return not any(kind in TYPE_CLASSES["fraction"] for kind in kinds)
+    kinds = [type_of(a.arguments[0], columns).type for a in added]
+    return not any(
+        kind.name in TYPE_CLASSES["fraction"]
+        or (kind.name == "decimal" and kind.precision + 10 > DECIMAL_DIGITS)
+        for kind in kinds
+    )
 
 
 def carried_side(operation: Join | Mark, form: JoinForm) -> int | None:
