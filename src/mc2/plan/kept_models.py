@@ -31,9 +31,9 @@ class ModelFacts:
     `operation` is the training, less all that says nothing of how the model predicts: matrices,
     evaluations, early stopping, learning rates, formulas. `matrix` has the features, what
     counts as missing, which edges there were and which categories were declared; `features` are
-    their types. `margins` and `values` are how many numbers it gives for a row, `rounds` how many it has at most, and
-    `has_best` says whether early stopping told the best. Linear models and clusters have one
-    number and no rounds.
+    their types. `margins` and `values` are how many numbers it gives for a row, `rounds` how many
+    it has at most, and `has_best` says whether early stopping told the best. Linear models and
+    clusters have one number and no rounds.
     """
 
     operation: Train | Fit
