@@ -534,9 +534,8 @@ for _keys in ((), ("i",), ("t", "r", "w")):
 
 
 def _mergeable(made: Made, table: SecretTable) -> list[Aggregate]:
-    """The aggregates that two steps give: sums of doubles are not among them."""
-    once = {*spread.SPREADS, "sumr", "avgr"}
-    return [a for a in _aggregates(made, table, distinct=False) if a.name not in once]
+    """The aggregates that two steps give; of spread the second one, over squared distances."""
+    return _aggregates(made, table, distinct=False)
 
 
 _FORM_SCHEMA: Final = Schema(
