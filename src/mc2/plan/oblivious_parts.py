@@ -11,9 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mc2.formats.schema import Schema
-from mc2.plan.aggregates import AGGREGATES
-from mc2.plan.partial import splittable
+from mc2.formats.schema import DECIMAL_DIGITS, Schema
 from mc2.plan.relations import Aggregate, AggregateColumn
 from mc2.plan.types import TYPE_CLASSES
 from mc2.plan.typing import type_of
@@ -21,6 +19,11 @@ from mc2.plan.typing import type_of
 SPREADS: Final = frozenset({"stddev_samp", "stddev_pop", "var_samp", "var_pop"})
 _SUMS: Final = frozenset({"sum", "avg", *SPREADS})
 _EXTREMES: Final = frozenset({"min", "max"})
+_TWO_STEPS: Final = frozenset(
+    {"count", "count_star", "sum", "avg", "bool_and", "bool_or", *_EXTREMES}
+)
+_MORE_DIGITS: Final = 10
+"""Of a sum of any rows that a table may have."""
 _STATE_WEIGHT: Final = 9
 """Rows that a state of a sum of doubles is as wide as, about."""
 
@@ -50,12 +53,10 @@ class Part:
 
 def parts_of(operation: Aggregate, source: Schema) -> tuple[Part, ...] | None:
     """The parts of an aggregate, the plain one first; None if it needs all rows of a group."""
-    if any(a.function not in AGGREGATES for a in operation.aggregates):
-        return None
     others = [a for a in operation.aggregates if a.distinct or a.function in SPREADS]
     plain = tuple(a for a in operation.aggregates if a not in others)
     parts = [Part("plain", plain), *_by_argument(others)]
-    return tuple(parts) if all(_adds_up(p, operation, source) for p in parts) else None
+    return tuple(parts) if all(_adds_up(p, source) for p in parts) else None
 
 
 def _by_argument(columns: Iterable[AggregateColumn]) -> list[Part]:
@@ -67,15 +68,22 @@ def _by_argument(columns: Iterable[AggregateColumn]) -> list[Part]:
     ]
 
 
-def _adds_up(part: Part, operation: Aggregate, source: Schema) -> bool:
+def _adds_up(part: Part, source: Schema) -> bool:
     """Whether sums of tasks' sums are those of all rows, bit for bit."""
     functions = {c.function for c in part.columns}
     if part.kind == "spread":
-        return True
-    if not splittable(part.of(operation), source):
+        return functions <= SPREADS
+    if not functions <= _TWO_STEPS or _wide_sums(part.columns, source):
         return False
     # Of values that are equal and not the same, as -0 is to 0, the first one would be kept.
     return part.kind == "plain" or not (functions & _EXTREMES and real_sums(part.columns, source))
+
+
+def _wide_sums(columns: Iterable[AggregateColumn], source: Schema) -> bool:
+    """Whether a task's sum may have more digits than a column: it must not fail for that."""
+    by_name = source.by_name()
+    kinds = [type_of(a.arguments[0], by_name).type for a in columns if a.function in _SUMS]
+    return any(k.name == "decimal" and k.precision + _MORE_DIGITS > DECIMAL_DIGITS for k in kinds)
 
 
 def real_sums(columns: Iterable[AggregateColumn], source: Schema) -> int:
