@@ -75,8 +75,16 @@ def _adds_up(part: Part, source: Schema) -> bool:
         return functions <= SPREADS
     if not functions <= _TWO_STEPS or _wide_sums(part.columns, source):
         return False
+    if part.kind == "distinct" and _are_nested(part.columns[0], source):
+        return False
     # Of values that are equal and not the same, as -0 is to 0, the first one would be kept.
     return part.kind == "plain" or not (functions & _EXTREMES and real_sums(part.columns, source))
+
+
+def _are_nested(column: AggregateColumn, source: Schema) -> bool:
+    """Whether an argument has elements, by which no tasks sort."""
+    by_name = source.by_name()
+    return any(type_of(a, by_name).type.name in {"list", "struct"} for a in column.arguments)
 
 
 def _wide_sums(columns: Iterable[AggregateColumn], source: Schema) -> bool:
