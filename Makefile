@@ -8,6 +8,7 @@ STAMP := $(VENV)/.installed
 NATIVE := CMakeLists.txt $(shell find native -type f)
 
 SPARK := build/spark
+OUTSIDE := build/outside
 MEASURED := seal job attestation oblivious.kernels oblivious.sorts oblivious.queries \
             xgboost.encrypted xgboost.oblivious xgboost.workers sql.memory
 
@@ -41,6 +42,17 @@ $(SPARK)/.installed: constraints-spark.txt $(VENV)/.packages
 	    > $$($(SPARK)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mc2-environment.pth
 	@touch $@
 
+# A server of S3's protocol and Kubernetes' schemas, for the slow tests; Spark and mc2 are there as well.
+$(OUTSIDE)/.installed: constraints-outside.txt $(SPARK)/.installed
+	@echo "Installing what stands for the outside world in slow tests (150 MB, once)..." >&2
+	@rm -rf $(OUTSIDE)
+	@$(BIN)/python -m venv $(OUTSIDE)
+	@$(OUTSIDE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints-outside.txt
+	@purelib='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	    echo "import site; site.addsitedir('$$($(SPARK)/bin/python -c "$$purelib")')" \
+	    > $$($(OUTSIDE)/bin/python -c "$$purelib")/mc2-environment.pth
+	@touch $@
+
 demo: setup  ## three parties, real data, one report and one model (under a minute after the set-up)
 	@$(BIN)/mc2 demo
 
@@ -48,7 +60,7 @@ test: setup $(SPARK)/.installed  ## all tests and checks (CI calls this)
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-slow: setup $(SPARK)/.installed  ## the long tests, new random examples, fuzzing
+slow: setup $(SPARK)/.installed $(OUTSIDE)/.installed  ## the long tests, new random examples, fuzzing
 	@tools/system-packages.sh slow
 	@$(BIN)/python -m pytest -m slow --timeout 3600
 	@$(BIN)/python -m pytest -n 2 -m "not slow" --hypothesis-profile new tests/property tests/unit/formats tests/unit/engine
@@ -86,6 +98,7 @@ fuzz: setup  ## coverage-guided fuzzing of every parser (FUZZ_SECONDS each, defa
 bench: setup $(SPARK)/.installed  ## all measurements, as tables on standard output (hours)
 	@for part in $(MEASURED); do echo "## bench.$$part" >&2; $(BIN)/python -m bench.$$part || exit 1; done
 	@echo "## bench.sql.run" >&2; $(BIN)/python -m bench.sql.run --scale 1 --worker --spark $(SPARK)/bin/python
+	@echo "## bench.sql.workers" >&2; $(BIN)/python -m bench.sql.workers
 	@echo "## bench.spark.run" >&2; $(SPARK)/bin/python -m bench.spark.run
 
 clean:  ## remove everything that can be made again

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.crypto.secret import SigningKey
 from mc2.enclave.tables import SealedTable
+from mc2.engine.database import Database
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import TableOutput
 from mc2.engine.run import execute
@@ -73,11 +75,14 @@ class SealedTables:
 
         return SealedTable(manifest, cipher, read, threads=threads)
 
-    def run(self, checked: CheckedPlan, limits: EngineLimits) -> int:
-        """Open, compute, seal the result; its rows."""
+    def run(
+        self, checked: CheckedPlan, limits: EngineLimits, opened: Database | None = None
+    ) -> int:
+        """Open, compute, seal the result; its rows. `opened` is closed at the end."""
         names = [i.dataset for i in checked.plan.inputs]
         inputs = {n: self.open(n.partition(".")[2], limits.threads) for n in names}
-        outputs = execute(checked, inputs, limits, lambda _: None)
+        ahead = None if opened is None else SimpleNamespace(take=lambda: opened)
+        outputs = execute(checked, inputs, limits, lambda _: None, ahead)
         for table in inputs.values():
             table.read_rest()
         rows = 0

@@ -7,8 +7,9 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from mc2.cli.demo.stage import Stage, answering
 
 
 @contextmanager
-def parties_with(tables: dict[str, pa.Table]) -> Iterator[dict]:
+def parties_with(
+    tables: dict[str, pa.Table], stage_in: Callable[[Path], Stage] = Stage
+) -> Iterator[dict]:
     """The demonstration's parties, one of which has uploaded the tables."""
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage(Path(folder))
+        stage = stage_in(Path(folder))
         root = stage.make_root()
         with stage.coordinator():
             parties = stage.create_parties()
@@ -52,24 +55,34 @@ def job_seconds(parties: dict, number: int, repeats: int) -> float:
     return statistics.median(seconds)
 
 
-def peak_megabytes() -> Sequence[int]:
-    """The largest resident size of each enclave process below this one."""
-    parents, peaks = {}, {}
+@dataclass(frozen=True)
+class Used:
+    """What a process took so far: its largest resident size in megabytes, and CPU seconds."""
+
+    peak: int
+    cpu: float
+
+
+def enclaves() -> Mapping[int, Used]:
+    """What each enclave process below this one has taken, by its id."""
+    parents, found = {}, {}
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             text = status.read_text()
             command = (status.parent / "cmdline").read_bytes()
+            ticks = (status.parent / "stat").read_text().rpartition(")")[2].split()[11:13]
         except OSError:  # it ended meanwhile
             continue
         process = int(status.parent.name)
         parents[process] = int(re.findall(r"PPid:\s+(\d+)", text)[0])
         peak = re.search(r"VmHWM:\s+(\d+) kB", text)
         if b"mc2.enclave" in command and peak:
-            peaks[process] = int(peak[1]) // 1024
+            seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+            found[process] = Used(int(peak[1]) // 1024, seconds)
 
     def ours(process: int) -> bool:
         while process not in {0, os.getpid()}:
             process = parents.get(process, 0)
         return process != 0
 
-    return sorted(peak for process, peak in peaks.items() if ours(process))
+    return {process: used for process, used in found.items() if ours(process)}

@@ -346,7 +346,7 @@ void margins_of_shares(std::size_t classes, const i64* sums, const double* great
         margins[c] = logarithm(quotient(own, all) + reals(least))[0];
         sum += margins[c];
     }
-    const double mean = sum * (1.0 / static_cast<double>(classes));
+    const double mean = sum * reciprocal(reals(static_cast<double>(classes)))[0];
     for (std::size_t c = 0; c < classes; ++c) margins[c] -= mean;
 }
 
@@ -399,7 +399,7 @@ void ranks(const float* scores, const TrainingRows& rows, u32 target, u32 labels
     for (std::size_t i = 0; i < rows.rows; i += lanes) {
         const Row4 row = row_of(rows, i);
         const Lanes64 label = nearest(lesser(greater(row.label, reals(0.0)), reals(static_cast<double>(labels_below) - 1)));
-        found.raise(Flag::out_of_domain, mask_of(is_not(real(label) == row.label) & row.present));
+        found.raise(Flag::out_of_domain, mask_of(is_not(masked(real(label) == row.label)) & row.present));
         const Lanes64 is = label == Lanes64{} + static_cast<i64>(target);
         const Lanes64 low = (masked(is) & (i64{1} << 31)) | (nearest(row.weight * per) & 0x7fffffff);
         for (std::size_t l = 0; l < lanes; ++l) out[i + l] = sortable(scores[i + l]) << 32 | static_cast<u64>(low[l]);

@@ -32,6 +32,7 @@ class Standalone:
     folder: Path
     environment: dict[str, str]
     inside: tuple[str, ...] = ()
+    python: Path = PYTHON
 
     def run(self, scenario: str) -> dict[str, Any]:
         """Run a driver; what it says. Its log is beside."""
@@ -41,7 +42,7 @@ class Standalone:
         """Run a module of `tests.support` as a driver."""
         folder = self.folder / words[0]
         folder.mkdir()
-        command = [str(PYTHON), "-m", f"tests.support.{module}", self.master, str(folder)]
+        command = [str(self.python), "-m", f"tests.support.{module}", self.master, str(folder)]
         with (folder / "driver.log").open("wb") as log:
             done = subprocess.run(
                 [*self.inside, *command, *words],

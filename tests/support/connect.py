@@ -17,14 +17,11 @@ import pyarrow as pa
 from mc2.client.connect.jobs import Stopped
 from mc2.client.connect.server import Endpoint
 from mc2.client.plan_words import step_words
-from mc2.engine.outputs import TableOutput
-from mc2.engine.run import execute
-from mc2.plan.check import check_plan
 from mc2.plan.plan import Plan
 from mc2.planner.catalog import Catalog
 from mc2.planner.script import compile_here
 from tests.support.catalogs import PACKAGES
-from tests.support.differential import LIMITS, ArrowSource, catalog_of_tables
+from tests.support.differential import catalog_of_tables, table_of
 
 
 @dataclass
@@ -58,11 +55,7 @@ class EngineRunner:
             self.hold(stopped)
             if stopped():
                 raise Stopped("stopped")
-        plan = self.plan(script)
-        sources = {i.dataset: ArrowSource(self.tables[i.dataset]) for i in plan.inputs}
-        output = execute(check_plan(plan), sources, LIMITS, lambda _: None)["result"]
-        assert isinstance(output, TableOutput)
-        return output.table
+        return table_of(self.plan(script), self.tables, "result")
 
 
 @contextmanager

@@ -17,9 +17,14 @@ from mc2.engine.run import execute
 from mc2.formats.arrow import schema_of
 from mc2.formats.schema import Schema
 from mc2.plan.check import check_plan
+from mc2.plan.plan import Plan
 from mc2.planner.catalog import Catalog
 from mc2.planner.script import compile_here
 from tests.support.catalogs import PACKAGES, catalog
+from tests.support.spread import execute_spread
+
+ENCLAVES = 1
+"""How many run each plan; the fixture `enclaves` sets it."""
 
 LIMITS = EngineLimits(memory_bytes=256 * 1024 * 1024, threads=1)
 
@@ -54,10 +59,18 @@ def planned(query: str, tables: Mapping[str, pa.Table]) -> list[tuple]:
         f"import mc2\njob = mc2.Job('t')\njob.release('r', job.sql({query!r}), to='institute')\n"
     )
     plan = compile_here(script, name="t.py", catalog=catalog_of_tables(tables), packages=PACKAGES)
-    sources = {i.dataset: ArrowSource(tables[i.dataset]) for i in plan.inputs}
-    output = execute(check_plan(plan), sources, LIMITS, lambda _: None)["r"]
-    assert isinstance(output, TableOutput)
-    return rows_of(output.table)
+    return rows_of(table_of(plan, tables, "r"))
+
+
+def table_of(plan: Plan, tables: Mapping[str, pa.Table], output: str) -> pa.Table:
+    """The table that a plan gives, by as many enclaves as `ENCLAVES` says."""
+    if ENCLAVES > 1:
+        found = execute_spread(plan, tables, LIMITS, enclaves=ENCLAVES)[output]
+    else:
+        sources = {i.dataset: ArrowSource(tables[i.dataset]) for i in plan.inputs}
+        found = execute(check_plan(plan), sources, LIMITS, lambda _: None)[output]
+    assert isinstance(found, TableOutput)
+    return found.table
 
 
 def direct(query: str, tables: Mapping[str, pa.Table]) -> list[tuple]:

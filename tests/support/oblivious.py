@@ -39,12 +39,22 @@ class PaddedTable:
 
 def facts_of(table: pa.Table, **declared) -> TableFacts:
     """Facts with the widths that the table needs."""
-    widths = {}
+    widths: dict[str, int] = {}
     for column in schema_of(table.schema).columns:
-        if column.type.has_width:
-            longest = pc.max(pc.binary_length(table.column(column.name))).as_py()
-            widths[column.name] = longest or 0
+        values = table.column(column.name).combine_chunks()
+        _measure(column.name, column.type, values, widths)
     return TableFacts(widths, **declared)
+
+
+def _measure(path, kind, values, widths):
+    if kind.name == "struct":
+        for (name, inner), part in zip(kind.fields, values.flatten(), strict=True):
+            _measure(f"{path}.{name}", inner, part, widths)
+    elif kind.element is not None:
+        widths[path] = pc.max(pc.list_value_length(values)).as_py() or 0
+        _measure(f"{path}[]", kind.element, values.flatten(), widths)
+    elif kind.has_width:
+        widths[path] = pc.max(pc.binary_length(values)).as_py() or 0
 
 
 def padded(table: pa.Table, facts: TableFacts, bound: int = 0, rows_per_chunk: int = 7):

@@ -32,6 +32,7 @@ from tests.support.spark_jobs import (
     MEMORY,
     Attempt,
     answer,
+    chunk_names,
     enclave_command,
     expected,
     make_large_job,
@@ -122,6 +123,7 @@ class Driver:
         memory: int = MEMORY,
         *,
         ship: bool = False,
+        storage: str = "",
     ) -> None:
         self.folder = folder
         self.root = make_root(folder)
@@ -144,16 +146,27 @@ class Driver:
         command = enclave_command(self.root, memory)
         self.backend = backend(
             self.spark,
-            storage=str(folder / "blocks"),
+            storage=storage or str(folder / "blocks"),
             enclave=shipped_command(command) if ship else command,
             task_seconds=20,
         )
         self.leader: Worker = start_leader(self.root, folder, memory)
 
-    def job(self, disturb: Callable[[], None] | None = None) -> Found:
-        wrap = (lambda tasks: Disturbed(tasks, disturb)) if disturb else (lambda tasks: tasks)
+    def job(
+        self,
+        disturb: Callable[[], None] | None = None,
+        wrap: Callable[[TaskBackend, set[str]], Any] | None = None,
+    ) -> Found:
+        """One job. `wrap` is given the backend of its tasks, and the file names of its inputs."""
         job = make_large_job(self.root, self.leader.ready.code)
-        attempt = Attempt(job, self.leader, self.backend, self.folder, wrap=wrap)
+        inputs = {name.removeprefix("sha256:") for name in chunk_names(job)}
+
+        def around(tasks: TaskBackend) -> Any:
+            if disturb is not None:
+                return Disturbed(tasks, disturb)
+            return tasks if wrap is None else wrap(tasks, inputs)
+
+        attempt = Attempt(job, self.leader, self.backend, self.folder, wrap=around)
         begun = time.monotonic()
         try:
             outcome = attempt.run()

@@ -112,8 +112,8 @@ def _matrix(operation: Matrix) -> str:
     text = f"Make a matrix of {steps(operation.sources)}: features {names(operation.features)}"
     if operation.categorical:
         text += f" (categories: {names(operation.categorical)})"
-    if operation.label is not None:
-        text += f"; label {name_words(operation.label)}"
+    if operation.labels:
+        text += f"; label {', '.join(map(name_words, operation.labels))}"
     if operation.lower_bound is not None and operation.upper_bound is not None:
         low, high = name_words(operation.lower_bound), name_words(operation.upper_bound)
         text += f"; label between {low} and {high}"

@@ -7,22 +7,14 @@ rows per chunk. Spec: docs/spec/dataset.md, section "Padding".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mc2.errors import DatasetError, UsageError
-from mc2.formats.arrow import arrow_schema, arrow_type
-from mc2.formats.chunk import pack_rows
 from mc2.formats.fixed import fixed_places
-from mc2.formats.schema import DataType, Schema, is_flat, width_paths
-
-_ALIGNMENT: Final = 8  # of every buffer in an Arrow stream
-_ROUND_TO: Final = 4096
-_OFFSET_BYTES: Final = 4
-_FRAMING_SLACK: Final = 256  # an empty batch leaves out a few numbers that a full one has
+from mc2.formats.schema import Schema, width_paths
 
 
 def check_declared(schema: Schema, widths: Mapping[str, int]) -> None:
@@ -44,29 +36,7 @@ def check_declared(schema: Schema, widths: Mapping[str, int]) -> None:
 
 def padded_bytes(schema: Schema, widths: Mapping[str, int], rows: int) -> int:
     """The plaintext size of every chunk of so many rows, whatever they hold."""
-    if is_flat(schema):
-        return fixed_places(schema, widths, rows).size
-    empty = pa.RecordBatch.from_pylist([], schema=arrow_schema(schema))
-    framing = len(pack_rows(empty)) + _FRAMING_SLACK
-    body = sum(_column_bytes(c.name, c.type, widths, rows) for c in schema.columns)
-    return -(-(framing + body) // _ROUND_TO) * _ROUND_TO
-
-
-def _column_bytes(path: str, kind: DataType, widths: Mapping[str, int], rows: int) -> int:
-    total = _aligned(-(-rows // 8))  # which values are NULL
-    if kind.name == "struct":
-        inside = ((f"{path}.{name}", inner) for name, inner in kind.fields)
-        return total + sum(_column_bytes(p, inner, widths, rows) for p, inner in inside)
-    if not kind.has_width:
-        return total + _aligned(-(-rows * arrow_type(kind).bit_width // 8))
-    total += _aligned((rows + 1) * _OFFSET_BYTES)
-    if kind.element is not None:
-        return total + _column_bytes(f"{path}[]", kind.element, widths, rows * widths[path])
-    return total + _aligned(rows * widths[path])
-
-
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+    return fixed_places(schema, widths, rows).size
 
 
 def check_widths(

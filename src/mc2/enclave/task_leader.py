@@ -192,6 +192,8 @@ class TaskLeader:
 
     def _gave_up(self, place: Place) -> bool:
         """Whether the host has lost what a task reads of others; then that is written anew."""
+        if place in self._ordered and self._ordered[place] != self._tasks.inputs(place):
+            return True  # what it was ordered to read is known to be lost
         lost = self._lost_by(place)
         if lost is None or self._losses == _MOST_LOSSES:
             return False

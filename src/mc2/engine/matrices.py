@@ -85,14 +85,17 @@ def _information(
     if weight is not None and groups is not None:
         weight = _group_weights(weight, groups)
     margins = [_numbers_of(rows, name, "base margin") for name in operation.base_margin]
+    labels = [_numbers_of(rows, name, "label") for name in operation.labels]
     found: dict[str, Any] = {
-        "label": _amounts(rows, operation.label, "label"),
+        "label": None if not labels else np.stack(labels, axis=1),
         "weight": weight,
         "label_lower_bound": _amounts(rows, operation.lower_bound, "lower bound"),
         "label_upper_bound": _bounds(rows, operation.upper_bound),
         "base_margin": None if not margins else np.stack(margins, axis=1),
         "feature_weights": None,
     }
+    if len(labels) == 1:
+        found["label"] = labels[0]
     if len(margins) == 1:
         found["base_margin"] = margins[0]
     if operation.feature_weights:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from mc2.engine.routines import FLOAT_AGGREGATES
+from mc2.engine.routines import FLOAT_AGGREGATES, RANGE
 from mc2.engine.routines_statistics import OF_ONE, OF_PAIRS, mode, percentile
 from mc2.engine.routines_sums import TOTAL, counted
 from mc2.engine.sql_decimals import combine
 from mc2.engine.sql_nested import extreme, order_key, positive_zero, sorted_list
-from mc2.engine.sql_terms import Scribe, Term, cast_to
+from mc2.engine.sql_terms import Scribe, Term, cast_to, raising
 from mc2.engine.sql_types import sql_string
 from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
@@ -26,7 +26,7 @@ class Operand:
     """The column that holds an aggregate's argument. `count_star` has a column of ones.
 
     `second` is the second argument: a column, or a literal. `over` is the window of the rows, if
-    they are no group.
+    they are no group. `most` is how many values a list has at most, if the plan says it.
     """
 
     sql: str
@@ -34,6 +34,7 @@ class Operand:
     distinct: bool
     second: Term | None = None
     over: str = ""
+    most: int | None = None
 
     @property
     def values(self) -> str:
@@ -180,14 +181,25 @@ def _collected(*, distinct: bool) -> Print:
     def write(_scribe: Scribe, operand: Operand, result: DataType) -> str:
         one = replace(operand, distinct=operand.distinct or distinct)
         listed = _listed(one, positive_zero(operand.sql, operand.type))
-        return f"coalesce({sorted_list(listed, operand.type)}, {cast_to('[]', result)})"
+        found = f"coalesce({sorted_list(listed, operand.type)}, {cast_to('[]', result)})"
+        return _at_most(one, found, result)
 
     return write
 
 
-def _joined(_scribe: Scribe, operand: Operand, _result: DataType) -> str:
+def _at_most(operand: Operand, found: str, result: DataType) -> str:
+    """What is found of no more values than the plan allows; more fail the job."""
+    if operand.most is None:
+        return found
+    distinct = "DISTINCT " if operand.distinct else ""
+    many = f"count({distinct}{positive_zero(operand.sql, operand.type)}){operand.over}"
+    return f"CASE WHEN {many} > {operand.most} THEN {raising(RANGE, result)} ELSE {found} END"
+
+
+def _joined(_scribe: Scribe, operand: Operand, result: DataType) -> str:
     mark = sql_string(_second(operand).literal or "")
-    return f"array_to_string(list_sort({_listed(operand, operand.sql)}), {mark})"
+    found = f"array_to_string(list_sort({_listed(operand, operand.sql)}), {mark})"
+    return _at_most(operand, found, result)
 
 
 _PRINTERS: Final[Mapping[str, Print]] = {

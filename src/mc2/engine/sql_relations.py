@@ -19,6 +19,7 @@ from mc2.engine.sql_types import sql_literal
 from mc2.engine.sql_windows import ONE, Over, range_value, window_function
 from mc2.formats.schema import DataType, Schema
 from mc2.plan.aggregates import aggregate as aggregate_function
+from mc2.plan.aggregates import declared_most
 from mc2.plan.expressions import Cast, Expression, Literal
 from mc2.plan.functions import Argument
 from mc2.plan.linear_models import LinearOperation
@@ -335,7 +336,8 @@ class QueryWriter:
                     sql = f"CASE WHEN {writer.term(column.where).sql} THEN {sql} END"
                 inner.append(f"{sql} AS b{place}")
                 second = replace(second, sql=f"b{place}")
-        return Operand(f"a{place}", kind, column.distinct, second)
+        most = declared_most(column.arguments)
+        return Operand(f"a{place}", kind, column.distinct, second, most=most)
 
     def _aggregated(self, column: AggregateColumn, operand: Operand) -> str:
         arguments = (Argument(operand.type, nullable=True),) if column.arguments else ()

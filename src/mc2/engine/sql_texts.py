@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mc2.engine.routines import RANGE
+from mc2.engine.routines_hashes import hash_routine
 from mc2.engine.routines_texts import TEXTS as ROUTINES
 from mc2.engine.routines_texts import decode, encode, format_number, sha2
 from mc2.engine.sql_print import Print, called, infix, let_all, listed, named, template
@@ -157,6 +158,18 @@ def _format_number(scribe: Scribe, arguments: Sequence[Term], _result: DataType)
     return scribe.call(format_number(value.type, int(digits.literal or "0")), value.sql)
 
 
+def _chained(name: str) -> Print:
+    """The hash of each argument, from that of the one before on."""
+
+    def write(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
+        found = cast_to("42", result)
+        for argument in arguments:
+            found = scribe.call(hash_routine(name, argument.type), argument.sql, found)
+        return found
+
+    return write
+
+
 TEXTS: Final[Mapping[str, Print]] = {
     "lower": template("lower({0})"),
     "upper": template("upper({0})"),
@@ -200,5 +213,7 @@ TEXTS: Final[Mapping[str, Print]] = {
     "md5": template("md5({0})"),
     "sha1": template("sha1({0})"),
     "sha2": _sha2,
+    "murmur3": _chained("murmur3"),
+    "xxhash64": _chained("xxhash64"),
 }
 """Printers by function."""

@@ -19,6 +19,7 @@ from mc2.engine.sql_terms import Scribe, Term, cast_to
 from mc2.engine.sql_types import sql_literal
 from mc2.formats.schema import DataType
 from mc2.formats.schema import decimal as decimal_of
+from mc2.plan.aggregates import declared_most
 from mc2.plan.expressions import Literal
 from mc2.plan.types import DOUBLE, INT32, INTEGER_BITS, TYPE_CLASSES, is_integer, sum_type
 from mc2.plan.windows import PICKS, Bound, Frame, WindowColumn
@@ -144,7 +145,10 @@ def window_function(
     if name in _OWN:
         return _aggregate(scribe, name, arguments[0], place, result)
     first, second = arguments[0], arguments[1] if len(arguments) > 1 else None
-    operand = Operand(first.sql, first.type, distinct=False, second=second, over=f" OVER {place}")
+    most = declared_most(column.arguments)
+    operand = Operand(
+        first.sql, first.type, distinct=False, second=second, over=f" OVER {place}", most=most
+    )
     return aggregate(scribe, name, operand, result)
 
 

@@ -1,4 +1,4 @@
-"""Chunks in which each value has a place of its own: padded tables without lists and structs.
+"""Chunks in which each value has a place of its own: those of padded tables.
 
 ::
 
@@ -8,7 +8,9 @@
              a bit for each row, the lowest first: 1 where the value is not NULL (always there)
              booleans: a bit for each row; numbers: 1, 2, 4, 8 or 16 bytes each, little-endian;
              texts: their lengths in bytes, 4 bytes each, then their bytes, each in a place of the
-             declared width rounded up to 8
+             declared width rounded up to 8;
+             lists: how many elements they have, 4 bytes each, then the elements as a column with as
+             many places for each row as the declared width; structs: each field as a column
 
 Where anything stands follows from schema, widths and the number of places alone, so that an
 oblivious engine opens a chunk without looking at a value. Spec: docs/spec/dataset.md, section
@@ -50,7 +52,8 @@ class Places:
     """Where the parts of a column stand in a chunk, and how large a value is.
 
     `size` is zero for booleans, whose values are bits; for texts it is the size of their places,
-    and `lengths` says where the lengths stand.
+    and `lengths` says where the lengths stand. Of lists and structs `parts` are the places of the
+    elements, of which each list has `size`, or of the fields.
     """
 
     type: DataType
@@ -58,6 +61,7 @@ class Places:
     values: int
     size: int
     lengths: int = 0
+    parts: tuple[Places, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +107,33 @@ def fixed_places(schema: Schema, widths: Mapping[str, int], rows: int) -> FixedP
     """Where everything stands in a chunk of so many places."""
     at = _HEADER_BYTES
     columns = []
-    bits = _aligned(-(-rows // 8))
     for column in schema.columns:
-        size = value_bytes(column.type, widths.get(column.name, 0))
-        known, at = at, at + bits
-        lengths = 0
-        if column.type.has_width:
-            lengths, at = at, at + _aligned(_LENGTH_BYTES * rows)
-        columns.append(Places(column.type, known, at, size, lengths))
-        at += _aligned(size * rows) if size else bits
+        place, at = _place(column.type, widths, column.name, rows, at)
+        columns.append(place)
     return FixedPlaces(rows, tuple(columns), at)
+
+
+def _place(
+    kind: DataType, widths: Mapping[str, int], path: str, rows: int, at: int
+) -> tuple[Places, int]:
+    """Where the parts of a column stand, and where they end; `path` as in declared widths."""
+    bits = _aligned(-(-rows // 8))
+    known, at = at, at + bits
+    if kind.name == "struct":
+        start, parts = at, []
+        for name, inner in kind.fields:
+            part, at = _place(inner, widths, f"{path}.{name}", rows, at)
+            parts.append(part)
+        return Places(kind, known, start, 0, 0, tuple(parts)), at
+    lengths = 0
+    if kind.has_width:
+        lengths, at = at, at + _aligned(_LENGTH_BYTES * rows)
+    if kind.element is not None:
+        most = max(1, widths.get(path, 0))
+        part, end = _place(kind.element, widths, f"{path}[]", rows * most, at)
+        return Places(kind, known, at, most, lengths, (part,)), end
+    size = value_bytes(kind, widths.get(path, 0))
+    return Places(kind, known, at, size, lengths), at + (_aligned(size * rows) if size else bits)
 
 
 def _aligned(size: int) -> int:
@@ -135,15 +156,36 @@ def pack_fixed(batch: pa.RecordBatch, places: FixedPlaces, out: bytearray | memo
     whole[:] = 0
     whole[:_HEADER_BYTES] = np.frombuffer(header(batch.num_rows), np.uint8)
     for array, place in zip(batch.columns, places.columns, strict=True):
-        known = np.asarray(pc.is_valid(array).to_numpy(zero_copy_only=False))
-        _put(whole, place.known, np.packbits(known, bitorder="little"))
-        if place.type.has_width:
-            _put_texts(whole, place, array)
-        elif place.type.name == "boolean":
-            values = pc.fill_null(array, fill_value=False).to_numpy(zero_copy_only=False)
-            _put(whole, place.values, np.packbits(values, bitorder="little"))
-        else:
-            _put(whole, place.values, _numbers(array, place.type).view(np.uint8).reshape(-1))
+        _put_column(whole, place, array)
+
+
+def _put_column(whole: Bytes, place: Places, array: pa.Array) -> None:
+    known = np.asarray(pc.is_valid(array).to_numpy(zero_copy_only=False))
+    _put(whole, place.known, np.packbits(known, bitorder="little"))
+    if place.type.name == "struct":
+        for part, inside in zip(place.parts, array.flatten(), strict=True):
+            _put_column(whole, part, inside)
+    elif place.type.element is not None:
+        _put_lists(whole, place, array)
+    elif place.type.has_width:
+        _put_texts(whole, place, array)
+    elif place.type.name == "boolean":
+        values = pc.fill_null(array, fill_value=False).to_numpy(zero_copy_only=False)
+        _put(whole, place.values, np.packbits(values, bitorder="little"))
+    else:
+        _put(whole, place.values, _numbers(array, place.type).view(np.uint8).reshape(-1))
+
+
+def _put_lists(whole: Bytes, place: Places, array: pa.Array) -> None:
+    """How many elements each list has, and these in its own places, NULL behind them."""
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    if len(lengths) and lengths.max() > place.size:
+        raise FormatError("a list has no room in its place")
+    _put(whole, place.lengths, lengths.astype("<u4").view(np.uint8))
+    inside = np.arange(place.size)[None, :] < lengths[:, None]
+    taken = np.where(inside, np.cumsum(inside).reshape(inside.shape) - 1, 0).reshape(-1)
+    elements = array.flatten()  # those of NULL are left out
+    _put_column(whole, place.parts[0], elements.take(pa.array(taken, mask=~inside.reshape(-1))))
 
 
 def _put(whole: Bytes, at: int, part: Bytes) -> None:
@@ -210,8 +252,12 @@ def unpack_fixed(plain: bytes | memoryview, schema: Schema, places: FixedPlaces)
 
 
 def _array(whole: Bytes, place: Places, rows: int) -> pa.Array:
-    known = pa.py_buffer(whole[place.known : place.known + -(-rows // 8)].tobytes())
+    bits = whole[place.known : place.known + -(-rows // 8)]
+    known = pa.py_buffer(bits.tobytes())
     kind = arrow_type(place.type)
+    if place.parts:
+        null = np.unpackbits(bits, count=rows, bitorder="little") == 0
+        return _nested(whole, place, rows, pa.array(null))
     if place.type.has_width:
         return pa.Array.from_buffers(kind, rows, [known, *_text_buffers(whole, place, rows)])
     size = -(-rows // 8) if place.type.name == "boolean" else place.size * rows
@@ -222,9 +268,30 @@ def _array(whole: Bytes, place: Places, rows: int) -> pa.Array:
     return pa.Array.from_buffers(kind, rows, [known, pa.py_buffer(values.tobytes())])
 
 
-def _text_buffers(whole: Bytes, place: Places, rows: int) -> list[pa.Buffer]:
+def _nested(whole: Bytes, place: Places, rows: int, null: pa.Array) -> pa.Array:
+    """Lists or structs, NULL where it is marked."""
+    kind = arrow_type(place.type)
+    if place.type.name == "struct":
+        fields = [_array(whole, part, rows) for part in place.parts]
+        return pa.StructArray.from_arrays(fields, fields=list(kind), mask=null)
+    lengths = _lengths(whole, place, rows)
+    if rows and lengths.max() > place.size:
+        raise FormatError("a list is longer than its place")
+    offsets = np.zeros(rows + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    inside = np.arange(place.size)[None, :] < lengths[:, None]
+    elements = _array(whole, place.parts[0], rows * place.size)
+    there = elements.filter(pa.array(inside.reshape(-1)))
+    return pa.ListArray.from_arrays(pa.array(offsets), there, type=kind, mask=null)
+
+
+def _lengths(whole: Bytes, place: Places, rows: int) -> npt.NDArray[np.int64]:
     raw = whole[place.lengths : place.lengths + _LENGTH_BYTES * rows].tobytes()
-    lengths = np.frombuffer(raw, "<u4").astype(np.int64)
+    return np.frombuffer(raw, "<u4").astype(np.int64)
+
+
+def _text_buffers(whole: Bytes, place: Places, rows: int) -> list[pa.Buffer]:
+    lengths = _lengths(whole, place, rows)
     if rows and lengths.max() > place.size:
         raise FormatError("a text is longer than its place")
     offsets = np.zeros(rows + 1, np.int32)

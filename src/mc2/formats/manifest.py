@@ -17,7 +17,7 @@ from mc2.formats.envelope import PayloadType
 from mc2.formats.facts import TableFacts
 from mc2.formats.fields import Fields, check_name, check_sorted_unique, text_item, to_time
 from mc2.formats.limits import LIMITS
-from mc2.formats.schema import Schema, is_flat, width_paths
+from mc2.formats.schema import Schema, width_paths
 from mc2.formats.statement import Statement
 
 LARGEST_VERSION: Final = 1 << 31
@@ -368,7 +368,7 @@ class Manifest(Statement):
     @property
     def fixed(self) -> bool:
         """Whether every value has a place of its own in a chunk: `mc2.formats.fixed`."""
-        return self.sizes == "padded" and is_flat(self.schema)
+        return self.sizes == "padded"
 
     def associated_data(self, index: int, part: int = 0) -> bytes:
         """What a part of chunk `index` is bound to (docs/spec/dataset.md, "Associated data")."""

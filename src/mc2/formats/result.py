@@ -21,7 +21,7 @@ from mc2.formats.fields import Fields, check_dataset_name, check_name, to_base64
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import ChunkRef, UsagePolicy, chunk_count
 from mc2.formats.release import JobContext
-from mc2.formats.schema import Column, DataType, Schema, is_flat, width_paths
+from mc2.formats.schema import Column, DataType, Schema, width_paths
 
 KINDS: Final = ("model", "table")
 KEPT: Final = "kept"
@@ -161,7 +161,6 @@ class Result:
             )
         if self.padding is not None and (
             self.schema is None
-            or not is_flat(self.schema)
             or set(self.padding.widths) != set(width_paths(self.schema))
             or len({c.size for c in self.chunks}) != 1
             or len(self.chunks) != chunk_count(self.padding.row_bound, self.padding.rows_per_chunk)

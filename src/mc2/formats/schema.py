@@ -185,11 +185,6 @@ def _digest(schema: Schema) -> Digest:
     return digest(Label.SCHEMA.prefix() + encode(schema.json()))
 
 
-def is_flat(schema: Schema) -> bool:
-    """Whether no column is a list or struct."""
-    return all(c.type.name not in {"list", "struct"} for c in schema.columns)
-
-
 def width_paths(schema: Schema) -> tuple[str, ...]:
     """What needs a declared width: `name`, a list's elements as `name[]`, a field as `name.f`.
 

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from mc2.formats.facts import TableFacts
 from mc2.formats.fixed import ChunkForm, fixed_places
-from mc2.formats.schema import Column, DataType, Schema, decimal
+from mc2.formats.schema import Column, DataType, Schema, decimal, parse_type
 from mc2.operators import (
     arithmetic,
     bands,
     bits,
     blocks,
+    cases_lists,  # noqa: F401 - puts its cases into the register
     cases_shapes,  # noqa: F401 - puts its cases into the register
     cases_texts,  # noqa: F401 - puts its cases into the register
     chunks,
@@ -105,6 +106,16 @@ for _name, (_kind, _width) in ALL_KINDS.items():
                 comparisons.same, comparisons.greatest, comparisons.least,
             )
         ]  # fmt: skip
+
+
+@case("comparisons.equal_constant")
+def _equal_constant(run: Run, made: Made) -> object:
+    plain = made.column(TEXT, 2, 9)
+    domain = (b"", b"\0", b"\1")
+    codes = flat_words_of(made.column(INT64, 3))
+    coded = SecretColumn(plain.layout, words_of(plain), known_of(plain), None, domain, codes)
+    texts = b"", b"\1", b"not there", b"longer than nine"
+    return [comparisons.equal_constant(run, value, *texts) for value in (plain, coded)]
 
 
 @case("arithmetic.negative")
@@ -523,9 +534,8 @@ for _keys in ((), ("i",), ("t", "r", "w")):
 
 
 def _mergeable(made: Made, table: SecretTable) -> list[Aggregate]:
-    """The aggregates that two steps give: sums of doubles are not among them."""
-    once = {*spread.SPREADS, "sumr", "avgr"}
-    return [a for a in _aggregates(made, table, distinct=False) if a.name not in once]
+    """The aggregates that two steps give; of spread the second one, over squared distances."""
+    return _aggregates(made, table, distinct=False)
 
 
 _FORM_SCHEMA: Final = Schema(
@@ -538,9 +548,13 @@ _FORM_SCHEMA: Final = Schema(
         Column("f", DataType("float")),
         Column("r", DOUBLE),
         Column("day", DATE),
+        Column("l", parse_type("list<string>")),
+        Column("s", parse_type("struct<a:boolean,l:list<decimal(30,4)>>")),
     )
 )
-_FORM_FACTS: Final = TableFacts({"t": 9}, (), {"small": (0, 9)}, {"t": ("a", "b")})
+_FORM_FACTS: Final = TableFacts(
+    {"t": 9, "l": 2, "l[]": 3, "s.l": 3}, (), {"small": (0, 9)}, {"t": ("a", "b")}
+)
 
 
 @case("chunks")
@@ -548,5 +562,6 @@ def _chunks(run: Run, made: Made) -> object:
     places = fixed_places(_FORM_SCHEMA, _FORM_FACTS.widths, 7)
     form = ChunkForm(_FORM_SCHEMA, _FORM_FACTS, places, (made.rows, 5))
     plains = [made.chunk(places.size) for _ in range(-(-made.rows // 7) + 1)]
-    found = chunks.read_chunks(run, form, plains, ("t", "w", "small", "n", "yes", "f", "r", "day"))
+    names = ("t", "w", "small", "n", "yes", "f", "r", "day", "l", "s")
+    found = chunks.read_chunks(run, form, plains, names)
     return [found, *chunks.write_chunks(run, found, _FORM_SCHEMA, places)]

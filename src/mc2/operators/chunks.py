@@ -21,6 +21,7 @@ from mc2.formats.schema import Column, Schema
 from mc2.operators.ascending import checked_order
 from mc2.operators.comparisons import equal_marks
 from mc2.operators.constants import constant
+from mc2.operators.elements import Elements, elements, listed, places_below
 from mc2.operators.handles import (
     Layout,
     Marks,
@@ -30,25 +31,28 @@ from mc2.operators.handles import (
     Words,
     flat_words_of,
     known_of,
+    layout_of,
     marks_of,
     words_of,
 )
+from mc2.operators.lists import field, list_size, make_struct
 from mc2.operators.logic import column, complement, conjunction, disjunction
 from mc2.operators.ordering import union_all
 from mc2.operators.packing import MOST_CODED
 from mc2.operators.run import Flag, Run
+from mc2.plan.types import INT64
 
 _HEADER: Final = slice(0, COUNT_AT)
 _COUNT: Final = slice(COUNT_AT, COUNT_AT + 4)
 _WORD_BYTES: Final = 8
+_LENGTH_BYTES: Final = 4
 Bytes = npt.NDArray[np.uint8]
 T = TypeVar("T", bound=np.generic)
 
 
 def layout_in(form: ChunkForm, name: str) -> Layout:
     """How a column lies in words."""
-    kind = form.schema.by_name()[name].type
-    return Layout(kind, max(1, form.facts.widths[name]) if kind.has_width else 0)
+    return layout_of(form.schema.by_name()[name].type, form.facts.widths, name)
 
 
 def read_chunks(
@@ -98,19 +102,19 @@ class _Reader:
         self._present = present
         self._layout = layout_in(form, declared.name)
         self._rows = form.places.rows
+        self._widths = form.facts.widths
 
     def read(self, chunks: Sequence[Bytes]) -> SecretColumn:
         """The column of all chunks."""
-        bound = len(self._present)
-        known = np.concatenate([self._bits(c, self._place.known) for c in chunks])[:bound].copy()
         run = self._run
+        known = self._known(chunks, self._place, 1)
         if not self._declared.nullable:
             missing = conjunction(run, self._present, complement(run, known))
             run.raise_where(SecretMarks(missing), Flag.OUT_OF_DOMAIN)
         known = conjunction(run, known, self._present)
-        words = np.concatenate([self._words(c) for c in chunks])[:bound]
-        found = column(run, self._layout, np.ascontiguousarray(words), known)
-        self._check(found)
+        if self._layout.is_nested:
+            return self._nested(chunks, self._place, self._layout, known, self._declared.name)
+        found = self._flat(chunks, self._place, self._layout, known, self._declared.name)
         ends = self._form.facts.ranges.get(self._declared.name)
         domain, codes = self._coded(found)
         read = SecretColumn(self._layout, words_of(found), known, ends, domain, codes)
@@ -118,46 +122,99 @@ class _Reader:
             return checked_order(run, read, self._present)
         return read
 
+    def _known(self, chunks: Sequence[Bytes], place: Places, many: int) -> Marks:
+        """Which values are not NULL, of so many for each row."""
+        bits = [self._bits(c, place.known, many) for c in chunks]
+        return np.concatenate(bits)[: len(self._present) * many].copy()
+
+    def _flat(
+        self, chunks: Sequence[Bytes], place: Places, layout: Layout, known: Marks, path: str
+    ) -> SecretColumn:
+        many = len(known) // max(1, len(self._present))
+        most = self._widths.get(path, 0)
+        parts = [self._words(c, place, layout, most, self._rows * many) for c in chunks]
+        words = np.ascontiguousarray(np.concatenate(parts)[: len(known)])
+        found = column(self._run, layout, words, known)
+        self._check(found, path)
+        return found
+
+    def _nested(
+        self, chunks: Sequence[Bytes], place: Places, layout: Layout, known: Marks, path: str
+    ) -> SecretColumn:
+        """Lists or structs: what is inside, as columns of their own."""
+        run, many = self._run, len(known) // max(1, len(self._present))
+        if layout.type.name == "struct":
+            fields = []
+            names = zip(place.parts, layout.parts, layout.type.fields, strict=True)
+            for part, inside, (name, _) in names:
+                there = conjunction(run, self._known(chunks, part, many), known)
+                fields.append(self._inside(chunks, part, inside, there, f"{path}.{name}"))
+            whole = make_struct(run, layout.type, fields)
+            return column(run, layout, words_of(whole), known)
+        (part,), (inside,), most = place.parts, layout.parts, layout.most
+        sizes = self._lengths(chunks, place, many, known)
+        run.checked(_native.check_range, sizes, 0, most, known, int(Flag.OUT_OF_DOMAIN))
+        there = places_below(run, sizes, most)
+        known_inside = conjunction(run, self._known(chunks, part, many * most), there)
+        elements = self._inside(chunks, part, inside, known_inside, f"{path}[]")
+        return listed(run, Elements(most, there, elements), known)
+
+    def _inside(
+        self, chunks: Sequence[Bytes], place: Places, layout: Layout, known: Marks, path: str
+    ) -> SecretColumn:
+        read = self._nested if layout.is_nested else self._flat
+        return read(chunks, place, layout, known, path)
+
+    def _lengths(self, chunks: Sequence[Bytes], place: Places, many: int, known: Marks) -> Words:
+        rows = self._rows * many
+        found = np.empty(rows * len(chunks), dtype=np.uint64)
+        for index, chunk in enumerate(chunks):
+            part = self._part(chunk, place.lengths, 4 * rows)
+            self._run.call(_native.widen_bytes, part, 4, found[index * rows : (index + 1) * rows])
+        whole = column(self._run, Layout(INT64), found[: len(known)].copy(), known)
+        return flat_words_of(whole)
+
     def _part(self, chunk: Bytes, at: int, size: int) -> Bytes:
         return np.ascontiguousarray(chunk[at : at + size])
 
-    def _bits(self, chunk: Bytes, at: int) -> Marks:
-        out = np.empty(self._rows, dtype=np.uint8)
-        self._run.call(_native.bits_to_marks, self._part(chunk, at, -(-self._rows // 8)), out)
+    def _bits(self, chunk: Bytes, at: int, many: int = 1) -> Marks:
+        rows = self._rows * many
+        out = np.empty(rows, dtype=np.uint8)
+        self._run.call(_native.bits_to_marks, self._part(chunk, at, -(-rows // 8)), out)
         return out
 
-    def _words(self, chunk: Bytes) -> Words:
+    def _words(self, chunk: Bytes, place: Places, layout: Layout, most: int, rows: int) -> Words:
         """The words of one chunk, before anything is made of NULLs."""
-        run, place, rows = self._run, self._place, self._rows
-        if self._layout.is_text:
-            return self._texts(chunk)
+        run = self._run
+        if layout.is_text:
+            return self._texts(chunk, place, layout, most, rows)
         out = np.empty(rows, dtype=np.uint64)
         if place.type.name == "boolean":
-            run.call(_native.marks_to_words, self._bits(chunk, place.values), out)
+            marks = self._bits(chunk, place.values, rows // self._rows)
+            run.call(_native.marks_to_words, marks, out)
         elif place.type.name == "float":
             run.call(_native.widen_floats, self._part(chunk, place.values, 4 * rows), out)
-        elif self._layout.is_wide:
+        elif layout.is_wide:
             return self._part(chunk, place.values, 16 * rows).view(np.uint64).reshape(-1, 2)
         else:
             part = self._part(chunk, place.values, place.size * rows)
             run.call(_native.widen_bytes, part, place.size, out)
         return out.reshape(-1, 1)
 
-    def _texts(self, chunk: Bytes) -> Words:
-        place, rows = self._place, self._rows
-        out = np.empty((rows, self._layout.words), dtype=np.uint64)
+    def _texts(self, chunk: Bytes, place: Places, layout: Layout, most: int, rows: int) -> Words:
+        out = np.empty((rows, layout.words), dtype=np.uint64)
         lengths = self._part(chunk, place.lengths, 4 * rows).view(np.uint32)
         data = self._part(chunk, place.values, place.size * rows)
         # Bytes of NULLs are zeros, and no length: a chunk that has others there is not sound.
         everywhere = np.ones(rows, dtype=np.uint8)
         utf8 = place.type.name == "string"
-        most = self._form.facts.widths[self._declared.name]
         self._run.checked(_native.read_texts, data, lengths, most, utf8, everywhere, out)
         return out
 
-    def _check(self, found: SecretColumn) -> None:
+    def _check(self, found: SecretColumn, path: str) -> None:
         """Raise a flag where a value is none of its type, or not as declared."""
-        run, name, kind = self._run, self._declared.name, self._declared.type
+        run, kind, flat = self._run, found.type, path == self._declared.name
+        name = self._declared.name
         known, flag = known_of(found), int(Flag.OUT_OF_DOMAIN)
         if kind.name == "decimal" and found.layout.is_wide:
             out, nothing = np.empty_like(words_of(found)), np.zeros_like(words_of(found))
@@ -166,7 +223,7 @@ class _Reader:
         elif kind.name == "decimal":
             most = 10**kind.precision - 1
             run.checked(_native.check_range, flat_words_of(found), -most, most, known, flag)
-        if name in self._form.facts.ranges:
+        if flat and name in self._form.facts.ranges:
             low, high = self._form.facts.ranges[name]
             run.checked(_native.check_range, flat_words_of(found), low, high, known, flag)
 
@@ -216,11 +273,26 @@ def write_chunks(
             source = table.columns[declared.name]
             words = _padded(words_of(source)[start : start + rows], rows)
             known = _padded(known_of(source)[start : start + rows], rows)
-            cleared = np.empty_like(words)
-            run.call(_native.clear_rows, conjunction(run, known, here), words, cleared)
-            _put(chunk, place.known, _bits(run, conjunction(run, known, here)))
-            _put_values(run, chunk, place, source.layout, cleared)
+            found = column(run, source.layout, words, conjunction(run, known, here))
+            _put_column(run, chunk, place, found)
         yield bytearray(chunk)
+
+
+def _put_column(run: Run, chunk: Bytes, place: Places, found: SecretColumn) -> None:
+    """Write a column, and what is inside of it as columns of their own."""
+    _put(chunk, place.known, _bits(run, known_of(found)))
+    if found.type.name == "struct":
+        for part, (name, _) in zip(place.parts, found.type.fields, strict=True):
+            _put_column(run, chunk, part, field(run, found, name))
+    elif found.layout.is_nested:
+        inside = elements(run, found)
+        sizes = np.empty(_LENGTH_BYTES * found.rows, dtype=np.uint8)
+        many = flat_words_of(list_size(run, found))
+        run.call(_native.narrow_bytes, many, _LENGTH_BYTES, sizes)
+        _put(chunk, place.lengths, sizes)
+        _put_column(run, chunk, place.parts[0], inside.value)
+    else:
+        _put_values(run, chunk, place, found.layout, words_of(found))
 
 
 def _padded(part: npt.NDArray[T], rows: int) -> npt.NDArray[T]:

@@ -17,6 +17,7 @@ from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.operators.arithmetic import Operation, narrowed, scaled, widened
 from mc2.operators.ascending import in_order
 from mc2.operators.conversions import cast
+from mc2.operators.exact import ADDED, STATES, added_up, group_states
 from mc2.operators.handles import (
     Layout,
     Marks,
@@ -33,7 +34,17 @@ from mc2.operators.handles import (
 from mc2.operators.logic import TRUTH, column, complement, conjunction
 from mc2.operators.ordering import bounded, check_bound
 from mc2.operators.packing import Form, Lying, Packed, Packer, Source, sort_packed
-from mc2.operators.planes import bit_planes, canonical, joined, planes_of, value_keys
+from mc2.operators.planes import (
+    UNSIGNED,
+    bit_planes,
+    canonical,
+    compared_words,
+    joined,
+    ordered_words,
+    planes_of,
+    restored_words,
+    value_keys,
+)
 from mc2.operators.run import Flag, Run
 from mc2.operators.spread import SPREADS, spread, squared_distances
 from mc2.plan.types import DOUBLE, INT64
@@ -130,7 +141,8 @@ def _one_group(run: Run, table: SecretTable, aggregates: Sequence[Aggregate]) ->
             argument, where, first, source = _distinct_values(run, source, argument, where)
         starts = np.zeros(source.rows, dtype=np.uint8)
         starts[:1] = 1
-        groups = _Groups(starts, starts, first, marks_of(source.present))
+        ends = starts[::-1].copy()
+        groups = _Groups(starts, ends, first, marks_of(source.present))
         columns |= _last_row(run, groups, one, argument, where, source.rows)
     present = SecretMarks(np.ones(1, dtype=np.uint8))
     return SecretTable(columns, present)
@@ -173,7 +185,18 @@ def _last_row(
         name: SecretColumn(c.layout, words_of(c)[rows - 1 :].copy(), known_of(c)[rows - 1 :].copy())
         for name, c in partial.items()
     }
+    if one.function == STATES:
+        last["\0value"] = _states(run, groups, argument, where, 1)
     return {one.name: finished(run, one, last, np.ones(1, dtype=np.uint8))}
+
+
+def _states(
+    run: Run, groups: _Groups, argument: SecretColumn | None, where: Marks | None, bound: int
+) -> SecretColumn:
+    if argument is None:
+        raise ValueError("what is added up is an argument")
+    keep = _kept(run, groups, argument, where)
+    return group_states(run, groups.starts, groups.ends, keep, argument, bound)
 
 
 def _sorted_by(
@@ -205,6 +228,16 @@ def _sorted_by(
     return Source(sort_packed(run, packer.written(), every)), (bits, every), packed
 
 
+def rows_in_groups(
+    run: Run, table: SecretTable, keys: Sequence[str], then: Sequence[str]
+) -> tuple[SecretTable, Marks]:
+    """All rows by group, in each by more columns; and where groups start. Absent rows are last."""
+    columns = table.columns
+    then_by = [columns[n] for n in then]
+    moved, bits, packed = _sorted_by(run, table, [columns[k] for k in keys], then_by)
+    return moved.table(run, packed), _starts(run, moved.highest(run, bits[0]))
+
+
 def _starts(run: Run, keys: Sequence[Words]) -> Marks:
     out = np.empty(len(keys[0]), dtype=np.uint8)
     run.call(_native.starts, list(keys), out)
@@ -230,6 +263,7 @@ def _sorted_groups(
     decided = [moved.columns[k] for k in keys.names if k not in keys.by]
     _check_decided(run, groups, decided)
     columns = {k: moved.columns[k] for k in keys.names}
+    states = {}
     for place, one in enumerate(aggregates):
         argument = moved.columns.get(f"\0argument{place}")
         where = None
@@ -237,6 +271,8 @@ def _sorted_groups(
             where = known_of(moved.columns[f"\0where{place}"])
         partial = _running(run, groups, one, argument, where)
         columns |= {f"{part}{place}": c for part, c in partial.items()}
+        if one.function == STATES:
+            states[place] = _states(run, groups, argument, where, bound)
     found = SecretTable(columns, SecretMarks(groups.ends))
     check_bound(run, groups.ends, bound)
     found = bounded(run, found, bound)
@@ -250,6 +286,8 @@ def _sorted_groups(
             for part in _PARTS
             if f"{part}{place}" in found.columns
         }
+        if place in states:
+            partial["\0value"] = states[place]
         results[one.name] = finished(run, one, partial, counts)
     return SecretTable(results, found.present)
 
@@ -348,7 +386,7 @@ def _running(
     parts = {"\0count": SecretColumn(_ONE, count.reshape(-1, 1), known)}
     if argument is not None and one.function in SPREADS:
         parts["\0value"] = squared_distances(run, groups.starts, keep, argument, count)
-    elif argument is not None and one.function not in {"count", "count_star"}:
+    elif argument is not None and one.function not in {"count", "count_star", STATES}:
         parts["\0value"] = _running_value(run, groups, one, argument, keep)
     return parts
 
@@ -363,6 +401,9 @@ def _running_value(
         words, flips = _comparable(run, argument)
         run.call(_native.extreme_rows, groups.starts, keep, words, flips, greatest, out)
         return SecretColumn(argument.layout, _as_stored(run, argument.layout, out), known)
+    if one.function == ADDED:
+        added = added_up(run, groups.starts, keep, argument)
+        return SecretColumn(Layout(DOUBLE), added.reshape(-1, 1), known)
     if one.function not in {"sum", "avg"}:
         raise EngineError(f"oblivious mode has no aggregate {one.function}")
     if argument.layout.is_real:
@@ -383,23 +424,17 @@ def _running_value(
 
 def _comparable(run: Run, argument: SecretColumn) -> tuple[Words, list[int]]:
     """Words whose order from the left, after their flips, is that of the values."""
-    layout, words = argument.layout, words_of(argument)
-    if layout.is_real:
-        ordered = np.empty(argument.rows, dtype=np.uint64)
-        run.call(_native.order_doubles, flat_words_of(argument), ordered)
-        return ordered.reshape(-1, 1), [0]
-    if layout.is_wide:
-        return np.ascontiguousarray(words[:, ::-1]), [1 << 63, 0]
-    return words, [0] * layout.words if layout.is_text else [1 << 63]
+    compared = compared_words(argument.layout)
+    words = ordered_words(run, argument)[:, [word for word, _ in compared]]
+    return np.ascontiguousarray(words), [flip ^ UNSIGNED for _, flip in compared]
 
 
 def _as_stored(run: Run, layout: Layout, words: Words) -> Words:
     """The way back from `_comparable`."""
-    if layout.is_real:
-        out = np.empty(len(words), dtype=np.uint64)
-        run.call(_native.restore_doubles, words.reshape(-1), out)
-        return out.reshape(-1, 1)
-    return np.ascontiguousarray(words[:, ::-1]) if layout.is_wide else words
+    stored = np.empty_like(words)
+    for place, (word, _) in enumerate(compared_words(layout)):
+        stored[:, word] = words[:, place]
+    return restored_words(run, layout, stored)
 
 
 def running_parts(
@@ -424,7 +459,7 @@ def finished(
     run.call(_native.equal_rows, words_of(count), nothing, some)
     known = conjunction(run, complement(run, some), counts)
     value = partial["\0value"]
-    if one.function in {"min", "max"}:
+    if one.function in {"min", "max", STATES}:
         return column(run, value.layout, words_of(value), known)
     if one.function in {"bool_and", "bool_or"}:
         return column(run, TRUTH, words_of(value), known)

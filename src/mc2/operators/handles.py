@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from mc2.errors import EngineError
 from mc2.formats.schema import DataType
+from mc2.plan.oblivious_lists import MOST_NESTED_WORDS
 
 Words = npt.NDArray[np.uint64]
 Marks = npt.NDArray[np.uint8]
@@ -55,17 +57,35 @@ class Layout:
     microseconds, booleans as 0 and 1) or doubles by their bits; decimals of more digits are two
     words, the lower one first. Texts are their bytes, eight to a word, the first one highest, then
     a word with the length in bytes; `text_bytes` is the greatest length, which is public.
+    Lists are places for `most` elements, structs one for each field: a word that is 2 where there
+    is a value, 1 where there is NULL and 0 behind the last element, then the words of the value.
+    `parts` are the layouts of the elements, or of the fields.
     """
 
     type: DataType
     text_bytes: int = 0
+    most: int = 0
+    parts: tuple[Layout, ...] = ()
 
     @property
     def words(self) -> int:
         """How many words a value takes."""
         if self.is_text:
             return -(-self.text_bytes // 8) + 1
+        if self.is_nested:
+            return sum(1 + part.words for _, part in self.places())
         return 2 if self.is_wide else 1
+
+    def places(self) -> list[tuple[int, Layout]]:
+        """Where the places of a list or struct begin, and what stands in each."""
+        inside = self.parts * self.most if self.type.name == "list" else self.parts
+        starts = accumulate((1 + part.words for part in inside), initial=0)
+        return list(zip(starts, inside, strict=False))
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether values are lists or structs."""
+        return self.type.name in {"list", "struct"}
 
     @property
     def is_text(self) -> bool:
@@ -83,13 +103,35 @@ class Layout:
         return self.type.name in {"float", "double"}
 
     def __post_init__(self) -> None:
-        if self.type.name in {"list", "struct"}:
-            raise EngineError(f"oblivious mode has no columns of type {self.type}")
+        if self.is_nested:
+            self._check_parts()
         if self.is_text and not 1 <= self.text_bytes <= MOST_TEXT_BYTES:
             raise EngineError(
                 f"oblivious mode has texts of 1 to {MOST_TEXT_BYTES} bytes",
                 hint="seal the table with a smaller width for this column",
             )
+
+    def _check_parts(self) -> None:
+        kind = self.type
+        inside = [kind.element] if kind.name == "list" else [inner for _, inner in kind.fields]
+        if [part.type for part in self.parts] != inside or (self.most < 1) != (kind.name != "list"):
+            raise ValueError("a list or struct has a layout for what is inside")
+        if self.words > MOST_NESTED_WORDS:
+            raise EngineError(
+                f"oblivious mode has lists and structs of at most {MOST_NESTED_WORDS} words",
+                hint="let lists have fewer elements, or their texts fewer bytes",
+            )
+
+
+def layout_of(kind: DataType, widths: Mapping[str, int], path: str) -> Layout:
+    """How values of a column lie: `widths` are the greatest sizes by path (`width_paths`)."""
+    if kind.element is not None:
+        inside = layout_of(kind.element, widths, f"{path}[]")
+        return Layout(kind, most=max(1, widths.get(path, 0)), parts=(inside,))
+    if kind.name == "struct":
+        fields = (layout_of(inner, widths, f"{path}.{name}") for name, inner in kind.fields)
+        return Layout(kind, parts=tuple(fields))
+    return Layout(kind, max(1, widths.get(path, 0)) if kind.has_width else 0)
 
 
 def ends_of(layout: Layout, declared: Ends | None = None) -> Ends | None:

@@ -17,6 +17,7 @@ from mc2 import _native
 from mc2.formats.schema import DataType
 from mc2.operators.arithmetic import Operation
 from mc2.operators.ascending import in_order, may_ascend
+from mc2.operators.elements import in_one_layout
 from mc2.operators.grouping import check_unique
 from mc2.operators.handles import (
     Layout,
@@ -461,6 +462,9 @@ def _of_both(packers: tuple[Packer, Packer]) -> list[Words]:
 
 
 def _of_one_width(one: On) -> On:
+    if one.left.layout.is_nested:
+        left, right = in_one_layout([one.left, one.right])
+        return On(left, right, one.nulls)
     if not one.left.layout.is_text:
         if one.left.layout != one.right.layout:
             raise TypeError("what must be equal is of one layout")

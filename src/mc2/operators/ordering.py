@@ -16,7 +16,6 @@ from mc2.operators.handles import (
     SecretTable,
     Words,
     codes_of,
-    flat_words_of,
     known_of,
     marks_of,
     order_of,
@@ -33,6 +32,7 @@ from mc2.operators.packing import (
     sort_packed,
     to_front,
 )
+from mc2.operators.planes import real_places
 from mc2.operators.run import Flag, Run
 
 _SIGN_BIT: Final = 63
@@ -89,8 +89,8 @@ def sort_table(
         value = table.columns[name]
         if id(value) not in sorted_by and name not in ties.decided:
             _add_order(packer, Order(value, nullable=name in ties.nullable), lying)
-        if value.layout.is_real:
-            packer.mark(_positive(run, value))
+        for place in real_places(value.layout):
+            packer.mark(_positive(run, value, place))
     bits = packer.form.used
     packed = packer.table(table, lying)
     planes = _sorted(run, packer.written(), bits, first)
@@ -129,10 +129,10 @@ def _refuse_ties(run: Run, keys: Sequence[Words], present: SecretMarks) -> None:
     run.raise_where(SecretMarks(equal), Flag.DUPLICATE_KEY)
 
 
-def _positive(run: Run, value: SecretColumn) -> Marks:
-    """Puts -0 before +0, which are equal in every other key."""
-    marks = np.empty(value.rows, dtype=np.uint8)
-    run.call(_native.spread_bit, flat_words_of(value), _SIGN_BIT, marks)
+def _positive(run: Run, value: SecretColumn, place: int) -> Marks:
+    """Puts -0 before +0, which are equal in every other key; of doubles at a place of values."""
+    marks, words = np.empty(value.rows, dtype=np.uint8), words_of(value)
+    run.call(_native.spread_bit, np.ascontiguousarray(words[:, place]), _SIGN_BIT, marks)
     return complement(run, marks)
 
 

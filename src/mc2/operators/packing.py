@@ -26,20 +26,27 @@ from mc2.operators.handles import (
     Words,
     codes_of,
     ends_of,
-    flat_words_of,
     known_of,
     marks_of,
     order_of,
     words_of,
 )
 from mc2.operators.logic import conjunction
-from mc2.operators.planes import UNSIGNED, Key, joined, sort_planes
+from mc2.operators.planes import (
+    UNSIGNED,
+    Key,
+    joined,
+    ordered_words,
+    real_places,
+    sort_planes,
+)
 from mc2.operators.run import Run
 
 _BITS: Final = 64
 _ALL: Final = (1 << _BITS) - 1
 _MOST_KEYS: Final = 8  # words that one sorting network compares
 MOST_CODED: Final = 64  # texts of a domain that stand for themselves by a code
+_MARKER_BITS: Final = 2  # before each place of a list or struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,12 @@ def parts_of(layout: Layout, declared: Ends | None = None) -> list[Part]:
 
     Doubles and floats are given as their ordered words (`order_doubles`) where they are compared.
     """
+    if layout.is_nested:
+        parts = []
+        for start, inside in layout.places():
+            parts.append(Part(start, 0, 0, _MARKER_BITS))
+            parts += [replace(p, word=start + 1 + p.word) for p in parts_of(inside)]
+        return parts
     if layout.is_text:
         size = layout.text_bytes
         parts = []
@@ -217,12 +230,11 @@ class Packer:
         order = order_of(value)
         if order is not None:
             words = order.reshape(-1, 1)
-        if value.layout.is_real:
-            ordered = np.empty(value.rows, dtype=np.uint64)
-            self.run.call(_native.order_doubles, flat_words_of(value), ordered)
-            words = ordered.reshape(-1, 1)
+        turned = bool(real_places(value.layout))
+        if turned:
+            words = ordered_words(self.run, value)
         places = tuple(self.part(words, part, descending=descending) for part in parts)
-        if value.layout.is_real:
+        if turned:
             return None
         return Lying(value.layout, value.ends, places, None, value.domain)
 

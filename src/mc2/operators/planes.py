@@ -7,9 +7,9 @@ public places; everything else is a kernel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -173,18 +173,54 @@ def order_keys(
 
 def value_keys(run: Run, value: SecretColumn) -> list[Key]:
     """The keys of a column's values, NULLs aside: equal values have equal words."""
-    words = words_of(value)
-    if value.layout.is_text:
-        return [Key(plane, UNSIGNED) for plane in planes_of(words)]
-    if value.layout.is_wide:
-        low, high = planes_of(words)
-        return [Key(high, SIGNED), Key(low, UNSIGNED)]
-    (plane,) = planes_of(words)
-    if value.layout.is_real:
-        ordered = np.empty_like(plane)
-        run.call(_native.order_doubles, plane, ordered)
-        return [Key(ordered, UNSIGNED)]
-    return [Key(plane, SIGNED)]
+    return _keys_of(planes_of(ordered_words(run, value)), value.layout)
+
+
+def _keys_of(planes: Sequence[Words], layout: Layout) -> list[Key]:
+    return [Key(planes[word], flip) for word, flip in compared_words(layout)]
+
+
+def compared_words(layout: Layout) -> list[tuple[int, int]]:
+    """Which words of a value are compared, one after the other, and how each is read."""
+    if layout.is_nested:
+        found = []
+        for start, inside in layout.places():
+            found.append((start, UNSIGNED))
+            found += [(start + 1 + word, flip) for word, flip in compared_words(inside)]
+        return found
+    if layout.is_wide:
+        return [(1, SIGNED), (0, UNSIGNED)]
+    flip = UNSIGNED if layout.is_text or layout.is_real else SIGNED
+    return [(word, flip) for word in range(layout.words)]
+
+
+def real_places(layout: Layout) -> list[int]:
+    """Which words of a value are doubles, or floats."""
+    if layout.is_nested:
+        return [start + 1 + p for start, inside in layout.places() for p in real_places(inside)]
+    return [0] if layout.is_real else []
+
+
+def ordered_words(run: Run, value: SecretColumn) -> Words:
+    """The words of a column, those of doubles in their order: equal values have equal ones."""
+    return _with_reals(run, value.layout, words_of(value), _native.order_doubles)
+
+
+def restored_words(run: Run, layout: Layout, words: Words) -> Words:
+    """The way back from `ordered_words`."""
+    return _with_reals(run, layout, words, _native.restore_doubles)
+
+
+def _with_reals(run: Run, layout: Layout, words: Words, kernel: Callable[..., Any]) -> Words:
+    places = real_places(layout)
+    if not places:
+        return words
+    words = words.copy()
+    for place in places:
+        out = np.empty(len(words), dtype=np.uint64)
+        run.call(kernel, np.ascontiguousarray(words[:, place]), out)
+        words[:, place] = out
+    return words
 
 
 def absent_key(run: Run, present: SecretMarks) -> Key:
@@ -210,9 +246,7 @@ def equality_keys(run: Run, columns: Sequence[SecretColumn], present: SecretMark
 
 def canonical(run: Run, value: SecretColumn) -> SecretColumn:
     """The same values, each in its one spelling where several are equal: +0 for -0, one NaN."""
-    if not value.layout.is_real:
+    if not real_places(value.layout):
         return value
-    (key,) = value_keys(run, value)
-    words = np.empty_like(key.words)
-    run.call(_native.restore_doubles, key.words, words)
+    words = restored_words(run, value.layout, ordered_words(run, value))
     return column(run, value.layout, words, known_of(value))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType
+from mc2.plan.expressions import Expression, Literal
 from mc2.plan.signatures import Argument, Check, Signature, signature
 from mc2.plan.types import average_type, sum_type
 
@@ -73,8 +75,25 @@ _SPREAD: Final = (signature("double -> double"),)
 
 _PAIRS: Final = (signature("double, double -> double"),)
 _BY: Final = (signature("T, U -> T where T: ordered; U: ordered"),)
-_LIST: Final = (signature("T -> list<T> where T: ordered"),)
+_LIST: Final = (
+    signature("T -> list<T> where T: ordered"),
+    signature("T, int32 -> list<T> where T: ordered"),
+)
 _BITS: Final = (signature("T -> T where T: integer"),)
+
+
+def _check_most(arguments: tuple[Argument, ...]) -> None:
+    for given in arguments[1:]:
+        if given.type.name == "int32" and int(given.text or 0) < 1:
+            raise PlanError("at most so many values are 1 or more", hint="for example 100")
+
+
+def declared_most(arguments: Sequence[Expression]) -> int | None:
+    """How many values of a group a list or text has at most; None if nothing says it."""
+    last = arguments[-1] if len(arguments) > 1 else None
+    if not isinstance(last, Literal) or last.type.name != "int32":
+        return None
+    return int(last.text or 0)
 
 
 def _check_share(arguments: tuple[Argument, ...]) -> None:
@@ -117,11 +136,15 @@ _TABLE: Final = (
                       "greatest, NULL being that", may_be_distinct=False, on_one="null"),
     AggregateFunction("min_by", _BY, "the first where the second is least; of several the least, "
                       "NULL being the greatest", may_be_distinct=False, on_one="null"),
-    AggregateFunction("collect_list", _LIST, "all values, sorted", "empty"),
-    AggregateFunction("collect_set", _LIST, "all different values, sorted", "empty",
-                      may_be_distinct=False),
-    AggregateFunction("join_texts", (signature("string, string -> string"),),
-                      "all texts, sorted, with the second between them", literals=frozenset({1})),
+    AggregateFunction("collect_list", _LIST, "all values, sorted; more than so many fail the job",
+                      "empty", literals=frozenset({1}), check=_check_most),
+    AggregateFunction("collect_set", _LIST,
+                      "all different values, sorted; more than so many fail the job", "empty",
+                      may_be_distinct=False, literals=frozenset({1}), check=_check_most),
+    AggregateFunction("join_texts", (signature("string, string -> string"),
+                                     signature("string, string, int32 -> string")),
+                      "all texts, sorted, with the second between them; more than so many fail "
+                      "the job", literals=frozenset({1, 2}), check=_check_most),
     AggregateFunction("bits_and_of", _BITS, "bits that are set in all"),
     AggregateFunction("bits_or_of", _BITS, "bits that are set in one"),
     AggregateFunction("bits_xor_of", _BITS, "bits that are set in an odd number"),

@@ -8,17 +8,16 @@ reserves room by it, and each fact that it rests on is checked inside.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Final
 
+from mc2.plan.aggregates import declared_most
 from mc2.plan.bands import rooms
 from mc2.plan.deciding import Decides, closure, fewest, known_of, restricted
 from mc2.plan.expressions import (
     Call,
-    Case,
-    Cast,
     ColumnRef,
     Expression,
     InList,
@@ -28,12 +27,22 @@ from mc2.plan.expressions import (
 from mc2.plan.linear_models import Apply
 from mc2.plan.matching import Matching, conjuncts, fixed_column, match
 from mc2.plan.models import History, Matrix, Predict
-from mc2.plan.oblivious_texts import MOST_SPELLED, is_fixed, width_of_text
+from mc2.plan.oblivious_lists import (
+    COLLECTING,
+    collected_sizes,
+    greatest_sizes,
+    inside,
+    named_sizes,
+    size_of,
+    sizes_of_column,
+)
 from mc2.plan.oblivious_windows import added_widths
 from mc2.plan.plan import Node, Operation, PlanInput
 from mc2.plan.relations import (
     Aggregate,
+    AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
@@ -46,6 +55,7 @@ from mc2.plan.relations import (
     Values,
 )
 from mc2.plan.shapes import NO_USEFUL_BOUND, MatrixShape, ModelShape, Shape, TableShape, capped
+from mc2.plan.widths import literal_bytes, sizes_of, width_of
 from mc2.plan.windows import Window
 
 Unique = frozenset[frozenset[str]]
@@ -59,10 +69,11 @@ class Facts:
     """Of one relation.
 
     `rows`: at most so many. `unique`: sets of columns in which no two rows agree, NULL being equal
-    to NULL; the empty set says that there is one row at most. `widths`: the most bytes of a text
-    column. `spread`: the most different values of a column, NULL being one, where they are fewer
-    than rows. `ranges`: of whole numbers and dates. `decides`: rows that agree in all columns of
-    the first set agree in those of the second.
+    to NULL; the empty set says that there is one row at most. `widths`: the most bytes of texts and
+    elements of lists, by path (`mc2.formats.schema.width_paths`). `spread`: the most different
+    values of a column, NULL being one, where they are fewer than rows. `ranges`: of whole numbers
+    and dates. `decides`: rows that agree in all columns of the first set agree in those of the
+    second.
     """
 
     rows: int
@@ -131,7 +142,13 @@ def _predict(operation: Predict | Apply, rows: Facts) -> Facts:
     kept = set(operation.keep)
     unique = frozenset(key for key in rows.unique if key <= kept)
     decides = restricted(rows.decides, frozenset(kept))
-    return replace(rows, unique=unique, widths={n: rows.width(n) for n in kept}, decides=decides)
+    widths = _widths_of_columns(rows, operation.keep)
+    return replace(rows, unique=unique, widths=widths, decides=decides)
+
+
+def _widths_of_columns(facts: Facts, names: Iterable[str]) -> dict[str, int]:
+    widths = facts.widths or {}
+    return {p: w for n in names for p, w in named_sizes(sizes_of_column(widths, n), n).items()}
 
 
 _METRIC_BYTES: Final = 64  # of the longest name of a metric
@@ -144,13 +161,23 @@ def _history(shape: TableShape, model: Shape) -> Facts:
 
 
 def _limited(facts: Facts) -> Facts:
-    """The same, with no more unique keys than a plan needs: the smallest ones."""
+    """The same, with no more unique keys than a plan needs: the smallest ones.
+
+    There are no more rows than values of a unique key: a filter may have left few of them.
+    """
+    values = [reduce(_pairs_of, map(facts.values, key), 1) for key in facts.unique]
+    facts = replace(facts, rows=min([facts.rows, *values]))
     if facts.rows <= 1:
         return replace(facts, unique=_AT_MOST_ONE)
     if len(facts.unique) <= _MOST_KEYS:
         return facts
     kept = sorted(facts.unique, key=lambda key: (len(key), sorted(key)))[:_MOST_KEYS]
     return replace(facts, unique=frozenset(kept))
+
+
+def _pairs_of(a: int, b: int) -> int:
+    """How many pairs of values there are at most."""
+    return capped(a * b)
 
 
 def _node(
@@ -180,6 +207,8 @@ def _over(
             return _union(_names(node), [_names(nodes[s]) for s in operation.sources], sources)
         case Aggregate() | Distinct():
             return _grouped(operation, sources[0], node)
+        case Explode():
+            return _exploded(operation, sources[0], _names(nodes[operation.source]))
         case _:
             return _same_rows(node, sources)
 
@@ -197,6 +226,18 @@ def _names(node: Node) -> tuple[str, ...]:
     return () if node.schema is None else node.schema.names
 
 
+def _exploded(operation: Explode, source: Facts, names: Sequence[str]) -> Facts:
+    """A row for each place of a list: the source's columns have no more values than before."""
+    sizes = sizes_of(operation.expression, source.widths or {})
+    widths = {**(source.widths or {}), **named_sizes(inside(sizes, "[]"), operation.name)}
+    unique = _NONE
+    if operation.position is not None:
+        unique = frozenset(key | {operation.position} for key in source.unique)
+    spread = {n: source.values(n) for n in names}
+    rows = capped(source.rows * size_of(sizes))
+    return Facts(rows, unique, widths, spread, source.ranges, source.decides)
+
+
 def _same_rows(node: Node, sources: Sequence[Facts]) -> Facts:
     operation = node.operation
     match operation:
@@ -205,7 +246,7 @@ def _same_rows(node: Node, sources: Sequence[Facts]) -> Facts:
         case Sort():
             return sources[0]
         case Window():
-            added = added_widths(operation, sources[0].widths or {}, width_of)
+            added = added_widths(operation, sources[0].widths or {})
             return replace(sources[0], widths={**(sources[0].widths or {}), **added})
         case RowBound(rows=rows):
             return replace(sources[0], rows=min(rows, sources[0].rows))
@@ -219,6 +260,7 @@ def _same_rows(node: Node, sources: Sequence[Facts]) -> Facts:
 def _scan(source: PlanInput, operation: Scan) -> Facts:
     columns = source.schema.by_name()
     facts, names = source.facts, set(operation.columns)
+    declared = {path: max(1, width) for path, width in facts.widths.items()}
     spread = {n: high - low + 1 for n, (low, high) in facts.ranges.items() if n in names}
     spread |= {n: len(values) for n, values in facts.domains.items() if n in names}
     spread |= {n: 2 for n in names if columns[n].type.name == "boolean"}
@@ -226,7 +268,7 @@ def _scan(source: PlanInput, operation: Scan) -> Facts:
     return Facts(
         source.row_bound,
         unique,
-        {n: max(1, w) for n, w in facts.widths.items() if n in names},
+        _widths_of_columns(Facts(0, widths=declared), operation.columns),
         {n: count + columns[n].nullable for n, count in spread.items()},
         {n: ends for n, ends in facts.ranges.items() if n in names},
         known_of(unique, frozenset(names)),
@@ -260,11 +302,6 @@ def _values(operation: Values) -> Facts:
     return Facts(len(operation.rows), _NONE, widths, {})
 
 
-def literal_bytes(value: Literal) -> int:
-    """How many bytes a text literal has; one at least."""
-    return max(1, len((value.text or "").encode()))
-
-
 def _project(operation: Project, source: Facts, exact: frozenset[str]) -> Facts:
     renamed: dict[str, str] = {}
     spread, ranges = {}, {}
@@ -280,7 +317,9 @@ def _project(operation: Project, source: Facts, exact: frozenset[str]) -> Facts:
     unique = frozenset(
         frozenset(renamed[n] for n in key) for key in source.unique if key <= set(renamed)
     )
-    widths = {c.name: width_of(c.expression, source.widths or {}) for c in operation.columns}
+    widths: dict[str, int] = {}
+    for column in operation.columns:
+        widths |= named_sizes(sizes_of(column.expression, source.widths or {}), column.name)
     decides = _projected_decides(operation, source, renamed, exact)
     return Facts(source.rows, unique, widths, spread, ranges, decides)
 
@@ -321,41 +360,6 @@ def _values_of(expression: Expression, source: Facts, exact: frozenset[str]) -> 
         return source.rows
     counts = (source.values(n) for n in columns_of(expression))
     return min(source.rows, reduce(lambda a, b: capped(a * b), counts, 1))
-
-
-_FIRST: Final = frozenset({"lower", "upper", "trim", "trim_start", "trim_end", "nullif"})
-_GREATEST: Final = frozenset({"coalesce", "greatest", "least"})
-
-
-def width_of(expression: Expression, widths: Mapping[str, int]) -> int:
-    """The most bytes of a text that an expression gives; of no meaning for other types."""
-    match expression:
-        case ColumnRef(name):
-            return widths.get(name, 1)
-        case Literal():
-            return literal_bytes(expression)
-        case Cast(value, kind):
-            width = width_of(value, widths)
-            return max(width, MOST_SPELLED) if kind.name == "string" else width
-        case Case(branches, otherwise):
-            parts = [*(b.value for b in branches), otherwise]
-            return max(width_of(p, widths) for p in parts)
-        case Call(function, arguments) if arguments:
-            return _width_of_call(function, [width_of(a, widths) for a in arguments], arguments)
-        case _:
-            return 1
-
-
-def _width_of_call(name: str, parts: Sequence[int], arguments: Sequence[Expression]) -> int:
-    if name in _FIRST:
-        return parts[0]
-    if name in _GREATEST:
-        return max(parts)
-    if name == "concat":
-        return sum(parts)
-    if name == "substring" and is_fixed(arguments[2]) and isinstance(arguments[2], Literal):
-        return min(parts[0], max(1, int(arguments[2].text or 0)))
-    return width_of_text(name, parts, arguments)
 
 
 def _join(
@@ -456,10 +460,11 @@ def _joined_keys(how: str, left: Facts, right: Facts, *, to_one: bool, of_one: b
 def _union(
     names: Sequence[str], columns: Sequence[Sequence[str]], sources: Sequence[Facts]
 ) -> Facts:
-    widths = {
-        name: max(s.width(own[place]) for s, own in zip(sources, columns, strict=True))
-        for place, name in enumerate(names)
-    }
+    widths: dict[str, int] = {}
+    for place, name in enumerate(names):
+        pairs = zip(sources, columns, strict=True)
+        parts = [sizes_of_column(s.widths or {}, own[place]) for s, own in pairs]
+        widths |= named_sizes(greatest_sizes(parts), name)
     return Facts(capped(sum(s.rows for s in sources)), _NONE, widths, {})
 
 
@@ -470,9 +475,9 @@ def _grouped(operation: Aggregate | Distinct, source: Facts, node: Node) -> Fact
         widths = _aggregated_widths(operation, source)
         return Facts(1, _AT_MOST_ONE, widths, {})
     by = source.fewest(keys)
-    rows = min(source.rows, reduce(lambda a, b: capped(a * b), (source.values(k) for k in by), 1))
+    rows = min(source.rows, reduce(_pairs_of, map(source.values, by), 1))
     unique = {key for key in source.unique if key <= set(keys)} | {frozenset(keys), frozenset(by)}
-    widths = {k: (source.widths or {}).get(k, 1) for k in keys}
+    widths = _widths_of_columns(source, keys)
     if isinstance(operation, Aggregate):
         widths |= _aggregated_widths(operation, source)
     spread = {k: source.values(k) for k in keys if source.values(k) < rows}
@@ -483,8 +488,23 @@ def _grouped(operation: Aggregate | Distinct, source: Facts, node: Node) -> Fact
 
 
 def _aggregated_widths(operation: Aggregate, source: Facts) -> dict[str, int]:
-    return {
-        a.name: width_of(a.arguments[0], source.widths or {})
-        for a in operation.aggregates
-        if a.arguments
-    }
+    found: dict[str, int] = {}
+    for one in operation.aggregates:
+        if one.arguments:
+            found |= named_sizes(aggregated_sizes(one, source), one.name)
+    return found
+
+
+def aggregated_sizes(one: AggregateColumn, source: Facts) -> dict[str, int]:
+    """The sizes of what an aggregate with arguments gives."""
+    value = sizes_of(one.arguments[0], source.widths or {})
+    if one.function not in COLLECTING:
+        return value
+    mark = width_of(one.arguments[1], {}) if one.function == "join_texts" else 0
+    return collected_sizes(one.function, value, collected_most(one, source.rows), mark)
+
+
+def collected_most(one: AggregateColumn, rows: int) -> int:
+    """How many values of a group an aggregate gives at most, of so many rows."""
+    declared = declared_most(one.arguments)
+    return max(1, rows if declared is None else min(declared, rows))

@@ -10,6 +10,7 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.plan.functions_choice import CHOICE
+from mc2.plan.functions_hashes import HASHES
 from mc2.plan.functions_lists import LISTS
 from mc2.plan.functions_moments import MOMENTS
 from mc2.plan.functions_numbers import NUMBERS
@@ -18,7 +19,7 @@ from mc2.plan.signatures import Argument, Function
 
 __all__ = ["FUNCTIONS", "Argument", "function"]
 
-FUNCTIONS: Final = {f.name: f for f in (*CHOICE, *NUMBERS, *TEXTS, *MOMENTS, *LISTS)}
+FUNCTIONS: Final = {f.name: f for f in (*CHOICE, *NUMBERS, *TEXTS, *MOMENTS, *LISTS, *HASHES)}
 """All scalar functions by name."""
 
 

@@ -29,7 +29,7 @@ def infer_fit(operation: FitLinear | FitClusters, matrix: MatrixShape) -> Linear
             raise PlanError("the centres to start from have not one number for each feature")
         if operation.centres and operation.starts != 1:
             raise PlanError("with centres to start from there is one start")
-    elif matrix.operation.label is None:
+    elif len(matrix.operation.labels) != 1:
         raise PlanError("a regression needs a label", hint='fit(table, "column")')
     return LinearShape(operation, matrix.features)
 

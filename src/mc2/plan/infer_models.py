@@ -53,6 +53,8 @@ def infer_matrix(operation: Matrix, sources: Sequence[TableShape]) -> MatrixShap
 
 
 def _check_roles(operation: Matrix) -> None:
+    if operation.more_labels and operation.label is None:
+        raise PlanError("a matrix with several labels has a first one")
     used = operation.columns
     if len({name.casefold() for name in used}) != len(used):
         raise PlanError("a column stands twice among features, label and weight")
@@ -142,13 +144,15 @@ def infer_train(
     for name, shape in zip(names, evaluations, strict=True):
         if shape.features != matrix.features:
             raise PlanError(f"the evaluation set {name!r} has not the features of the matrix")
+        if len(shape.operation.labels) != len(matrix.operation.labels):
+            raise PlanError(f"the evaluation set {name!r} has not as many labels as the matrix")
         if shape.operation.edges != matrix.operation.edges:
             raise PlanError(f"the evaluation set {name!r} has not the edges of the matrix")
         _check_labels(operation, shape, f"the evaluation set {name!r}")
         _check_formulas(operation, shape)
     _check_stopping(operation, names)
     _check_controls(operation, matrix)
-    margins = _margins(operation)
+    margins = _margins(operation, matrix)
     rounds = operation.num_boost_round
     if start is None:
         if named_value(operation, "process_type") == "update":
@@ -213,11 +217,11 @@ def check_boosting(operation: Boosting, matrix: MatrixShape) -> None:
         raise PlanError("there is not one learning rate for each round")
     if operation.objective is not None:
         check_objective(operation.objective)
-        if _margins(operation) > 1:
+        if _margins(operation, matrix) > 1:
             raise PlanError("an objective of the script's own is for one number a row")
     if operation.metric is not None:
         check_metric(operation.metric)
-        if _margins(operation) > 1:
+        if _margins(operation, matrix) > 1:
             raise PlanError("a metric of the script's own is for one number a row")
     _check_formulas(operation, matrix)
 
@@ -228,8 +232,8 @@ def _check_formulas(operation: Boosting, matrix: MatrixShape) -> None:
             raise PlanError("a formula reads weights, and the matrix has none")
         if "base_margin" in formula.inputs and len(matrix.operation.base_margin) != 1:
             raise PlanError("a formula reads a base margin, and the matrix has not one")
-        if "label" in formula.inputs and matrix.operation.label is None:
-            raise PlanError("a formula reads labels, and the matrix has none")
+        if "label" in formula.inputs and len(matrix.operation.labels) != 1:
+            raise PlanError("a formula reads labels, and the matrix has not one")
 
 
 def _check_labels(operation: Boosting, matrix: MatrixShape, what: str) -> None:
@@ -243,7 +247,9 @@ def _check_labels(operation: Boosting, matrix: MatrixShape, what: str) -> None:
             )
     elif own.label is None:
         raise PlanError(f"{what} has no label")
-    if own.base_margin and len(own.base_margin) != _margins(operation):
+    if own.more_labels and objective.startswith(_ONE_LABEL):
+        raise PlanError(f"{objective} has one label, and {what} has several")
+    if own.base_margin and len(own.base_margin) != _margins(operation, matrix):
         raise PlanError(f"{what} has not one base margin for each number that the model gives")
     if objective.startswith("rank:") and own.group is None:
         raise PlanError(
@@ -263,15 +269,18 @@ def _objective(operation: Boosting) -> str:
     return "reg:squarederror" if found is None else str(found)
 
 
-def _margins(operation: Boosting) -> int:
-    """How many numbers the trees give for a row: one for each class or quantile."""
+_ONE_LABEL: Final = ("multi:", "rank:", "reg:quantileerror", "survival:")
+
+
+def _margins(operation: Boosting, matrix: MatrixShape) -> int:
+    """How many numbers the trees give for a row: one for each class, quantile or label."""
     if _objective(operation).startswith("multi:"):
         classes = named_value(operation, "num_class")
         return classes if isinstance(classes, int) else 1
     if _objective(operation) == "reg:quantileerror":
         alphas = named_value(operation, "quantile_alpha")
         return len(alphas) if isinstance(alphas, tuple) else 1
-    return 1
+    return max(1, len(matrix.operation.labels))
 
 
 def _check_parameters(operation: Boosting, matrix: MatrixShape) -> None:
@@ -344,6 +353,8 @@ def _check_what(operation: Predict, model: ModelShape) -> None:
     objective = _objective(model.operation)
     if operation.what == "class" and objective not in _CLASSIFIERS:
         raise PlanError(f"{objective} gives no classes", hint="predict its values")
+    if operation.what == "class" and objective.startswith("binary:") and model.margins > 1:
+        raise PlanError("a model of several labels gives no classes", hint="predict its values")
     if model.booster == "gblinear" and operation.what in {"leaf", "approx_interactions"}:
         raise PlanError(f"a linear model gives no {operation.what}")
     if operation.what in _BARE and model.operation.controls.bare:

@@ -82,6 +82,7 @@ class Matrix:
     `NaN` if there is none other. With a `group`, rows are put in its order first, equal ones as
     they stood. `lower_bound` and `upper_bound` hold the interval in which a survival time lies.
     `categories` are all that some of the categorical features have; another one fails the job.
+    `more_labels` stand beside `label`, for models that give a number for each of them.
     """
 
     OP: ClassVar[str] = "matrix"
@@ -99,12 +100,18 @@ class Matrix:
     feature_weights: tuple[str, ...] = ()
     edges: tuple[Edges, ...] = ()
     categories: tuple[Categories, ...] = ()
+    more_labels: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in order."""
+        return self.more_labels if self.label is None else (self.label, *self.more_labels)
 
     @property
     def amounts(self) -> tuple[str, ...]:
         """The columns that hold numbers for the training, beside the features."""
-        bounds = (self.lower_bound, self.upper_bound)
-        return tuple(n for n in (self.label, self.weight, *bounds) if n) + self.base_margin
+        others = (self.weight, self.lower_bound, self.upper_bound)
+        return self.labels + tuple(n for n in others if n) + self.base_margin
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,6 +138,7 @@ class Matrix:
             "feature_weights": list(self.feature_weights),
             "edges": {e.feature: list(e.edges) for e in self.edges},
             "categories": {c.feature: c.json() for c in self.categories},
+            "more_labels": list(self.more_labels),
         }
 
     @classmethod
@@ -154,6 +162,7 @@ class Matrix:
             feature_weights=read_texts(fields, "feature_weights"),
             edges=_read_edges(fields),
             categories=_read_categories(fields),
+            more_labels=read_names(fields, "more_labels"),
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mc2.errors import PlanError
-from mc2.formats.schema import Column, DataType, Schema, is_flat
+from mc2.formats.schema import Column, DataType, Schema, width_paths
 from mc2.plan.bands import rooms
 from mc2.plan.expressions import (
     Call,
@@ -21,10 +21,11 @@ from mc2.plan.expressions import (
     Literal,
     children,
 )
-from mc2.plan.facts import Facts, trace_facts, width_of
+from mc2.plan.facts import Facts, trace_facts
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_functions import NUMBERS, STATISTICS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
+from mc2.plan.oblivious_lists import COLLECTING, LISTS, check_lists, check_room, sizes_of_column
 from mc2.plan.oblivious_models import check_learning, is_model_node
 from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
@@ -42,10 +43,10 @@ from mc2.plan.relations import (
 from mc2.plan.shapes import NO_USEFUL_BOUND, Shape
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
+from mc2.plan.widths import sizes_of, width_of
 from mc2.plan.windows import Window
 
 MOST_ROWS: Final = 1 << 28
-MOST_TEXT_BYTES: Final = 1016
 FUNCTIONS: Final = frozenset(
     {
         "eq", "ne", "lt", "le", "gt", "ge", "same", "is_null", "is_not_null", "is_nan",
@@ -56,13 +57,13 @@ FUNCTIONS: Final = frozenset(
         "truncate_to", "timestamp_add", "timestamp_diff", "make_date",
         "lower", "upper", "trim", "trim_start", "trim_end", "length", "substring", "concat",
         "like", "contains", "starts_with", "ends_with",
-        *NUMBERS, *TEXTS,
+        *NUMBERS, *TEXTS, *LISTS,
     }
 )  # fmt: skip
 AGGREGATES: Final = frozenset(
     {
         "count_star", "count", "sum", "avg", "min", "max", "bool_and", "bool_or",
-        "stddev_samp", "stddev_pop", "var_samp", "var_pop", *STATISTICS,
+        "stddev_samp", "stddev_pop", "var_samp", "var_pop", *STATISTICS, *COLLECTING,
     }
 )  # fmt: skip
 _TRUNCATED: Final = frozenset(
@@ -109,11 +110,6 @@ def _check_input(source: PlanInput) -> None:
             f"oblivious mode reads padded tables only, and {source.dataset} is not",
             hint=f"let {source.owner} upload it with --padded, --row-bound and --width",
         )
-    if not is_flat(source.schema):
-        raise PlanError(
-            f"oblivious mode has no lists and structs, and {source.dataset} has columns of them",
-            hint=f"let {source.owner} upload the table without these columns",
-        )
 
 
 def _check_kinds(nodes: Sequence[Node]) -> None:
@@ -125,8 +121,6 @@ def _check_kinds(nodes: Sequence[Node]) -> None:
                 pass
             case _ if isinstance(operation, ModelOperation):
                 what = "such models"
-            case Explode():
-                what = "lists"
         if what:
             raise PlanError(
                 f"node {index} ({operation.OP}): oblivious mode has no {what} in plans",
@@ -136,13 +130,16 @@ def _check_kinds(nodes: Sequence[Node]) -> None:
 
 def _check_size(facts: Facts, schema: Schema | None) -> None:
     _check_rows(facts.rows)
+    paths = () if schema is None else width_paths(schema)
+    if len(set(paths)) != len(paths):
+        raise PlanError("two columns have names that read like a part of one", hint="rename one")
     for column in () if schema is None else schema.columns:
-        _check_type(column.type)
-        if column.type.has_width and facts.width(column.name) > MOST_TEXT_BYTES:
-            raise PlanError(
-                f"texts of column {column.name!r} could have more than {MOST_TEXT_BYTES} bytes",
-                hint="let the owner upload the table with a smaller --width for it",
-            )
+        check_room(
+            column.type,
+            sizes_of_column(facts.widths or {}, column.name),
+            f"values of column {column.name!r}",
+            "let the owner upload the table with a smaller --width for it",
+        )
 
 
 def _check_rows(rows: int) -> None:
@@ -160,11 +157,6 @@ def _check_single(form: JoinForm) -> None:
             "oblivious mode looks a value up by equalities alone, where there could be several",
             hint="aggregate in the subquery, for example max(...)",
         )
-
-
-def _check_type(kind: DataType) -> None:
-    if kind.name in {"list", "struct"}:
-        raise PlanError(f"oblivious mode has no values of type {kind}", hint=_ENCRYPTED)
 
 
 def _check_node(node: Node, nodes: Sequence[Node], facts: Sequence[Facts], room: int) -> None:
@@ -195,6 +187,8 @@ def _expressions(operation: Operation) -> list[Expression]:  # noqa: PLR0911 - o
             return [c.expression for c in columns]
         case Filter(predicate=predicate):
             return [predicate]
+        case Explode(expression=expression):
+            return [expression]
         case Join(on=on) | Mark(on=on):
             return [] if on is None else [on]
         case Sort(keys=keys):
@@ -230,7 +224,6 @@ def check_expression(
     for inner in children(expression):
         check_expression(inner, columns, widths)
     kind = type_of(expression, columns).type
-    _check_type(kind)
     match expression:
         case Call(function, arguments):
             _check_call(function, arguments, [type_of(a, columns).type for a in arguments])
@@ -240,14 +233,15 @@ def check_expression(
             _check_cast(type_of(value, columns).type, target, strict=strict)
         case InList() | Case():
             pass
-    if kind.has_width and width_of(expression, widths) > MOST_TEXT_BYTES:
-        raise PlanError(f"a text could have more than {MOST_TEXT_BYTES} bytes", hint=_ENCRYPTED)
+    if kind.has_width:
+        check_room(kind, sizes_of(expression, widths), "a value", _ENCRYPTED)
 
 
 def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[DataType]) -> None:
     if function not in FUNCTIONS:
         raise PlanError(f"oblivious mode has no function {function}", hint=_ENCRYPTED)
     check_text(function, arguments)
+    check_lists(function, arguments)
     if function == "truncate_to" and (
         not isinstance(arguments[0], Literal) or arguments[0].text not in _TRUNCATED
     ):
@@ -275,6 +269,9 @@ def _check_arithmetic(function: str, types: Sequence[DataType]) -> None:
 
 def _check_cast(source: DataType, kind: DataType, *, strict: bool) -> None:
     if source == kind:
+        return
+    if source.element is not None and kind.element is not None:
+        _check_cast(source.element, kind.element, strict=strict)
         return
     if not castable_obliviously(source, kind):
         raise PlanError(f"oblivious mode has no cast from {source} to {kind}", hint=_ENCRYPTED)

@@ -116,6 +116,7 @@ def _unsupported(what: str, hint: str = _ENCRYPTED) -> PlanError:
 
 def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
     for what, given in (
+        ("labels in several columns", matrix.more_labels),
         ("base margins", matrix.base_margin),
         ("groups of a ranking", matrix.group),
         ("bounds of labels", matrix.lower_bound),

@@ -18,6 +18,7 @@ from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Node, Operation, Plan
 from mc2.plan.relations import (
     Aggregate,
+    Explode,
     Filter,
     Join,
     Limit,
@@ -202,7 +203,7 @@ def _place(
 # --- columns that are read
 
 
-def _read(
+def _read(  # noqa: C901 - one a case
     nodes: Sequence[Node],
     index: int,
     found: Steps,
@@ -231,6 +232,8 @@ def _read(
             names = names_of(terms) | (set(keys) - found.left_out.get(index, frozenset()))
         case RowBound():
             names = needed
+        case Explode(expression=expression):
+            names = names & needed | columns_of(expression)
         case Sort():
             last = ties(facts[source], _names(nodes[source]), sorted_columns(operation))
             names = needed | names_of(k.expression for k in operation.keys) | set(last.columns)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.expressions import Expression, Literal
+from mc2.plan.oblivious_lists import Sizes, greatest_sizes, named_sizes
 from mc2.plan.typing import type_of
+from mc2.plan.widths import sizes_of
 from mc2.plan.windows import AGGREGATES, NEIGHBOURS, PICKS, Frame, Window, WindowColumn
 
 MOST_PLACES: Final = 1 << 28
@@ -24,7 +26,6 @@ _COMPUTED: Final = frozenset(
     }
 )  # fmt: skip
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
-WidthOf = Callable[[Expression, Mapping[str, int]], int]
 
 
 def window_expressions(operation: Window) -> list[Expression]:
@@ -43,6 +44,9 @@ def check_window(operation: Window, columns: Mapping[str, Column], rows: int) ->
 
 def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
     name = column.function
+    kinds = [type_of(a, columns).type for a in column.arguments]
+    if any(k.name in {"list", "struct"} for k in kinds):
+        raise PlanError("oblivious mode has no windows over lists and structs", hint=_ENCRYPTED)
     if name in AGGREGATES and name not in _COMPUTED:
         raise PlanError(f"oblivious mode has no {name} over a window", hint=_ENCRYPTED)
     if name in {"sum", "avg"} and type_of(column.arguments[0], columns).type.name == "float":
@@ -94,16 +98,17 @@ def _check_frame(column: WindowColumn, frame: Frame, rows: int, *, subtracts: bo
             )
 
 
-def added_widths(operation: Window, widths: Mapping[str, int], width_of: WidthOf) -> dict[str, int]:
-    """The most bytes of the texts that a window adds; of no meaning for other types."""
-    found = {}
+def added_widths(operation: Window, widths: Sizes) -> dict[str, int]:
+    """The sizes of the columns that a window adds."""
+    found: dict[str, int] = {}
     for column in operation.columns:
         parts = []
         if column.function in {*PICKS, "min", "max"}:
             parts = [column.arguments[0]]
         elif column.function in NEIGHBOURS:
             parts = [column.arguments[0], column.arguments[2]]
-        found[column.name] = max((width_of(p, widths) for p in parts), default=1)
+        sizes = greatest_sizes([sizes_of(p, widths) for p in parts])
+        found |= named_sizes(sizes, column.name)
     return found
 
 

@@ -11,6 +11,7 @@ from mc2.plan.types import BINARY, INT32, INT64, STRING, as_decimal, is_integer
 from mc2.planner.call_rules import (
     MANY,
     Arguments,
+    Build,
     Columns,
     Rule,
     apply,
@@ -225,6 +226,13 @@ def _ascii(arguments: Arguments, columns: Columns) -> Typed:
     return signed("code_point").build(arguments, columns)
 
 
+def _hash(function: str) -> Build:
+    def build(arguments: Arguments, columns: Columns) -> Typed:
+        return apply(function, [convert(a, a.type, columns) for a in arguments], columns)
+
+    return build
+
+
 TEXTS: Final[Mapping[str, Rule]] = {
     "lower": signed("lower"),
     "lcase": signed("lower"),
@@ -289,6 +297,8 @@ TEXTS: Final[Mapping[str, Rule]] = {
     "sha1": signed("sha1"),
     "sha2": Rule(2, 2, _sha2),
     "crc32": signed("crc32"),
+    "hash": Rule(1, MANY, _hash("murmur3")),
+    "xxhash64": Rule(1, MANY, _hash("xxhash64")),
 }
 """Rules by Spark's name."""
 

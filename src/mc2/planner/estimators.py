@@ -68,11 +68,11 @@ class XGBModel:
     def fit(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
         self,
         X: Table | Sequence[Table],  # noqa: N803 - scikit-learn's name
-        y: str,
+        y: str | Sequence[str],
         *,
         sample_weight: str | None = None,
         base_margin: str | Sequence[str] | None = None,
-        eval_set: Sequence[tuple[Table | Sequence[Table], str]] | None = None,
+        eval_set: Sequence[tuple[Table | Sequence[Table], str | Sequence[str]]] | None = None,
         verbose: bool | int | None = True,
         xgb_model: Booster | XGBModel | None = None,
         **columns: Any,
@@ -117,7 +117,9 @@ class XGBModel:
         )
         return self
 
-    def _matrix(self, tables: object, label: str | None, roles: Mapping[str, Any]) -> DMatrix:
+    def _matrix(
+        self, tables: object, label: str | Sequence[str] | None, roles: Mapping[str, Any]
+    ) -> DMatrix:
         given = tables if isinstance(tables, (list, tuple)) else [tables]
         options: dict[str, Any] = {
             n: self._given[n]
@@ -247,7 +249,14 @@ class XGBClassifier(XGBModel):
 
     _objective: ClassVar[str] = "binary:logistic"
 
-    def fit(self, X: Any, y: str, *, n_classes: int = 2, **options: Any) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: str | Sequence[str],
+        *,
+        n_classes: int = 2,
+        **options: Any,
+    ) -> Self:
         """Describe the training. Raises: PlanError."""
         if isinstance(n_classes, bool) or not isinstance(n_classes, int) or n_classes < 2:
             raise PlanError("n_classes= is a whole number from 2")
@@ -281,7 +290,14 @@ class XGBRanker(XGBModel):
 
     _objective: ClassVar[str] = "rank:ndcg"
 
-    def fit(self, X: Any, y: str, *, qid: str = "", **options: Any) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: str | Sequence[str],
+        *,
+        qid: str = "",
+        **options: Any,
+    ) -> Self:
         """Describe the training. Raises: PlanError."""
         if not qid:
             raise PlanError("a ranking ranks the rows of each group", hint='qid="column"')

@@ -28,9 +28,10 @@ class DMatrix:
     """The rows of one or several tables, to train on or to predict.
 
     Several tables with the same columns stand one below the other. Columns are given by name:
-    `label`, `weight`, `base_margin` (one, or one for each class), `qid` (rows with the same one
-    are ranked among one another; rows are put in its order), `label_lower_bound` and
-    `label_upper_bound` (survival times; an upper bound that is NULL says that nobody knows).
+    `label` (one, or several for a model that gives a number for each), `weight`, `base_margin`
+    (one, or one for each class or label), `qid` (rows with the same one are ranked among one
+    another; rows are put in its order), `label_lower_bound` and `label_upper_bound`
+    (survival times; an upper bound that is NULL says that nobody knows).
     `features` are all columns but those, and those of `exclude`, unless they are listed;
     `feature_names` is another word for it. `categorical` names the features whose values are
     names and not amounts; so does "c" in `feature_types`, and `enable_categorical` makes all
@@ -49,7 +50,7 @@ class DMatrix:
     def __init__(  # noqa: PLR0913 - as many as stock XGBoost's class has
         self,
         *tables: Table | Sequence[Table],
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
         weight: str | None = None,
         base_margin: str | Sequence[str] | None = None,
         missing: float | None = None,
@@ -72,15 +73,14 @@ class DMatrix:
         _refuse(others)
         given = _tables(tables)
         columns = columns_of_all(given)
-        single = (label, weight, qid, label_lower_bound, label_upper_bound)
+        first, more = _labels(label, columns)
+        single = (first, weight, qid, label_lower_bound, label_upper_bound)
         for what, column in zip(_ROLES, single, strict=True):
             check_column(column, what, columns)
         margins = (base_margin,) if isinstance(base_margin, str) else base_margin or ()
         margins = names_of(margins, "base_margin", columns)
-        if features is not None and feature_names is not None:
-            raise PlanError("features= and feature_names= are two words for one thing")
-        left_out = {*single, *margins, *names_of(exclude, "exclude", columns)}
-        used = _used(feature_names if features is None else features, columns, left_out)
+        left_out = {*single, *more, *margins, *names_of(exclude, "exclude", columns)}
+        used = _used(features, feature_names, columns, left_out)
         texts = [n for n in used if columns[n].name == "string"]
         known = _categories(categories)
         named = {c.feature for c in known}.union(
@@ -93,7 +93,8 @@ class DMatrix:
         operation = Matrix(
             sources=tuple(t._node for t in given),  # noqa: SLF001
             features=used,
-            label=label,
+            label=first,
+            more_labels=more,
             weight=weight,
             categorical=tuple(n for n in used if n in named),
             missing=_missing(missing),
@@ -146,10 +147,24 @@ def _tables(values: Sequence[object]) -> tuple[Table, ...]:
     return found
 
 
+def _labels(label: object, columns: Mapping[str, DataType]) -> tuple[str | None, tuple[str, ...]]:
+    """The first label, and those beside it."""
+    if label is None or isinstance(label, str):
+        return label, ()
+    found = names_of(label, "label", columns)
+    return (found[0], found[1:]) if found else (None, ())
+
+
 def _used(
-    chosen: Sequence[str] | None, columns: Mapping[str, DataType], left_out: set[str | None]
+    features: Sequence[str] | None,
+    feature_names: Sequence[str] | None,
+    columns: Mapping[str, DataType],
+    left_out: set[str | None],
 ) -> tuple[str, ...]:
     """The features: those that are listed, or all columns that are nothing else."""
+    if features is not None and feature_names is not None:
+        raise PlanError("features= and feature_names= are two words for one thing")
+    chosen = feature_names if features is None else features
     if chosen is not None:
         return names_of(chosen, "features", columns)
     return tuple(n for n in columns if n not in left_out)

@@ -12,7 +12,7 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column
 from mc2.plan.aggregates import aggregate as plan_aggregate
 from mc2.plan.relations import AggregateColumn
-from mc2.plan.types import DOUBLE, is_numeric
+from mc2.plan.types import DOUBLE, INT32, is_numeric
 from mc2.planner.call_rules import as_text, text, text_literal
 from mc2.planner.typed import Typed, constant, convert
 
@@ -110,6 +110,16 @@ def _share(value: Typed) -> float:
     return float(Decimal(literal.text)) if value.type != DOUBLE else float(literal.text)
 
 
+def _most(name: str, value: Typed) -> Typed:
+    """How many values at most: a number as it is written."""
+    given = value.literal
+    if given is None or given.text is None or not given.text.isdecimal():
+        raise PlanError(
+            f"{name} takes a number of values at most as it is written", hint="for example 100"
+        )
+    return constant(int(given.text), INT32)
+
+
 def _arguments(name: str, function: str, values: Values, columns: Columns) -> list[Typed]:
     value, rest = values[0], list(values[1:])
     match function:
@@ -123,7 +133,9 @@ def _arguments(name: str, function: str, values: Values, columns: Columns) -> li
             return [inner, constant(share, DOUBLE)]
         case "join_texts":
             mark = text_literal(rest[0], "the text between", ",") if rest else ""
-            return [as_text(value, columns), text(mark)]
+            return [as_text(value, columns), text(mark), *(_most(name, v) for v in rest[1:])]
+        case "collect_list" | "collect_set":
+            return [value, *(_most(name, v) for v in rest)]
         case "covar_samp" | "covar_pop" | "corr" | "skewness" | "kurtosis":
             return [convert(v, DOUBLE, columns) for v in values]
         case "mode" | "min" | "count":

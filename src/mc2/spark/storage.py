@@ -136,6 +136,7 @@ class ObjectStorage:
 
     def clear(self, folder: str) -> None:
         """Remove a folder."""
+        self._system.invalidate_cache()  # other hosts have written since it last looked
         try:
             self._system.rm(f"{self._root}/{folder}", recursive=True)
         except FileNotFoundError:
@@ -143,6 +144,7 @@ class ObjectStorage:
 
     def folders(self) -> list[str]:
         """What folders there are."""
+        self._system.invalidate_cache()
         try:
             found = self._system.ls(self._root, detail=False)
         except FileNotFoundError:

@@ -14,6 +14,7 @@ from tests.unit.enclave.test_task_runner import cluster
 from mc2.enclave.task_leader import TaskLeader
 from mc2.enclave.task_runner import Host
 from mc2.errors import DatasetError, EngineError, JobError, Mc2Error
+from mc2.formats.task import TaskOrder
 from mc2.formats.worker_tasks import Ended
 
 
@@ -141,6 +142,32 @@ def test_a_lost_block_of_a_stage_with_pieces_is_written_anew(stage, when):
     run = skewed_cluster()
     finished, _ = lead(run, Forgetful(run, when, lambda r: blocks_of(r, stage)))
     assert pieces_answer(finished) == pieces_answer(skewed_cluster().run())
+
+
+class NewestFirst(Hands):
+    """Members of which the newest answer comes first; of two that read a lost block the second
+    says so when the block is there again."""
+
+    lost = False
+
+    def assign(self, worker, task):
+        stage = TaskOrder.parse(task.order).task.stage
+        if stage == 2 and not self.lost:
+            self.lost = True
+            for name in blocks_of(self.run, 0):
+                self.run.blobs.pop(name)
+        super().assign(worker, task)
+
+    def ended(self, *, wait):
+        return self.queue.pop() if wait and self.queue else Ended()
+
+
+def test_two_readers_of_lost_blocks_have_them_written_anew_once():
+    run = cluster(members=3)
+    hands = NewestFirst(run)
+    finished = TaskLeader(run.runners[0], run.host(), hands, ["member_1", "member_2"]).run()
+    assert hands.lost
+    assert answer(finished).equals(answer(cluster().run()))
 
 
 @pytest.mark.parametrize("kind", ["receipts", "all"])

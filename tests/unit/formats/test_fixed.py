@@ -100,6 +100,71 @@ def test_anything_else_is_refused(chunk):
         unpack_fixed(chunk, schema_of(SMALL), SMALL_PLACES)
 
 
+NESTED = pa.schema(
+    [
+        ("l", pa.list_(pa.int16())),
+        ("t", pa.list_(pa.string())),
+        ("s", pa.struct([("a", pa.bool_()), ("l", pa.list_(pa.list_(pa.int8())))])),
+    ]
+)
+NESTED_WIDTHS = {"l": 3, "t": 2, "t[]": 8, "s.l": 2, "s.l[]": 1}
+NESTED_PLACES = fixed_places(schema_of(NESTED), NESTED_WIDTHS, 5)
+small = st.none() | st.integers(-9, 9)
+nested_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "l": st.none() | st.lists(small, max_size=3),
+            "t": st.none() | st.lists(st.none() | st.text(max_size=2), max_size=2),
+            "s": st.none()
+            | st.fixed_dictionaries(
+                {
+                    "a": st.none() | st.booleans(),
+                    "l": st.none() | st.lists(st.none() | st.lists(small, max_size=1), max_size=2),
+                }
+            ),
+        }
+    ),
+    max_size=5,
+)
+
+
+@given(nested_rows)
+def test_lists_and_structs_come_out_as_they_went_in(found):
+    batch = pa.RecordBatch.from_pylist(found, schema=NESTED)
+    chunk = packed(batch, NESTED_PLACES)
+    assert len(chunk) == NESTED_PLACES.size
+    again = unpack_fixed(chunk, schema_of(NESTED), NESTED_PLACES)
+    assert again.schema == NESTED
+    assert again.to_pylist() == found
+
+
+def test_lists_that_are_not_as_they_are_written_are_refused():
+    rows = [{"l": [1], "t": ["x"], "s": {"a": True, "l": [[1]]}}, {"l": None, "t": None, "s": None}]
+    good = packed(pa.RecordBatch.from_pylist(rows, schema=NESTED), NESTED_PLACES)
+    lists, _, structs = NESTED_PLACES.columns
+    inside = lists.parts[0]
+    for at, value in (
+        (lists.lengths, 4),  # longer than its place
+        (lists.lengths + 4, 1),  # a length of a NULL
+        (lists.lengths, 2),  # a NULL too many
+        (inside.values + 2, 1),  # behind the last element
+        (inside.known, 0b11),
+        (inside.values + 6, 1),  # an element of a NULL
+        (structs.parts[0].known, 0b11),  # a field of a NULL
+    ):
+        chunk = bytearray(good)
+        chunk[at] = value
+        if (at, value) == (lists.lengths, 2):  # is a list of two, the second one NULL
+            assert unpack_fixed(bytes(chunk), schema_of(NESTED), NESTED_PLACES)["l"][0].as_py() == [
+                1, None,
+            ]  # fmt: skip
+            continue
+        with pytest.raises(FormatError):
+            unpack_fixed(bytes(chunk), schema_of(NESTED), NESTED_PLACES)
+    with pytest.raises(FormatError, match="a list has no room"):
+        packed(pa.RecordBatch.from_pylist([{"l": [1] * 4}], schema=NESTED), NESTED_PLACES)
+
+
 def test_null_in_a_column_that_excludes_it_is_refused():
     strict = pa.schema([pa.field("n", pa.int16(), nullable=False), ("s", pa.string())])
     with pytest.raises(FormatError, match="NULL"):

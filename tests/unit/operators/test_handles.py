@@ -57,8 +57,12 @@ def test_layouts():
     assert Layout(DataType("string"), 9).words == 3
     with pytest.raises(EngineError, match="1016 bytes"):
         Layout(DataType("string"), 2000)
-    with pytest.raises(EngineError, match="list"):
-        Layout(DataType("list", element=DataType("int64")))
+    kind = DataType("list", element=DataType("int64"))
+    assert Layout(kind, most=3, parts=(Layout(DataType("int64")),)).words == 6
+    with pytest.raises(ValueError, match="what is inside"):
+        Layout(kind)
+    with pytest.raises(EngineError, match="1024 words"):
+        Layout(kind, most=600, parts=(Layout(DataType("int64")),))
     with pytest.raises(TypeError, match="more than one word"):
         flat_words_of(constant(Layout(decimal(38, 0)), 1, 1))
 

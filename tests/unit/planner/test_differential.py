@@ -156,11 +156,20 @@ QUERIES_BY_HAND = [
 ]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("three_enclaves")
+def test_random_queries_in_three_enclaves():
+    for number in range(40):
+        check(3_000_000 + number, subqueries=number % 2 == 1)
+
+
+@pytest.mark.usefixtures("enclaves")
 @pytest.mark.parametrize("query", QUERIES_BY_HAND)
 def test_queries_by_hand(query):
     assert same_rows(planned(query, TABLES), direct(query, TABLES))
 
 
+@pytest.mark.usefixtures("enclaves")
 @pytest.mark.parametrize(
     "query",
     [

@@ -191,6 +191,15 @@ def test_a_matrix_takes_all_columns_but_those_that_are_named():
     assert (found.categorical, found.missing) == (("site",), "-1.0")
 
 
+def test_labels_may_be_several():
+    plan = plan_of(
+        "r = xgboost.train({}, xgboost.DMatrix(v, label=['age', 'glucose'], features=['bmi']))"
+    )
+    found = operation(plan, Matrix)
+    assert (found.label, found.more_labels) == ("age", ("glucose",))
+    assert found.labels == ("age", "glucose")
+
+
 def test_categories_can_be_named():
     plan = plan_of(
         "r = xgboost.train({}, xgboost.DMatrix(v, label='diabetic', features=['site', 'age'],"

@@ -10,6 +10,8 @@ from tests.unit.planner.test_differential import TABLES
 from mc2.errors import PlanError
 from mc2.planner.script import compile_here
 
+pytestmark = pytest.mark.usefixtures("enclaves")
+
 ALIKE = [  # each with what it means, in words that both engines know
     (
         "SELECT * FROM (SELECT id, site, v FROM p.a) PIVOT (sum(v) FOR site IN ('n', 's' AS south))",

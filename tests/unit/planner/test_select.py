@@ -9,6 +9,8 @@ from tests.unit.planner.test_differential import TABLES
 
 from mc2.errors import EngineError
 
+pytestmark = pytest.mark.usefixtures("enclaves")
+
 SUBQUERIES = [
     "SELECT id FROM p.a WHERE id NOT IN (SELECT id FROM q.b)",
     "SELECT id FROM p.a WHERE id NOT IN (SELECT id FROM q.b WHERE id IS NOT NULL)",

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from mc2.engine.oblivious.lists import LIST_FUNCTIONS, ListCall, compute_list, makes_list
 from mc2.errors import EngineError
 from mc2.formats.schema import Column, DataType
 from mc2.operators import (
@@ -24,6 +25,7 @@ from mc2.operators import (
     curves,
     dates,
     lenient,
+    lists,
     logic,
     numbers,
     phrases,
@@ -35,22 +37,23 @@ from mc2.operators import (
 from mc2.operators.arithmetic import Operation
 from mc2.operators.constants import constant
 from mc2.operators.conversions import cast
+from mc2.operators.elements import in_one_layout
 from mc2.operators.handles import (
     MOST_TEXT_BYTES,
-    Layout,
     Marks,
     SecretColumn,
     SecretTable,
     known_of,
+    layout_of,
     marks_of,
 )
 from mc2.operators.run import Run
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
-from mc2.plan.facts import literal_bytes
 from mc2.plan.literals import literal_value
 from mc2.plan.oblivious_texts import has_fixed_places, is_fixed, is_public_replacement
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
+from mc2.plan.widths import literal_bytes
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = date(1970, 1, 1)
@@ -125,6 +128,8 @@ class Evaluator:
         return type_of(expression, columns).type
 
     def _cast(self, value: SecretColumn, kind: DataType, *, strict: bool) -> SecretColumn:
+        if kind.element is not None and value.type != kind:
+            return self._cast_elements(value, kind.element, strict=strict)
         if value.type != kind and kind.name == "string":
             return spelling.to_text(self.run, value, self.counts)
         if value.type != kind and value.type.name == "string":
@@ -133,9 +138,16 @@ class Evaluator:
             return cast(self.run, value, kind, self.counts)
         return lenient.try_cast(self.run, value, kind)
 
+    def _cast_elements(self, value: SecretColumn, kind: DataType, *, strict: bool) -> SecretColumn:
+        def change(elements: SecretColumn, counts: Marks) -> SecretColumn:
+            inside = Evaluator(self.run, {}, elements.rows, counts)
+            return inside._cast(elements, kind, strict=strict)
+
+        return lists.each(self.run, value, change, self.counts)
+
     def _literal(self, value: Literal) -> SecretColumn:
-        width = literal_bytes(value) if value.type.has_width else 0
-        return constant(Layout(value.type, width), literal_number(value), self.rows)
+        layout = layout_of(value.type, {"": literal_bytes(value)}, "")
+        return constant(layout, literal_number(value), self.rows)
 
     def _case(self, case: Case) -> SecretColumn:
         """All branches, and of them the first whose condition is true."""
@@ -152,7 +164,27 @@ class Evaluator:
             found = logic.choose(self.run, takes, *one_layout(value, found))
         return found
 
+    def equality(self, function: str, arguments: Sequence[Expression]) -> SecretColumn:
+        """Whether two terms are equal, or not; texts and constants are compared by codes."""
+        first, *others = arguments
+        found = self._equal_texts(self.of(first), others)
+        if found is None:
+            values = [self.of(a) for a in arguments]
+            return _SIMPLE[function](self, values, values[0].type)
+        return found if function == "eq" else logic.negation(self.run, found)
+
+    def _equal_texts(self, value: SecretColumn, items: Sequence[Expression]) -> SecretColumn | None:
+        """Whether a text is one of some constants; None where that is not what is asked."""
+        texts = [literal_number(i) for i in items if isinstance(i, Literal)]
+        found = [t for t in texts if isinstance(t, bytes)]
+        if not value.layout.is_text or len(found) != len(items):
+            return None
+        return comparisons.equal_constant(self.run, value, *found)
+
     def _in_list(self, value: SecretColumn, items: Sequence[Literal]) -> SecretColumn:
+        found = self._equal_texts(value, items)
+        if found is not None:
+            return found
         answers = [
             comparisons.equal(self.run, *one_layout(value, self._literal(item))) for item in items
         ]
@@ -173,17 +205,25 @@ class Evaluator:
             return self._logic(arguments, stops=function == "or")
         if function == "coalesce":
             return self._coalesce(arguments)
+        if makes_list(function, kind):
+            values = [self.of(a) for a in arguments]
+            return compute_list(ListCall(self.run, arguments, values, kind, self.counts), function)
         if function in _WITH_LITERALS:
             return _WITH_LITERALS[function](self, arguments)
         values = [self.of(a) for a in arguments]
         if function in _ARITHMETIC:
             what = _ARITHMETIC[function]
             return arithmetic.compute(self.run, what, values[0], values[1], kind, self.counts)
+        return self._simple(function, values, kind)
+
+    def _simple(
+        self, function: str, values: Sequence[SecretColumn], kind: DataType
+    ) -> SecretColumn:
         if function in _FIELDS:
             return dates.date_field(self.run, function, values[0])
-        if function in _SIMPLE:
-            return _SIMPLE[function](self, values, kind)
-        raise EngineError(f"oblivious mode has no function {function}")
+        if function not in _SIMPLE:
+            raise EngineError(f"oblivious mode has no function {function}")
+        return _SIMPLE[function](self, values, kind)
 
     def _logic(self, arguments: Sequence[Expression], *, stops: bool) -> SecretColumn:
         """AND and OR; what follows a part that decides does not count."""
@@ -208,18 +248,9 @@ class Evaluator:
 
 
 def one_layout(a: SecretColumn, b: SecretColumn) -> tuple[SecretColumn, SecretColumn]:
-    """Both in rows of one size: texts may have different greatest lengths."""
-    if not a.layout.is_text:
-        return a, b
-    most = max(a.layout.text_bytes, b.layout.text_bytes)
-    return in_width(a, most), in_width(b, most)
-
-
-def in_width(a: SecretColumn, text_bytes: int) -> SecretColumn:
-    """The column in rows for texts of so many bytes, if it has texts."""
-    if not a.layout.is_text or a.layout.text_bytes == text_bytes:
-        return a
-    return texts.fitted(a, text_bytes)
+    """Both in rows of one size: texts and lists may have different greatest lengths."""
+    first, second = in_one_layout([a, b])
+    return first, second
 
 
 def _text(argument: Expression) -> str:
@@ -322,7 +353,12 @@ def _split_part(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     return phrases.split_part(of.run, of.of(arguments[0]), mark, number, of.counts)
 
 
+def _equality(function: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
+    return lambda of, arguments: of.equality(function, arguments)
+
+
 _WITH_LITERALS: Final = {
+    **{name: _equality(name) for name in ("eq", "ne")},
     **{name: _trim(name) for name in ("trim", "trim_start", "trim_end")},
     "replace": _replace,
     "translate": _translate,
@@ -494,6 +530,6 @@ _SIMPLE: Final[Mapping[str, _Simple]] = {
 }
 
 COMPUTED: Final = frozenset(
-    {*_SIMPLE, *_WITH_LITERALS, *_FIELDS, *_ARITHMETIC, "and", "or", "coalesce"}
+    {*_SIMPLE, *_WITH_LITERALS, *_FIELDS, *_ARITHMETIC, *LIST_FUNCTIONS, "and", "or", "coalesce"}
 )
 """All functions that are computed here: those that `mc2.plan.oblivious` allows."""

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from mc2.engine.oblivious.expressions import Evaluator, in_width
+from mc2.engine.oblivious.expressions import Evaluator
 from mc2.engine.outputs import ModelOutput
 from mc2.errors import EngineError
 from mc2.formats.schema import Schema
@@ -27,7 +27,8 @@ from mc2.ml.boosting_together import Recipe
 from mc2.ml.boosting_watch import LAST, Watched
 from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
 from mc2.operators.constants import column_of_values
-from mc2.operators.handles import Layout, SecretColumn, SecretMarks, SecretTable
+from mc2.operators.elements import fitted_columns
+from mc2.operators.handles import SecretColumn, SecretMarks, SecretTable, layout_of
 from mc2.operators.ordering import union_all
 from mc2.operators.run import Run as Trace
 from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal
@@ -220,7 +221,7 @@ class Learner:
         tables = self._matrices[operation.matrix].tables
         kept = []
         for table in tables:
-            columns = {n: in_width(table.columns[n], facts.width(n)) for n in operation.keep}
+            columns = fitted_columns(table, operation.keep, facts.widths or {})
             kept.append(SecretTable(columns, table.present))
         rows = union_all(kept, operation.keep)
         said = self._said(operation, rows.present)
@@ -268,8 +269,8 @@ class Learner:
         absent = [(None,) * len(schema.names)] * (facts.rows - len(rows))
         columns = {}
         for column, values in zip(schema.columns, zip(*rows, *absent, strict=True), strict=True):
-            width = facts.width(column.name) if column.type.has_width else 0
-            columns[column.name] = column_of_values(Layout(column.type, width), values)
+            layout = layout_of(column.type, facts.widths or {}, column.name)
+            columns[column.name] = column_of_values(layout, values)
         present = np.zeros(facts.rows, dtype=np.uint8)
         present[: len(rows)] = 1
         return SecretTable(columns, SecretMarks(present))

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mc2.engine.linear import LinearModel, start_of
-from mc2.engine.oblivious.expressions import Evaluator, in_width
+from mc2.engine.oblivious.expressions import Evaluator
 from mc2.engine.outputs import ModelOutput
 from mc2.formats.schema import Schema
 from mc2.ml import linear_tables
 from mc2.ml.linear_tables import Columns, SecretNumbers, SecretRows, rows_of_tables
+from mc2.operators.elements import fitted_columns
 from mc2.operators.handles import SecretColumn, SecretTable
 from mc2.operators.ordering import union_all
 from mc2.operators.run import Run as Trace
@@ -86,7 +87,7 @@ class LinearLearner:
         """What a model says of the rows of a matrix, beside columns that are kept."""
         kept = []
         for table in self._matrices[operation.matrix][1]:
-            columns = {n: in_width(table.columns[n], facts.width(n)) for n in operation.keep}
+            columns = fitted_columns(table, operation.keep, facts.widths or {})
             kept.append(SecretTable(columns, table.present))
         rows = union_all(kept, operation.keep)
         said = self._said(operation, rows)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from mc2.engine.oblivious.expressions import Evaluator, in_width, literal_number
+from mc2.engine.oblivious.expressions import Evaluator, literal_number
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.learning import Learner, Together
 from mc2.engine.oblivious.linear import LinearLearner
@@ -21,28 +21,32 @@ from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
 from mc2.formats.limits import LIMITS
-from mc2.formats.schema import Schema
-from mc2.operators import grouping, joining, logic, ordering, statistics
+from mc2.formats.schema import Schema, width_paths
+from mc2.operators import collecting, grouping, joining, logic, ordering, statistics
 from mc2.operators.chunks import read_chunks, write_chunks
 from mc2.operators.constants import column_of_values
+from mc2.operators.elements import in_layout
 from mc2.operators.few_groups import group_few
 from mc2.operators.handles import (
-    Layout,
+    SecretColumn,
     SecretMarks,
     SecretTable,
+    layout_of,
     marks_of,
 )
 from mc2.operators.joining import On
+from mc2.operators.lists import exploded
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import keep_memory, use_threads
 from mc2.plan.bands import rooms
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.expressions import ColumnRef, Expression, Literal
-from mc2.plan.facts import Facts
+from mc2.plan.facts import Facts, collected_most
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import History, Matrix, Predict, Train
 from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_joins import join_form
+from mc2.plan.oblivious_lists import COLLECTING
 from mc2.plan.oblivious_steps import is_computed, sorted_columns, steps, ties
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Operation, Plan, PlanOutput
@@ -50,6 +54,7 @@ from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
@@ -239,6 +244,8 @@ class PlanRun:
                 return self._aggregate(operation, source, index)
             case Window():
                 return self._window(operation, index)
+            case Explode():
+                return self._explode(operation, self._tables[operation.source])
             case Apply():
                 return self._linear.told(operation, self._schema(index), self._facts[index])
             case Predict() | History():
@@ -268,6 +275,11 @@ class PlanRun:
             case _:
                 raise EngineError(f"oblivious mode has no node {operation.OP}")
 
+    def _explode(self, operation: Explode, source: SecretTable) -> SecretTable:
+        elements = Evaluator.over(self.trace, source).of(operation.expression)
+        names = operation.name, operation.position
+        return exploded(self.trace, source, elements, *names, outer=operation.outer)
+
     def _scan(self, operation: Scan) -> SecretTable:
         source = self._plan.inputs[operation.input]
         chunks = self._sources[source.dataset]
@@ -278,9 +290,9 @@ class PlanRun:
     def _values(self, index: int, operation: Values) -> SecretTable:
         columns = {}
         for place, column in enumerate(self._schema(index).columns):
-            width = self._facts[index].width(column.name) if column.type.has_width else 0
+            layout = layout_of(column.type, self._facts[index].widths or {}, column.name)
             values = [literal_number(row[place]) for row in operation.rows]
-            columns[column.name] = column_of_values(Layout(column.type, width), values)
+            columns[column.name] = column_of_values(layout, values)
         present = np.ones(len(operation.rows), dtype=np.uint8)
         return SecretTable(columns, SecretMarks(present))
 
@@ -310,7 +322,7 @@ class PlanRun:
         for source in sources:
             table = self._tables[source]
             columns = zip(names, table.columns.values(), strict=True)
-            fitted = {n: in_width(c, self._facts[index].width(n)) for n, c in columns}
+            fitted = {n: self._fitted(c, index, n) for n, c in columns}
             tables.append(SecretTable(fitted, table.present))
         return ordering.union_all(tables, names)
 
@@ -319,6 +331,9 @@ class PlanRun:
         rows = self._facts[index].rows
         left_out = self._steps.left_out.get(index, frozenset())
         keys = [k for k in operation.keys if k not in left_out]
+        lists = [a for a in operation.aggregates if a.function in COLLECTING]
+        if lists:
+            return self._collect(operation, source, index, lists)
         last = [a for a in operation.aggregates if a.function in STATISTICS]
         others = tuple(a for a in operation.aggregates if a not in last)
         rest = replace(operation, aggregates=others)
@@ -329,6 +344,42 @@ class PlanRun:
             return group_few(self.trace, source, keys, wanted, rows, by, nullable)
         more = [_statistic(Evaluator.over(self.trace, source), a) for a in last]
         return statistics.group_statistics(self.trace, source, keys, wanted, more, rows, by)
+
+    def _collect(
+        self,
+        operation: Aggregate,
+        source: SecretTable,
+        index: int,
+        lists: Sequence[AggregateColumn],
+    ) -> SecretTable:
+        """An aggregate of which some give all values of a group."""
+        left = tuple(a for a in operation.aggregates if a not in lists)
+        rest = self._aggregate(replace(operation, aggregates=left), source, index)
+        rest = ordering.rows_to_front(self.trace, rest)
+        wanted = [self._collected(operation.source, source, a) for a in lists]
+        by = self._facts[operation.source].fewest(operation.keys)
+        found = collecting.collect_groups(self.trace, source, operation.keys, wanted, rest.rows, by)
+        return SecretTable({**rest.columns, **found}, rest.present)
+
+    def _collected(
+        self, index: int, source: SecretTable, column: AggregateColumn
+    ) -> collecting.Collected:
+        where, here = None, Evaluator.over(self.trace, source)
+        if column.where is not None:
+            where = logic.value_marks(self.trace, here.of(column.where))
+            here = here.where(where)
+        value, *others = column.arguments
+        mark = None
+        if column.function == "join_texts" and isinstance(others[0], Literal):
+            mark = (others[0].text or "").encode()
+        return collecting.Collected(
+            column.name,
+            here.of(value),
+            collected_most(column, self._facts[index].rows),
+            column.distinct or column.function == "collect_set",
+            mark,
+            where,
+        )
 
     def _wanted(
         self, operation: Aggregate, source: SecretTable, index: int
@@ -418,6 +469,10 @@ class PlanRun:
         rows = ordering.declassified_rows(self.trace, table, operation.leak)
         return ordering.bounded(self.trace, table, rows)
 
+    def _fitted(self, value: SecretColumn, index: int, name: str) -> SecretColumn:
+        """A column in rows of the size that facts say."""
+        return in_layout(value, layout_of(value.type, self._facts[index].widths or {}, name))
+
     def output(self, output: PlanOutput) -> PaddedOutput | ModelOutput:
         """The result of an output: its rows first, in chunks of one size; or a model."""
         self._progress(f"computing {output.name}")
@@ -429,8 +484,8 @@ class PlanRun:
             return self._learner.output(index)
         schema, facts = self._schema(index), self._facts[index]
         table = self._in_front(index, self._tables[index])
-        widths = {c.name: facts.width(c.name) for c in schema.columns if c.type.has_width}
-        columns = {n: in_width(c, max(1, facts.width(n))) for n, c in table.columns.items()}
+        widths = {path: max(1, (facts.widths or {}).get(path, 1)) for path in width_paths(schema)}
+        columns = {n: self._fitted(c, index, n) for n, c in table.columns.items()}
         places = fixed_places(schema, widths, _rows_per_chunk(schema, widths, table.rows))
         chunks = write_chunks(self.trace, SecretTable(columns, table.present), schema, places)
         return PaddedOutput(schema, places, widths, table.rows, tuple(chunks))

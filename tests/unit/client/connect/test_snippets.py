@@ -10,9 +10,10 @@ from tests.support.connect import EngineRunner, spark_session
 from tests.support.dataframes import REFUSED, SNIPPETS, SNIPPETS_OF_OUR_OWN, TABLES, Snippet
 from tests.support.differential import direct, rows_of
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::FutureWarning", "ignore:WARN WindowExpression:UserWarning"
-)
+pytestmark = [
+    pytest.mark.usefixtures("enclaves"),
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:WARN WindowExpression:UserWarning"),
+]
 
 
 CLASSIC = json.loads((Path(__file__).resolve().parents[3] / "golden" / "pyspark.json").read_text())

@@ -18,12 +18,14 @@ from mc2.formats.fixed import header
 from mc2.operators.grouping import FUNCTIONS as GROUPED
 from mc2.operators.run import Run
 from mc2.plan.check import check_plan
-from mc2.plan.expressions import ColumnRef, call
+from mc2.plan.expressions import Cast, ColumnRef, call
 from mc2.plan.oblivious import AGGREGATES, FUNCTIONS
 from mc2.plan.oblivious_functions import STATISTICS
+from mc2.plan.oblivious_lists import COLLECTING
 from mc2.plan.relations import Aggregate, AggregateColumn, Filter, Join, Mark, RowBound
 from mc2.plan.stages import InputSize, layout_of
 from mc2.plan.stages_cut import cut
+from mc2.plan.types import DOUBLE
 
 ROWS = [(1, "a", Decimal("1.00")), (2, "b", None), (2, None, Decimal("-2.50")), (None, "é", None)]
 
@@ -58,7 +60,7 @@ def widths(**changes):
 
 def test_the_engine_computes_what_plans_may_hold():
     assert COMPUTED == FUNCTIONS
-    assert set(GROUPED) | STATISTICS == AGGREGATES
+    assert set(GROUPED) | STATISTICS | COLLECTING == AGGREGATES
 
 
 def test_declared_facts_that_are_true_change_no_answer():
@@ -166,10 +168,11 @@ def test_more_rows_than_a_bound_fail_the_job_in_both_modes():
 def test_what_cannot_be_done_is_refused_with_a_next_step():
     made = job()
     scan = made.scan("t")
-    total = AggregateColumn("v", "collect_list", (ColumnRef("k"),))
+    value = Cast(ColumnRef("k"), DOUBLE, strict=True)
+    total = AggregateColumn("v", "skewness", (value,), distinct=True)
     turned = call("eq", call("soundex", ColumnRef("s")), ColumnRef("s"))
     for node, words in (
-        (made.add(Aggregate(scan, (), (total,))), "no aggregate collect_list"),
+        (made.add(Aggregate(scan, (), (total,))), "no skewness of distinct"),
         (made.add(Filter(scan, turned)), "no function soundex"),
     ):
         with pytest.raises(PlanError, match=words) as raised:
