@@ -369,3 +369,36 @@ def test_other_systems_are_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ConfinementError, match="no seccomp") as refused:
         confine(allow_threads=True, memory_bytes=None, cpu_seconds=None)
     assert refused.value.hint
+
+
+CHILDREN = r"""
+import json, os, socket, subprocess
+from mc2.confine import confine
+
+confine(allow_threads=True, memory_bytes=None, cpu_seconds=60, allow_children=True)
+found = {}
+child = os.fork()
+if child == 0:
+    for name, action in {
+        "socket": socket.socket,
+        "socketpair": socket.socketpair,
+        "file": lambda: open("/etc/hostname"),
+        "program": lambda: os.execv("/bin/true", ["true"]),
+        "signal": lambda: os.kill(os.getppid(), 0),
+    }.items():
+        try:
+            action()
+            found[name] = "done"
+        except OSError as error:
+            found[name] = "refused"
+    os.write(1, json.dumps(found).encode())
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+
+
+def test_children_are_confined_as_their_parent_is() -> None:
+    done = run(CHILDREN)
+    found = json.loads(done.stdout)
+    assert set(found) == {"socket", "socketpair", "file", "program", "signal"}
+    assert set(found.values()) == {"refused"}, done.stderr
