@@ -50,6 +50,27 @@ void bind_groups(nb::module_& m) {
           },
           "starts"_a.noconvert(), "keep"_a.noconvert(), "values"_a.noconvert(), "out"_a.noconvert(),
           "Sums of doubles, by their bits: exact, and rounded once.");
+    m.def("exact_states",
+          [](Marks starts, Marks keep, Words values, OutWords state, OutRows out) {
+              require_one_length(out, starts, keep, values);
+              require(state.shape(0) == oblivious::state_words && out.shape(1) == oblivious::state_words,
+                      "an exact sum takes 36 words");
+              nb::gil_scoped_release unlocked;
+              groups().exact_states(starts.data(), keep.data(), reinterpret_cast<const double*>(values.data()),
+                                    state.data(), out.data(), out.shape(0));
+          },
+          "starts"_a.noconvert(), "keep"_a.noconvert(), "values"_a.noconvert(), "state"_a.noconvert(),
+          "out"_a.noconvert(), "Exact sums of doubles that go on in other rows: not rounded, 36 words each.");
+    m.def("sum_states",
+          [](Marks starts, Marks keep, Rows states, OutWords out) {
+              require_one_length(out, starts, keep, states);
+              require(states.shape(1) == oblivious::state_words, "an exact sum takes 36 words");
+              nb::gil_scoped_release unlocked;
+              groups().sum_states(starts.data(), keep.data(), states.data(), reinterpret_cast<double*>(out.data()),
+                                  out.shape(0));
+          },
+          "starts"_a.noconvert(), "keep"_a.noconvert(), "states"_a.noconvert(), "out"_a.noconvert(),
+          "Sums of exact sums, by the bits of doubles: rounded once.");
 }
 
 }  // namespace mc2::bindings

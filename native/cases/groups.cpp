@@ -41,6 +41,24 @@ void groups_cases(std::vector<Case>& cases) {
         auto* out = p.room<double>(n);
         p.kernel([=] { kernels::groups().exact_sum(starts, keep, values, out, n); });
     }});
+    cases.push_back({"groups.exact_states", sizes, [](Probe& p) {
+        const std::size_t n = p.rows();
+        const u8 *starts = p.marks(n), *keep = p.marks(n);
+        const double* values = p.doubles(n);
+        auto* state = p.words(state_words);
+        auto *next = p.room<u64>(state_words), *out = p.room<u64>(n * state_words);
+        p.kernel([=] {
+            for (std::size_t i = 0; i < state_words; ++i) next[i] = state[i];
+            kernels::groups().exact_states(starts, keep, values, next, out, n);
+        });
+    }});
+    cases.push_back({"groups.sum_states", sizes, [](Probe& p) {
+        const std::size_t n = p.rows();
+        const u8 *starts = p.marks(n), *keep = p.marks(n);
+        const u64* states = p.words(n * state_words);
+        auto* out = p.room<double>(n);
+        p.kernel([=] { kernels::groups().sum_states(starts, keep, states, out, n); });
+    }});
 }
 
 }  // namespace mc2::oblivious

@@ -168,9 +168,55 @@ void exact_sum(const u8* starts, const u8* keep, const double* values, double* o
     }
 }
 
+static_assert(state_words == limbs + 1);
+
+void read_state(const u64* words, Accumulator& sum) noexcept {
+    for (unsigned i = 0; i < limbs; ++i) sum.words[i] = words[i];
+    sum.nan = Mask::from_bit(words[limbs]);
+    sum.plus_infinity = Mask::from_bit(words[limbs] >> 1);
+    sum.minus_infinity = Mask::from_bit(words[limbs] >> 2);
+}
+
+void write_state(const Accumulator& sum, u64* words) noexcept {
+    for (unsigned i = 0; i < limbs; ++i) words[i] = sum.words[i];
+    words[limbs] = (sum.nan.word() & 1) | (sum.plus_infinity.word() & 2) | (sum.minus_infinity.word() & 4);
+}
+
+void exact_states(const u8* starts, const u8* keep, const double* values, u64* state, u64* out,
+                  std::size_t rows) noexcept {
+    Accumulator sum;
+    read_state(state, sum);
+    for (std::size_t i = 0; i < rows; ++i) {
+        clear_if(Mask::from_bit(starts[i]), sum);
+        add(sum, values[i], Mask::from_bit(keep[i]));
+        write_state(sum, out + i * state_words);
+    }
+    write_state(sum, state);
+}
+
+void sum_states(const u8* starts, const u8* keep, const u64* states, double* out, std::size_t rows) noexcept {
+    Accumulator sum = {};
+    for (std::size_t i = 0; i < rows; ++i) {
+        clear_if(Mask::from_bit(starts[i]), sum);
+        const Mask kept = Mask::from_bit(keep[i]);
+        Accumulator more;
+        read_state(states + i * state_words, more);
+        u64 carry = 0;
+        for (unsigned j = 0; j < limbs; ++j) {
+            const u128 total = static_cast<u128>(sum.words[j]) + (more.words[j] & kept.word()) + carry;
+            sum.words[j] = static_cast<u64>(total);
+            carry = static_cast<u64>(total >> 64);
+        }
+        sum.nan = sum.nan | (kept & more.nan);
+        sum.plus_infinity = sum.plus_infinity | (kept & more.plus_infinity);
+        sum.minus_infinity = sum.minus_infinity | (kept & more.minus_infinity);
+        out[i] = rounded(sum);
+    }
+}
+
 }  // namespace
 
 extern const GroupsKernels groups_table;
-const GroupsKernels groups_table = {gather_bits, spread_bit, extreme_rows, exact_sum};
+const GroupsKernels groups_table = {gather_bits, spread_bit, extreme_rows, exact_sum, exact_states, sum_states};
 
 }  // namespace mc2::oblivious::MC2_ISA

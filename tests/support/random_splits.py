@@ -32,7 +32,8 @@ from tests.support.random_plans import cell
 
 _ROWS = schema(k="int32", g="string", x="int64", e="decimal(7,2)", c="double", w="date")
 _KEYED = schema(j="int32!", h="string", y="int64")
-_SUMMED = {"int32", "int64", "decimal"}
+_SUMMED = {"int32", "int64", "decimal", "double"}
+_SPREADS = ("stddev_samp", "var_pop")
 FACTS = {
     "a.t": {"ranges": {"k": (0, 7)}, "domains": {"g": ("", "B", "a", "ab", "b")}},
     "a.u": {"unique": (("j",),), "ranges": {"j": (0, 7)}, "domains": {"h": ("a", "b")}},
@@ -129,8 +130,11 @@ class _Maker:
         if function == "bool_or":
             item = expression(self.random, columns, BOOLEAN, 1)
             return AggregateColumn(self.name(), function, (item,), where=where)
-        value = self.random.choice(added if function in {"sum", "avg"} else columns)
-        distinct = self.random.random() < 0.1
+        reals = [c for c in added if c.type == DOUBLE]
+        if function == "avg" and reals and self.random.random() < 0.5:
+            function, added = self.random.choice(_SPREADS), reals
+        value = self.random.choice(added if function in {"sum", "avg", *_SPREADS} else columns)
+        distinct = self.random.random() < 0.2
         return AggregateColumn(
             self.name(), function, (ColumnRef(value.name),), distinct=distinct, where=where
         )

@@ -8,6 +8,9 @@
 
 namespace mc2::oblivious {
 
+// Words of an exact sum: 35 of a whole number of 2^-1074, then one with bits for NaN and infinities.
+constexpr std::size_t state_words = 36;
+
 struct GroupsKernels {
     // Bit k of out[i] is bit 0 of marks[k][i]; at most 64 columns of marks.
     void (*gather_bits)(const u8* const* marks, std::size_t count, u64* out, std::size_t rows) noexcept;
@@ -22,6 +25,13 @@ struct GroupsKernels {
     // The sum of the group so far: exact, then rounded once, to nearest even. Infinities and NaN
     // give what IEEE 754 says for any order. About 35 additions with carry a row.
     void (*exact_sum)(const u8* starts, const u8* keep, const double* values, double* out, std::size_t rows) noexcept;
+
+    // The same sum as state_words words at each row, not rounded; `state` is what goes on from the
+    // row before the first one, and then from the last one.
+    void (*exact_states)(const u8* starts, const u8* keep, const double* values, u64* state, u64* out,
+                         std::size_t rows) noexcept;
+    // The sum of such states in the group so far, rounded once.
+    void (*sum_states)(const u8* starts, const u8* keep, const u64* states, double* out, std::size_t rows) noexcept;
 };
 
 }  // namespace mc2::oblivious

@@ -179,7 +179,8 @@ def recalled(shape: ModelShape, raw: bytes, threads: int) -> Model:
         or (shape.has_best and not has_best)
     ):
         raise EngineError("a kept model is not the one that the plan describes", hint=_KEEP_AGAIN)
-    return Model(shape, booster, {}, {})
+    named = [f.categories for f in shape.features if f.categories is not None]
+    return Model(shape, booster, {}, {c.feature: frozenset(c.names) for c in named if c.names})
 
 
 def validate(

@@ -108,6 +108,16 @@ for _name, (_kind, _width) in ALL_KINDS.items():
         ]  # fmt: skip
 
 
+@case("comparisons.equal_constant")
+def _equal_constant(run: Run, made: Made) -> object:
+    plain = made.column(TEXT, 2, 9)
+    domain = (b"", b"\0", b"\1")
+    codes = flat_words_of(made.column(INT64, 3))
+    coded = SecretColumn(plain.layout, words_of(plain), known_of(plain), None, domain, codes)
+    texts = b"", b"\1", b"not there", b"longer than nine"
+    return [comparisons.equal_constant(run, value, *texts) for value in (plain, coded)]
+
+
 @case("arithmetic.negative")
 def _negative(run: Run, made: Made) -> object:
     return [
@@ -524,9 +534,8 @@ for _keys in ((), ("i",), ("t", "r", "w")):
 
 
 def _mergeable(made: Made, table: SecretTable) -> list[Aggregate]:
-    """The aggregates that two steps give: sums of doubles are not among them."""
-    once = {*spread.SPREADS, "sumr", "avgr"}
-    return [a for a in _aggregates(made, table, distinct=False) if a.name not in once]
+    """The aggregates that two steps give; of spread the second one, over squared distances."""
+    return _aggregates(made, table, distinct=False)
 
 
 _FORM_SCHEMA: Final = Schema(

@@ -14,6 +14,7 @@ from mc2.operators import (
     constants,
     conversions,
     dates,
+    exact,
     grouping,
     joining,
     ordering,
@@ -21,6 +22,7 @@ from mc2.operators import (
     partial,
     planes,
     sheets,
+    spread,
     texts,
     windows,
 )
@@ -30,7 +32,7 @@ from mc2.operators.joining import On
 from mc2.operators.made import INSTANT, KINDS, NARROW, TEXT, WIDE, Made, case, everywhere
 from mc2.operators.ordering import Order, Ties
 from mc2.operators.run import Run
-from mc2.plan.types import BOOLEAN, DATE, INT32, INT64
+from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
 
 _LONG: Final = 70
 """Bytes of texts that alone have more words than one network compares."""
@@ -115,6 +117,43 @@ def _no_rows(run: Run, made: Made) -> object:
     wanted = [count, Aggregate("s", "sum", table.columns["i"], INT64)]
     wanted.append(Aggregate("d", "count", table.columns["n"], INT64, distinct=True))
     return grouping.group(run, table, [], wanted)
+
+
+@case("exact")
+def _exact(run: Run, made: Made) -> object:
+    value, keep, ends = made.column(DOUBLE), made.marks(), made.marks()
+    starts = made.marks()
+    found = [
+        exact.group_states(run, starts, ends, keep, value, groups, least=4)
+        for groups in (1, 3, made.rows)
+    ]
+    added = exact.added_up(
+        run, starts[: found[1].rows].copy(), keep[: found[1].rows].copy(), found[1]
+    )
+    return [*found, SecretColumn(value.layout, added.reshape(-1, 1), keep[: len(added)].copy())]
+
+
+@case("spread.distances")
+def _distances(run: Run, made: Made) -> object:
+    return spread.distances(run, made.column(DOUBLE), made.column(DOUBLE))
+
+
+@case("partial/together")
+def _together(run: Run, made: Made) -> object:
+    table = made.table(*KINDS)
+    wanted = [
+        Aggregate("m", "avg", table.columns["n"], decimal(38, 6)),
+        Aggregate("r", "sum", table.columns["r"], DOUBLE),
+    ]
+    found = [partial.partial_groups(run, table, ["i"], [one], 12, None) for one in wanted]
+    layouts = dict(planes.layouts_of(found[0]))
+    layouts["p2"] = planes.layouts_of(found[1])["p0"]
+    functions = [(one.name, one.function) for one in wanted]
+    every = partial.together(
+        [([n], t) for (n, _), t in zip(functions, found, strict=True)], functions, layouts
+    )
+    merged = [partial.merged_aggregate(a.name, a.function, a.kind) for a in wanted]
+    return partial.merged_groups(run, every, ["i"], merged, 24, None)
 
 
 @case("partial/own")

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from mc2 import _native
-from mc2.operators.handles import Marks, SecretColumn, flat_words_of, known_of, words_of
+from mc2.operators.constants import column_of_values
+from mc2.operators.handles import (
+    Marks,
+    SecretColumn,
+    Words,
+    codes_of,
+    flat_words_of,
+    known_of,
+    words_of,
+)
 from mc2.operators.logic import choose, complement, conjunction, disjunction, truth
 from mc2.operators.planes import SIGNED, canonical, ordered_words, value_keys
 from mc2.operators.run import Run
@@ -60,6 +70,30 @@ def _less_part(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
 def equal(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
     """Whether a = b."""
     return truth(run, equal_marks(run, a, b), _both_known(run, a, b))
+
+
+def equal_constant(run: Run, value: SecretColumn, *texts: bytes) -> SecretColumn:
+    """Whether a text is one of some that everybody knows: by its code, if it has one."""
+    found = np.zeros(value.rows, dtype=np.uint8)
+    codes, domain = codes_of(value), value.domain
+    for text in texts:
+        words, place = words_of(value), None
+        if codes is not None and domain is not None:
+            words, place = codes.reshape(-1, 1), _place(domain, text)
+        elif len(text) <= value.layout.text_bytes:
+            place = words_of(column_of_values(value.layout, [text]))
+        if place is not None:
+            same = np.empty_like(found)
+            run.call(_native.equal_rows, words, place, same)
+            found = disjunction(run, found, same)
+    return truth(run, found, known_of(value))
+
+
+def _place(domain: Sequence[bytes], text: bytes) -> Words | None:
+    """The code of a text, as one row; None for what is not in the domain."""
+    if text not in domain:
+        return None
+    return np.array([[domain.index(text)]], dtype=np.uint64)
 
 
 def unequal(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:

@@ -17,6 +17,7 @@ from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.operators.arithmetic import Operation, narrowed, scaled, widened
 from mc2.operators.ascending import in_order
 from mc2.operators.conversions import cast
+from mc2.operators.exact import ADDED, STATES, added_up, group_states
 from mc2.operators.handles import (
     Layout,
     Marks,
@@ -140,7 +141,8 @@ def _one_group(run: Run, table: SecretTable, aggregates: Sequence[Aggregate]) ->
             argument, where, first, source = _distinct_values(run, source, argument, where)
         starts = np.zeros(source.rows, dtype=np.uint8)
         starts[:1] = 1
-        groups = _Groups(starts, starts, first, marks_of(source.present))
+        ends = starts[::-1].copy()
+        groups = _Groups(starts, ends, first, marks_of(source.present))
         columns |= _last_row(run, groups, one, argument, where, source.rows)
     present = SecretMarks(np.ones(1, dtype=np.uint8))
     return SecretTable(columns, present)
@@ -183,7 +185,18 @@ def _last_row(
         name: SecretColumn(c.layout, words_of(c)[rows - 1 :].copy(), known_of(c)[rows - 1 :].copy())
         for name, c in partial.items()
     }
+    if one.function == STATES:
+        last["\0value"] = _states(run, groups, argument, where, 1)
     return {one.name: finished(run, one, last, np.ones(1, dtype=np.uint8))}
+
+
+def _states(
+    run: Run, groups: _Groups, argument: SecretColumn | None, where: Marks | None, bound: int
+) -> SecretColumn:
+    if argument is None:
+        raise ValueError("what is added up is an argument")
+    keep = _kept(run, groups, argument, where)
+    return group_states(run, groups.starts, groups.ends, keep, argument, bound)
 
 
 def _sorted_by(
@@ -250,6 +263,7 @@ def _sorted_groups(
     decided = [moved.columns[k] for k in keys.names if k not in keys.by]
     _check_decided(run, groups, decided)
     columns = {k: moved.columns[k] for k in keys.names}
+    states = {}
     for place, one in enumerate(aggregates):
         argument = moved.columns.get(f"\0argument{place}")
         where = None
@@ -257,6 +271,8 @@ def _sorted_groups(
             where = known_of(moved.columns[f"\0where{place}"])
         partial = _running(run, groups, one, argument, where)
         columns |= {f"{part}{place}": c for part, c in partial.items()}
+        if one.function == STATES:
+            states[place] = _states(run, groups, argument, where, bound)
     found = SecretTable(columns, SecretMarks(groups.ends))
     check_bound(run, groups.ends, bound)
     found = bounded(run, found, bound)
@@ -270,6 +286,8 @@ def _sorted_groups(
             for part in _PARTS
             if f"{part}{place}" in found.columns
         }
+        if place in states:
+            partial["\0value"] = states[place]
         results[one.name] = finished(run, one, partial, counts)
     return SecretTable(results, found.present)
 
@@ -368,7 +386,7 @@ def _running(
     parts = {"\0count": SecretColumn(_ONE, count.reshape(-1, 1), known)}
     if argument is not None and one.function in SPREADS:
         parts["\0value"] = squared_distances(run, groups.starts, keep, argument, count)
-    elif argument is not None and one.function not in {"count", "count_star"}:
+    elif argument is not None and one.function not in {"count", "count_star", STATES}:
         parts["\0value"] = _running_value(run, groups, one, argument, keep)
     return parts
 
@@ -383,6 +401,9 @@ def _running_value(
         words, flips = _comparable(run, argument)
         run.call(_native.extreme_rows, groups.starts, keep, words, flips, greatest, out)
         return SecretColumn(argument.layout, _as_stored(run, argument.layout, out), known)
+    if one.function == ADDED:
+        added = added_up(run, groups.starts, keep, argument)
+        return SecretColumn(Layout(DOUBLE), added.reshape(-1, 1), known)
     if one.function not in {"sum", "avg"}:
         raise EngineError(f"oblivious mode has no aggregate {one.function}")
     if argument.layout.is_real:
@@ -438,7 +459,7 @@ def finished(
     run.call(_native.equal_rows, words_of(count), nothing, some)
     known = conjunction(run, complement(run, some), counts)
     value = partial["\0value"]
-    if one.function in {"min", "max"}:
+    if one.function in {"min", "max", STATES}:
         return column(run, value.layout, words_of(value), known)
     if one.function in {"bool_and", "bool_or"}:
         return column(run, TRUTH, words_of(value), known)

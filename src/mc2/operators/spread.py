@@ -50,10 +50,20 @@ def squared_distances(
     divisor = np.empty_like(values)
     run.call(_native.integer_to_double, _of_group(run, starts, count), divisor)
     mean = _computed(run, Operation.DIVIDE, _of_group(run, starts, total), divisor)
-    far = _computed(run, Operation.SUBTRACT, values, mean)
-    run.call(_native.exact_sum, starts, keep, _computed(run, Operation.MULTIPLY, far, far), squares)
+    run.call(_native.exact_sum, starts, keep, _squares(run, values, mean), squares)
     known = np.ones(argument.rows, dtype=np.uint8)
     return SecretColumn(Layout(DOUBLE), squares.reshape(-1, 1), known)
+
+
+def distances(run: Run, value: SecretColumn, mean: SecretColumn) -> SecretColumn:
+    """The squared distance of each value from a mean of its own; NULL where there is no value."""
+    squares = _squares(run, flat_words_of(value), flat_words_of(mean))
+    return column(run, Layout(DOUBLE), squares, known_of(value))
+
+
+def _squares(run: Run, values: Words, means: Words) -> Words:
+    far = _computed(run, Operation.SUBTRACT, values, means)
+    return _computed(run, Operation.MULTIPLY, far, far)
 
 
 def spread(

@@ -161,13 +161,23 @@ def _history(shape: TableShape, model: Shape) -> Facts:
 
 
 def _limited(facts: Facts) -> Facts:
-    """The same, with no more unique keys than a plan needs: the smallest ones."""
+    """The same, with no more unique keys than a plan needs: the smallest ones.
+
+    There are no more rows than values of a unique key: a filter may have left few of them.
+    """
+    values = [reduce(_pairs_of, map(facts.values, key), 1) for key in facts.unique]
+    facts = replace(facts, rows=min([facts.rows, *values]))
     if facts.rows <= 1:
         return replace(facts, unique=_AT_MOST_ONE)
     if len(facts.unique) <= _MOST_KEYS:
         return facts
     kept = sorted(facts.unique, key=lambda key: (len(key), sorted(key)))[:_MOST_KEYS]
     return replace(facts, unique=frozenset(kept))
+
+
+def _pairs_of(a: int, b: int) -> int:
+    """How many pairs of values there are at most."""
+    return capped(a * b)
 
 
 def _node(
@@ -465,7 +475,7 @@ def _grouped(operation: Aggregate | Distinct, source: Facts, node: Node) -> Fact
         widths = _aggregated_widths(operation, source)
         return Facts(1, _AT_MOST_ONE, widths, {})
     by = source.fewest(keys)
-    rows = min(source.rows, reduce(lambda a, b: capped(a * b), (source.values(k) for k in by), 1))
+    rows = min(source.rows, reduce(_pairs_of, map(source.values, by), 1))
     unique = {key for key in source.unique if key <= set(keys)} | {frozenset(keys), frozenset(by)}
     widths = _widths_of_columns(source, keys)
     if isinstance(operation, Aggregate):

@@ -29,11 +29,11 @@ class ModelFacts:
     """How a model was made, and what it gives.
 
     `operation` is the training, less all that says nothing of how the model predicts: matrices,
-    evaluations, early stopping, learning rates, formulas. `matrix` has the features, and what
-    counts as missing and which edges there were; `features` are their types. `margins` and
-    `values` are how many numbers it gives for a row, `rounds` how many it has at most, and
-    `has_best` says whether early stopping told the best. Linear models and clusters have one
-    number and no rounds.
+    evaluations, early stopping, learning rates, formulas. `matrix` has the features, what
+    counts as missing, which edges there were and which categories were declared; `features` are
+    their types. `margins` and `values` are how many numbers it gives for a row, `rounds` how many
+    it has at most, and `has_best` says whether early stopping told the best. Linear models and
+    clusters have one number and no rounds.
     """
 
     operation: Train | Fit
@@ -51,8 +51,10 @@ class ModelFacts:
             c.nullable for c in self.features.columns
         ):
             raise FormatError("the features of a kept model are not those of its matrix")
-        if self.matrix.categorical:
-            raise FormatError("a kept model has features that are categories")
+        if tuple(c.feature for c in self.matrix.categories) != tuple(
+            sorted(self.matrix.categorical)
+        ):
+            raise FormatError("a kept model has categories that nobody declared")
         linear = not isinstance(self.operation, Train)
         if linear and (self.margins, self.values, self.rounds, self.has_best) != (1, 1, 0, False):
             raise FormatError("a kept linear model has one number a row, and no rounds")
@@ -60,7 +62,11 @@ class ModelFacts:
     @property
     def shape(self) -> ModelShape | LinearShape:
         """The shape of the model. It counts as derived: it has no history."""
-        features = tuple(Feature(c.name, c.type, False) for c in self.features.columns)
+        known = {c.feature: c for c in self.matrix.categories}
+        features = tuple(
+            Feature(c.name, c.type, c.name in known, known.get(c.name))
+            for c in self.features.columns
+        )
         if not isinstance(self.operation, Train):
             return LinearShape(self.operation, features)
         return ModelShape(
@@ -120,10 +126,10 @@ def facts_of(shape: ModelShape | LinearShape, matrix: Matrix) -> ModelFacts:
     Raises: PlanError if it cannot be kept.
     """
     for feature in shape.features:
-        if feature.categorical:
+        if feature.categorical and feature.categories is None:
             raise PlanError(
-                f"the feature {feature.name!r} is a category, and such models cannot be kept",
-                hint="turn it into columns of 0 and 1 in SQL, with CASE; or release the model",
+                f"nobody declares the categories of {feature.name!r}, so the model cannot be kept",
+                hint="name them: DMatrix(..., categories={feature: [names]}), or a number of codes",
             )
     boosted = shape if isinstance(shape, ModelShape) else None
     return ModelFacts(
@@ -156,4 +162,5 @@ def _bare_matrix(matrix: Matrix) -> Matrix:
         categorical=matrix.categorical,
         missing=matrix.missing,
         edges=matrix.edges,
+        categories=matrix.categories,
     )

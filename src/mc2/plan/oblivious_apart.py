@@ -7,15 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from mc2.formats.schema import Schema
-from mc2.plan.aggregates import AGGREGATES
 from mc2.plan.oblivious_deals import places_for
 from mc2.plan.oblivious_joins import JoinForm
-from mc2.plan.partial import splittable
-from mc2.plan.relations import Aggregate, Join, Mark
+from mc2.plan.relations import Join, Mark
 from mc2.plan.stages import Layout
-from mc2.plan.types import TYPE_CLASSES
-from mc2.plan.typing import type_of
 
 SORTED_APART: Final = 16
 """How many times the rows that one task reads alone there must be to be sorted over several."""
@@ -35,19 +30,6 @@ def worth_sorting(layout: Layout, rows: int, room: int) -> bool:
     if tasks <= _PAIR or rows <= SORTED_APART * layout.broadcast_rows:
         return False
     return tasks * places_for(tasks, room) <= 2 * rows
-
-
-def adds_up(operation: Aggregate, source: Schema) -> bool:
-    """Whether sums of tasks' sums are those of all rows, bit for bit."""
-    if not all(a.function in AGGREGATES for a in operation.aggregates):
-        return False
-    if not splittable(operation, source):
-        return False
-    # Sums of doubles are rounded once, over all rows of a group: in one task.
-    columns = source.by_name()
-    added = [a for a in operation.aggregates if a.function in {"sum", "avg"}]
-    kinds = [type_of(a.arguments[0], columns).type.name for a in added]
-    return not any(kind in TYPE_CLASSES["fraction"] for kind in kinds)
 
 
 def carried_side(operation: Join | Mark, form: JoinForm) -> int | None:

@@ -29,16 +29,23 @@ class Deal:
     task in turn. `untranspose`: runs of equal length. `halves`: the lower half to the task before,
     the upper one to the one after. `edges`: to the task before as many first places as could belong
     to what starts there, to the one after the last place. `whole`: all in one part. In `pairs`,
-    `halves` and `edges` each task also gets all that it has itself.
+    `halves` and `edges` each task also gets all that it has itself. `copies`: in how many places at
+    most one task's own rows had one key, before all were sorted.
     """
 
     way: str
     places: int
     round: int = 0
+    copies: int = 1
 
     def json(self) -> Json:
         """The deal as canonical JSON has it."""
-        return {"way": self.way, "places": self.places, "round": self.round}
+        return {
+            "way": self.way,
+            "places": self.places,
+            "round": self.round,
+            "copies": self.copies,
+        }
 
     def parts(self, tasks: int, writer: int) -> tuple[slice, ...]:
         """The places that a task hands to each reader, or to all of them in one part."""
@@ -62,7 +69,8 @@ class Deal:
                 lower, upper = slice(0, self.places // 2), slice(self.places // 2, self.places)
                 return {writer - 1: lower, writer + 1: upper}.get(reader, NOTHING)
             case _:  # edges
-                first, last = slice(0, tasks - 1), slice(self.places - 1, self.places)
+                first = slice(0, tasks * self.copies - 1)
+                last = slice(self.places - 1, self.places)
                 return {writer - 1: first, writer + 1: last}.get(reader, NOTHING)
 
 
@@ -94,9 +102,12 @@ def partner(tasks: int, number: int, task: int) -> int | None:
     return None
 
 
-def places_for(tasks: int, room: int) -> int:
-    """How many places each task sorts, if it has so many rows at most."""
-    least = max(room, tasks, 2)
+def places_for(tasks: int, room: int, copies: int = 1) -> int:
+    """How many places each task sorts, if it has so many rows at most; `copies` as deals have it.
+
+    So many that the rows of one key stand in two tasks next to each other.
+    """
+    least = max(room, tasks * copies, 2)
     if tasks <= FEW:
         return least
     step = 2 * tasks  # halves are whole, and every task gets as many as any other

@@ -10,19 +10,19 @@ Spec: docs/spec/task.md, section "Oblivious mode".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
-from mc2.formats.canonical import Json
 from mc2.formats.schema import Schema
 from mc2.plan.check import CheckedPlan
 from mc2.plan.facts import Facts
-from mc2.plan.oblivious_apart import adds_up, carried_side, worth_sorting
+from mc2.plan.oblivious_apart import carried_side, worth_sorting
 from mc2.plan.oblivious_deals import Deal, deals_for, places_for
 from mc2.plan.oblivious_joins import JoinForm, join_form
+from mc2.plan.oblivious_parts import Part, parts_of, real_sums, summed, weight
 from mc2.plan.oblivious_steps import sorted_columns, ties
+from mc2.plan.oblivious_written import Notes, Work, write_obliviously
 from mc2.plan.ordering import ordered_nodes
-from mc2.plan.plan import Plan, PlanOutput
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
@@ -37,18 +37,9 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
-from mc2.plan.stages import (
-    DatasetSource,
-    Exchange,
-    ExchangeSource,
-    Layout,
-    Source,
-    Stage,
-    StagePlan,
-)
+from mc2.plan.stages import Layout, StagePlan
 from mc2.plan.stages_hints import most_read, only_readers, order_shows
-from mc2.plan.stages_pieces import ROOT, Piece, Pieces, Placed
-from mc2.plan.stages_write import group_order, members_of
+from mc2.plan.stages_pieces import ROOT, Pieces, Placed
 from mc2.plan.windows import Window
 
 OBLIVIOUS_BROADCAST_ROWS: Final = 4096
@@ -58,74 +49,6 @@ _ONE_SOURCE = (Project, Filter, Sort, Limit, RowBound, Distinct, Aggregate, Wind
 _REDUCING = (Sort, Limit, RowBound, Distinct, Aggregate)
 _KEEP_LEFT = frozenset({"left", "semi", "anti", "single"})
 _BOTH = frozenset({"inner", "cross"})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A node of the plan, over the results of earlier steps of its stage, by place.
-
-    Or of a source of the stage: then the step reads an input, or what another stage hands on of
-    this node. `work`: what of the node is done. `arrange` sorts a task's own rows, in `places`,
-    by what the node needs next to each other; `carry` finds the row that later tasks must see;
-    `finish` computes the node of rows that are in order over all tasks.
-    """
-
-    node: int
-    reads: tuple[int, ...]
-    source: int | None = None
-    work: str = "compute"
-    places: int | None = None
-
-    def json(self) -> Json:
-        """The step as canonical JSON has it."""
-        return {
-            "node": self.node,
-            "reads": list(self.reads),
-            "source": self.source,
-            "work": self.work,
-            "places": self.places,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ObliviousExchange(Exchange):
-    """What each task hands on of one step, `node`, in so many places whatever its rows are.
-
-    `reader`: the node of the plan for which alone it is, and which has already been computed of
-    the task's own rows; `rows`: of that no more than so many. `deal`: what is handed on are rows
-    in order, to each task its part.
-    """
-
-    reader: int | None = None
-    rows: int | None = None
-    deal: Deal | None = None
-
-    def json(self) -> Json:
-        """The exchange as canonical JSON has it."""
-        return {
-            "node": self.node,
-            "partial": None if self.partial is None else self.partial.json(),
-            "schema": self.schema.json(),
-            "reader": self.reader,
-            "rows": self.rows,
-            "deal": None if self.deal is None else self.deal.json(),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ObliviousStage(Stage):
-    """A piece of a plan in oblivious mode: its facts are those of the whole plan."""
-
-    steps: tuple[Step, ...] = ()
-
-    def json(self) -> Json:
-        """The stage as canonical JSON has it."""
-        return {
-            "tasks": self.tasks,
-            "sources": [s.json() for s in self.sources],
-            "steps": [s.json() for s in self.steps],
-            "exchanges": [e.json() for e in self.exchanges],
-        }
 
 
 def cut_obliviously(checked: CheckedPlan, layout: Layout) -> StagePlan:
@@ -139,7 +62,7 @@ def cut_obliviously(checked: CheckedPlan, layout: Layout) -> StagePlan:
         for n in sorted({o.node for o in checked.plan.outputs})
     }
     pieces.merge()
-    return _write(checked.plan, layout, cutter, wanted)
+    return write_obliviously(checked.plan, layout, pieces, cutter.notes, wanted)
 
 
 class _Cutter:
@@ -154,10 +77,7 @@ class _Cutter:
         self._only_reader = only_readers(checked)
         self.pieces = Pieces(layout.partitions)
         self.placed: list[Placed] = []
-        self.node_of: dict[int, int] = {}
-        self.reduced: dict[int, tuple[int, int | None]] = {}
-        self.work: dict[int, tuple[str, int | None]] = {}
-        self.deals: dict[int, Deal] = {}
+        self.notes = Notes()
         self._rooms: list[int] = []
         self._stays: dict[int, int] = {}
 
@@ -175,8 +95,8 @@ class _Cutter:
         operation, rows = self._nodes[index].operation, self._facts[index].rows
         piece = self.placed[index].piece
         match operation:
-            case _ if self.work.get(piece, ("", None))[0] == "finish":
-                room = self.work[piece][1] or rows
+            case _ if (work := self.notes.work.get(piece, Work())).kind == "finish":
+                room = work.places or rows
             case Scan():
                 room = self._layout.rooms[operation.input]
             case Join() | Mark():
@@ -203,7 +123,7 @@ class _Cutter:
             case Scan():
                 split = self._layout.split[operation.input]
                 piece = self.pieces.dataset(self._nodes[index], split=split)
-                self.node_of[piece] = index
+                self.notes.node_of[piece] = index
                 return Placed(piece, split=split, ordered=True)
             case Values():
                 return self._over(index, [], split=False)
@@ -213,6 +133,8 @@ class _Cutter:
                 return self._join(index, operation, sources[0], sources[1])
             case Sort() | Aggregate() | Distinct() if self._is_sorted_apart(index, sources[0]):
                 return self._sorted_apart(index, sources[0])
+            case Aggregate() if parts := self._parts(index, sources[0]):
+                return self._in_parts(index, operation, sources[0], parts)
             case _ if isinstance(operation, _REDUCING) and sources[0].split:
                 return self._over(index, [self._gathered(index, sources[0])], split=False)
             case Window() if sources[0].split:
@@ -226,13 +148,13 @@ class _Cutter:
     def _over(self, index: int, sources: list[Placed], *, split: bool) -> Placed:
         """The node itself over tables of its group."""
         piece = self.pieces.operation(self._nodes[index], [s.piece for s in sources])
-        self.node_of[piece] = index
+        self.notes.node_of[piece] = index
         return Placed(piece, split=split, ordered=self._ordered[index])
 
     def _in_root(self, index: int, sources: list[Placed]) -> Placed:
         read = [self.pieces.into_root(s) for s in sources]
         piece = self.pieces.operation(self._nodes[index], read)
-        self.node_of[piece] = index
+        self.notes.node_of[piece] = index
         self.pieces.join_group(piece, ROOT)
         return Placed(piece, split=False, ordered=self._ordered[index])
 
@@ -244,8 +166,6 @@ class _Cutter:
         found: Placed
         rows: int | None = None
         match operation:
-            case Aggregate() if self._sums_apart(index, operation):
-                found = self.pieces.exchange(source, "gather", partial=operation)
             case Distinct() if self._fewer(index):
                 found = self.pieces.exchange(source, "gather")
             case Sort() if (reader := self._only_reader[index]) and most_read(reader) is not None:
@@ -256,20 +176,104 @@ class _Cutter:
                 found, rows = self.pieces.exchange(source, "gather"), operation.rows
             case _:
                 return self.pieces.exchange(source, "gather")
-        self.reduced[found.piece] = index, rows
+        self.notes.reduced[found.piece] = index, rows
         return found
 
-    def _sums_apart(self, index: int, operation: Aggregate) -> bool:
-        """Whether sums of sums are the same bits, and groups fewer places than their rows."""
-        if not adds_up(operation, self._schema(operation.source)):
-            return False
-        return not operation.keys or self._fewer(index)
+    def _fewer(self, index: int, wide: int = 1) -> bool:
+        """Whether all tasks together hand on less in groups than half their rows.
 
-    def _fewer(self, index: int) -> bool:
-        """Whether all tasks together hand on fewer groups than half their rows."""
+        `wide`: how many rows a group is as wide as.
+        """
         (source,) = self._nodes[index].operation.sources
         groups = self._facts[index].rows * self._layout.partitions
-        return 2 * groups <= self._facts[source].rows
+        return 2 * groups * wide <= self._facts[source].rows
+
+    # --- groups, in parts
+
+    def _parts(self, index: int, source: Placed) -> tuple[Part, ...] | None:
+        """The parts of an aggregate that tasks compute of their own rows; None: one task does."""
+        operation = self._nodes[index].operation
+        if not isinstance(operation, Aggregate) or not source.split:
+            return None
+        schema = self._schema(operation.source)
+        parts = parts_of(operation, schema)
+        if parts is None:
+            return None
+        if operation.keys and not self._fewer(index, weight(operation, schema)):
+            return parts if self._are_sorted(operation, parts) else None
+        rows, room = self._facts[operation.source].rows, self._rooms[operation.source]
+        if any(p.kind == "distinct" for p in parts):
+            return parts if worth_sorting(self._layout, rows, room) else None
+        return parts
+
+    def _in_parts(
+        self, index: int, operation: Aggregate, source: Placed, parts: Sequence[Part]
+    ) -> Placed:
+        """Each part by what its aggregates need; one task puts all of them together."""
+        if operation.keys and not self._fewer(
+            index, weight(operation, self._schema(operation.source))
+        ):
+            return self._groups_in_order(index, operation, source, parts)
+        found = [self._part(index, source, parts[0].of(operation))]
+        for number, part in enumerate(parts[1:], 1):
+            if part.kind == "distinct":
+                rows = self._distinct_rows(index, source, number)
+            else:
+                rows = self._distances(index, source, number, part.means(operation))
+            found.append(self._part(index, rows, part.of(operation)))
+        return self._over(index, found, split=False)
+
+    def _are_sorted(self, operation: Aggregate, parts: Sequence[Part]) -> bool:
+        """Whether groups of all parts are sorted over the tasks: many, with distinct values."""
+        schema, source = self._schema(operation.source), operation.source
+        # States of sums of doubles are wider than what one task holds of all rows.
+        if real_sums(summed(operation), schema) or any(p.kind == "spread" for p in parts):
+            return False
+        return worth_sorting(self._layout, self._facts[source].rows, self._rooms[source])
+
+    def _groups_in_order(
+        self, index: int, operation: Aggregate, source: Placed, parts: Sequence[Part]
+    ) -> Placed:
+        """Groups of all parts of all tasks in one order; each is put together where it starts."""
+        tasks, copies = self._layout.partitions, len(parts)
+        every = [source, *(self._distinct_rows(index, source, n) for n in range(1, copies))]
+        rooms = [self._rooms[operation.source]]
+        rooms += [self.notes.work[p.piece].places or 0 for p in every[1:]]
+        groups = sum(min(room, self._facts[index].rows) for room in rooms)
+        places = places_for(tasks, groups, copies)
+        kept = [self.pieces.exchange(p, "keep").piece for p in every]
+        dealt = self._in_order(index, kept, places)
+        dealt = self._dealt(dealt, Deal("edges", places, copies=copies), "deal")
+        return self._finished(index, [dealt], places + tasks * copies)
+
+    def _part(self, index: int, rows: Placed, part: Aggregate) -> Placed:
+        found = self.pieces.exchange(rows, "gather", partial=part)
+        self.notes.reduced[found.piece] = index, None
+        return found
+
+    def _distinct_rows(self, index: int, source: Placed, number: int) -> Placed:
+        """Each value of an argument once, in the task where it starts in the order of all."""
+        tasks = self._layout.partitions
+        places = places_for(tasks, self._rooms[self._source(index)])
+        kept = self.pieces.exchange(source, "keep").piece
+        dealt = self._in_order(index, [kept], places, number)
+        dealt = self._dealt(dealt, Deal("edges", places), "deal")
+        return self._finished(index, [dealt], places + tasks, number)
+
+    def _distances(self, index: int, source: Placed, number: int, means: Aggregate) -> Placed:
+        """The squared distances of a task's rows from the means of all, which one task told all."""
+        sums = self._part(index, source, means)
+        told = self._worked(index, [sums.piece], Work("means", None, number))
+        means_of_all = self.pieces.exchange(told, "broadcast", split=True)
+        kept = self.pieces.exchange(source, "keep")
+        reads = [kept.piece, means_of_all.piece]
+        return self._worked(index, reads, Work("distances", None, number))
+
+    def _worked(self, index: int, reads: list[int], work: Work) -> Placed:
+        piece = self.pieces.operation(self._nodes[index], reads)
+        self.notes.node_of[piece] = index
+        self.notes.work[piece] = work
+        return Placed(piece, split=self.pieces.items[piece].split, ordered=False)
 
     def _single(self, index: int, sources: list[Placed]) -> Placed:
         read = [self.pieces.exchange(s, "gather") for s in sources]
@@ -285,8 +289,12 @@ class _Cutter:
             return False
         match operation:
             case Aggregate():
-                sums = adds_up(operation, self._schema(operation.source))
-                return bool(operation.keys) and sums and not self._fewer(index)
+                schema = self._schema(operation.source)
+                parts = parts_of(operation, schema)
+                plain = parts is not None and len(parts) == 1
+                if not plain or not operation.keys or self._fewer(index):
+                    return False
+                return not real_sums(summed(operation), schema)
             case Sort():
                 reader = self._only_reader[index]
                 first = None if reader is None else most_read(reader)
@@ -319,11 +327,11 @@ class _Cutter:
         names = self._schema(operation.source).names
         return ties(self._facts[operation.source], names, sorted_columns(operation)).unique
 
-    def _in_order(self, index: int, reads: list[int], places: int) -> int:
+    def _in_order(self, index: int, reads: list[int], places: int, part: int | None = None) -> int:
         """The rows of a node's sources in order over all tasks, so many in each."""
         piece = self.pieces.operation(self._nodes[index], reads)
-        self.node_of[piece] = index
-        self.work[piece] = "arrange", places
+        self.notes.node_of[piece] = index
+        self.notes.work[piece] = Work("arrange", places, part)
         for deal in deals_for(self._layout.partitions, places):
             piece = self._dealt(piece, deal, "deal")
         return piece
@@ -331,13 +339,13 @@ class _Cutter:
     def _dealt(self, piece: int, deal: Deal, kind: str) -> int:
         source = Placed(piece, split=True, ordered=False)
         found = self.pieces.exchange(source, kind, split=True).piece
-        self.deals[found] = deal
+        self.notes.deals[found] = deal
         return found
 
-    def _finished(self, index: int, reads: list[int], room: int) -> Placed:
+    def _finished(self, index: int, reads: list[int], room: int, part: int | None = None) -> Placed:
         piece = self.pieces.operation(self._nodes[index], reads)
-        self.node_of[piece] = index
-        self.work[piece] = "finish", room
+        self.notes.node_of[piece] = index
+        self.notes.work[piece] = Work("finish", room, part)
         return Placed(piece, split=True, ordered=self._ordered[index])
 
     def _joined_apart(
@@ -362,8 +370,8 @@ class _Cutter:
         read = [self.pieces.exchange(s, "keep").piece for s in (left, right)]
         dealt = self._in_order(index, read, places)
         last = self.pieces.operation(self._nodes[index], [dealt])
-        self.node_of[last] = index
-        self.work[last] = "carry", None
+        self.notes.node_of[last] = index
+        self.notes.work[last] = Work("carry")
         whole = Deal("whole", places)
         both = [
             self._dealt(dealt, whole, "keep"),
@@ -431,101 +439,3 @@ class _Cutter:
         if schema is None:
             raise TypeError("only relations are joined")
         return schema
-
-
-# --- pieces as stages
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A stage being written."""
-
-    tasks: int
-    sources: list[Source] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    exchanges: list[ObliviousExchange] = field(default_factory=list)
-
-    def source(self, source: Source) -> int:
-        if source not in self.sources:
-            self.sources.append(source)
-        return self.sources.index(source)
-
-    def exchange(self, exchange: ObliviousExchange) -> int:
-        if exchange not in self.exchanges:
-            self.exchanges.append(exchange)
-        return self.exchanges.index(exchange)
-
-    def step(self, step: Step) -> int:
-        if step not in self.steps:
-            self.steps.append(step)
-        return self.steps.index(step)
-
-
-def _write(plan: Plan, layout: Layout, cutter: _Cutter, wanted: dict[int, int]) -> StagePlan:
-    writer = _Writer(plan, layout, cutter)
-    for group in group_order(cutter.pieces, writer.members):
-        writer.write(group)
-    outputs = tuple(writer.output(o, wanted[o.node]) for o in plan.outputs)
-    stages = tuple(
-        ObliviousStage(d.tasks, tuple(d.sources), (), tuple(d.exchanges), tuple(d.steps))
-        for d in writer.drafts
-    )
-    return StagePlan(plan.digest, layout, stages, outputs)
-
-
-class _Writer:
-    def __init__(self, plan: Plan, layout: Layout, cutter: _Cutter) -> None:
-        self._plan = plan
-        self._partitions = layout.partitions
-        self._cutter = cutter
-        self._pieces = cutter.pieces
-        self.members = members_of(cutter.pieces)
-        self._stage: dict[int, int] = {}
-        self.drafts: list[_Draft] = []
-        self.places: dict[int, int] = {}
-
-    def output(self, output: PlanOutput, piece: int) -> PlanOutput:
-        """An output of the last stage, by the step that gives it."""
-        return replace(output, node=self.places[self._pieces.direct(piece)])
-
-    def write(self, group: int) -> None:
-        """Write one group as a stage."""
-        members = self.members.get(group, [])
-        split = any(self._pieces.items[m].split for m in members)
-        draft = _Draft(self._partitions if split else 1)
-        self._stage[group] = len(self.drafts)
-        self.drafts.append(draft)
-        for member in members:
-            self.places[member] = self._member(draft, member, self._pieces.items[member])
-
-    def _member(self, draft: _Draft, place: int, piece: Piece) -> int:
-        if piece.origin is not None:
-            return self._exchanged(draft, place, piece, self._pieces.direct(piece.origin))
-        node = self._cutter.node_of[place]
-        operation = self._plan.nodes[node].operation
-        if isinstance(operation, Scan):
-            source = draft.source(DatasetSource(operation.input, piece.split))
-            return draft.step(Step(node, (), source))
-        reads = tuple(self.places[self._pieces.direct(r)] for r in piece.reads)
-        return draft.step(Step(node, reads, None, *self._work(place)))
-
-    def _work(self, place: int) -> tuple[str, int | None]:
-        work, places = self._cutter.work.get(place, ("compute", None))
-        return work, places if work == "arrange" else None
-
-    def _exchanged(self, draft: _Draft, place: int, piece: Piece, origin: int) -> int:
-        stage = self._stage[self._pieces.group(origin)]
-        producer = self.drafts[stage]
-        here = self.places[origin]
-        node = producer.steps[here].node
-        schema = self._plan.nodes[node].schema
-        if schema is None:
-            raise TypeError("only relations are exchanged")
-        partial = None if piece.partial is None else replace(piece.partial, source=0)
-        reader, rows = self._cutter.reduced.get(place, (None, None))
-        deal = self._cutter.deals.get(place)
-        parts = self._partitions if piece.kind == "deal" else 1
-        handed = ObliviousExchange(here, parts, (), partial, schema, reader, rows, deal)
-        exchange = producer.exchange(handed)
-        source = ExchangeSource(stage, exchange, piece.kind, piece.ordered)
-        return draft.step(Step(node, (), draft.source(source)))

@@ -1,8 +1,9 @@
 """Aggregates in two steps: each task sums up its own rows, another puts the sums together.
 
 Only where both steps give what one would, bit for bit: counts, extremes, truth, exact sums. Sums
-of floats are exact too: a task hands on a few doubles whose exact sum is that of its rows. Spread
-and distinct values need all rows of a group in one place. Spec: docs/spec/task.md, "Partial sums".
+of floats are exact too: a task hands on a few doubles whose exact sum is that of its rows. A sum of
+one task's decimals that has more than 38 digits is an error, as that of all rows is. Spread and
+distinct values need all rows of a group in one place. Spec: docs/spec/task.md, "Partial sums".
 """
 
 from __future__ import annotations
@@ -27,22 +28,17 @@ _SAME_TYPE: Final = frozenset({"min", "max", "bool_and", "bool_or"})
 _SUMS: Final = frozenset({"sum", "avg"})
 
 
-def splittable(operation: Aggregate, source: Schema) -> bool:
+def splittable(operation: Aggregate) -> bool:
     """Whether every aggregate can be computed in two steps."""
-    columns = source.by_name()
-    return all(_splittable(a, columns) for a in operation.aggregates)
+    return all(_splittable(a) for a in operation.aggregates)
 
 
-def _splittable(column: AggregateColumn, columns: Mapping[str, Column]) -> bool:
+def _splittable(column: AggregateColumn) -> bool:
     if column.distinct:
         return False
     if column.function in _COUNTS or column.function in _SAME_TYPE:
         return True
-    if column.function not in _SUMS:
-        return False
-    kind = type_of(column.arguments[0], columns).type
-    # A sum of wider decimals may need more digits than a column has.
-    return kind.name != "decimal" or kind.precision + 10 <= DECIMAL_DIGITS
+    return column.function in _SUMS
 
 
 def partial_columns(column: AggregateColumn, columns: Mapping[str, Column]) -> tuple[DataType, ...]:

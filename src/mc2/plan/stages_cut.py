@@ -208,7 +208,7 @@ class _Cutter:
         keys = _columns(operation.keys)
         hashed = frozenset({operation.keys}) if keys else frozenset[tuple[str, ...]]()
         kind = "hash" if keys else "gather"
-        if known and splittable(operation, schema):
+        if known and splittable(operation):
             moved = self.pieces.exchange(source, kind, keys=keys, partial=operation)
             return replace(moved, ordered=False, hashed=hashed)
         narrow = self._narrowed(operation, source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mc2.plan.oblivious_stages import ObliviousStage
+from mc2.plan.oblivious_written import ObliviousStage
 from mc2.plan.plan import Node
 from mc2.plan.stages import Stage
 

@@ -291,14 +291,14 @@ _OF_COLUMNS: Final = (
     "abs", "acos", "asin", "atan", "atan2", "avg", "bool_and", "bool_or", "ceil", "coalesce",
     "concat", "corr", "cos", "count", "count_if", "covar_pop", "covar_samp", "cume_dist",
     "datediff", "day", "dayofmonth", "dayofweek", "dayofyear", "degrees", "dense_rank", "exp",
-    "explode", "floor", "greatest", "hash", "hour", "hypot", "initcap", "isnan", "isnull", "kurtosis",
-    "last_day", "least", "length", "ln", "log10", "log1p", "log2", "lower", "ltrim", "make_date",
-    "max", "max_by", "md5", "mean", "median", "min", "min_by", "minute", "month", "nanvl",
-    "negative", "nullif", "nvl", "percent_rank", "pow", "quarter", "radians", "rank", "regr_avgx",
-    "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy",
-    "regr_syy", "reverse", "row_number", "rtrim", "second", "signum", "sin", "size", "skewness",
-    "sqrt", "stddev", "stddev_pop", "sum", "tan", "to_date", "to_timestamp", "trim", "upper",
-    "var_pop", "variance", "weekofyear", "xxhash64", "year",
+    "explode", "floor", "greatest", "hash", "hour", "hypot", "initcap", "isnan", "isnull",
+    "kurtosis", "last_day", "least", "length", "ln", "log10", "log1p", "log2", "lower", "ltrim",
+    "make_date", "max", "max_by", "md5", "mean", "median", "min", "min_by", "minute", "month",
+    "nanvl", "negative", "nullif", "nvl", "percent_rank", "pow", "quarter", "radians", "rank",
+    "regr_avgx", "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope",
+    "regr_sxx", "regr_sxy", "regr_syy", "reverse", "row_number", "rtrim", "second", "signum",
+    "sin", "size", "skewness", "sqrt", "stddev", "stddev_pop", "sum", "tan", "to_date",
+    "to_timestamp", "trim", "upper", "var_pop", "variance", "weekofyear", "xxhash64", "year",
 )  # fmt: skip
 """Functions all of whose arguments are columns, or names of columns."""
 

@@ -16,6 +16,7 @@ from mc2.plan.relations import Explode, Join, NamedExpression, Project, Values
 from mc2.plan.types import BOOLEAN, INT32
 from mc2.planner import calls
 from mc2.planner.aggregate_calls import refuse_aggregates
+from mc2.planner.as_of import HINT, REFUSED, as_of, is_as_of
 from mc2.planner.levels import Level, Rows
 from mc2.planner.literal_rows import plan_values
 from mc2.planner.names import Scope, Source, Visible, as_written, same
@@ -34,6 +35,7 @@ _KINDS: Final = {
     ("LEFT", "ANTI"): "anti", ("", "ANTI"): "anti",
 }  # fmt: skip
 _HALF: Final = ("semi", "anti")
+_AS_OF: Final = {"as of": False, "as of left": True}
 _LATERAL: Final = ("inner", "left", "cross")
 EXPLODES: Final = {
     "explode": (False, False), "explode_outer": (False, True),
@@ -101,7 +103,10 @@ class FromClause:
                 left = [c for c in left if c not in joining]
                 if joining:
                     how, on = "inner", all_true(joining)
-            node = self.builder.add(Join(node, step.node, how, on))
+            if how in _AS_OF and on is not None:
+                node = as_of(self.builder, node, step.node, on, outer=_AS_OF[how])
+            else:
+                node = self.builder.add(Join(node, step.node, how, on))
             if step.how not in _HALF:
                 seen |= step.columns
         for explode in self.explodes:
@@ -277,6 +282,8 @@ class _Binder:
             return
         source, step = self._source(node.this)
         step.how, step.on = self._condition(node, how, source, step)
+        if str(node.args.get("method")).upper() == "ASOF":
+            self._check_as_of(node, step)
         self.steps.append(step)
         if how not in _HALF:
             self.sources.append(source)
@@ -321,6 +328,16 @@ class _Binder:
         condition = all_true(tests) if tests else literal(value=True, kind=BOOLEAN)
         way = "left" if how == "left" else "inner"
         self.steps.append(_Step(found.node, inner_columns, way, condition))
+
+    def _check_as_of(self, node: exp.Join, step: _Step) -> None:
+        """A join with the latest row of a table: by its condition, and of some kinds alone."""
+        seen = frozenset[str]().union(*(s.columns for s in self.steps))
+        how = {"inner": "as of", "left": "as of left"}.get(step.how)
+        on = node.args.get("on")
+        fits = step.on is not None and is_as_of(step.on, seen, step.columns)
+        if how is None or on is None or has_subquery(on) or not fits:
+            raise self._where.error(node, REFUSED, HINT)
+        step.how = how
 
     def _check_comma(self, node: exp.Join, how: str) -> None:
         """Spark joins what stands before a comma first, the standard what stands after it."""
@@ -413,7 +430,7 @@ class _Binder:
         self, node: exp.Join, how: str, source: Source, step: _Step
     ) -> tuple[str, Expression | None]:
         on, using = node.args.get("on"), node.args.get("using")
-        if node.args.get("method"):
+        if str(node.args.get("method") or "ASOF").upper() != "ASOF":
             using = self._common(node, source)
         if using:
             return how, self._using(using, how, source)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import xgboost
+from pandas import CategoricalDtype
 
 from mc2.crypto.digest import digest
 from mc2.engine.limits import EngineLimits
@@ -19,7 +22,7 @@ from mc2.plan.build import PlanBuilder
 from mc2.plan.check import check_plan
 from mc2.plan.kept_models import ModelFacts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
-from mc2.plan.models import Matrix, Predict, Recall, Train
+from mc2.plan.models import Categories, Matrix, Predict, Recall, Train
 from mc2.plan.parameters import parameters
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import Scan
@@ -83,9 +86,9 @@ def boosted(settings, **known):
     return facts(Train(0, parameters(settings), 4), **known)
 
 
-def said(known, raw, **asked):
+def said(known, raw, table=ROWS, **asked):
     """The columns that a plan gets from a kept model over the rows."""
-    schema = schema_of(ROWS.schema)
+    schema = schema_of(table.schema)
     data = PlanInput(
         dataset="ada.rows", owner="ada", manifest=digest(b"d"), schema=schema, row_bound=100
     )
@@ -99,7 +102,7 @@ def said(known, raw, **asked):
         model=known,
     )
     builder = PlanBuilder((data, model))
-    rows = builder.add(Matrix((builder.add(Scan(0, schema.names)),), schema.names))
+    rows = builder.add(replace(known.matrix, sources=(builder.add(Scan(0, schema.names)),)))
     kind = Predict if isinstance(known.operation, Train) else Apply
     node = builder.add(kind(builder.add(Recall(1)), rows, **asked))
     output = PlanOutput(name="p", node=node, kind="table", recipients=("ada",))
@@ -115,7 +118,7 @@ def said(known, raw, **asked):
         nodes=nodes,
         outputs=outputs,
     )
-    sources = {"ada.rows": Rows(ROWS), "kept.m": File(raw)}
+    sources = {"ada.rows": Rows(table), "kept.m": File(raw)}
     limits = EngineLimits(memory_bytes=1 << 29, threads=2)
     found = execute(check_plan(plan), sources, limits, lambda _: None)["p"]
     return np.stack([np.asarray(c) for c in found.table.columns], axis=1)
@@ -225,3 +228,36 @@ def test_another_number_of_centres_is_refused():
     raw = ClustersFile(("a", "b"), ((0.0, 1.0),), 1.0).raw()
     with pytest.raises(EngineError, match="not the one that the plan describes"):
         said(facts(FitClusters(0, 2), rounds=0), raw, what="cluster")
+
+
+def test_kept_models_over_declared_categories_know_names():
+    names = ("blue", "green", "red")
+    rows = pa.table(
+        {
+            "s": pa.array(["red", "blue", "green", None] * 5),
+            "k": pa.array([0, 1, 2, 3, 1] * 4, pa.int32()),
+        }
+    )
+    own = Matrix(
+        (0,), ("s", "k"), categorical=("s", "k"),
+        categories=(Categories("k", count=4), Categories("s", names)),
+    )  # fmt: skip
+    table = rows.to_pandas().assign(s=lambda t: t["s"].astype(CategoricalDtype(list(names))))
+    data = xgboost.DMatrix(
+        table, np.arange(20.0), enable_categorical=True, feature_types=["c", "c"]
+    )
+    booster = xgboost.train({"nthread": 1}, data, 3)
+    kinds = schema_of(rows.schema)
+    known = ModelFacts(
+        operation=Train(0, (), 3),
+        matrix=own,
+        features=Schema(tuple(Column(c.name, c.type, nullable=False) for c in kinds.columns)),
+        margins=1,
+        values=1,
+        rounds=3,
+        has_best=False,
+    )
+    raw = bytes(booster.save_raw("json"))
+    assert np.array_equal(said(known, raw, rows)[:, 0], booster.predict(data))
+    with pytest.raises(EngineError, match="declares"):
+        said(known, raw, rows.set_column(0, "s", pa.array(["pink"] * 20)))

@@ -17,7 +17,7 @@ from mc2.plan.expressions import ColumnRef, call
 from mc2.plan.kept import kept_bound, kept_model, kept_owners
 from mc2.plan.kept_models import ModelFacts, facts_of
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
-from mc2.plan.matrices import Edges
+from mc2.plan.matrices import Categories, Edges
 from mc2.plan.models import Annotate, Evaluation, Matrix, Predict, Recall, Slice, Stopping, Train
 from mc2.plan.parameters import parameters
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
@@ -118,12 +118,18 @@ def test_the_facts_of_linear_models_and_clusters(fit):
             replace(found, **change)
 
 
-def test_models_over_categories_are_refused_by_the_features_name():
+def test_categories_have_to_be_declared_to_be_kept():
     builder, rows, _ = trained()
     matrix = replace(builder.operation(rows), categorical=("b",), edges=())
     model = builder.add(Train(builder.add(matrix), (), 2))
-    with pytest.raises(PlanError, match="'b' is a category"):
+    with pytest.raises(PlanError, match="the categories of 'b'"):
         facts_of(builder.shape(model), matrix)
+    declared = replace(matrix, categories=(Categories("b", count=4),))
+    model = builder.add(Train(builder.add(declared), (), 2))
+    found = facts_of(builder.shape(model), declared)
+    assert found.matrix.categories == declared.categories
+    assert found.shape.features == builder.shape(model).features
+    assert ModelFacts.read(decode(encode(found.json()), 1 << 20, "facts")) == found
 
 
 def test_facts_that_say_more_are_refused():
@@ -144,7 +150,7 @@ def test_facts_that_say_more_are_refused():
     ):
         with pytest.raises(FormatError, match="not those of its matrix"):
             replace(found, **change)
-    with pytest.raises(FormatError, match="categories"):
+    with pytest.raises(FormatError, match="nobody declared"):
         replace(found, matrix=replace(found.matrix, categorical=("b",)))
 
 

@@ -166,7 +166,27 @@ class Evaluator:
             found = logic.choose(self.run, takes, *one_layout(value, found))
         return found
 
+    def equality(self, function: str, arguments: Sequence[Expression]) -> SecretColumn:
+        """Whether two terms are equal, or not; texts and constants are compared by codes."""
+        first, *others = arguments
+        found = self._equal_texts(self.of(first), others)
+        if found is None:
+            values = [self.of(a) for a in arguments]
+            return _SIMPLE[function](self, values, values[0].type)
+        return found if function == "eq" else logic.negation(self.run, found)
+
+    def _equal_texts(self, value: SecretColumn, items: Sequence[Expression]) -> SecretColumn | None:
+        """Whether a text is one of some constants; None where that is not what is asked."""
+        texts = [literal_number(i) for i in items if isinstance(i, Literal)]
+        found = [t for t in texts if isinstance(t, bytes)]
+        if not value.layout.is_text or len(found) != len(items):
+            return None
+        return comparisons.equal_constant(self.run, value, *found)
+
     def _in_list(self, value: SecretColumn, items: Sequence[Literal]) -> SecretColumn:
+        found = self._equal_texts(value, items)
+        if found is not None:
+            return found
         answers = [
             comparisons.equal(self.run, *one_layout(value, self._literal(item))) for item in items
         ]
@@ -339,8 +359,13 @@ def _matches(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     return patterns.find_pattern(of.run, of.of(arguments[0]), pattern_steps(_text(arguments[1])))
 
 
+def _equality(function: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
+    return lambda of, arguments: of.equality(function, arguments)
+
+
 _WITH_LITERALS: Final = {
     "matches": _matches,
+    **{name: _equality(name) for name in ("eq", "ne")},
     **{name: _trim(name) for name in ("trim", "trim_start", "trim_end")},
     "replace": _replace,
     "translate": _translate,

@@ -8,13 +8,14 @@ whether anything failed is looked at once, by the task with the outputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mc2.engine.oblivious.parts import fitted
 from mc2.engine.oblivious.seams import Seams
-from mc2.engine.oblivious.sheets import SheetRun, dealt, fitted
+from mc2.engine.oblivious.sheets import SheetRun, dealt
 from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import PlanError
-from mc2.operators import ordering, partial
+from mc2.operators import ordering
 from mc2.operators.blocks import absent_row, read_blocks, write_blocks
 from mc2.operators.chunks import layout_in
 from mc2.operators.handles import Layout, SecretTable
@@ -22,10 +23,10 @@ from mc2.operators.run import Run as Trace
 from mc2.operators.run import use_threads
 from mc2.operators.sheets import Sheet, read_sheet, write_sheet
 from mc2.plan.check import CheckedPlan
-from mc2.plan.oblivious_stages import ObliviousExchange, ObliviousStage, Step
+from mc2.plan.oblivious_written import ObliviousExchange, ObliviousStage, Step
 from mc2.plan.plan import PlanOutput
 from mc2.plan.relations import Aggregate, Distinct, Limit, RowBound, Scan, Sort
-from mc2.plan.stages import DatasetSource, Exchange, StagePlan
+from mc2.plan.stages import DatasetSource, StagePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +78,29 @@ class Part:
         for step in here.steps:
             self._results.append(self._computed(step))
 
-    def _computed(self, step: Step) -> SecretTable | Sheet | None:
+    def _computed(  # noqa: PLR0911 - one a kind of work
+        self, step: Step
+    ) -> SecretTable | Sheet | None:
         if step.source is not None:
             return self._read(step, step.source)
         match step.work:
             case "arrange" if step.places is not None:
                 read = [self._table(place) for place in step.reads]
-                return self._run.arranged(step.node, read, step.places)
+                return self._run.arranged(step.node, read, step.places, step.part)
             case "carry":
                 return self._run.carried(step.node, self._sheet(step.reads[0]))
             case "finish":
                 found = [self._sheet(place) for place in step.reads]
-                return self._run.finished(step.node, found, self._partition, self._stage.tasks)
+                here = self._partition, self._stage.tasks
+                return self._run.finished(step.node, found, *here, step.part)
+            case "means" if step.part is not None:
+                return self._run.means(step.node, step.part, self._table(step.reads[0]))
+            case "distances" if step.part is not None:
+                read = [self._table(place) for place in step.reads]
+                return self._run.distances(step.node, step.part, *read)
         operation = self._checked.plan.nodes[step.node].operation
-        if isinstance(operation, Aggregate) and self._are_partial(step.reads[0]):
-            return self._run.merged(step.node, operation, self._table(step.reads[0]))
+        if isinstance(operation, Aggregate) and self._partial(step.reads[0]) is not None:
+            return self._merged(step, operation)
         tables = {
             node: table
             for node, place in zip(operation.sources, step.reads, strict=True)
@@ -122,10 +131,26 @@ class Part:
             raise PlanError("the exchange is one of another mode")
         return exchange
 
-    def _are_partial(self, place: int) -> bool:
+    def _partial(self, place: int) -> Aggregate | None:
+        """What tasks have aggregated that a step reads, if it reads such."""
         source = self._stage.steps[place].source
         exchange = None if source is None else self._exchange(source)
-        return exchange is not None and exchange.partial is not None
+        return None if exchange is None else exchange.partial
+
+    def _merged(self, step: Step, operation: Aggregate) -> SecretTable:
+        parts = [(self._partial(place), self._table(place)) for place in step.reads]
+        found = [(part, table) for part, table in parts if part is not None]
+        return self._run.put_together(step.node, operation, found)
+
+    def _producer(self, source: int) -> Step:
+        """The step of another stage of which a source hands on."""
+        found = self._stage.sources[source]
+        if isinstance(found, DatasetSource):
+            raise TypeError("no step hands on an input")
+        stage = self._stages.stages[found.stage]
+        if not isinstance(stage, ObliviousStage):
+            raise PlanError("the stage is one of another mode")
+        return stage.steps[stage.exchanges[found.exchange].node]
 
     def _read(self, step: Step, source: int) -> SecretTable | Sheet:
         given, exchange = self._inputs[source], self._exchange(source)
@@ -139,9 +164,10 @@ class Part:
             sheet = read_sheet(self._run.trace, given.blocks())
             deal = exchange.deal
             return dealt(self._run.trace, deal, self._stage.tasks, self._partition, sheet)
-        layouts = self._run.layouts(step.node, exchange)
+        layouts = self._run.layouts(self._producer(source), exchange)
         table = read_blocks(self._run.trace, layouts, given.blocks())
-        rows = self._run.most(step.node) if exchange.partial is None else table.rows
+        whole = exchange.partial is None and self._producer(source).part is None
+        rows = self._run.most(step.node) if whole else table.rows
         return ordering.bounded(self._run.trace, table, rows)
 
     def _scanned(self, node: int, source: int, chunks: ChunkSource) -> SecretTable:
@@ -163,8 +189,8 @@ class Part:
                 parts = exchange.deal.parts(self._stage.tasks, self._partition)
                 tables.append((self._sheet(exchange.node), parts))
                 continue
-            node = self._stage.steps[exchange.node].node
-            table = self._run.handed_on(node, exchange, self._table(exchange.node))
+            step = self._stage.steps[exchange.node]
+            table = self._run.handed_on(step, exchange, self._table(exchange.node))
             tables.append(table)
         # All is computed now: the flags are complete.
         trace = self._run.trace
@@ -214,18 +240,27 @@ class _PartRun(SheetRun):
             raise TypeError("a scan gives a table")
         return found
 
-    def layouts(self, index: int, exchange: Exchange) -> dict[str, Layout]:
-        """How the columns of an exchange of a node lie in words."""
+    def layouts(self, step: Step, exchange: ObliviousExchange) -> dict[str, Layout]:
+        """How the columns of an exchange of a step lie in words."""
         if exchange.partial is None:
-            return self.table_layouts(index)
-        widths = self._facts[index].widths or {}
-        return partial.layouts(exchange.partial, exchange.schema, widths)
+            whole = step.part is None
+            return self.table_layouts(step.node) if whole else self._of_part(step)
+        source = self._aggregate_of(exchange.reader or 0).source
+        return self.group_layouts(replace(exchange.partial, source=source))
 
-    def handed_on(self, index: int, exchange: ObliviousExchange, table: SecretTable) -> SecretTable:
+    def _of_part(self, step: Step) -> dict[str, Layout]:
+        return self.value_layouts(step.node, step.part or 0)
+
+    def handed_on(self, step: Step, exchange: ObliviousExchange, table: SecretTable) -> SecretTable:
         """What goes into the blocks of an exchange: in layouts that facts alone decide."""
-        if exchange.reader is not None:
-            table = self._reduced(index, exchange.reader, exchange.rows, table)
-        return fitted(table, self.layouts(index, exchange))
+        if exchange.partial is not None and exchange.reader is not None:
+            source = self._aggregate_of(exchange.reader).source
+            part = replace(exchange.partial, source=source)
+            made = self.grouped if step.part is None else self.grouped_values
+            table = made(exchange.reader, part, table)
+        elif exchange.reader is not None:
+            table = self._reduced(step.node, exchange.reader, exchange.rows, table)
+        return fitted(table, self.layouts(step, exchange))
 
     def _reduced(
         self, index: int, reader: int, rows: int | None, table: SecretTable
@@ -234,11 +269,6 @@ class _PartRun(SheetRun):
         operation = self._plan.nodes[reader].operation
         most = table.rows if rows is None else min(rows, table.rows)
         match operation:
-            case Aggregate():
-                by = self._facts[index].fewest(operation.keys)
-                wanted = self._wanted(operation, table, reader)
-                groups = (operation.keys, wanted, self._facts[reader].rows, by)
-                return partial.partial_groups(self.trace, table, *groups)
             case Distinct():
                 found = self._of_one(operation, table, reader)
                 return ordering.bounded(self.trace, found, self._facts[reader].rows)
@@ -251,18 +281,13 @@ class _PartRun(SheetRun):
             case _:
                 raise PlanError(f"no task computes {operation.OP} of its own rows")
 
-    def merged(self, index: int, operation: Aggregate, table: SecretTable) -> SecretTable:
-        """An aggregate of what tasks have aggregated."""
-        columns = self._schema(index).by_name()
-        wanted = [
-            partial.merged_aggregate(a.name, a.function, columns[a.name].type)
-            for a in operation.aggregates
-        ]
-        by = self._facts[operation.source].fewest(operation.keys)
-        groups = (operation.keys, wanted, self._facts[index].rows, by)
-        found = partial.merged_groups(self.trace, table, *groups)
-        names = [n for n in found.columns if n in self._steps.needed[index]]
-        return SecretTable({n: found.columns[n] for n in names}, found.present)
+    def put_together(
+        self, index: int, operation: Aggregate, found: Sequence[tuple[Aggregate, SecretTable]]
+    ) -> SecretTable:
+        """An aggregate of what tasks have aggregated, with the columns that are read."""
+        table = self.merged(index, operation, found)
+        names = [n for n in table.columns if n in self._steps.needed[index]]
+        return SecretTable({n: table.columns[n] for n in names}, table.present)
 
     def put_out(self, output: PlanOutput, table: SecretTable | None) -> PaddedOutput | ModelOutput:
         """An output, from the table of its node if it is one."""

@@ -6,16 +6,15 @@ could belong to it: groups that several tasks have, the row before, the last par
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from mc2.engine.oblivious.expressions import one_layout
 from mc2.engine.oblivious.joins import Joiner
-from mc2.engine.oblivious.run import PlanRun
+from mc2.engine.oblivious.parts import PartsRun, fitted
 from mc2.errors import FormatError, PlanError
 from mc2.operators import grouping, joining, lining, ordering, partial, sheets
-from mc2.operators.elements import in_layout
-from mc2.operators.handles import Layout, SecretTable, layout_of
+from mc2.operators.handles import SecretTable
 from mc2.operators.planes import equality_keys
 from mc2.operators.run import Run
 from mc2.operators.sheets import Sheet
@@ -74,30 +73,21 @@ def _middle(run: Run, parts: Sequence[Sheet], *, before: bool, after: bool) -> S
     return sheets.joined_sheets([lower, upper])
 
 
-class SheetRun(PlanRun):
+class SheetRun(PartsRun):
     """A run of nodes whose rows several tasks have in order."""
-
-    _keeps_scans = False  # other tasks have rows of them
-
-    def table_layouts(self, index: int) -> dict[str, Layout]:
-        """How the columns of a node that are read lie in words: facts alone decide."""
-        facts = self._facts[index]
-        named = [c for c in self._schema(index).columns if c.name in self._steps.needed[index]]
-        return {c.name: layout_of(c.type, facts.widths or {}, c.name) for c in named}
-
-    def group_layouts(self, operation: Aggregate) -> dict[str, Layout]:
-        """How the columns of what tasks have aggregated lie in words."""
-        facts = self._facts[operation.source]
-        return partial.layouts(operation, self._schema(operation.source), facts.widths or {})
 
     # --- a task's own rows
 
-    def arranged(self, index: int, tables: Sequence[SecretTable], places: int) -> Sheet:
+    def arranged(
+        self, index: int, tables: Sequence[SecretTable], places: int, part: int | None = None
+    ) -> Sheet:
         """A task's own rows by what a node needs next to each other, in so many places."""
         operation = self._plan.nodes[index].operation
+        if part is not None:
+            return self.values_arranged(index, tables[0], places, part)
         if isinstance(operation, Join | Mark):
             return self._lined_up(index, operation, tables, places)
-        (table,) = tables
+        table = tables[0]
         match operation:
             case Sort():
                 table = fitted(table, self.table_layouts(operation.source))
@@ -105,9 +95,7 @@ class SheetRun(PlanRun):
                 keys = lining.sort_keys(self.trace, table, *self.orders(operation, table))
             case Aggregate():
                 by = self._facts[operation.source].fewest(operation.keys)
-                wanted = self._wanted(operation, table, index)
-                groups = (operation.keys, wanted, self._facts[index].rows, by)
-                table = partial.partial_groups(self.trace, table, *groups)
+                table = self.grouped_parts(index, tables)
                 table = fitted(table, self.group_layouts(operation))
                 table = ordering.bounded(self.trace, table, places)
                 named = [table.columns[f"k{operation.keys.index(name)}"] for name in by]
@@ -171,9 +159,18 @@ class SheetRun(PlanRun):
 
     # --- of all rows
 
-    def finished(self, index: int, found: Sequence[Sheet], task: int, tasks: int) -> SecretTable:
-        """A node of the rows that a task has once all are in order."""
+    def finished(
+        self,
+        index: int,
+        found: Sequence[Sheet],
+        task: int,
+        tasks: int,
+        part: int | None = None,
+    ) -> SecretTable:
+        """A node of the rows that a task has once all are in order; or a part of an aggregate."""
         operation = self._plan.nodes[index].operation
+        if part is not None:
+            return self.values_here(index, part, found[0], *_edges(task, tasks))
         table = self._finished(index, operation, found, task, tasks)
         names = [n for n in self._schema(index).names if n in self._steps.needed[index]]
         kept = SecretTable({n: table.columns[n] for n in names}, table.present)
@@ -182,7 +179,8 @@ class SheetRun(PlanRun):
     def _finished(
         self, index: int, operation: Operation, found: Sequence[Sheet], task: int, tasks: int
     ) -> SecretTable:
-        before, after = (1 if task > 0 else 0), (tasks - 1 if task < tasks - 1 else 0)
+        copies = self.copies(index) if isinstance(operation, Aggregate) else 1
+        before, after = _edges(task, tasks, copies)
         match operation:
             case Join() | Mark():
                 return self._joined(index, operation, found, task)
@@ -246,7 +244,6 @@ class SheetRun(PlanRun):
         return joiner.join(operation.how)
 
 
-def fitted(table: SecretTable, layouts: Mapping[str, Layout]) -> SecretTable:
-    """The columns that layouts name, in rows of their size."""
-    columns = {n: in_layout(table.columns[n], la) for n, la in layouts.items()}
-    return SecretTable(columns, table.present)
+def _edges(task: int, tasks: int, copies: int = 1) -> tuple[int, int]:
+    """How many places of the task before and of the one after stand beside a task's own."""
+    return (1 if task > 0 else 0), (tasks * copies - 1 if task < tasks - 1 else 0)

@@ -347,3 +347,30 @@ def test_leaves_have_rows_of_enough_owners(other, fails):
             run(made, model)
     else:
         run(made, model)
+
+
+# --- what shows
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_runs_over_data_of_one_shape_look_alike(classes):
+    def record(seed):
+        made = job(70, seed, classes)
+        own = made.add(
+            Matrix(
+                (made.scan("t"),), ("s", "k", "d"), label="y", weight="w", categorical=("s", "k"),
+                categories=KINDS,
+            )
+        )  # fmt: skip
+        settings = {"max_depth": 2, "eval_metric": ["auc"], "subsample": 0.5}
+        settings |= {"objective": "binary:logistic"} if classes == 2 else {
+            "objective": "multi:softprob", "num_class": 3
+        }  # fmt: skip
+        whole = parameters({**settings, "subsample": 1.0, "gamma": 1000.0})
+        first = made.add(Train(own, whole, 1, controls=Controls(2, 0)))
+        sets = (Evaluation("own", own),)
+        model = made.add(Train(own, parameters(settings), 2, sets, start=first))
+        _, _, trace = run(made, p=made.add(Predict(model, own)), h=made.add(History(model)))
+        return trace.calls, trace.declassified
+
+    assert record(1) == record(2)
