@@ -2,8 +2,10 @@
 //   mc2-cases list                            each case and its sizes
 //   mc2-cases run CASE ROWS DATA [ISA] [SEED] one run; prints a digest of all outputs
 //   mc2-cases all [ISA] [THREADS]             every case, size and kind of data; prints valgrind's count
-//   mc2-cases trace ISA KIND [MOST_ROWS]      every case once per size, each between two marks that a
+//   mc2-cases trace ISA KIND [MOST_ROWS [PARTS]]
+//                                             every case once per size, each between two marks that a
 //                                             tracer of addresses can see; a line for each on stdout.
+//                                             Work is cut into PARTS, which run one after the other.
 //                                             KIND is a digit, the place of the data in `all_data`:
 //                                             names of other lengths would move the stack
 #include <cstdio>
@@ -77,6 +79,11 @@ int trace(int count, char** words) {
     if (kind >= std::size(all_data)) return 2;
     const Data data = all_data[kind];
     const std::size_t most = count > 4 ? std::strtoull(words[4], nullptr, 10) : ~std::size_t{0};
+    if (count > 5) {
+        set_threads(static_cast<unsigned>(std::strtoul(words[5], nullptr, 10)));
+        set_serial_below(0);
+        set_one_by_one(true);
+    }
     const auto mark = [](unsigned long long state) { mc2_trace_mark = state; };
     for (const Case& one : all_cases()) {
         for (const std::size_t rows : one.rows) {
@@ -127,6 +134,6 @@ int main(int count, char** words) {
     if (verb == "run" && count > 4) return run(count, words);
     if (verb == "all") return all(count, words);
     if (verb == "trace" && count > 3) return trace(count, words);
-    std::fprintf(stderr, "usage: mc2-cases list | run CASE ROWS DATA [ISA] [SEED] | all [ISA] [THREADS] | trace ISA KIND [MOST_ROWS]\n");
+    std::fprintf(stderr, "usage: mc2-cases list | run CASE ROWS DATA [ISA] [SEED] | all [ISA] [THREADS] | trace ISA KIND [MOST_ROWS [PARTS]]\n");
     return 2;
 }

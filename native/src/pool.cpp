@@ -29,6 +29,7 @@ unsigned threads_from_environment() noexcept {
 
 std::atomic<unsigned> thread_count{0};
 std::atomic<std::size_t> serial_rows{std::size_t{1} << 18};
+std::atomic<bool> one_by_one{false};
 thread_local bool inside_a_part = false;
 
 struct Job {
@@ -145,6 +146,8 @@ void set_threads(unsigned count) {
 std::size_t serial_below() noexcept { return serial_rows.load(std::memory_order_relaxed); }
 void set_serial_below(std::size_t rows) noexcept { serial_rows.store(rows, std::memory_order_relaxed); }
 
+void set_one_by_one(bool wanted) noexcept { one_by_one.store(wanted, std::memory_order_relaxed); }
+
 unsigned parts_for(std::size_t rows) noexcept {
     return rows < serial_below() || inside_a_part ? 1 : threads();
 }
@@ -152,7 +155,7 @@ unsigned parts_for(std::size_t rows) noexcept {
 void run_parts(unsigned parts, void (*task)(void*, unsigned), void* context) {
     const Job job{task, context, parts};
     const unsigned workers = threads();
-    if (parts <= 1 || workers == 1 || inside_a_part) return run_alone(job);
+    if (parts <= 1 || workers == 1 || inside_a_part || one_by_one.load(std::memory_order_relaxed)) return run_alone(job);
     static const int once = pthread_atfork(nullptr, nullptr, forget_pool_in_child);
     (void)once;
     const std::unique_lock lock(pool_in_use, std::try_to_lock);

@@ -81,12 +81,20 @@ a descriptor of a new thing, or touches another process. Not here either: `recvm
 peer could hand in open files, and `sendmsg`, by which ours could be handed out."""
 
 
+_FOR_CHILDREN: Final = ("fork", "mlockall", "wait4")
+
+
 def confine(
-    *, allow_threads: bool, memory_bytes: int | None, cpu_seconds: int | None
+    *,
+    allow_threads: bool,
+    memory_bytes: int | None,
+    cpu_seconds: int | None,
+    allow_children: bool = False,
 ) -> tuple[str, ...]:
     """Give up all privileges for good; says in plain words what is in force from now on.
 
-    `allow_threads`: whether new threads may start (new processes may not in any case).
+    `allow_threads`: whether new threads may start. `allow_children`: whether the process may fork
+    others that are confined as it is, wait for them and lock memory; no process runs a new program.
     `memory_bytes`, `cpu_seconds`: ceilings on address space and processor time, or None.
 
     Raises: ConfinementError if this system lacks what is needed. The process may then be half
@@ -98,7 +106,7 @@ def confine(
             hint="run it on Linux",
         )
     libc = ctypes.CDLL(None, use_errno=True)
-    load_filter = _seccomp_filter(allow_threads=allow_threads)
+    load_filter = _seccomp_filter(allow_threads=allow_threads, allow_children=allow_children)
     said = [*_limit(memory_bytes, cpu_seconds), *_drop_user(), *_no_new_privileges(libc)]
     said += _landlock(libc)
     load_filter()
@@ -192,7 +200,7 @@ def _landlock(libc: Any) -> list[str]:
     return [f"Landlock ABI {abi}, this thread and those it starts: no file{network}"]
 
 
-def _seccomp_filter(*, allow_threads: bool) -> Callable[[], None]:
+def _seccomp_filter(*, allow_threads: bool, allow_children: bool) -> Callable[[], None]:
     """Build the filter and give the function that puts it in force."""
     try:
         import pyseccomp
@@ -202,7 +210,7 @@ def _seccomp_filter(*, allow_threads: bool) -> Callable[[], None]:
             hint="install libseccomp (Debian: `apt-get install libseccomp2`) and pyseccomp",
         ) from None
     try:
-        rules = _build_rules(pyseccomp, allow_threads=allow_threads)
+        rules = _build_rules(pyseccomp, allow_threads=allow_threads, allow_children=allow_children)
     except OSError as error:
         raise ConfinementError(f"libseccomp is too old: {error.strerror}") from None
 
@@ -215,7 +223,7 @@ def _seccomp_filter(*, allow_threads: bool) -> Callable[[], None]:
     return load
 
 
-def _build_rules(library: Any, *, allow_threads: bool) -> Any:
+def _build_rules(library: Any, *, allow_threads: bool, allow_children: bool) -> Any:
     rules = library.SyscallFilter(library.ERRNO(errno.EPERM))
     rules.set_attr(library.Attr.CTL_TSYNC, 1)  # threads of thread pools that exist already
     for name in _ALLOWED:
@@ -235,6 +243,12 @@ def _build_rules(library: Any, *, allow_threads: bool) -> Any:
         thread = _CLONE_THREAD | _CLONE_VM | _CLONE_SIGHAND
         mask = thread | _CLONE_NAMESPACES
         _allow(library, rules, "clone", (0, library.MASKED_EQ, mask, thread))
+    if allow_children:
+        # A fork shares nothing with its parent and stays in its namespaces.
+        mask = _CLONE_THREAD | _CLONE_VM | _CLONE_SIGHAND | _CLONE_NAMESPACES
+        _allow(library, rules, "clone", (0, library.MASKED_EQ, mask, 0))
+        for name in _FOR_CHILDREN:
+            _allow(library, rules, name)
     # Its flags lie in memory, where a filter cannot look: "no such call" makes the C library
     # fall back to clone, whose flags are checked above.
     rules.add_rule(library.ERRNO(errno.ENOSYS), "clone3")

@@ -69,6 +69,21 @@ def test_traces_of_every_size_do_not_depend_on_data(built, isa):
     assert traces.differing(of_data) == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("isa", ISAS)
+def test_traces_of_work_cut_for_two_threads_do_not_depend_on_data(built, isa):
+    of_data = {
+        data: traces.trace(built.cases, built.trace_hash, isa, data, 300, 2) for data in SOME_DATA
+    }
+    assert traces.differing(of_data) == []
+    whole = traces.trace(built.cases, built.trace_hash, isa, SOME_DATA[0], 300)
+    accesses = [
+        sum(lines for _, lines in found.values()) for found in (whole, of_data[SOME_DATA[0]])
+    ]
+    assert accesses[0] != accesses[1], "nothing was cut"
+
+
 def test_what_is_allowed_has_a_reason_and_names_no_planted_leak():
     for one in ALLOWED:
         assert len(one.reason) > 20

@@ -102,6 +102,14 @@ def test_memcheck_sees_no_use_of_a_secret():
 
 
 @needs_valgrind
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_memcheck_sees_no_use_of_a_secret_on_portable_kernels():
+    found = operators.watch(isa="portable")
+    assert (found["isa"], found["leaking"]) == ("portable", [])
+
+
+@needs_valgrind
 def test_memcheck_catches_what_is_decided_outside_of_kernels():
     caught = set(operators.watch("tests.oblivious.leaky_operators")["leaking"])
     assert caught >= {

@@ -160,3 +160,14 @@ def test_executors_train_the_bits_of_one_enclave_though_one_dies(standalone: Sta
     assert lost["lost"]
     assert not together["lost"]
     assert list(found["spark"]["names"]) == ["mc2: look for enclaves"]
+
+
+@pytest.mark.slow
+def test_executors_train_stock_xgboost_together(standalone: Standalone) -> None:
+    found = standalone.start("spark_collective", "train")
+    alone, together, stock = found["alone"], found["together"], found["stock"]
+    assert alone["steps"] == 0
+    assert together["members"] == 2, found
+    assert together["steps"] > 10, found
+    for losses in (alone["losses"], together["losses"]):
+        assert losses == pytest.approx(stock, rel=0.01), found

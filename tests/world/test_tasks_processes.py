@@ -38,7 +38,7 @@ from mc2.formats.fixed import fixed_places, unpack_fixed
 from mc2.formats.receipt import Receipt
 from mc2.formats.result import Result
 from mc2.formats.worker import JobOutcome
-from mc2.formats.worker_tasks import Task
+from mc2.formats.worker_tasks import Task, TrainStep
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef
 from mc2.plan.plan import PlanOutput
@@ -81,13 +81,15 @@ def large_job(
 
 
 class Watched(Cluster[Worker]):
-    """A cluster that counts the tasks that workers get, and may end a worker right after one."""
+    """A cluster that counts what workers are given, and may end a worker right after a task."""
 
     assigned = 0
+    steps = 0
     kill_at = -1
 
-    def assign(self, worker: str, task: Task) -> None:
+    def assign(self, worker: str, task: Task | TrainStep) -> None:
         self.assigned += 1
+        self.steps += isinstance(task, TrainStep)
         super().assign(worker, task)
         if self.assigned == self.kill_at:
             self.workers[worker].kill()

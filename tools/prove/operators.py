@@ -42,19 +42,22 @@ def differing(cases: dict[str, Case]) -> list[str]:
     ]
 
 
-def watch(module: str = "mc2.operators.watched") -> dict[str, Any]:
-    """Run every operator on poisoned secrets under memcheck: `leaking` names those reported."""
+def watch(module: str = "mc2.operators.watched", isa: str = "") -> dict[str, Any]:
+    """Run every operator on poisoned secrets under memcheck: `leaking` names those reported.
+
+    On the kernels of an instruction set; of the best one that there is, if it is empty.
+    """
     done = subprocess.run(
         ["valgrind", "--quiet", "--error-limit=no", "--leak-check=no", "--log-file=/dev/null",
          sys.executable, "-m", module],
         check=False, capture_output=True, text=True,
-        env={**os.environ, "PYTHONMALLOC": "malloc"},
+        env={**os.environ, "PYTHONMALLOC": "malloc", **({"MC2_ISA": isa} if isa else {})},
     )  # fmt: skip
     if not done.stdout.startswith("{"):
         raise RuntimeError(f"the operators did not run under valgrind: {done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
     wanted = set(CASES) if module.startswith("mc2.") else set(found["operators"])
-    if not found["watched"] or set(found["operators"]) != wanted:
+    if not found["watched"] or set(found["operators"]) != wanted or isa not in {"", found["isa"]}:
         raise RuntimeError("valgrind did not watch every operator")
     return found
 

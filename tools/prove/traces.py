@@ -16,18 +16,32 @@ from pathlib import Path
 
 from tools.prove.binaries import DATA
 
+EVERY_SIZE = 1 << 30
 Traces = dict[tuple[str, int], tuple[str, int]]
 """By case and rows: the hash of the trace, and how many lines it has."""
 
 
-def trace(program: Path, hasher: Path, isa: str, data: str, most_rows: int | None = None) -> Traces:
-    """The traces of all cases on one kind of data, of sizes up to `most_rows`."""
+def trace(
+    program: Path,
+    hasher: Path,
+    isa: str,
+    data: str,
+    most_rows: int | None = None,
+    parts: int = 1,
+) -> Traces:
+    """The traces of all cases on one kind of data, of sizes up to `most_rows`.
+
+    Work is cut into so many `parts` as for so many threads; they run one after the other, since the
+    trace does not say which thread a line is of.
+    """
     words = ["setarch", platform.machine(), "-R", "env", "-i", "valgrind", "--tool=lackey"]
     read, write = os.pipe()
     words += ["--trace-mem=yes", f"--log-fd={write}", str(program), "trace", isa]
     words.append(str(DATA.index(data)))  # words of one length: the stack starts below them
-    if most_rows is not None:
-        words.append(str(most_rows))
+    if most_rows is not None or parts > 1:
+        words.append(str(EVERY_SIZE if most_rows is None else most_rows))
+    if parts > 1:
+        words.append(str(parts))
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, pass_fds=[write], text=True
     ) as run, subprocess.Popen(

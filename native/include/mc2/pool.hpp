@@ -18,6 +18,10 @@ void set_threads(unsigned count);
 std::size_t serial_below() noexcept;
 void set_serial_below(std::size_t rows) noexcept;
 
+// Parts of any number of threads run one after the other, in the caller: for tracers of addresses,
+// which could not tell threads apart.
+void set_one_by_one(bool wanted) noexcept;
+
 // How many parts a kernel over this many rows is cut into.
 unsigned parts_for(std::size_t rows) noexcept;
 

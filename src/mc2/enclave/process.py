@@ -17,6 +17,7 @@ from mc2.enclave.peers import PeerTrust
 from mc2.enclave.self_test import self_test
 from mc2.enclave.server import Server
 from mc2.enclave.session import JobSession
+from mc2.engine.collective.apart import Trainer
 from mc2.engine.limits import EngineLimits
 from mc2.formats.address import Address
 from mc2.formats.release import BOOT_ID_BYTES
@@ -56,13 +57,21 @@ def run_worker(
 
     Raises: UsageError, ConfinementError before anything is served.
     """
+    # A fork, before there is any secret, any job and any thread that computes.
+    trainer = Trainer.start(confined=not options.unsafe_unconfined)
     in_force = list(keep_memory_private())
     listener = listen(options.address)
     boot_id = secrets.token_hex(BOOT_ID_BYTES)
 
     def make_session() -> JobSession:
         return JobSession(
-            collector, code, warnings, boot_id, limits=options.limits, peers=options.peers
+            collector,
+            code,
+            warnings,
+            boot_id,
+            limits=options.limits,
+            peers=options.peers,
+            trainer=trainer,
         )
 
     self_test(make_session)

@@ -21,6 +21,7 @@ from mc2.enclave.admission import AdmittedJob, admit_job
 from mc2.enclave.cluster import Cluster, NoWorkers, Workers
 from mc2.enclave.cluster_leader import ClusterLeader
 from mc2.enclave.cluster_member import ClusterMember, Membership
+from mc2.enclave.collective_member import MemberCollectives
 from mc2.enclave.computation import Computation, ReadChunk, WriteChunk
 from mc2.enclave.freshness import FreshJob, check_challenges
 from mc2.enclave.peers import PeerTrust
@@ -33,6 +34,7 @@ from mc2.enclave.trainings import (
     dropout_warnings,
     home_shares,
 )
+from mc2.engine.collective.apart import Trainer
 from mc2.engine.database import DatabaseAhead
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import Output
@@ -66,7 +68,8 @@ class JobSession:
 
     `code` says what runs here and stands in the receipt; `warnings` too. `clock` must only run
     forward, in seconds; it measures the lease of the granted keys and nothing else. `peers` says
-    which evidence of other enclaves is believed.
+    which evidence of other enclaves is believed. `trainer` is the process for trainings of stock
+    XGBoost that several enclaves share; without one the leader trains alone.
     """
 
     def __init__(  # noqa: PLR0913  # the process has these, and a session needs them all
@@ -79,6 +82,7 @@ class JobSession:
         limits: EngineLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         peers: PeerTrust | None = None,
+        trainer: Trainer | None = None,
     ) -> None:
         self._collector = collector
         self._code = dict(code)
@@ -87,6 +91,8 @@ class JobSession:
         self._limits = limits or EngineLimits()
         self._clock = clock
         self._peers = peers or PeerTrust()
+        self._trainer = trainer
+        self._collectives: MemberCollectives | None = None
         self._state = SessionState.NEW
         self._job: AdmittedJob | None = None
         self._attempt: _Attempt | None = None
@@ -226,7 +232,7 @@ class JobSession:
         if layout is None or layout.partitions == 1 or workers is None:
             return work.compute(self._limits, ahead=self._ahead), None
         spread = Spread(job, layout, member.epoch, member.ciphers, self._limits)
-        finished = spread.run(host, member.lease, workers, names)
+        finished = spread.run(host, member, workers, names, self._trainer)
         work.forget()
         return finished.outputs, finished.tasks
 
@@ -293,7 +299,7 @@ class JobSession:
         Raises: as `MemberTrainings.answer`; JobError if this is no member.
         """
         try:
-            return self._member_trainings().answer(step, host)
+            return self._member_part().answer(step, host)
         except BaseException:
             self.close()
             raise
@@ -303,12 +309,24 @@ class JobSession:
             raise JobError("a probe is for an enclave that has joined", hint="join first")
         return self._member
 
-    def _member_trainings(self) -> MemberTrainings:
+    def _member_part(self) -> MemberTrainings | MemberCollectives:
+        """What answers steps of trainings: by the plan's mode, and never by the other one."""
         if self._job is None or self._membership is None:
             raise JobError("steps are for members of a cluster", hint="enter one first")
+        if self._job.plan.mode != "oblivious":
+            return self._member_collectives(self._membership)
         if self._trainings is None:
             self._trainings = MemberTrainings(self._job, self._membership, self._limits)
         return self._trainings
+
+    def _member_collectives(self, member: Membership) -> MemberCollectives:
+        if self._trainer is None:
+            raise JobError("this enclave has no process for trainings")
+        if self._collectives is None:
+            self._collectives = MemberCollectives(
+                member, self._limits, self._trainer, self._member_tasks().runner
+            )
+        return self._collectives
 
     def _member_tasks(self) -> MemberTasks:
         if self._job is None or self._membership is None:
@@ -321,7 +339,10 @@ class JobSession:
         """End the session and forget its keys, whatever its state."""
         if self._membership is not None:
             self._membership.wipe()
+        if self._collectives is not None:
+            self._collectives.close()
         self._attempt = self._member = self._membership = self._tasks = self._trainings = None
+        self._collectives = None
         self._job = None
         self._close_ahead()
         self._state = SessionState.FAILED if self._state < SessionState.DONE else self._state

@@ -14,10 +14,12 @@ from mc2.crypto.digest import Digest
 from mc2.enclave.admission import AdmittedJob
 from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_member import Membership
+from mc2.enclave.collective import LedCollectives
 from mc2.enclave.epoch import Epoch
 from mc2.enclave.release import Lease
 from mc2.enclave.task_leader import TaskLeader
-from mc2.enclave.task_runner import Finished, Host, TaskRunner
+from mc2.enclave.task_runner import Finished, Host, Sharing, TaskRunner
+from mc2.engine.collective.apart import Trainer
 from mc2.engine.limits import EngineLimits
 from mc2.errors import JobError
 from mc2.formats.worker_tasks import Task
@@ -76,13 +78,30 @@ class Spread:
         limits: EngineLimits,
     ) -> None:
         self._runner = _runner(job, layout, epoch, ciphers, limits)
+        self._oblivious, self._limits = job.plan.mode == "oblivious", limits
 
-    def run(self, host: Host, lease: Lease, workers: Workers, names: Collection[str]) -> Finished:
+    def run(
+        self,
+        host: Host,
+        member: Membership,
+        workers: Workers,
+        names: Collection[str],
+        trainer: Trainer | None = None,
+    ) -> Finished:
         """Have all tasks run by the leader and its members, by the host's names of them.
+
+        With a `trainer`, trainings of stock XGBoost too.
 
         Raises: as `TaskLeader.run`; GrantError after the lease.
         """
-        return TaskLeader(self._runner, _leased(host, lease), workers, names).run()
+        leased = _leased(host, member.lease)
+
+        def sharing(left: Collection[str]) -> Sharing | None:
+            if trainer is None or self._oblivious:
+                return None
+            return LedCollectives(member, self._limits, leased, workers, left, trainer)
+
+        return TaskLeader(self._runner, leased, workers, names, sharing).run()
 
 
 class MemberTasks:
@@ -100,17 +119,20 @@ class MemberTasks:
         member.lease.check()
         if member.home is not None:
             raise JobError("an enclave at a party's home runs no tasks of others")
-        if task.partitions not in self._runners:
+        return self.runner(task.partitions).run(task.order, _leased(host, member.lease))
+
+    def runner(self, partitions: int) -> TaskRunner:
+        """The tasks of the plan, cut into so many partitions."""
+        member = self._membership
+        if partitions not in self._runners:
             # How many partitions there are is the leader's to say: the order names the digest of
             # the stages that follow, so a host that says otherwise gets a refusal.
             whole = {"oblivious": OBLIVIOUS_BROADCAST_ROWS}.get(self._job.plan.mode, BROADCAST_ROWS)
-            layout = layout_of(input_sizes(self._job), task.partitions, whole)
+            layout = layout_of(input_sizes(self._job), partitions, whole)
             self._runners = {
-                task.partitions: _runner(
-                    self._job, layout, member.epoch, member.ciphers, self._limits
-                )
+                partitions: _runner(self._job, layout, member.epoch, member.ciphers, self._limits)
             }
-        return self._runners[task.partitions].run(task.order, _leased(host, member.lease))
+        return self._runners[partitions]
 
 
 def _runner(

@@ -8,7 +8,7 @@ Spec: docs/spec/task.md, section "Who runs what".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from mc2.crypto.digest import Digest, digest, same_digest
@@ -16,7 +16,7 @@ from mc2.enclave.cluster import Workers
 from mc2.enclave.task_inputs import fetched
 from mc2.enclave.task_pieces import Place
 from mc2.enclave.task_rules import exchange_sources, verify_receipt
-from mc2.enclave.task_runner import Finished, Host, TaskRunner
+from mc2.enclave.task_runner import Finished, Host, Sharing, TaskRunner
 from mc2.errors import DatasetError, JobError, Mc2Error, WorkerError, error_types
 from mc2.formats.limits import LIMITS
 from mc2.formats.task import TaskReceipt
@@ -32,13 +32,20 @@ class TaskLeader:
     """One run of all tasks of an epoch, to the outputs."""
 
     def __init__(
-        self, runner: TaskRunner, host: Host, members: Workers, names: Collection[str]
+        self,
+        runner: TaskRunner,
+        host: Host,
+        members: Workers,
+        names: Collection[str],
+        sharing: Callable[[Collection[str]], Sharing | None] = lambda _: None,
     ) -> None:
+        """`sharing`: who shares trainings of the last task, of the members that are left."""
         self._runner = runner
         self._stages = runner.work.stages
         self._host = host
         self._members = members
         self._idle = list(names)
+        self._sharing = sharing
         self._busy: dict[str, Place] = {}
         self._attempts: dict[Place, int] = {}
         self._ordered: dict[Place, tuple[tuple[Digest, ...], ...]] = {}
@@ -58,7 +65,8 @@ class TaskLeader:
             self._run_all()
             self._begin(self._stages.last)
             try:
-                return self._runner.finish(list(self._raw.values()), self._host)
+                sharing = self._sharing(sorted(self._idle))
+                return self._runner.finish(list(self._raw.values()), self._host, sharing)
             except DatasetError:
                 if not self._gave_up(Place(self._stages.last, 0)):
                     raise

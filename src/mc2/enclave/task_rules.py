@@ -204,17 +204,19 @@ def check_all(work: Work, receipts: Sequence[bytes]) -> AllTasks:
     _check_scans(work, found)
     digests = [digest(receipt.envelope) for receipt in found.values()]
     last = Place(work.stages.last, 0)
-    return AllTasks(tasks.read(last), digest_of_receipts(digests))
+    return AllTasks(tasks.read(last), tasks.inputs(last) or (), digest_of_receipts(digests))
 
 
 @dataclass(frozen=True, slots=True)
 class AllTasks:
     """What the last task reads, once all others were checked; only `check_all` makes one.
 
-    `read`: source by source, the receipts. `digest` names the whole set of all tasks' receipts.
+    `read`: source by source, the receipts; `inputs`: what names each of these. `digest` names the
+    whole set of all tasks' receipts.
     """
 
     read: Sequence[Sequence[TaskReceipt]]
+    inputs: Sequence[Sequence[Digest]]
     digest: Digest
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import pyarrow as pa
 
@@ -29,6 +29,7 @@ from mc2.enclave.task_inputs import (
 from mc2.enclave.task_oblivious import compute_part, seal_blocks
 from mc2.enclave.task_pieces import Place
 from mc2.enclave.task_rules import (
+    AllTasks,
     Work,
     check_all,
     check_order,
@@ -41,6 +42,7 @@ from mc2.engine.fragment import Fragment, FragmentInput, open_fragment
 from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious.part import Part
 from mc2.engine.outputs import Output
+from mc2.engine.run import Together
 from mc2.errors import EngineError, FormatError, JobError, Mc2Error
 from mc2.formats.block import (
     BlockCipher,
@@ -51,7 +53,8 @@ from mc2.formats.block import (
     fresh_salt,
 )
 from mc2.formats.manifest import Manifest
-from mc2.formats.task import TaskOrder, TaskReceipt
+from mc2.formats.schema import Schema
+from mc2.formats.task import TaskOrder, TaskReceipt, digest_of_receipts
 from mc2.formats.worker_progress import StageHead
 from mc2.plan.check import CheckedPlan
 from mc2.plan.fragments import fragment, source_name
@@ -80,6 +83,19 @@ class Finished:
 
     outputs: Mapping[str, Output]
     tasks: Digest
+
+
+class Sharing(Protocol):
+    """Who shares trainings of a job's last task."""
+
+    @property
+    def receipts(self) -> Sequence[Digest]:
+        """The digests of what was signed so far."""
+        ...
+
+    def shared(self, runner: TaskRunner, found: AllTasks) -> Together | None:
+        """The trainings that are shared."""
+        ...
 
 
 class TaskRunner:
@@ -154,8 +170,12 @@ class TaskRunner:
                 written.append(writer.finish())
         return written
 
-    def finish(self, receipts: Sequence[bytes], host: Host) -> Finished:
+    def finish(
+        self, receipts: Sequence[bytes], host: Host, sharing: Sharing | None = None
+    ) -> Finished:
         """Check all other tasks, then run the last one: only the leader does.
+
+        `sharing` says which trainings of it other enclaves share.
 
         Raises: as `run`; JobError if the tasks that ran are not exactly the plan's.
         """
@@ -163,11 +183,50 @@ class TaskRunner:
             raise JobError("only the leader of an epoch finishes a job")
         found = check_all(self.work, receipts)
         sources = self._opened_sources(Place(self.work.stages.last, 0), found.read, host.read)
-        open_last = self._part if self._oblivious else self._opened
-        outputs: Mapping[str, Output]
-        with open_last(self.work.stages.last, sources, host) as computed:
-            outputs = computed.outputs()
-        return Finished(outputs, found.digest)
+        last, outputs = self.work.stages.last, dict[str, Output]()
+        if self._oblivious:
+            with self._part(last, sources, host) as part:
+                outputs |= part.outputs()
+            return Finished(outputs, found.digest)
+        together = None if sharing is None else sharing.shared(self, found)
+        with self._opened(last, sources, host, together) as computed:
+            outputs |= computed.outputs()
+        if sharing is None or not sharing.receipts:
+            return Finished(outputs, found.digest)
+        names = [*map(digest, receipts), *sharing.receipts]
+        return Finished(outputs, digest_of_receipts(names))
+
+    @property
+    def last_fragment(self) -> CheckedPlan:
+        """The last stage as a plan of its own."""
+        return self._fragment(self.work.stages.last)
+
+    def last_receipts(
+        self, place: int, names: Sequence[Digest], read: ReadBlob
+    ) -> list[TaskReceipt]:
+        """The receipts of all tasks whose rows a source of the last stage reads, as named.
+
+        Raises: FormatError, SignatureError, JobError; what `read` raises.
+        """
+        found = [read_receipt(self.work, name, fetched(read, name)) for name in names]
+        check_places(self.work, self._last_source(place), 0, found)
+        return found
+
+    def last_blocks(self, place: int, receipts: Sequence[TaskReceipt]) -> list[SealedBlock]:
+        """The blocks of a source of the last stage, as receipts name them. Raises: JobError."""
+        return self._blocks(self._last_source(place), 0, receipts)
+
+    def last_schema(self, place: int) -> Schema:
+        """The columns of a source of the last stage. Raises: JobError."""
+        source = self._last_source(place)
+        return self.work.stages.stages[source.stage].exchanges[source.exchange].written
+
+    def _last_source(self, place: int) -> ExchangeSource:
+        sources = self.work.stages.stages[self.work.stages.last].sources
+        source = sources[place] if place < len(sources) else None
+        if not isinstance(source, ExchangeSource):
+            raise JobError("the last stage reads no tasks there", hint=_HINT)
+        return source
 
     def order(self, place: Place, attempt: int, inputs: Sequence[Sequence[Digest]]) -> TaskOrder:
         """An order as a host would write it."""
@@ -249,10 +308,15 @@ class TaskRunner:
                 rows.read_rest()
 
     @contextmanager
-    def _opened(self, stage: int, sources: Sequence[TaskSource], host: Host) -> Iterator[Fragment]:
+    def _opened(
+        self,
+        stage: int,
+        sources: Sequence[TaskSource],
+        host: Host,
+        together: Together | None = None,
+    ) -> Iterator[Fragment]:
         """Compute a stage's fragment; at the end, see what the engine did not ask for."""
-        if stage not in self._fragments:
-            self._fragments[stage] = fragment(self._plan, self.work.stages, stage)
+        checked = self._fragment(stage)
         inputs = {}
         for place, source in enumerate(self.work.stages.stages[stage].sources):
             rows = sources[place]
@@ -264,12 +328,17 @@ class TaskRunner:
                     rows, source.ordered, exchange.partial, exchange.schema
                 )
         with _told(sources):
-            with open_fragment(
-                self._fragments[stage], inputs, self._limits, host.progress
-            ) as found:
+            with open_fragment(checked, inputs, self._limits, host.progress, together) as found:
                 yield found
-            for rows in sources:
-                rows.read_rest()
+            others = () if together is None else together.read  # those who train read it whole
+            for place, rows in enumerate(sources):
+                if place not in others:
+                    rows.read_rest()
+
+    def _fragment(self, stage: int) -> CheckedPlan:
+        if stage not in self._fragments:
+            self._fragments[stage] = fragment(self._plan, self.work.stages, stage)
+        return self._fragments[stage]
 
 
 class _Writer:

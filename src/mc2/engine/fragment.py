@@ -17,7 +17,7 @@ import pyarrow as pa
 from mc2.engine.database import Database
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import ColumnSource, Output, TableSource
-from mc2.engine.run import Run
+from mc2.engine.run import Run, Together
 from mc2.engine.sql_expressions import ExpressionWriter
 from mc2.engine.sql_nested import alike
 from mc2.engine.sql_partial import finish_query, partial_query
@@ -55,8 +55,11 @@ def open_fragment(
     inputs: Mapping[str, FragmentInput],
     limits: EngineLimits,
     progress: Callable[[str], None],
+    together: Together | None = None,
 ) -> Iterator[Fragment]:
     """Compute a fragment as far as what it hands on can be read.
+
+    `together` are the trainings that other enclaves share.
 
     Raises: EngineError, and what reading an input raises.
     """
@@ -68,7 +71,7 @@ def open_fragment(
             for place, source in enumerate(checked.plan.inputs)
             if not inputs[source.dataset].ordered
         }
-        run = _FragmentRun(checked, database, limits, progress, shuffled)
+        run = _FragmentRun(checked, database, limits, progress, shuffled, together)
         run.partial_inputs = {
             place: inputs[source.dataset] for place, source in enumerate(checked.plan.inputs)
         }

@@ -7,7 +7,7 @@ query, which DuckDB optimises as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import pyarrow as pa
 
@@ -70,6 +70,24 @@ def execute(
         return {o.name: run.output(o) for o in checked.plan.outputs}
 
 
+class Together(Protocol):
+    """The trainings of a plan that several enclaves share."""
+
+    @property
+    def nodes(self) -> Collection[int]:
+        """Their nodes."""
+        ...
+
+    @property
+    def read(self) -> Collection[int]:
+        """The inputs that they alone read, by place."""
+        ...
+
+    def train(self, node: int, tell: Callable[[int], None]) -> tuple[bytes, trees.Metrics]:
+        """Train; the model's file and its metrics."""
+        ...
+
+
 class Run:
     """One run: what is stored so far, and how to write queries over it.
 
@@ -83,6 +101,7 @@ class Run:
         limits: EngineLimits,
         progress: Callable[[str], None],
         shuffled: Collection[int] = (),
+        together: Together | None = None,
     ) -> None:
         self._plan = checked.plan
         self._shapes = checked.shapes
@@ -99,7 +118,9 @@ class Run:
         self._models: dict[int, trees.Model] = {}
         self._linear_models: dict[int, linear.LinearModel] = {}
         self._plain_rows: dict[int, linear.PlainRows] = {}
-        self._linear_matrices, self._boosted_matrices = _readers(self._plan.nodes)
+        self._together = together
+        shared = () if together is None else together.nodes
+        self._linear_matrices, self._boosted_matrices = _readers(self._plan.nodes, shared)
         self._uses = uses(self._plan.nodes, self._plan.outputs)
         self._readers_left = list(self._uses)
         self._depths: list[int] = []
@@ -184,6 +205,8 @@ class Run:
             case Recall(), LinearShape():
                 self._linear_models[index] = linear.recalled(shape, self._file(operation))
             case Matrix(), MatrixShape():
+                if index not in self._boosted_matrices | self._linear_matrices:
+                    return  # whoever trains on it reads its rows
                 rows = [self._rows(s) for s in operation.sources]
                 if index in self._boosted_matrices:
                     self._matrices[index] = trees.matrix(shape, rows, self._threads)
@@ -239,6 +262,9 @@ class Run:
     def _trained(self, index: int, operation: Train, shape: ModelShape) -> trees.Model:
         start = None if operation.start is None else self._models[operation.start]
         tell = self._teller(index, operation.num_boost_round)
+        if self._together is not None and index in self._together.nodes:
+            raw, metrics = self._together.train(index, tell)
+            return trees.trained_apart(shape, raw, metrics, self._threads)
         owners = self._owners(operation.matrix) if operation.controls.leaf_owners > 1 else ()
         return trees.train(shape, self._matrices, start, owners, self._threads, tell)
 
@@ -290,10 +316,14 @@ class Run:
         return TableOutput(self._table(output.node).schema, self._rows(output.node))
 
 
-def _readers(nodes: Sequence[Node]) -> tuple[frozenset[int], frozenset[int]]:
-    """Which nodes linear models read, and which XGBoost does."""
+def _readers(
+    nodes: Sequence[Node], shared: Collection[int]
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Which nodes linear models read, and which XGBoost does but for trainings that are shared."""
     plain, boosted = set[int](), set[int]()
-    for node in nodes:
+    for index, node in enumerate(nodes):
+        if index in shared:
+            continue
         read = plain if isinstance(node.operation, LinearOperation) else boosted
         read.update(node.operation.sources)
     return frozenset(plain), frozenset(boosted)

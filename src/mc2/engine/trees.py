@@ -161,6 +161,14 @@ def train(
     return Model(shape, booster, metrics, own.categories)
 
 
+def trained_apart(shape: ModelShape, raw: bytes, metrics: Metrics, threads: int) -> Model:
+    """A model that several processes trained, from its file. Raises: EngineError."""
+    with _translating("to load a model"):
+        booster = xgboost.Booster({"nthread": threads, "verbosity": _QUIET, "device": "cpu"})
+        booster.load_model(bytearray(raw))
+    return Model(shape, booster, metrics, {})
+
+
 def recalled(shape: ModelShape, raw: bytes, threads: int) -> Model:
     """A kept model from its file. Raises: EngineError if it is another one than the plan says."""
     if not raw:  # XGBoost would end the process

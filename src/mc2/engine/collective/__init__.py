@@ -1,0 +1,1 @@
+"""Stock XGBoost over several enclaves: its sockets without a network, in a process apart."""
