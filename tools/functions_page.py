@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mc2.plan.aggregates import AGGREGATES as PLAN_AGGREGATES
+from mc2.plan.functions import FUNCTIONS
+from mc2.plan.oblivious import AGGREGATES as OBLIVIOUS_AGGREGATES
+from mc2.plan.oblivious import FUNCTIONS as OBLIVIOUS_FUNCTIONS
 from mc2.planner.aggregate_calls import AGGREGATES
 from mc2.planner.calls import REFUSED
 from mc2.planner.calls_choice import CHOICE
@@ -39,6 +43,16 @@ Beside them: operators (`+ - * / % div & | ^ ~ || = <=> <> < <= > >=`), `AND`, `
 """
 
 
+NOT_OBLIVIOUS = """## Not in oblivious mode
+
+All others are there, some for constants or for certain types only: the
+[specification of plans](../spec/plan.md#oblivious-mode) says which. By the names that plans have:
+{}
+
+Aggregates: {}
+"""
+
+
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
@@ -48,9 +62,21 @@ def page() -> str:
         ]
         parts.append(f"## {title}\n\n{_filled(calls)}\n")
     parts.append(f"## Aggregates\n\n{_filled([f'`{name}`' for name in sorted(AGGREGATES)])}\n")
+    parts.append(_refused_obliviously())
     refused = "\n".join(f"| `{name}` | {why} |" for name, why in sorted(REFUSED.items()))
     parts.append(f"## Refused\n\n| function | because |\n| --- | --- |\n{refused}\n")
     return "\n".join(parts)
+
+
+def _refused_obliviously() -> str:
+    """What plans have and oblivious mode has not."""
+    functions = sorted(set(FUNCTIONS) - OBLIVIOUS_FUNCTIONS)
+    aggregates = sorted(set(PLAN_AGGREGATES) - OBLIVIOUS_AGGREGATES)
+    nothing = "none"
+    return NOT_OBLIVIOUS.format(
+        _filled([f"`{name}`" for name in functions]) or nothing,
+        _filled([f"`{name}`" for name in aggregates]) or nothing,
+    )
 
 
 def _count(least: int, most: int) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -91,7 +91,8 @@ def expected(found: str) -> str:
     return f"{plan_type(kinds)}: [{rows}"
 
 
-def _session(folder: str) -> Any:
+def session(folder: str, tables: Mapping[str, pa.Table] = TABLES) -> Any:
+    """Spark with some tables."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master("local[1]")
@@ -103,12 +104,12 @@ def _session(folder: str) -> Any:
     }  # fmt: skip
     for name, value in settings.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
-    for name, table in TABLES.items():
-        session.sql(f"CREATE DATABASE IF NOT EXISTS {name.partition('.')[0]}")
-        session.createDataFrame(table).write.mode("overwrite").saveAsTable(name)
-    return session
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("OFF")
+    for name, table in tables.items():
+        spark.sql(f"CREATE DATABASE IF NOT EXISTS {name.partition('.')[0]}")
+        spark.createDataFrame(table).write.mode("overwrite").saveAsTable(name)
+    return spark
 
 
 def _plain(value: Any) -> Any:
@@ -118,13 +119,13 @@ def _plain(value: Any) -> Any:
     return value.asDict(recursive=True) if hasattr(value, "asDict") else value
 
 
-def asked(session: Any, query: str) -> str:
+def asked(spark: Any, query: str) -> str:
     """What Spark gives for a query."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
-        table = session.sql(query)
+        table = spark.sql(query)
         kinds = [f.dataType.simpleString() for f in table.schema.fields]
         rows = [[_plain(value) for value in row] for row in table.collect()]
     except Py4JJavaError:
@@ -144,15 +145,15 @@ def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     with tempfile.TemporaryDirectory() as folder:
-        session = _session(folder)
+        spark = session(folder)
         for path in sorted(FOLDER.glob("*.txt")):
             if sys.argv[1:] and path.stem not in sys.argv[1:]:
                 continue
             head = [line for line in path.read_text().splitlines() if line.startswith("#")]
-            pairs = [(q, asked(session, q)) for q, _ in read(path)]
+            pairs = [(q, asked(spark, q)) for q, _ in read(path)]
             lines = [*head, *(line for q, a in pairs for line in (q, f"    {a}"))]
             path.write_text("\n".join(lines) + "\n")
-        session.stop()
+        spark.stop()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mc2.formats.schema import DataType
-from mc2.operators import curves, phrases, spelling, statistics, texts
+from mc2.operators import curves, patterns, phrases, spelling, statistics, texts
 from mc2.operators.grouping import Aggregate
 from mc2.operators.made import (
     BINARY,
@@ -19,6 +19,7 @@ from mc2.operators.made import (
     everywhere,
 )
 from mc2.operators.run import Run
+from mc2.plan.regex_steps import pattern_steps
 from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
 
 
@@ -57,6 +58,13 @@ def _phrases(run: Run, made: Made) -> object:
         phrases.concat_with(run, b, [a, b, a], counts),
         phrases.replace_secret(run, b, b, a, counts),
     ]  # fmt: skip
+
+
+@case("patterns")
+def _patterns(run: Run, made: Made) -> object:
+    a = made.column(TEXT, 127, 9)
+    wanted = ("ab", "^[a-c]+$", "(a|^b)d{2,3}|x.$", "[^a-z]", "", "^", "$", "z{0}", "\\w")
+    return [patterns.find_pattern(run, a, pattern_steps(text)) for text in wanted]
 
 
 @case("curves")

@@ -8,12 +8,13 @@ from typing import Final
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType
 from mc2.plan.expressions import Expression, Literal
+from mc2.plan.regex_steps import pattern_steps
 from mc2.plan.types import INTEGER_BITS
 
 TEXTS: Final = frozenset(
     {
         "position", "replace", "translate", "reverse", "repeat", "pad_start", "pad_end",
-        "split_part", "day_name", "month_name", "concat_with",
+        "split_part", "day_name", "month_name", "concat_with", "matches",
     }
 )  # fmt: skip
 _FIXED: Final = {
@@ -80,7 +81,9 @@ def has_fixed_places(arguments: Sequence[Expression]) -> bool:
 
 
 def check_text(function: str, arguments: Sequence[Expression]) -> None:
-    """Check that what must be a constant is one. Raises: PlanError."""
+    """Check that what must be a constant is one, and a pattern one of steps. Raises: PlanError."""
+    if function == "matches":
+        pattern_steps(_text(arguments[1]))
     fixed = [a for i, a in enumerate(arguments) if i in _FIXED.get(function, ())]
     if not all(is_fixed(a) for a in fixed):
         raise PlanError(

@@ -2,14 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.secrets import everywhere, secret, values
 
 from mc2.errors import EngineError
-from mc2.operators import texts
-from mc2.operators.handles import Layout
+from mc2.operators import comparisons, texts
+from mc2.operators.handles import Layout, SecretColumn, known_of, words_of
 from mc2.operators.run import Run
 from mc2.plan.types import BINARY, STRING
 
@@ -33,6 +34,21 @@ def test_like(rows, pieces):
     a, run = column(rows), Run()
     found = values(texts.matches(run, a, texts.like_steps("".join(pieces)), everywhere(a)))
     assert found == [None if v is None else int(bool(expression.fullmatch(v))) for v in rows]
+    run.finish()
+
+
+@given(COLUMN, st.lists(WORDS, min_size=1, max_size=3))
+def test_texts_among_constants_by_words_and_by_codes(rows, listed):
+    domain = sorted({v.encode() for v in rows if v is not None} | {b"a"})
+    plain, run = column(rows), Run()
+    codes = [0 if v is None else domain.index(v.encode()) for v in rows]
+    coded = SecretColumn(
+        plain.layout, words_of(plain), known_of(plain), None, tuple(domain),
+        np.array(codes, dtype=np.uint64),
+    )  # fmt: skip
+    for one in (plain, coded):
+        found = values(comparisons.equal_constant(run, one, *(v.encode() for v in listed)))
+        assert found == [None if v is None else int(v in listed) for v in rows]
     run.finish()
 
 

@@ -5,7 +5,7 @@ from tests.support.plans import schema
 from mc2.crypto.digest import digest
 from mc2.formats.facts import TableFacts
 from mc2.plan.build import PlanBuilder
-from mc2.plan.expressions import ColumnRef, call, literal
+from mc2.plan.expressions import ColumnRef, InList, call, literal
 from mc2.plan.facts import trace_facts
 from mc2.plan.plan import PlanInput
 from mc2.plan.relations import (
@@ -21,7 +21,7 @@ from mc2.plan.relations import (
     Scan,
     Union,
 )
-from mc2.plan.types import INT32, STRING
+from mc2.plan.types import INT32, INT64, STRING
 
 ORDERS = PlanInput(
     dataset="a.orders",
@@ -94,6 +94,16 @@ def test_a_join_on_a_unique_key_has_no_more_rows_than_the_other_side():
     assert turned.rows == 1000
     assert turned.is_unique(frozenset({"order"}))
     assert not turned.is_unique(frozenset({"person"}))
+
+
+def test_rows_of_which_a_filter_left_few_values_of_a_key_are_few():
+    plan = Plan()
+    some = InList(ColumnRef("order"), tuple(literal(n, INT64) for n in (3, 5, 8)))
+    found = plan.add(Filter(plan.orders, some))
+    assert plan.facts(found).rows == 3
+    assert plan.facts(plan.add(Join(found, plan.people, "inner", WHO))).rows == 3
+    whose = InList(ColumnRef("who"), (literal(3, INT64),))
+    assert plan.facts(plan.add(Filter(plan.orders, whose))).rows == 1000  # it is no key
 
 
 def test_without_a_unique_key_all_pairs_count():

@@ -28,6 +28,7 @@ from mc2.operators import (
     lists,
     logic,
     numbers,
+    patterns,
     phrases,
     rounding,
     spelling,
@@ -51,6 +52,7 @@ from mc2.operators.run import Run
 from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
 from mc2.plan.literals import literal_value
 from mc2.plan.oblivious_texts import has_fixed_places, is_fixed, is_public_replacement
+from mc2.plan.regex_steps import pattern_steps
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
 from mc2.plan.widths import literal_bytes
@@ -353,11 +355,16 @@ def _split_part(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     return phrases.split_part(of.run, of.of(arguments[0]), mark, number, of.counts)
 
 
+def _matches(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+    return patterns.find_pattern(of.run, of.of(arguments[0]), pattern_steps(_text(arguments[1])))
+
+
 def _equality(function: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
     return lambda of, arguments: of.equality(function, arguments)
 
 
 _WITH_LITERALS: Final = {
+    "matches": _matches,
     **{name: _equality(name) for name in ("eq", "ne")},
     **{name: _trim(name) for name in ("trim", "trim_start", "trim_end")},
     "replace": _replace,

@@ -136,6 +136,18 @@ OF_ASCII = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "9", "^[0-9]+$", "^-?\\d*\\.\\d+$", "e|E|\u00e9", "^.$", "^$", "\\s", "", "[^0-9]$", "(\\d{2}:){2}",
+        "^(true|fals?e?)$", "\\d{4}-\\d\\d?-\\d", "[\u00e0-\u00ff]", "(?s)^.{1,3}$", "^",
+    ],
+)  # fmt: skip
+def test_patterns_are_found_alike(pattern):
+    both(call("matches", S, text_of(pattern)))
+    both(call("matches", T, text_of(pattern)))
+
+
 @pytest.mark.parametrize("expression", [*OF_ANY_TEXT, *OF_ASCII])
 def test_functions_agree(expression):
     both(expression)
