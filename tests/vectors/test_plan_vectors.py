@@ -16,7 +16,7 @@ from mc2.plan.plan import Plan
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
-WHOLE = "sha256:584f7e71c0896f3e34abeece0bd51cfcea2d74dd842a4ed5cc860024c73054c3"
+WHOLE = "sha256:8a097cef28d8246b0b054a038efccf36dbe11eec3b2a3351c979f7f7d51dc885"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -475,6 +475,19 @@ _EDITS: dict[str, tuple[Edit, str, str]] = {
     "unknown_family": (_set("family", "cubic", "fit_linear"), "FormatError", "no such regression"),
     "centres_too_few": (_set("centres", ["20.0"], "fit_clusters"), "PlanError", "a centre too few"),
     "model_says_no_such": (_set("what", "cluster", "apply"), "PlanError", "a regression's cluster"),
+    "categories_out_of_order": (
+        _set("categories", {"site": ["b", "a"]}, "matrix"), "PlanError", "categories not in order",
+    ),
+    "categories_of_numbers": (
+        _set("categories", {"age": 5}, "matrix"), "PlanError", "categories of an amount",
+    ),
+    "codes_of_text": (
+        _set("categories", {"site": 5}, "matrix"), "PlanError", "a number of codes for text",
+    ),
+    "label_twice": (_set("more_labels", ["y"], "matrix"), "PlanError", "one label twice"),
+    "label_that_is_a_feature": (
+        _set("more_labels", ["cost"], "matrix"), "PlanError", "a feature as one more label",
+    ),
     "text_feature": (_set("categorical", [], "matrix"), "PlanError", "text that is no category"),
     "label_is_a_feature": (_set("features.0", "y", "matrix"), "PlanError", "a column in two roles"),
     "label_missing": (_set("label", None, "matrix"), "PlanError", "training without a label"),
