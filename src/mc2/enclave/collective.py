@@ -16,7 +16,7 @@ from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_member import Membership
 from mc2.enclave.collective_lines import DONE, LeadersLine
 from mc2.enclave.collective_member import MORE, TRAINED
-from mc2.enclave.collective_process import OwnTraining
+from mc2.enclave.collective_process import SILENT_SECONDS, OwnTraining
 from mc2.enclave.collective_rows import Rows, head_of, order_of, producers_of, sources_read
 from mc2.enclave.task_rules import AllTasks
 from mc2.enclave.task_runner import Host, TaskRunner
@@ -24,7 +24,7 @@ from mc2.engine.collective.apart import Trainer
 from mc2.engine.collective.switch import MOST, Switch
 from mc2.engine.limits import EngineLimits
 from mc2.engine.trees import Metrics
-from mc2.errors import DatasetError, FormatError, JobError, WorkerError, error_types
+from mc2.errors import DatasetError, EngineError, FormatError, JobError, WorkerError, error_types
 from mc2.formats.canonical import decode, encode
 from mc2.formats.training_message import TrainingName, first_log
 from mc2.formats.training_receipt import TrainingReceipt
@@ -159,6 +159,7 @@ class _Led:
         self._busy: set[int] = set()
         self._more: set[int] = set()
         self._models: dict[int, str] = {}
+        self._nudges = 0
         lease, trainer = led._member.lease, led._trainer  # noqa: SLF001
         self._own = OwnTraining(trainer, lease, tell)
 
@@ -171,7 +172,7 @@ class _Led:
             self._hand_out()
             if self._busy:
                 self._hear_member()
-            elif self._own.idle and not self._own.ended and not self._switch.waits(0):
+            elif (self._own.idle or self._own.ended) and not self._switch.waits(0):
                 self._nudge()
         model = digest(self._own.model)
         if any(found != model for found in self._models.values()):
@@ -232,12 +233,20 @@ class _Led:
         if state == bytes((MORE,)):
             self._more.add(member)
         self._switch.take(member, rest)
+        self._nudges = 0 if rest else self._nudges
 
     def _nudge(self) -> None:
-        """Everybody waits: for what one of the processes is about to say."""
-        if not self._own.trainer.waits(1):
-            self._own.lease.check()
-            self._more |= self._names.keys() - self._models.keys()
+        """Everybody waits: for what one of the processes is about to say.
+
+        Raises: EngineError if that goes on; GrantError after the lease.
+        """
+        if not self._own.ended and self._own.trainer.waits(1):
+            return
+        self._own.lease.check()
+        self._nudges += 1
+        if self._nudges > SILENT_SECONDS:
+            raise EngineError("the members of a training wait for one another", hint=_AGAIN)
+        self._more |= self._names.keys() - self._models.keys()
 
     def _finish(self) -> None:
         """Take exactly one receipt of each member, of exactly this line's messages."""
