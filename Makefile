@@ -10,7 +10,7 @@ NATIVE := CMakeLists.txt $(shell find native -type f)
 SPARK := build/spark
 OUTSIDE := build/outside
 MEASURED := seal job attestation oblivious.kernels oblivious.sorts oblivious.queries \
-            xgboost.encrypted xgboost.oblivious xgboost.workers sql.memory
+            xgboost.encrypted xgboost.oblivious xgboost.workers sql.memory spark.skew
 
 .PHONY: help setup demo test slow check format lint type layers tcb vectors openapi prove fuzz bench clean
 

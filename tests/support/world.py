@@ -25,6 +25,7 @@ from mc2.cli.demo.hostile import Lie, LiedToWorker
 from mc2.cli.demo.stage import answering
 from mc2.client.desk import Trust
 from mc2.client.party import Party
+from mc2.client.seal import SealOptions
 from mc2.coordinator.scheduler import Scheduler, Timeouts
 from mc2.coordinator.service import PartyAccess, Service
 from mc2.coordinator.store import Store
@@ -223,10 +224,10 @@ class World:
         for party in self.parties.values():
             party.join(self.contract)
 
-    def bring(self) -> None:
+    def bring(self, options: SealOptions | None = None) -> None:
         """Ada and Bo seal and upload."""
-        self.ada.upload(VISITS_A, "visits")
-        self.bo.upload(VISITS_B, "visits")
+        self.ada.upload(VISITS_A, "visits", options=options or SealOptions())
+        self.bo.upload(VISITS_B, "visits", options=options or SealOptions())
 
     def propose(self, script: str = SCRIPT) -> str:
         return self.cy.propose(script, script_name="visits.py").job_id

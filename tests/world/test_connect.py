@@ -11,22 +11,22 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from tests.support.world import VISITS_A, World, world
+from tests.support.world import VISITS_A, World
 
 from mc2.cli.demo.stage import answering
 from mc2.client.connect.jobs import PartyRunner
 from mc2.client.connect.server import Endpoint
 from mc2.formats.status import JobState
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:The copy keyword")
+pytestmark = [
+    pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.slow)], indirect=True),
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:The copy keyword"),
+]
 
 
 @pytest.fixture
-def found(tmp_path):
-    with world(tmp_path) as made:
-        made.agree()
-        made.bring()
-        yield made
+def found(world):
+    return world
 
 
 class Notebook:

@@ -161,10 +161,8 @@ class TaskLeader:
         kind = error_types().get(found.code, Mc2Error)
         if issubclass(kind, WorkerError):
             self._host.progress(f"{found.worker} was lost; its task goes to another enclave")
-        elif issubclass(kind, DatasetError) and self._gave_up(place):
-            self._idle.append(found.worker)
-        else:
-            return False
+        elif not (issubclass(kind, DatasetError) and self._gave_up(place)):
+            return False  # else it gets no other task: whoever refuses one leaves the epoch
         self._wait_again(place)
         return True
 

@@ -26,6 +26,7 @@ from mc2.plan.ordering import ordered_nodes
 from mc2.plan.relations import (
     Aggregate,
     Distinct,
+    Explode,
     Filter,
     Join,
     Limit,
@@ -101,6 +102,8 @@ class _Cutter:
                 room = self._layout.rooms[operation.input]
             case Join() | Mark():
                 room = self._room_of_join(index, operation)
+            case Explode():
+                room = rows
             case _:
                 room = sum(self._rooms[s] for s in operation.sources)
         return min(room, rows)

@@ -236,6 +236,7 @@ class Keeper:
         try:
             receipt = ask()
         except Mc2Error as error:
+            self._epoch = None  # an enclave that refuses has left the job
             return TaskAnswer(code=error.code, message=str(error), hint=error.hint)
         except Exception as error:  # noqa: BLE001  the storage's own errors are of any type
             self._epoch = None

@@ -304,6 +304,37 @@ class Lost(Lie):
         return found
 
 
+class LostOnce:
+    """A storage that loses all blocks and receipts once, before a task is given out."""
+
+    def __init__(self, honest: Any, inputs: set[str], fleet: Any) -> None:
+        self.honest, self.inputs, self.fleet = honest, inputs, fleet
+        self.lost = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.honest, name)
+
+    def assign(self, *arguments: Any) -> None:
+        found = [p for p in self.fleet.blocks if p.name not in self.inputs and not p.suffix]
+        if found and not self.lost:
+            self.lost = len(found)
+            for path in found:
+                path.unlink()
+        self.honest.assign(*arguments)
+
+
+def test_lost_blocks_are_written_anew(make_fleet) -> None:
+    fleet = make_fleet(1)
+    attempt = fleet.attempt()
+    inputs = {name.removeprefix("sha256:") for name in chunk_names(attempt.job)}
+    made: list[LostOnce] = []
+    attempt.wrap = lambda tasks: made.append(LostOnce(tasks, inputs, fleet)) or made[0]
+    assert answer(attempt.job, attempt.run()) == expected(attempt.job)
+    assert made[0].lost > 0
+    assert any("which is run again" in text for text in attempt.said)
+    assert fleet.blocks == []
+
+
 class Dropped(Lie):
     """The host says that it has nothing under that name."""
 
