@@ -68,7 +68,7 @@ def operation(job: Job, what: str) -> int:
     t, u = job.scan("t"), job.scan("u")
     on = call("eq", K, J)
     kept = job.add(Filter(t, call("gt", X, literal(10, INT64))))
-    if what in {"inner", "left", "semi", "anti"}:
+    if what in {"inner", "left", "semi", "anti", "full"}:
         return job.add(Join(kept, u, what, on))
     match what:
         case "turned":
@@ -78,6 +78,15 @@ def operation(job: Job, what: str) -> int:
         case "rest":
             both = call("and", on, call("lt", X, Y))
             return job.add(Join(kept, u, "left", both))
+        case "turned-full":
+            return job.add(Join(u, kept, "full", on))
+        case "many-full":
+            both = call("and", call("eq", K, Y), call("lt", J, literal(99, INT64)))
+            return job.add(Join(kept, u, "full", both))
+        case "full-rest":
+            both = call("and", on, call("and", call("lt", X, Y), call("gt", Y, literal(3, INT64))))
+            one = job.add(Aggregate(kept, ("k",), (AggregateColumn("x", "max", (X,)),)))
+            return job.add(Join(one, u, "full", both))
         case "mark":
             half = job.add(Project(u, (Named("j", J),)))
             return job.add(Mark(kept, half, "has", call("same", K, J)))
@@ -101,5 +110,5 @@ _AGGREGATES = (
 )
 WHAT = (
     "inner", "left", "semi", "anti", "turned", "many-semi", "rest", "mark",
-    "sort", "unique-sort", "distinct", "groups",
+    "full", "sort", "unique-sort", "distinct", "groups",
 )  # fmt: skip

@@ -5,6 +5,8 @@ Spec: docs/spec/task.md, section "Sorting over several tasks".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from mc2.plan.oblivious_deals import places_for
@@ -44,3 +46,15 @@ def carried_side(operation: Join | Mark, form: JoinForm) -> int | None:
     if form.to_one and operation.how in {"inner", "left"}:
         return 1
     return 0 if form.of_one and operation.how == "inner" else None
+
+
+def full_parts(operation: Join, form: JoinForm, rows: Sequence[int]) -> tuple[Join, Join]:
+    """A `full` join in two parts: one side's rows with partners, and the other's without any.
+
+    `rows`: how many each side has at most. The first part keeps the side each of whose rows has one
+    partner; of two that are alike the larger one.
+    """
+    turned = form.of_one if form.of_one != form.to_one else rows[0] < rows[1]
+    near, far = operation.sources[::-1] if turned else operation.sources
+    kept = replace(operation, left=near, right=far, how="left")
+    return kept, replace(operation, left=far, right=near, how="anti")

@@ -16,7 +16,7 @@ from typing import Final
 from mc2.formats.schema import Schema
 from mc2.plan.check import CheckedPlan
 from mc2.plan.facts import Facts
-from mc2.plan.oblivious_apart import carried_side, worth_sorting
+from mc2.plan.oblivious_apart import carried_side, full_parts, worth_sorting
 from mc2.plan.oblivious_deals import Deal, deals_for, places_for
 from mc2.plan.oblivious_joins import JoinForm, join_form
 from mc2.plan.oblivious_parts import Part, parts_of, real_sums, summed, weight
@@ -50,6 +50,7 @@ _ONE_SOURCE = (Project, Filter, Sort, Limit, RowBound, Distinct, Aggregate, Wind
 _REDUCING = (Sort, Limit, RowBound, Distinct, Aggregate)
 _KEEP_LEFT = frozenset({"left", "semi", "anti", "single"})
 _BOTH = frozenset({"inner", "cross"})
+_WITH_ROOM = frozenset({"finish", "together"})
 
 
 def cut_obliviously(checked: CheckedPlan, layout: Layout) -> StagePlan:
@@ -96,7 +97,7 @@ class _Cutter:
         operation, rows = self._nodes[index].operation, self._facts[index].rows
         piece = self.placed[index].piece
         match operation:
-            case _ if (work := self.notes.work.get(piece, Work())).kind == "finish":
+            case _ if (work := self.notes.work.get(piece, Work())).kind in _WITH_ROOM:
                 room = work.places or rows
             case Scan():
                 room = self._layout.rooms[operation.input]
@@ -352,7 +353,12 @@ class _Cutter:
         return Placed(piece, split=True, ordered=self._ordered[index])
 
     def _joined_apart(
-        self, index: int, operation: Join | Mark, left: Placed, right: Placed
+        self,
+        index: int,
+        operation: Join | Mark,
+        left: Placed,
+        right: Placed,
+        part: int | None = None,
     ) -> Placed | None:
         """A join over the rows of both sides in one order; None if a whole side is sent instead.
 
@@ -371,16 +377,40 @@ class _Cutter:
         if 2 * places >= rows[1 - carried] // tasks + rows[carried]:
             return None
         read = [self.pieces.exchange(s, "keep").piece for s in (left, right)]
-        dealt = self._in_order(index, read, places)
+        dealt = self._in_order(index, read, places, part)
         last = self.pieces.operation(self._nodes[index], [dealt])
         self.notes.node_of[last] = index
-        self.notes.work[last] = Work("carry")
+        self.notes.work[last] = Work("carry", None, part)
         whole = Deal("whole", places)
         both = [
             self._dealt(dealt, whole, "keep"),
             self._dealt(last, replace(whole, places=1), "broadcast"),
         ]
-        return self._finished(index, both, places)
+        return self._finished(index, both, places, part)
+
+    def _full_apart(
+        self, index: int, operation: Join, left: Placed, right: Placed
+    ) -> Placed | None:
+        """A `full` join in two parts, of which at least the second is over rows in one order."""
+        rows = [self._facts[s].rows for s in operation.sources]
+        kept, alone = full_parts(operation, self._form(operation), rows)
+        near, far = (left, right) if kept.left == operation.left else (right, left)
+        alones = self._joined_apart(index, alone, far, near, 1)
+        if alones is None:
+            return None
+        pairs, room = self._joined_apart(index, kept, near, far, 0), self._rooms[kept.left]
+        if pairs is None:
+            own, whole = (
+                self.pieces.exchange(near, "keep"),
+                self.pieces.exchange(far, "broadcast", split=True),
+            )
+            pairs = self._worked(index, [own.piece, whole.piece], Work("compute", None, 0))
+            room = room if self._form(kept).to_one else self._facts[index].rows
+        else:
+            room = self.notes.work[pairs.piece].places or 0
+        room += self.notes.work[alones.piece].places or 0
+        reads = [self.pieces.exchange(p, "keep").piece for p in (pairs, alones)]
+        return self._worked(index, reads, Work("together", room))
 
     # --- several sources
 
@@ -393,7 +423,10 @@ class _Cutter:
 
     def _join(self, index: int, operation: Join | Mark, left: Placed, right: Placed) -> Placed:
         """One side is sent whole to every task and the other stays, or both come in one order."""
-        apart = self._joined_apart(index, operation, left, right)
+        if isinstance(operation, Join) and operation.how == "full":
+            apart = self._full_apart(index, operation, left, right)
+        else:
+            apart = self._joined_apart(index, operation, left, right)
         if apart is not None:
             return apart
         whole = self._whole_side(operation, left, right)

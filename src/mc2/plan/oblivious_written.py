@@ -22,7 +22,8 @@ class Step:
     this node. `work`: what of the node is done. `arrange` sorts a task's own rows, in `places`,
     by what the node needs next to each other; `carry` finds the row that later tasks must see;
     `finish` computes the node of rows that are in order over all tasks. `part`: it is done for one
-    part of an aggregate alone, by number; `means` and `distances` are work for such.
+    part of an aggregate or a `full` join alone, by number; `means` and `distances` are work for the
+    former, and `together` is one table of both parts of the latter.
     """
 
     node: int
@@ -87,7 +88,7 @@ class ObliviousStage(Stage):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What of a node a piece does, in so many places, and for which part of an aggregate."""
+    """What of a node a piece does, in so many places, and for which part of it."""
 
     kind: str = "compute"
     places: int | None = None

@@ -25,7 +25,7 @@ from mc2.operators.sheets import Sheet, read_sheet, write_sheet
 from mc2.plan.check import CheckedPlan
 from mc2.plan.oblivious_written import ObliviousExchange, ObliviousStage, Step
 from mc2.plan.plan import PlanOutput
-from mc2.plan.relations import Aggregate, Distinct, Limit, RowBound, Scan, Sort
+from mc2.plan.relations import Aggregate, Distinct, Join, Limit, RowBound, Scan, Sort
 from mc2.plan.stages import DatasetSource, StagePlan
 
 
@@ -88,7 +88,7 @@ class Part:
                 read = [self._table(place) for place in step.reads]
                 return self._run.arranged(step.node, read, step.places, step.part)
             case "carry":
-                return self._run.carried(step.node, self._sheet(step.reads[0]))
+                return self._run.carried(step.node, self._sheet(step.reads[0]), step.part)
             case "finish":
                 found = [self._sheet(place) for place in step.reads]
                 here = self._partition, self._stage.tasks
@@ -98,6 +98,11 @@ class Part:
             case "distances" if step.part is not None:
                 read = [self._table(place) for place in step.reads]
                 return self._run.distances(step.node, step.part, *read)
+            case "together":
+                return self._run.together(step.node, [self._table(p) for p in step.reads])
+            case "compute" if step.part is not None:
+                near, far = (self._table(place) for place in step.reads)
+                return self._run.part_joined(step.node, step.part, near, far)
         operation = self._checked.plan.nodes[step.node].operation
         if isinstance(operation, Aggregate) and self._partial(step.reads[0]) is not None:
             return self._merged(step, operation)
@@ -249,6 +254,8 @@ class _PartRun(SheetRun):
         return self.group_layouts(replace(exchange.partial, source=source))
 
     def _of_part(self, step: Step) -> dict[str, Layout]:
+        if isinstance(self._plan.nodes[step.node].operation, Join):
+            return self.table_layouts(step.node)
         return self.value_layouts(step.node, step.part or 0)
 
     def handed_on(self, step: Step, exchange: ObliviousExchange, table: SecretTable) -> SecretTable:

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from mc2.engine.oblivious.expressions import one_layout
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.parts import PartsRun, fitted
 from mc2.errors import FormatError, PlanError
 from mc2.operators import grouping, joining, lining, ordering, partial, sheets
+from mc2.operators.blocks import absent_row
 from mc2.operators.handles import SecretTable
 from mc2.operators.planes import equality_keys
 from mc2.operators.run import Run
 from mc2.operators.sheets import Sheet
-from mc2.plan.oblivious_apart import carried_side
+from mc2.plan.oblivious_apart import carried_side, full_parts
 from mc2.plan.oblivious_deals import Deal, partner
 from mc2.plan.oblivious_joins import JoinForm, join_form
 from mc2.plan.plan import Operation
@@ -83,10 +86,10 @@ class SheetRun(PartsRun):
     ) -> Sheet:
         """A task's own rows by what a node needs next to each other, in so many places."""
         operation = self._plan.nodes[index].operation
+        if isinstance(operation, Join | Mark):
+            return self._lined_up(index, self._join_of(index, part), tables, places)
         if part is not None:
             return self.values_arranged(index, tables[0], places, part)
-        if isinstance(operation, Join | Mark):
-            return self._lined_up(index, operation, tables, places)
         table = tables[0]
         match operation:
             case Sort():
@@ -144,18 +147,46 @@ class SheetRun(PartsRun):
             raise PlanError("no one row of this join stands for those in earlier tasks")
         return form, side == 0
 
-    def carried(self, index: int, sheet: Sheet) -> Sheet:
+    def carried(self, index: int, sheet: Sheet, part: int | None = None) -> Sheet:
         """The last row of the carried side that a task has, if it has one."""
-        operation = self._join_of(index)
+        operation = self._join_of(index, part)
         _, turned = self._form(operation)
         layouts = self.table_layouts(operation.sources[0 if turned else 1])
         return sheets.last_right(self.trace, sheet, layouts)
 
-    def _join_of(self, index: int) -> Join | Mark:
+    def _join_of(self, index: int, part: int | None) -> Join | Mark:
+        """A join, or a part of a `full` one."""
         operation = self._plan.nodes[index].operation
         if not isinstance(operation, Join | Mark):
             raise TypeError("only joins carry rows")
-        return operation
+        if part is None or isinstance(operation, Mark):
+            return operation
+        schemas = [self._schema(s) for s in operation.sources]
+        facts = self._facts[operation.left], self._facts[operation.right]
+        form = join_form(operation, schemas[0], schemas[1], facts)
+        return full_parts(operation, form, [f.rows for f in facts])[part]
+
+    # --- the parts of a full join
+
+    def part_joined(
+        self, index: int, part: int, near: SecretTable, far: SecretTable
+    ) -> SecretTable:
+        """A part of a `full` join of a task's own rows, `near`, with all of the other side."""
+        operation = self._join_of(index, part)
+        self._tables = {operation.sources[0]: near, operation.sources[1]: far}
+        return self._filled(index, self._join(operation, index))
+
+    def _filled(self, index: int, table: SecretTable) -> SecretTable:
+        """The columns of a `full` join that are read: NULL where a part has none."""
+        layouts, here = self.table_layouts(index), table.columns
+        missing = absent_row({n: la for n, la in layouts.items() if n not in here})
+        every = np.ones(table.rows, dtype=np.uint8)
+        return fitted(joining.with_nulls(self.trace, table, missing, every), layouts)
+
+    def together(self, index: int, parts: Sequence[SecretTable]) -> SecretTable:
+        """The rows of all parts of a `full` join that a task has."""
+        found = ordering.union_all(parts, list(self.table_layouts(index)))
+        return ordering.bounded(self.trace, found, self._facts[index].rows)
 
     # --- of all rows
 
@@ -169,6 +200,9 @@ class SheetRun(PartsRun):
     ) -> SecretTable:
         """A node of the rows that a task has once all are in order; or a part of an aggregate."""
         operation = self._plan.nodes[index].operation
+        if isinstance(operation, Join) and part is not None:
+            join = self._join_of(index, part)
+            return self._filled(index, self._joined(index, join, found, task))
         if part is not None:
             return self.values_here(index, part, found[0], *_edges(task, tasks))
         table = self._finished(index, operation, found, task, tasks)

@@ -19,6 +19,7 @@ from mc2.plan.oblivious_deals import Deal
 
 FEW, MANY = 4, 6
 ROWS = {FEW: 130, MANY: 210}
+FULL = [("full-rest", "finish"), ("turned-full", "finish"), ("many-full", "compute")]
 
 
 def cut_of(kind: str, what: str, tasks: int, seed: int = 1, *, record: bool = False):
@@ -46,6 +47,19 @@ def test_tasks_give_what_one_gives(kind, what, tasks):
     found = {name: opened(output) for name, output in cut.run().items()}
     assert found == wanted
     assert what == "anti" or wanted["found"].num_rows or kind == "one"
+
+
+@pytest.mark.parametrize(("what", "first"), FULL)
+def test_full_joins_are_one_sides_pairs_and_the_others_rows_alone(what, first):
+    made, cut = cut_of("many", what, FEW)
+    steps = {(s.work, s.part) for stage in cut.stages.stages for s in stage.steps}
+    assert {(first, 0), ("finish", 1), ("together", None)} <= steps
+    wanted, _ = run_obliviously(*made)
+    assert opened(cut.run()["found"]) == wanted["found"]
+    rows = wanted["found"].to_pylist()
+    assert any(r["k"] is None for r in rows)
+    assert any(r["j"] is None for r in rows)
+    assert any(r["j"] is not None and r["k"] is not None for r in rows)
 
 
 @pytest.mark.parametrize("what", WHAT)
