@@ -97,7 +97,7 @@ class KeyAgent:
                     f"job {job_id} was not approved here",
                     hint=f"look at it: mc2 review {job_id}",
                 )
-            status = self._status(job_id, status)
+            status = self._status(job_id, known, status)
             if status.state.final or known.ended:
                 return Answer.OVER
             if status.state is not JobState.RUNNING:
@@ -250,14 +250,24 @@ class KeyAgent:
 
     # --- what the job is
 
-    def _status(self, job_id: str, told: JobStatus | None) -> JobStatus:
+    def _status(self, job_id: str, known: JobRecord, told: JobStatus | None) -> JobStatus:
+        """Where a job stands: as told, unless it is not sure that this is still so."""
         status = self.coordinator.job(job_id) if told is None else told
         if status.job_id != job_id:
             raise CoordinatorError(
                 f"asked for job {job_id}, the coordinator told of another",
                 hint="ask its operator; nothing was released",
             )
+        if told is not None and self._begun(told, known):
+            # Another process of this party may have answered since this was told.
+            return self._status(job_id, known, None)
         return status
+
+    def _begun(self, status: JobStatus, known: JobRecord) -> bool:
+        """Whether this party has challenged, or granted keys to, the attempt that waits for it."""
+        waits = status.phase in {"challenge", "grant"}
+        kept = self.home.challenges.get(_place(status)) is not None
+        return waits and (kept or status.attempt in known.grants)
 
     def _signed_job(self, status: JobStatus) -> SignedJob:
         """The job as people signed it, checked here. Nothing in the status is believed."""

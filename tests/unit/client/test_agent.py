@@ -460,6 +460,19 @@ def test_the_loop_asks_for_no_job_that_it_was_told_of(room, monkeypatch):
     assert [n.answer for n in news] == [Answer.CHALLENGED]
 
 
+def test_what_another_process_of_the_party_did_meanwhile_is_not_done_again(room, monkeypatch):
+    """Both were told of the same event, and the other one was quicker."""
+    job_id = room.pieces.job_id
+    told = room.coordinator.job(job_id)
+    room.challenge_all()
+    with monkeypatch.context() as coordinator:
+        coordinator.setattr(room.coordinator, "put_challenge", lost)
+        assert room.ada.agent.answer_job(job_id, told) is Answer.GRANTED
+    told = replace(told, phase="grant")
+    monkeypatch.setattr(room.coordinator, "put_grant", lost)
+    assert room.ada.agent.answer_job(job_id, told) is Answer.NOTHING
+
+
 def test_the_loop_tries_again_what_failed(room, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(room.coordinator, "put_challenge", lost)
