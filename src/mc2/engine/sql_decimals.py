@@ -45,11 +45,13 @@ def _sum(sign: str, a: Term, b: Term, result: DataType) -> str | None:
 
 def _product(_scribe: Scribe, a: Term, b: Term, result: DataType) -> str | None:
     scale = a.type.scale + b.type.scale
-    exact = scale <= DECIMAL_DIGITS and a.type.precision + b.type.precision <= DECIMAL_DIGITS
+    digits = a.type.precision + b.type.precision
+    exact = scale <= DECIMAL_DIGITS and digits <= DECIMAL_DIGITS
     if exact or scale == result.scale:
         left = a.sql
-        if max(a.type.precision, b.type.precision) <= _SHORT < result.precision:
+        if max(a.type.precision, b.type.precision) <= _SHORT < min(digits, result.precision):
             # DuckDB gives no more than 18 digits for two short factors; a longer one it heeds.
+            # Where 18 hold every product, 64 bits do.
             left = cast_to(left, decimal_of(_SHORT + 1, a.type.scale))
         return cast_to(f"({left} * {b.sql})", result)
     return None

@@ -113,12 +113,8 @@ class ExpressionWriter:
         is always true and ties them to rows of both sides of a join.
         """
         safe, chain = self.split(expression)
-        if not chain:
-            return Term(" AND ".join(safe) or "TRUE", BOOLEAN, nullable=True)
-        before = " AND ".join([*safe, guard] if guard else safe)
-        if before:
-            chain = f"CASE WHEN {before} THEN {chain} ELSE FALSE END"
-        return Term(" AND ".join([*safe, f"({chain})"]), BOOLEAN, nullable=True, fails=True)
+        text = guarded(safe, chain, guard)
+        return Term(text, BOOLEAN, nullable=True, fails=bool(chain))
 
     def split(self, expression: Expression) -> tuple[list[str], str]:
         """A predicate's parts that cannot fail, and one condition of all that may, if there are.
@@ -171,6 +167,16 @@ class ExpressionWriter:
             found = [tuple(p for p, names in b.items() if names == {name}) for b in asked]
             if all(found) and not any(self.term(p).fails for b in found for p in b):
                 yield Call("or", tuple(_all(b) for b in found))
+
+
+def guarded(safe: Sequence[str], chain: str, guard: str = "") -> str:
+    """What `ExpressionWriter.split` took apart as one condition again, see `condition`."""
+    if not chain:
+        return " AND ".join(safe) or "TRUE"
+    before = " AND ".join([*safe, guard] if guard else safe)
+    if before:
+        chain = f"CASE WHEN {before} THEN {chain} ELSE FALSE END"
+    return " AND ".join([*safe, f"({chain})"])
 
 
 def _all(parts: tuple[Expression, ...]) -> Expression:

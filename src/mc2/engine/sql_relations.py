@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from mc2.engine.order import order_of_all_columns
 from mc2.engine.sql_aggregates import Operand, aggregate
-from mc2.engine.sql_expressions import ExpressionWriter
+from mc2.engine.sql_expressions import ExpressionWriter, guarded
 from mc2.engine.sql_lookups import WORDS, mark_sql, select, single_sql, unique_columns
 from mc2.engine.sql_nested import order_key, positive_zero
 from mc2.engine.sql_terms import Scribe, Term
@@ -176,8 +176,7 @@ class QueryWriter:
         if failing and source.drops:
             inner = select(columns, source.name, f"WHERE {_conjunction(safe)}", "OFFSET 0")
             return select(columns, f"({inner})", f"WHERE {failing}")
-        whole = writer.condition(operation.predicate)
-        return select(columns, source.name, f"WHERE {whole.sql}")
+        return select(columns, source.name, f"WHERE {guarded(safe, failing)}")
 
     def _join(self, operation: Join) -> str:
         left = self._part(operation.left, below_pusher=True)
