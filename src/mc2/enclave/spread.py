@@ -20,9 +20,12 @@ from mc2.enclave.release import Lease
 from mc2.enclave.task_leader import TaskLeader
 from mc2.enclave.task_runner import Finished, Host, Sharing, TaskRunner
 from mc2.engine.collective.apart import Trainer
+from mc2.engine.inputs import read_inputs
 from mc2.engine.limits import EngineLimits
 from mc2.errors import JobError
+from mc2.formats.manifest import Manifest
 from mc2.formats.worker_tasks import Task
+from mc2.plan.check import uses
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_stages import OBLIVIOUS_BROADCAST_ROWS
@@ -33,13 +36,25 @@ _OBLIVIOUS_BYTES: Final = 4 * 1024 * 1024
 
 
 def input_sizes(job: AdmittedJob) -> list[InputSize]:
-    """What is public of the inputs, in the plan's order."""
+    """What is public of the inputs, in the plan's order: in bytes, of what the plan reads."""
     manifests = [job.manifests[i.dataset].value for i in job.plan.inputs]
-    sizes = (sum(c.size for c in m.chunks) for m in manifests)
+    if job.plan.mode == "oblivious":  # it opens whole chunks
+        sizes = [sum(c.size for c in m.chunks) for m in manifests]
+    else:
+        reads = read_inputs(job.plan, uses(job.plan.nodes, job.plan.outputs))
+        sizes = [_size(m, r.names) for m, r in zip(manifests, reads, strict=True)]
     return [
         InputSize(m.row_bound, m.whole_chunks, s, m.rows_per_chunk)
         for m, s in zip(manifests, sizes, strict=True)
     ]
+
+
+def _size(manifest: Manifest, names: Collection[str]) -> int:
+    """The sealed bytes of the parts of chunks that hold some columns."""
+    parts, every = manifest.parts_with(names), len(manifest.parts)
+    return sum(
+        manifest.chunks[i + p].size for i in range(0, len(manifest.chunks), every) for p in parts
+    )
 
 
 def layout_for(job: AdmittedJob, members: int, limits: EngineLimits) -> Layout | None:
