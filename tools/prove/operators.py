@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -42,21 +42,24 @@ def differing(cases: dict[str, Case]) -> list[str]:
     ]
 
 
-def watch(module: str = "mc2.operators.watched", isa: str = "") -> dict[str, Any]:
+def watch(
+    module: str = "mc2.operators.watched", isa: str = "", names: Sequence[str] = ()
+) -> dict[str, Any]:
     """Run every operator on poisoned secrets under memcheck: `leaking` names those reported.
 
-    On the kernels of an instruction set; of the best one that there is, if it is empty.
+    On the kernels of an instruction set; of the best one that there is, if it is empty. With
+    `names` the cases of these names alone.
     """
     done = subprocess.run(
         ["valgrind", "--quiet", "--error-limit=no", "--leak-check=no", "--log-file=/dev/null",
-         sys.executable, "-m", module],
+         sys.executable, "-m", module, *names],
         check=False, capture_output=True, text=True,
         env={**os.environ, "PYTHONMALLOC": "malloc", **({"MC2_ISA": isa} if isa else {})},
     )  # fmt: skip
     if not done.stdout.startswith("{"):
         raise RuntimeError(f"the operators did not run under valgrind: {done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
-    wanted = set(CASES) if module.startswith("mc2.") else set(found["operators"])
+    wanted = set(names or CASES) if module.startswith("mc2.") else set(found["operators"])
     if not found["watched"] or set(found["operators"]) != wanted or isa not in {"", found["isa"]}:
         raise RuntimeError("valgrind did not watch every operator")
     return found

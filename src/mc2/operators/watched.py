@@ -1,6 +1,6 @@
 """Runs every operator with its secrets poisoned, and says which of them memcheck reports.
 
-    PYTHONMALLOC=malloc valgrind --quiet --error-limit=no python -m mc2.operators.watched
+    PYTHONMALLOC=malloc valgrind --quiet --error-limit=no python -m mc2.operators.watched [CASE ...]
 
 Python itself has reports that mean nothing: some on its start and on first use, and a few whenever
 it computes with negative numbers. So each case runs on public data first, twice: what memcheck says
@@ -50,8 +50,11 @@ def _reports(one: Case, data: Sequence[str], *, poison: bool) -> int:
 
 
 def main() -> int:
-    """Print a JSON object: the instruction set, whether valgrind watches, reports and leaks."""
-    found = reports(CASES)
+    """Print a JSON object: the instruction set, whether valgrind watches, reports and leaks.
+
+    Of all cases, or of those that the command names.
+    """
+    found = reports({name: CASES[name] for name in sys.argv[1:]} or CASES)
     watched = _native.under_valgrind()
     leaks = leaking(found)
     json.dump(
