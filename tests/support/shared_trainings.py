@@ -56,17 +56,20 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def seal_padded(name: str, table: pa.Table, bound: int, places: int, number: int) -> Sealed:
-    """Seal a table in chunks of so many places."""
+def seal_padded(
+    name: str, table: pa.Table, bound: int, places: int, number: int, gap: int | None = None
+) -> Sealed:
+    """Seal a table in chunks of so many places; the owner leaves one of chunk `gap` empty."""
     schema, facts, key = schema_of(table.schema), facts_of(table), bytes(DataKey.generate().raw)
     form, count, dataset_id = (
         fixed_places(schema, facts.widths, places),
         chunk_count(bound, places),
         f"{number:02x}" * 16,
     )
-    sealed = []
+    sealed, start = [], 0
     for i in range(count):
-        rows = table.slice(i * places, places).combine_chunks().to_batches()
+        rows = table.slice(start, places - (i == gap)).combine_chunks().to_batches()
+        start += places - (i == gap)
         batch = rows[0] if rows else pa.RecordBatch.from_pylist([], schema=table.schema)
         chunk = bytearray(form.size)
         pack_fixed(batch, form, chunk)
@@ -150,16 +153,24 @@ def together_job(
     places: int = 16,
     settings: Mapping[str, Any] = SETTINGS,
     seed: int = 0,
+    gaps: tuple[int | None, int | None] = (None, None),
     **changes: Any,
 ) -> Job:
-    """A job over so many rows, in chunks of so many places, and some empty places."""
+    """A job over so many rows, in chunks of so many places, and some empty places.
+
+    `gaps`: of which chunk each owner leaves a place empty though rows follow.
+    """
     tables = [
         make_table(seed + i + 1, n, site)
         for i, (n, site) in enumerate(zip(rows, "ab", strict=True))
     ]
     datasets = {
-        f"{owner}.visits": seal_padded(f"{owner}.visits", table, table.num_rows + 5, places, number)
-        for number, (owner, table) in enumerate(zip(("ada", "bo"), tables, strict=True), start=1)
+        f"{owner}.visits": seal_padded(
+            f"{owner}.visits", table, table.num_rows + 5, places, number, gap
+        )
+        for number, (owner, table, gap) in enumerate(
+            zip(("ada", "bo"), tables, gaps, strict=True), start=1
+        )
     }
     job = cluster_job(datasets=datasets, **changes)
     job.plan = plan_of(job.contract.digest, datasets, settings)

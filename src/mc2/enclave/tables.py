@@ -9,7 +9,7 @@ import pyarrow as pa
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.errors import DatasetError, Mc2Error
-from mc2.formats.dataset_open import open_plain, open_rows, places_of, segment_bounds
+from mc2.formats.dataset_open import goes_on, open_plain, open_rows, places_of, segment_bounds
 from mc2.formats.fixed import ChunkForm
 from mc2.formats.manifest import Manifest, chunk_count
 from mc2.formats.schema import Schema
@@ -151,7 +151,8 @@ class TablePart:
         """What is public of these chunks."""
         manifest = self._manifest
         segments = segments_of(manifest, self._chunks)
-        return ChunkForm(manifest.schema, manifest.facts, places_of(manifest), segments)
+        form = manifest.schema, manifest.facts, places_of(manifest), segments
+        return ChunkForm(*form, goes_on(manifest, self._chunks))
 
     def plains(self) -> Iterator[bytes]:
         """The plaintexts of these chunks, in order. Raises: as `SealedTable.plains`."""

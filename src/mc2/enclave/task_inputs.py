@@ -20,6 +20,7 @@ from mc2.errors import DatasetError, FormatError, Mc2Error
 from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
 from mc2.formats.dataset_open import (
     fetch_chunk,
+    goes_on,
     open_chunk,
     open_chunks,
     open_plain,
@@ -154,15 +155,7 @@ class ChunkRange(TaskSource):
             segments[-1] += rows_in_chunk(self._manifest, index)
         manifest = self._manifest
         form = manifest.schema, manifest.facts, places_of(manifest), tuple(segments)
-        return ChunkForm(*form, self._goes_on())
-
-    def _goes_on(self) -> tuple[bool, bool]:
-        """Whether a segment goes on from earlier chunks, and whether one does in later ones."""
-        found = self._chunks.start, self._chunks.stop
-        inside = [
-            i < self._manifest.whole_chunks and not starts_segment(self._manifest, i) for i in found
-        ]
-        return inside[0], inside[1]
+        return ChunkForm(*form, goes_on(manifest, self._chunks))
 
     def plains(self) -> Iterator[bytes]:
         """The plaintexts of the chunks: nobody has looked at a value of them.

@@ -47,6 +47,7 @@ from mc2.ml.boosting_together import (
     form_of,
 )
 from mc2.operators.run import Run, use_threads
+from mc2.operators.seams import no_ends
 from mc2.plan.home import home_parties, trained_parties, trains_at_home
 from mc2.plan.trained_together import (
     Chunks,
@@ -87,7 +88,8 @@ class _Trainings:
         return Partitions(self._job.checked, self._shared[node], inputs, count)
 
     def _shares(self, node: int, cut: Partitions) -> Shares:
-        return Shares(cut.places, len(self._shared[node].tables), cut.all_rows)
+        tables = len(self._shared[node].tables)
+        return Shares(cut.places, tables, cut.all_rows, len(cut.inputs))
 
     def _name(self, node: int, cut: Partitions) -> TrainingName:
         epoch = self._member.epoch
@@ -111,8 +113,8 @@ class _Trainings:
         sets = {n: cut.tables(t, partition) for n, t in shared.sets if n in recipe.evaluations}
         sources = self._sources(cut, partition, read)
         wanted = sorted({*tables, *(t for nodes in sets.values() for t in nodes)})
-        rows = compute_rows(self._job.checked, sources, wanted, run)
-        shares = self._shares(node, cut)
+        rows, ends = compute_rows(self._job.checked, sources, wanted, run)
+        shares, nothing = self._shares(node, cut), no_ends()
         partition_rows = GatheredPartition(
             run,
             recipe,
@@ -120,6 +122,7 @@ class _Trainings:
             partition,
             {shared.tables.index(t): rows[t] for t in tables},
             {name: [rows[t] for t in nodes] for name, nodes in sets.items()},
+            [ends.get(place, nothing) for place in cut.inputs],
         )
         epoch, name = self._member.epoch, self._name(node, cut)
         return MemberSide(epoch, name, partition, form_of(recipe, shares), partition_rows)

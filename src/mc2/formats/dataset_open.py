@@ -257,5 +257,14 @@ def starts_segment(manifest: Manifest, index: int) -> bool:
     return manifest.place(index).index == 0
 
 
+def goes_on(manifest: Manifest, chunks: range) -> tuple[bool, bool]:
+    """Whether a segment goes on in some chunks from earlier ones, and from them in later ones."""
+    before, after = (
+        i < manifest.whole_chunks and not starts_segment(manifest, i)
+        for i in (chunks.start, chunks.stop)
+    )
+    return before, after
+
+
 def _version(manifest: Manifest) -> str:
     return f"{manifest.dataset} version {manifest.version}"

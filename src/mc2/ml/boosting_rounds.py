@@ -21,6 +21,7 @@ from mc2.errors import EngineError
 from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.ml.secret_matrix import padded
 from mc2.operators.run import Run
+from mc2.operators.seams import END_MARKS
 
 Arrays = tuple[npt.NDArray[Any], ...]
 Shape = tuple[tuple[str, int], ...]
@@ -42,7 +43,7 @@ KEY_BYTES: Final = 32
 class Kind(Enum):
     """What is asked of a partition."""
 
-    ROWS = "rows"  # how many rows there are of each table; the training's key is told
+    ROWS = "rows"  # rows of each table, ends of each input's chunks; the training's key is told
     VALUES = "values"  # the values of a feature, for cuts between bins
     CUTS = "cuts"  # nothing: all cuts are told, and the rows of all partitions
     DONE = "done"  # nothing: the training is over
@@ -79,7 +80,7 @@ class Form:
 
     `bins`: of all features together, or cells of bins. `metrics`: over all evaluation sets.
     `cuts`: between bins, of all features together. `tables`: of the matrix that is trained on.
-    `places`: those for rows of each partition.
+    `places`: those for rows of each partition. `inputs`: how many are cut into chunks.
     """
 
     bins: int
@@ -89,6 +90,7 @@ class Form:
     cuts: int = 0
     tables: int = 0
     places: tuple[int, ...] = ()
+    inputs: int = 0
 
     @classmethod
     def of(cls, parameters: BoostingParameters, bins: int, metrics: int) -> Form:
@@ -116,7 +118,7 @@ class Form:
         if step.kind is Kind.VALUES:
             return ((_WORDS, self.places[partition]),)
         shapes: dict[Kind, Shape] = {
-            Kind.ROWS: ((_WHOLE, self.tables),),
+            Kind.ROWS: ((_WHOLE, self.tables), (_BYTES, self.inputs * END_MARKS)),
             Kind.LABELS: ((_REAL, 2 * self.classes),),
             Kind.LABEL_SUMS: ((_WHOLE, 2 * self.classes),),
             Kind.GRADIENTS: ((_REAL, 2 * self.classes),),

@@ -23,8 +23,9 @@ from mc2.ml.boosting_rounds import KEY_BYTES, Arrays, Form, Kind, Step
 from mc2.ml.boosting_rows import Sums, cell_counts
 from mc2.ml.boosting_tables import Roles, first_names, matrix_of_table, where_present
 from mc2.ml.secret_matrix import Floats, SecretCuts, SecretMatrix, cut_words, public_cuts, sortable
-from mc2.operators.handles import SecretTable, Words, marks_of
+from mc2.operators.handles import Marks, SecretMarks, SecretTable, Words, marks_of
 from mc2.operators.run import Run
+from mc2.operators.seams import END_MARKS, check_ends
 
 _BEFORE: Final = frozenset({Kind.ROWS, Kind.VALUES, Kind.CUTS})
 
@@ -47,12 +48,13 @@ class Shares:
     """How the rows of a training stand in its partitions; all of it is public.
 
     `places`: for rows of each partition. `tables`: how many the matrix has. `all_rows`: places of
-    all rows as one worker would have them.
+    all rows as one worker would have them. `inputs`: how many there are, each cut between these.
     """
 
     places: tuple[int, ...]
     tables: int
     all_rows: int
+    inputs: int = 0
 
 
 def form_of(recipe: Recipe, shares: Shares) -> Form:
@@ -68,6 +70,7 @@ def form_of(recipe: Recipe, shares: Shares) -> Form:
         cuts=len(cuts.features) * (cuts.bins - 1),
         tables=shares.tables,
         places=shares.places,
+        inputs=shares.inputs,
     )
 
 
@@ -92,7 +95,7 @@ class GatheringLeader:
         self._table: Floats = np.empty((0, 0), dtype=np.float32)
         self._leader: Leader | None = None
         self._gone: set[int] = set()
-        self._tables = shares.tables
+        self._tables, self._inputs = shares.tables, shares.inputs
         self._partitions = len(shares.places)
         self.step: Step | None = Step(Kind.ROWS)
         self.told: Arrays = (np.frombuffer(key, dtype=np.uint8).copy(),)
@@ -110,6 +113,7 @@ class GatheringLeader:
         if self._leader is not None:
             self._leader.take(answers)
         elif step.kind is Kind.ROWS:
+            self._check_seams([marks for _, marks in answers])
             left = iter(answers)
             nothing = np.zeros(self._tables, dtype=np.int64)
             self._counts = [
@@ -128,6 +132,12 @@ class GatheringLeader:
         else:
             self._leader = self._begun()
         self.step, self.told = self._leader.step, self._leader.told
+
+    def _check_seams(self, answers: Sequence[Marks]) -> None:
+        """No row of an input follows an empty place in chunks that another partition reads."""
+        for number in range(self._inputs):
+            mine = slice(number * END_MARKS, (number + 1) * END_MARKS)
+            check_ends(self._run, [SecretMarks(marks[mine]) for marks in answers])
 
     def _ask_from(self, place: int) -> None:
         """Ask for the values of the next feature that needs them, or tell cuts if none does."""
@@ -167,10 +177,10 @@ class GatheredPartition:
     """One worker's part of such a training; answers like `mc2.ml.boosting_partition.Partition`.
 
     `tables` are its rows by the place of their table in the matrix, those that are there first;
-    `evaluations` those of each set that is judged.
+    `evaluations` those of each set that is judged; `ends` those of its chunks of each input.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what a partition has
         self,
         run: Run,
         recipe: Recipe,
@@ -178,11 +188,15 @@ class GatheredPartition:
         place: int,
         tables: Mapping[int, SecretTable],
         evaluations: Mapping[str, Sequence[SecretTable]],
+        ends: Sequence[SecretMarks] = (),
     ) -> None:
         if sum(t.rows for t in tables.values()) != shares.places[place]:
             raise EngineError("a partition has other rows than the training says")
         if tuple(evaluations) != recipe.evaluations:
             raise EngineError("a partition has other evaluation sets than the training")
+        if len(ends) != shares.inputs:
+            raise EngineError("a partition reads other inputs than the training says")
+        self._ends = [marks_of(e) for e in ends]
         self._run, self._recipe, self._shares, self._place = run, recipe, shares, place
         self._tables, self._sets = dict(tables), dict(evaluations)
         self._key = b""
@@ -193,7 +207,8 @@ class GatheredPartition:
         match step.kind:
             case Kind.ROWS:
                 self._key = told[0].tobytes()
-                return (self._counted(),)
+                ends = [*self._ends, np.empty(0, dtype=np.uint8)]
+                return self._counted(), np.concatenate(ends)
             case Kind.VALUES:
                 return (self._values(step.turn),)
             case Kind.CUTS:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from mc2.formats.schema import DataType, decimal
+from mc2.formats.facts import TableFacts
+from mc2.formats.fixed import ChunkForm, fixed_places
+from mc2.formats.schema import Column, DataType, Schema, decimal
 from mc2.operators import (
     ascending,
     constants,
@@ -21,6 +23,7 @@ from mc2.operators import (
     packing,
     partial,
     planes,
+    seams,
     sheets,
     spread,
     texts,
@@ -217,6 +220,22 @@ def _constants(run: Run, made: Made) -> object:
     left = SecretTable({"v": joined.left}, constants.all_marks(made.rows, value=True))
     right = SecretTable({"w": joined.right}, made.present())
     return [matched, joining.partnered(run, left, right, [joined])]
+
+
+@case("seams")
+def _ends(run: Run, made: Made) -> object:
+    schema = Schema((Column("i", INT64, nullable=False),))
+    places = fixed_places(schema, {}, 4)
+    readers = [
+        seams.ends_of(
+            run,
+            made.present(made.rows),
+            ChunkForm(schema, TableFacts({}), places, (made.rows,), goes_on),
+        )
+        for goes_on in ((False, True), (True, True), (True, False))
+    ]
+    seams.check_ends(run, [*readers[:2], seams.no_ends(), readers[2]])
+    return [run.flags(), *readers]
 
 
 @case("ascending")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,33 @@ def test_more_enclaves_than_chunks_are_left_alone():
     model, _, _ = host.run()
     assert {worker for worker, _ in host.steps} == {"b"}
     assert model == alone(host.job)[0]
+
+
+@pytest.mark.parametrize(
+    ("others", "gaps"),
+    [
+        (0, (4, None)),  # one enclave sees both chunks
+        (1, (4, None)),  # the last chunk of one enclave, before the first one of the next
+        (4, (1, None)),  # ada's chunks are read by three
+        (4, (None, 1)),
+        (1, (0, 0)),  # in the midst of one enclave's chunks
+    ],
+)
+def test_rows_behind_a_chunk_that_was_not_full_are_refused_whoever_reads_them(others, gaps):
+    host = Hosted(together_job(gaps=gaps), [f"w{i}" for i in range(others)])
+    with pytest.raises(EngineError, match="outside of its declared domain"):
+        host.run()
+    assert bool(host.steps) is bool(others)
+
+
+def test_a_gap_shows_in_no_message():
+    lengths = []
+    for gaps in ((None, None), (4, None)):
+        host = Hosted(together_job(gaps=gaps), ["b"])
+        with suppress(EngineError):
+            host.run()
+        lengths.append(host.lengths[:-1])  # the receipt is signed, and public
+    assert lengths[0] == lengths[1]
 
 
 @pytest.mark.parametrize("lost", [1, 2, 7, 15])

@@ -38,6 +38,7 @@ from mc2.operators.joining import On
 from mc2.operators.lists import exploded
 from mc2.operators.run import Run as Trace
 from mc2.operators.run import keep_memory, use_threads
+from mc2.operators.seams import ends_of
 from mc2.plan.bands import rooms
 from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.expressions import ColumnRef, Expression, Literal
@@ -112,19 +113,24 @@ def compute_rows(
     tables: Mapping[str, ChunkSource],
     nodes: Sequence[int],
     trace: Trace,
-) -> Mapping[int, SecretTable]:
+) -> tuple[Mapping[int, SecretTable], Mapping[int, SecretMarks]]:
     """The rows of some nodes, by node, those that are there first: what one matrix takes of them.
 
-    `tables` may have some chunks of an input alone, if every node takes each row by itself
+    And, by input, the ends of the chunks that were read (`mc2.operators.seams`). `tables` may have
+    some chunks of an input alone, if every node takes each row by itself
     (`mc2.plan.trained_together`).
 
     Raises: as `execute`; nothing that failed shows before the flags of `trace` are looked at.
     """
     run = PlanRun(checked, tables, lambda _: None, trace, b"")
     wanted = _wanted(checked.plan, nodes, frozenset())
+    ends: dict[int, SecretMarks] = {}
     for index in sorted(wanted):
         run.compute(index)
-    return {n: run.rows(n) for n in nodes}
+        operation = checked.plan.nodes[index].operation
+        if isinstance(operation, Scan):
+            ends[operation.input] = run.ends(index, operation)
+    return {n: run.rows(n) for n in nodes}, ends
 
 
 def _wanted(plan: Plan, nodes: Iterable[int], apart: Collection[int]) -> set[int]:
@@ -191,6 +197,11 @@ class PlanRun:
     def rows(self, index: int) -> SecretTable:
         """The rows of a node that others still read, those that are there first."""
         return self._in_front(index, self._tables[index])
+
+    def ends(self, index: int, operation: Scan) -> SecretMarks:
+        """The ends of the chunks of a scan, which has just been computed."""
+        chunks = self._sources[self._plan.inputs[operation.input].dataset]
+        return ends_of(self.trace, self._tables[index].present, chunks.form)
 
     def compute(self, index: int, *, skip: bool = False) -> None:
         """Compute a node into a table with no more places than its bound; or leave it out."""

@@ -1,28 +1,17 @@
-"""Where the chunks that one task reads meet those of the next: no row follows an empty place.
+"""The ends of all tasks' chunks, as bits that travel with the flags of all tasks.
 
-Within its own chunks each task looks itself. What it must tell of its first and last place is as
-secret as its rows, so it travels with the flags of all tasks, and the last task compares: step T9
-of docs/spec/task.md.
+The last task compares them: step T9 of docs/spec/task.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 import numpy as np
 
 from mc2.formats.fixed import ChunkForm
-from mc2.operators import logic
-from mc2.operators.handles import Marks, SecretMarks, marks_of
-from mc2.operators.run import Flag, Run
+from mc2.operators.handles import SecretMarks, marks_of
+from mc2.operators.run import Run
+from mc2.operators.seams import END_MARKS, check_ends, ends_of
 from mc2.plan.stages import Layout
-
-_OPEN, _SOME, _FRESH = range(3)
-"""A place without a row is last; a row is first, and other tasks read what is before it; public:
-a run of rows that was sealed at once starts here, whatever others have read."""
-
-_KINDS: Final = 3
 
 
 class Seams:
@@ -35,39 +24,27 @@ class Seams:
     @property
     def bits(self) -> int:
         """How many bits a run keeps for them."""
-        return len(self._inputs) * self._tasks * _KINDS
+        return len(self._inputs) * self._tasks * END_MARKS
 
     def mark(self, run: Run, place: tuple[int, int], present: SecretMarks, form: ChunkForm) -> None:
         """Keep what the others must know of the chunks of a task; `place`: its input and number.
 
         `present` says of each place of the chunks whether a row is there.
         """
-        rows, (before, after) = marks_of(present), form.goes_on
-        if after:
-            last = logic.complement(run, rows[-1:].copy())
-            run.set_bit(self._place(*place, _OPEN), SecretMarks(last))
-        if before:
-            run.set_bit(self._place(*place, _SOME), SecretMarks(rows[:1].copy()))
-        if not before or len(form.segments) > 1:
-            fresh = np.ones(1, dtype=np.uint8)
-            run.set_bit(self._place(*place, _FRESH), SecretMarks(fresh))
+        ends = marks_of(ends_of(run, present, form))
+        for kind, bit in enumerate(self._bits(*place)):
+            run.set_bit(bit, SecretMarks(ends[kind : kind + 1].copy()))
 
-    def _place(self, number: int, task: int, kind: int) -> int:
-        return (self._inputs.index(number) * self._tasks + task) * _KINDS + kind
+    def _bits(self, number: int, task: int) -> range:
+        first = (self._inputs.index(number) * self._tasks + task) * END_MARKS
+        return range(first, first + END_MARKS)
 
     def check(self, run: Run) -> None:
         """Raise a flag if rows follow a place without one, over all tasks of an input."""
         for number in self._inputs:
-            self._check(run, [self._of_task(run, number, task) for task in range(self._tasks)])
+            check_ends(run, [self._of_task(run, number, task) for task in range(self._tasks)])
 
-    def _of_task(self, run: Run, number: int, task: int) -> list[Marks]:
-        places = [self._place(number, task, kind) for kind in range(_KINDS)]
-        return [marks_of(run.bit(place)) for place in places]
-
-    def _check(self, run: Run, tasks: Sequence[Sequence[Marks]]) -> None:
-        is_open = np.zeros(1, dtype=np.uint8)
-        for found in tasks:
-            late = logic.conjunction(run, is_open, found[_SOME])
-            run.raise_where(SecretMarks(late), Flag.OUT_OF_DOMAIN)
-            goes_on = logic.conjunction(run, is_open, logic.complement(run, found[_FRESH]))
-            is_open = logic.disjunction(run, goes_on, found[_OPEN])
+    def _of_task(self, run: Run, number: int, task: int) -> SecretMarks:
+        return SecretMarks(
+            np.concatenate([marks_of(run.bit(place)) for place in self._bits(number, task)])
+        )
