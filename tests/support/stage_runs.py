@@ -37,6 +37,7 @@ class StageRun:
     tables: Mapping[str, Any]
     partitions: int
     broadcast_rows: int = 0
+    key: bytes = b""
     blocks: dict[tuple[int, int, int, int], list[pa.RecordBatch]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,13 +53,14 @@ class StageRun:
         for stage, partition in self.stages.tasks():
             checked = fragment(self.checked.plan, self.stages, stage)
             inputs = self.inputs(stage, partition)
-            with open_fragment(checked, inputs, LIMITS, lambda _: None) as found:
+            with open_fragment(checked, inputs, LIMITS, lambda _: None, key=self.key) as found:
                 for place, exchange in enumerate(self.stages.stages[stage].exchanges):
                     for part, batch in found.parts(exchange):
                         self.blocks.setdefault((stage, place, partition, part), []).append(batch)
         last = self.stages.last
         checked = fragment(self.checked.plan, self.stages, last)
-        with open_fragment(checked, self.inputs(last, 0), LIMITS, lambda _: None) as found:
+        read = self.inputs(last, 0)
+        with open_fragment(checked, read, LIMITS, lambda _: None, key=self.key) as found:
             return found.outputs()
 
     def inputs(self, stage: int, partition: int) -> Mapping[str, FragmentInput]:

@@ -14,7 +14,10 @@ _FEATURES: Final = (
     "the names of the features, and for each split of each tree its feature and its threshold"
 )
 _THRESHOLDS: Final = "thresholds are values that occur in the data or lie between such values"
-_PUBLIC: Final = "thresholds are among the numbers that the plan names, or the job fails"
+_PUBLIC: Final = (
+    "thresholds are among the edges of the matrix, which the plan names or has drawn with noise, "
+    "or the job fails"
+)
 _COVERS: Final = (
     "for each node of each tree how much of the training data reaches it, and what it predicts"
 )

@@ -20,6 +20,7 @@ from mc2.plan.models import (
     Stopping,
     Train,
 )
+from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.plan import PlanInput
 from mc2.plan.training import Boosting, Controls, Dropout
 
@@ -127,14 +128,24 @@ def _matrix(operation: Matrix) -> str:
         text += f"; {operation.missing} means no value"
     if operation.feature_weights:
         text += f"; features drawn with weights {', '.join(operation.feature_weights)}"
-    known: list[Categories | Edges] = [*operation.categories, *operation.edges]
+    known: list[Categories | Edges | NoisyEdges] = [
+        *operation.categories,
+        *operation.edges,
+        *operation.noisy,
+    ]
     return text + "".join(_known_values(k) for k in known)
 
 
-def _known_values(known: Categories | Edges) -> str:
+def _known_values(known: Categories | Edges | NoisyEdges) -> str:
     """What everybody is told of a feature's values."""
     if isinstance(known, Edges):
         return f"; {name_words(known.feature)} cut to {', '.join(known.edges)}"
+    if isinstance(known, NoisyEdges):
+        return (
+            f"; {name_words(known.feature)} cut, in trainings, to at most {known.edges:,} quantiles"
+            f" drawn with noise (epsilon = {known.epsilon}) from counts in {known.cells:,} cells "
+            f"from {known.low} to {known.high}"
+        )
     given = names(known.names) if known.names else f"0 to {known.count - 1:,}"
     return f"; all that {name_words(known.feature)} may be: {given}"
 

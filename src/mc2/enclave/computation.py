@@ -108,7 +108,7 @@ class Computation:
                 key=self._key,
                 together=led,
             )
-        return execute(checked, self._tables, limits, self._tell, ahead)
+        return execute(checked, self._tables, limits, self._tell, ahead, self._key)
 
     def seal(self, name: str, output: Output, write_chunk: WriteChunk) -> Result:
         """E19. Seal one output for exactly the plan's recipients, or keep it for its owners."""

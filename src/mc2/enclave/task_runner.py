@@ -328,7 +328,10 @@ class TaskRunner:
                     rows, source.ordered, exchange.partial, exchange.schema
                 )
         with _told(sources):
-            with open_fragment(checked, inputs, self._limits, host.progress, together) as found:
+            key = drawing_key(self.work.epoch.context, self._ciphers)
+            with open_fragment(
+                checked, inputs, self._limits, host.progress, together, key
+            ) as found:
                 yield found
             others = () if together is None else together.read  # those who train read it whole
             for place, rows in enumerate(sources):

@@ -56,10 +56,11 @@ def open_fragment(
     limits: EngineLimits,
     progress: Callable[[str], None],
     together: Together | None = None,
+    key: bytes = b"",
 ) -> Iterator[Fragment]:
     """Compute a fragment as far as what it hands on can be read.
 
-    `together` are the trainings that other enclaves share.
+    `together` are the trainings that other enclaves share. From `key` noisy edges are drawn.
 
     Raises: EngineError, and what reading an input raises.
     """
@@ -72,6 +73,7 @@ def open_fragment(
             if not inputs[source.dataset].ordered
         }
         run = _FragmentRun(checked, database, limits, progress, shuffled, together)
+        run.key = key
         run.partial_inputs = {
             place: inputs[source.dataset] for place, source in enumerate(checked.plan.inputs)
         }

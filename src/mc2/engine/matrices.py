@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -75,6 +75,19 @@ def build(shape: MatrixShape, sources: Sequence[pa.Table], threads: int) -> Matr
     )
     known = {name: frozenset(found) for name, found in named.items()}
     return MatrixData(rows, data, known, origins, shape.operation.edges)
+
+
+def cut(shape: MatrixShape, data: MatrixData, edges: Sequence[Edges], threads: int) -> MatrixData:
+    """The same rows, with values of more features cut to edges. Raises: EngineError."""
+    more = tuple(sorted((*shape.operation.edges, *edges), key=lambda e: e.feature))
+    operation = replace(shape.operation, edges=more, noisy=())
+    found = build(replace(shape, operation=operation), [data.rows], threads)
+    return replace(found, origins=data.origins)
+
+
+def values_of(shape: MatrixShape, data: MatrixData, feature: str) -> Floats:
+    """The numbers of a feature as they stand in the rows; NaN is no value."""
+    return _numbers(data.rows.column(feature), parse_float(shape.operation.missing))
 
 
 def _information(

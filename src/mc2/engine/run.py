@@ -52,10 +52,12 @@ def execute(
     limits: EngineLimits,
     progress: Callable[[str], None],
     ahead: DatabaseAhead | None = None,
+    key: bytes = b"",
 ) -> Mapping[str, Output]:
     """Compute a plan's outputs, by name, from its inputs, by dataset.
 
-    `ahead` is a database that was opened within the same limits.
+    `ahead` is a database that was opened within the same limits. `key` is 32 random bytes of this
+    job alone, which nobody outside knows: noisy edges are drawn from it. Plans without need none.
 
     `progress` is told in words what is being done, never a value of the data. What it raises ends
     the run.
@@ -64,6 +66,7 @@ def execute(
     """
     with ahead.take() if ahead is not None else Database(limits) as database:
         run = Run(checked, database, limits, progress)
+        run.key = key
         run.read_inputs(tables)
         for index in range(len(checked.plan.nodes)):
             run.compute(index)
@@ -91,8 +94,10 @@ class Together(Protocol):
 class Run:
     """One run: what is stored so far, and how to write queries over it.
 
-    `shuffled` are the inputs whose rows have no order.
+    `shuffled` are the inputs whose rows have no order. From `key` noisy edges are drawn.
     """
+
+    key: bytes = b""
 
     def __init__(
         self,
@@ -104,6 +109,7 @@ class Run:
         together: Together | None = None,
     ) -> None:
         self._plan = checked.plan
+        self._drawn = drawn_matrices(checked.plan.nodes)
         self._shapes = checked.shapes
         self._lineages = checked.lineages
         self._database = database
@@ -266,7 +272,14 @@ class Run:
             raw, metrics = self._together.train(index, tell)
             return trees.trained_apart(shape, raw, metrics, self._threads)
         owners = self._owners(operation.matrix) if operation.controls.leaf_owners > 1 else ()
-        return trees.train(shape, self._matrices, start, owners, self._threads, tell)
+        matrices: Mapping[int, MatrixData] = self._matrices
+        if operation.matrix in self._drawn:
+            draw = self._drawn.index(operation.matrix)
+            shapes = {i: s for i, s in enumerate(self._shapes) if isinstance(s, MatrixShape)}
+            matrices = trees.cut_to_drawn(
+                operation, shapes, matrices, self.key, draw, self._threads
+            )
+        return trees.train(shape, matrices, start, owners, self._threads, tell)
 
     def _owners(self, matrix: int) -> list[str]:
         """The one owner of each source of a matrix. Raises: EngineError if one has several."""
@@ -314,6 +327,24 @@ class Run:
             model = self._models.get(output.node) or self._linear_models[output.node]
             return ModelOutput(model.raw())
         return TableOutput(self._table(output.node).schema, self._rows(output.node))
+
+
+def drawn_matrices(nodes: Sequence[Node]) -> tuple[int, ...]:
+    """The matrices whose edges trainings draw, in the order of the plan.
+
+    The place among them names the noise: no two have the same, else the difference of two would
+    be free of it. A plan and its last stage have the same order, so every attempt draws the same.
+    """
+    found = {
+        n.operation.matrix
+        for n in nodes
+        if isinstance(n.operation, Train) and _is_noisy(nodes[n.operation.matrix])
+    }
+    return tuple(sorted(found))
+
+
+def _is_noisy(node: Node) -> bool:
+    return isinstance(node.operation, Matrix) and bool(node.operation.noisy)
 
 
 def _readers(

@@ -19,7 +19,8 @@ from xgboost.core import XGBoostError
 from mc2.engine import formulas
 from mc2.engine.folds import divide
 from mc2.engine.inspections import inspect
-from mc2.engine.matrices import MatrixData, build, check_categories
+from mc2.engine.matrices import MatrixData, build, check_categories, cut, values_of
+from mc2.engine.noisy_edges import draw_edges
 from mc2.engine.release_rules import controlled
 from mc2.errors import EngineError
 from mc2.formats.arrow import arrow_schema
@@ -116,6 +117,29 @@ def matrix(shape: MatrixShape, sources: Sequence[pa.Table], threads: int) -> Mat
     """A matrix over the rows of relations, in their order. Raises: EngineError."""
     with _translating("to read the matrix"):
         return build(shape, sources, threads)
+
+
+def cut_to_drawn(
+    operation: Train,
+    shapes: Mapping[int, MatrixShape],
+    matrices: Mapping[int, MatrixData],
+    key: bytes,
+    draw: int,
+    threads: int,
+) -> Mapping[int, MatrixData]:
+    """The matrices of a training, cut to noisy edges of the one that it learns from.
+
+    `draw` is a number that no other matrix has whose edges the same `key` draws.
+
+    Raises: EngineError.
+    """
+    shape, own = shapes[operation.matrix], matrices[operation.matrix]
+    with _translating("to read the matrix"):
+        edges = [
+            draw_edges(n, values_of(shape, own, n.feature), key, draw)
+            for n in shape.operation.noisy
+        ]
+        return {m: cut(shapes[m], matrices[m], edges, threads) for m in operation.matrices}
 
 
 def train(

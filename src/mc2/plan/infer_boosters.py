@@ -144,6 +144,11 @@ def _nodes(model: ModelShape) -> int:
 def infer_cross_validate(operation: CrossValidate, matrix: MatrixShape) -> TableShape:
     """The shape of a cross-validation. Raises: PlanError."""
     check_boosting(operation, matrix)
+    if matrix.operation.noisy:
+        raise PlanError(
+            "cross-validation takes no noisy edges: each part would have others",
+            hint="judge the model on rows of its own: train(..., evals=)",
+        )
     if named_value(operation, "process_type") == "update":
         raise PlanError("process_type update needs a model to start with")
     _check_parts(operation, matrix)

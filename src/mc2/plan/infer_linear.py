@@ -54,7 +54,7 @@ def _check_plain(own: Matrix) -> None:
         (own.group, "qid"),
         (own.lower_bound, "label_lower_bound"),
         (own.feature_weights, "feature_weights"),
-        (own.edges, "bin_edges"),
+        (own.edges or own.noisy, "bin_edges"),
     ):
         if given:
             raise PlanError(f"these models take no {what}", hint=_XGBOOST_ONLY)

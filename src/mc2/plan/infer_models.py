@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from mc2.errors import PlanError
@@ -84,6 +84,20 @@ def _check_extras(operation: Matrix, columns: Mapping[str, Column]) -> None:
             raise PlanError(f"{edges.feature[:60]!r} has edges, and is no feature with amounts")
         if edges.numbers and tuple(map(float_text, edges.numbers)) != edges.edges:
             raise PlanError(f"the edges of {edges.feature!r} are not in their one spelling")
+    _check_noisy(operation, plain - {e.feature for e in operation.edges})
+
+
+def _check_noisy(operation: Matrix, free: Collection[str]) -> None:
+    names = [n.feature for n in operation.noisy]
+    if len(set(names)) != len(names):
+        raise PlanError("a feature has noisy edges twice")
+    for noisy in operation.noisy:
+        if noisy.feature not in free:
+            raise PlanError(
+                f"{noisy.feature[:60]!r} has noisy edges, and is no feature with amounts and "
+                "without other edges"
+            )
+        noisy.check()
 
 
 def _merged(sources: Sequence[TableShape]) -> Schema:
@@ -148,6 +162,8 @@ def infer_train(
             raise PlanError(f"the evaluation set {name!r} has not as many labels as the matrix")
         if shape.operation.edges != matrix.operation.edges:
             raise PlanError(f"the evaluation set {name!r} has not the edges of the matrix")
+        if shape.operation.noisy != matrix.operation.noisy:
+            raise PlanError(f"the evaluation set {name!r} has not the noisy edges of the matrix")
         _check_labels(operation, shape, f"the evaluation set {name!r}")
         _check_formulas(operation, shape)
     _check_stopping(operation, names)
@@ -184,6 +200,12 @@ def _check_stopping(operation: Train, names: Sequence[str]) -> None:
 
 def _check_controls(operation: Train, matrix: MatrixShape) -> None:
     controls = operation.controls
+    if matrix.operation.noisy and not controls.public_thresholds:
+        # Models split at other numbers otherwise, and predict of rows as they are something else.
+        raise PlanError(
+            "noisy edges are for trainings whose thresholds lie at edges alone",
+            hint="xgboost.train(..., public_thresholds=True)",
+        )
     if controls == NO_CONTROLS:
         return
     if named_value(operation, "booster") == "gblinear":
@@ -200,10 +222,11 @@ def _check_controls(operation: Train, matrix: MatrixShape) -> None:
         )
     if controls.public_thresholds:
         edged = {e.feature for e in matrix.operation.edges}
+        edged.update(n.feature for n in matrix.operation.noisy)
         for feature in matrix.features:
             if not feature.categorical and feature.name not in edged:
                 raise PlanError(
-                    f"the feature {feature.name!r} has no public edges",
+                    f"the feature {feature.name!r} has no public edges, and no noisy ones",
                     hint="DMatrix(..., bin_edges={...}) names edges for each feature",
                 )
 

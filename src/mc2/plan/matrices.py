@@ -12,6 +12,7 @@ from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields, text_item
 from mc2.formats.limits import LIMITS
 from mc2.plan.literals import parse_float
+from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.relations import read_names, read_nodes
 
 _EDGES: Final = 65_536
@@ -83,6 +84,7 @@ class Matrix:
     they stood. `lower_bound` and `upper_bound` hold the interval in which a survival time lies.
     `categories` are all that some of the categorical features have; another one fails the job.
     `more_labels` stand beside `label`, for models that give a number for each of them.
+    `noisy` are features whose edges a training draws; until then their values stay as they are.
     """
 
     OP: ClassVar[str] = "matrix"
@@ -101,6 +103,7 @@ class Matrix:
     edges: tuple[Edges, ...] = ()
     categories: tuple[Categories, ...] = ()
     more_labels: tuple[str, ...] = ()
+    noisy: tuple[NoisyEdges, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -136,7 +139,10 @@ class Matrix:
             "lower_bound": self.lower_bound,
             "upper_bound": self.upper_bound,
             "feature_weights": list(self.feature_weights),
-            "edges": {e.feature: list(e.edges) for e in self.edges},
+            "edges": {
+                **{e.feature: list(e.edges) for e in self.edges},
+                **{e.feature: e.json() for e in self.noisy},
+            },
             "categories": {c.feature: c.json() for c in self.categories},
             "more_labels": list(self.more_labels),
         }
@@ -148,6 +154,7 @@ class Matrix:
         def name(key: str) -> str | None:
             return fields.optional(key, lambda inner: fields.text(inner, _NAME))
 
+        edges, noisy = _read_edges(fields)
         return cls(
             sources=read_nodes(fields, "sources"),
             features=read_names(fields, "features"),
@@ -160,9 +167,10 @@ class Matrix:
             lower_bound=name("lower_bound"),
             upper_bound=name("upper_bound"),
             feature_weights=read_texts(fields, "feature_weights"),
-            edges=_read_edges(fields),
+            edges=edges,
             categories=_read_categories(fields),
             more_labels=read_names(fields, "more_labels"),
+            noisy=noisy,
         )
 
 
@@ -171,12 +179,16 @@ def read_texts(fields: Fields, name: str, most: int = LIMITS.columns) -> tuple[s
     return fields.items(name, most, text_item(f"an item of {name}", lambda text, _: text[:_NUMBER]))
 
 
-def _read_edges(fields: Fields) -> tuple[Edges, ...]:
+def _read_edges(fields: Fields) -> tuple[tuple[Edges, ...], tuple[NoisyEdges, ...]]:
+    """Public edges are lists; noisy ones are objects."""
     value = fields.value("edges")
     if not isinstance(value, Mapping) or len(value) > LIMITS.columns:
         raise PlanError("the edges of a matrix are not an object")
-    inner = Fields(value, "the edges of a matrix")
-    return tuple(Edges(n, read_texts(inner, n, _EDGES)) for n in sorted(value))
+    drawn = tuple(n for n in sorted(value) if isinstance(value[n], Mapping))
+    named = {n: edges for n, edges in value.items() if n not in drawn}
+    inner = Fields(named, "the edges of a matrix")
+    public = tuple(Edges(n, read_texts(inner, n, _EDGES)) for n in sorted(named))
+    return public, tuple(NoisyEdges.read(n, value[n]) for n in drawn)
 
 
 def _read_categories(fields: Fields) -> tuple[Categories, ...]:

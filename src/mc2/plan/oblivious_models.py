@@ -138,6 +138,8 @@ def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
 
 def _check_edges(matrix: Matrix) -> None:
     amounts = set(matrix.features) - set(matrix.categorical)
+    if matrix.noisy:
+        raise _unsupported("noisy edges", "name public edges, or let cuts be chosen in secret")
     if matrix.edges and {e.feature for e in matrix.edges} != amounts:
         raise _unsupported("edges of some features only", "name edges for each feature, or none")
     for edges in matrix.edges:

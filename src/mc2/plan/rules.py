@@ -21,7 +21,7 @@ from mc2.formats.result import Result
 from mc2.plan.check import CheckedPlan
 from mc2.plan.kept import kept_facts, policy_of
 from mc2.plan.linear_models import Fit
-from mc2.plan.models import Controls, Train
+from mc2.plan.models import Controls, Matrix, Train
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.training import NO_CONTROLS
@@ -193,12 +193,24 @@ def _check_models(checked: CheckedPlan, of: _Rules) -> None:
         if isinstance(node.operation, Fit) and of.dataset in lineage.datasets:
             _check_fit(rules, of)
         if isinstance(node.operation, Train) and of.dataset in lineage.datasets:
+            _check_edges(checked, node.operation, rules, of)
             lacking = _lacking(rules, node.operation.controls)
             if lacking:
                 raise PolicyError(
                     f"{of.owners} wants of models trained on {of.dataset}: {', '.join(lacking)}",
                     hint=f"xgboost.train(..., {', '.join(lacking)})",
                 )
+
+
+def _check_edges(checked: CheckedPlan, training: Train, rules: ModelPolicy, of: _Rules) -> None:
+    """Noisy edges follow from the data, so they are no public thresholds."""
+    matrix = checked.plan.nodes[training.matrix].operation
+    if rules.public_thresholds and isinstance(matrix, Matrix) and matrix.noisy:
+        raise PolicyError(
+            f"{of.owners} wants models trained on {of.dataset} to split at numbers of the plan: "
+            "noisy edges are drawn from the rows",
+            hint="DMatrix(..., bin_edges={feature: [numbers]})",
+        )
 
 
 def _check_fit(rules: ModelPolicy, of: _Rules) -> None:

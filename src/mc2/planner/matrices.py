@@ -12,8 +12,10 @@ from mc2.planner.tables import Table
 if TYPE_CHECKING:  # `import mc2` stays light
     from mc2.formats.schema import DataType
     from mc2.plan.models import Categories, Edges
+    from mc2.plan.noisy_edges import NoisyEdges
     from mc2.planner.draft import Draft
 
+_NOISY = {"low", "high", "cells", "edges", "epsilon"}
 _REFUSED = {
     "group": 'qid="column" says which rows belong together',
     "nthread": "the number of threads is the engine's, and changes no result",
@@ -40,7 +42,9 @@ class DMatrix:
     `categories` maps categorical features to all that they have, which everybody then knows: names
     for text, a number of codes (0, 1, ...) for integers; oblivious mode needs them.
     `bin_edges` maps features to public numbers: a value counts as the greatest of them that is
-    not above it, so that thresholds of a model lie there only.
+    not above it, so that thresholds of a model lie there only. Instead of numbers,
+    `{"low": 0, "high": 100, "cells": 256, "edges": 32, "epsilon": 0.5}` has at most 32 edges drawn
+    at each training, with `public_thresholds=True`: quantiles of noisy counts of rows in cells.
 
     Raises: PlanError if a column is not there, or cannot be used so.
     """
@@ -65,7 +69,7 @@ class DMatrix:
         exclude: Sequence[str] = (),
         categorical: Sequence[str] = (),
         categories: Mapping[str, Sequence[str] | int] | None = None,
-        bin_edges: Mapping[str, Sequence[float]] | None = None,
+        bin_edges: Mapping[str, Sequence[float] | Mapping[str, float]] | None = None,
         **others: object,
     ) -> None:
         from mc2.plan.models import Matrix
@@ -81,10 +85,9 @@ class DMatrix:
         margins = names_of(margins, "base_margin", columns)
         left_out = {*single, *more, *margins, *names_of(exclude, "exclude", columns)}
         used = _used(features, feature_names, columns, left_out)
-        texts = [n for n in used if columns[n].name == "string"]
         known = _categories(categories)
         named = {c.feature for c in known}.union(
-            texts if enable_categorical is True else (),
+            (n for n in used if enable_categorical is True and columns[n].name == "string"),
             names_of(categorical, "categorical", columns),
             _typed(feature_types, used),
         )
@@ -104,6 +107,7 @@ class DMatrix:
             upper_bound=label_upper_bound,
             feature_weights=_weights(feature_weights, used),
             edges=_edges(bin_edges, used),
+            noisy=_noisy(bin_edges),
             categories=known,
         )
         self._node = self._draft.add(operation)
@@ -231,7 +235,28 @@ def _edges(values: object, features: Sequence[str]) -> tuple[Edges, ...]:
     return tuple(
         Edges(n, tuple(float_text(e) for e in _numbers(values[n], "bin_edges")))
         for n in sorted(values)
+        if not isinstance(values[n], dict)
     )
+
+
+def _noisy(values: object) -> tuple[NoisyEdges, ...]:
+    from mc2.plan.literals import float_text
+    from mc2.plan.noisy_edges import NoisyEdges
+
+    given = values if isinstance(values, dict) else {}
+    found = []
+    for name in sorted(n for n in given if isinstance(given[n], dict)):
+        said = given[name]
+        whole = (said.get("cells"), said.get("edges"))
+        if set(said) != _NOISY or any(type(n) is not int for n in whole):
+            raise PlanError(
+                f"the noisy edges of {name!r} have not low, high, cells, edges and epsilon",
+                hint='{"low": 0, "high": 100, "cells": 256, "edges": 32, "epsilon": 0.5}',
+            )
+        numbers = _numbers([said["low"], said["high"], said["epsilon"]], "bin_edges")
+        low, high, epsilon = map(float_text, numbers)
+        found.append(NoisyEdges(name, low, high, said["cells"], said["edges"], epsilon))
+    return tuple(found)
 
 
 def _categories(values: object) -> tuple[Categories, ...]:

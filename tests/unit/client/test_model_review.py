@@ -7,6 +7,7 @@ from mc2.client.model_review import memorising, model_holds, model_rules
 from mc2.client.plan_words import step_words
 from mc2.formats.manifest import ModelPolicy
 from mc2.plan.models import Annotate, CrossValidate, Edges, Inspect, Predict, Slice, Stopping
+from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.training import Controls
 
 
@@ -60,6 +61,7 @@ def test_every_operation_has_words():
     matrix = job.matrix(
         base_margin=("m",), feature_weights=("1.0", "2.0", "3.0"), edges=(Edges("x", ("0.5",)),)
     )
+    drawn = job.matrix(noisy=tuple(NoisyEdges(f, "0.0", "9.0", 9, 3, "0.5") for f in "xyz"))
     stopping = Stopping(3, "rmse", "seen", maximize=False, save_best=True, min_delta="0.1")
     first = job.train(
         {"eval_metric": ["rmse"]}, 4, matrix, evals=(("seen", matrix),), stopping=stopping,
@@ -77,6 +79,7 @@ def test_every_operation_has_words():
         job.add(CrossValidate(matrix, (), 2, 3, stratified=True)),
         job.add(CrossValidate(matrix, (), 2, 0, folds="fold")),
         job.add(Predict(strict, matrix)),
+        job.add(Predict(job.train({}, 1, drawn, controls=Controls(public_thresholds=True)), drawn)),
         job.add(Predict(job.train({"objective": "survival:aft"}, 1, survival), survival)),
     ]
     plan = job.plan(**{f"o{i}": node for i, node in enumerate(tables)})
@@ -90,5 +93,7 @@ def test_every_operation_has_words():
         "what each feature contributes as prediction, by its rounds 0 to 1", "all nodes of the trees",
         "each tree as text, with gains and covers", "3 parts drawn with seed 0, each with the same share",
         "for each fold, trained without it and judged on it",
+        "y cut, in trainings, to at most 3 quantiles drawn with noise (epsilon = 0.5) from counts in",
+        "9 cells from 0.0 to 9.0",
     ):  # fmt: skip
         assert words in text, words

@@ -13,6 +13,7 @@ from mc2.plan.build import PlanBuilder
 from mc2.plan.check import check_plan
 from mc2.plan.expressions import ColumnRef, call
 from mc2.plan.models import Controls, Edges, Matrix, Train
+from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
 from mc2.plan.relations import Aggregate, AggregateColumn, Join, NamedExpression, Project, Scan
 from mc2.plan.rules import check_against
@@ -45,9 +46,16 @@ class World:
     """Two owners' tables, a join of them for cy, a count of ada's for bo, a model for ada."""
 
     def __init__(
-        self, *, ada=None, bo=None, contract=CONTRACT, recipient="cy", controls=NO_CONTROLS
+        self,
+        *,
+        ada=None,
+        bo=None,
+        contract=CONTRACT,
+        recipient="cy",
+        controls=NO_CONTROLS,
+        noisy=(),
     ):
-        self.controls = controls
+        self.controls, self.noisy = controls, noisy
         self.contract = contract
         self.manifests = {
             "ada.t": manifest("ada.t", ada, a="int64", b="int64", secret="string"),
@@ -70,7 +78,8 @@ class World:
         both = builder.add(Join(t, u, "inner", call("eq", ColumnRef("a"), ColumnRef("x"))))
         only_b = builder.add(Project(both, (NamedExpression("b", ColumnRef("b")),)))
         count = builder.add(Aggregate(t, (), (AggregateColumn("n", "count_star", ()),)))
-        matrix = builder.add(Matrix((u,), ("x",), "y", edges=(Edges("x", ("1.0",)),)))
+        public = () if self.noisy else (Edges("x", ("1.0",)),)
+        matrix = builder.add(Matrix((u,), ("x",), "y", edges=public, noisy=self.noisy))
         model = builder.add(Train(matrix, (), 1, controls=self.controls))
         outputs = [
             PlanOutput(name="count", node=count, kind="table", recipients=("bo",)),
@@ -218,6 +227,17 @@ def test_rejects_after_the_last_day():
 
 
 MODELS = ModelPolicy(leaf_rows=10, leaf_owners=2, bare=True, public_thresholds=True)
+
+
+def test_noisy_edges_are_no_public_thresholds():
+    noisy = (NoisyEdges("x", "0.0", "9.0", 9, 3, "1.0"),)
+    own = Controls(public_thresholds=True)
+    World(controls=own, noisy=noisy).check()
+    World(bo=UsagePolicy(models=ModelPolicy()), controls=own, noisy=noisy).check()
+    strict = UsagePolicy(models=ModelPolicy(public_thresholds=True))
+    World(bo=strict, controls=own).check()
+    with pytest.raises(PolicyError, match=r"trained on bo\.u to split at numbers of the plan"):
+        World(bo=strict, controls=own, noisy=noisy).check()
 
 
 def test_models_keep_to_the_rules_of_each_owner():

@@ -7,7 +7,8 @@ from tests.support.catalogs import PACKAGES, VISITS, catalog
 
 import mc2
 from mc2.errors import PlanError, UsageError
-from mc2.plan.models import Categories, History, Matrix, Predict, Train
+from mc2.plan.models import Categories, Edges, History, Matrix, Predict, Train
+from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.relations import Scan
 from mc2.planner.job import Job
 from mc2.planner.learning import Booster, DMatrix
@@ -200,6 +201,18 @@ def test_labels_may_be_several():
     assert found.labels == ("age", "glucose")
 
 
+def test_edges_are_named_or_drawn_with_noise():
+    plan = plan_of(
+        "r = xgboost.train({}, xgboost.DMatrix(v, label='diabetic', features=['bmi', 'age'],"
+        " bin_edges={'age': [30, 60], 'bmi':"
+        " {'low': 10, 'high': 50.5, 'cells': 81, 'edges': 16, 'epsilon': 0.5}}),"
+        " public_thresholds=True)"
+    )
+    found = operation(plan, Matrix)
+    assert found.edges == (Edges("age", ("30.0", "60.0")),)
+    assert found.noisy == (NoisyEdges("bmi", "10.0", "50.5", 81, 16, "0.5"),)
+
+
 def test_categories_can_be_named():
     plan = plan_of(
         "r = xgboost.train({}, xgboost.DMatrix(v, label='diabetic', features=['site', 'age'],"
@@ -276,6 +289,10 @@ def test_training_takes_what_stock_xgboost_takes():
         ("r = xgboost.DMatrix(v, base_margin='nope')", "no column 'nope' for base_margin=", ""),
         ("r = xgboost.DMatrix(v, group=[3])", "takes no group=", "qid"),
         ("r = xgboost.DMatrix(v, bin_edges={'age': [1, 'x']})", "bin_edges are numbers", ""),
+        ("r = xgboost.DMatrix(v, bin_edges={'age': {'low': 0}})", "low, high, cells", "epsilon"),
+        (D + "r = xgboost.train({}, xgboost.DMatrix(v, label='age', features=['bmi'],"
+         " bin_edges={'bmi': {'low': 0, 'high': 9, 'cells': 9, 'edges': 3, 'epsilon': 1}}))",
+         "thresholds lie at edges alone", "public_thresholds=True"),
         ("r = xgboost.DMatrix(v, categories={'site': []})", "no list of names", "ward"),
         ("r = xgboost.DMatrix(v, categories={'site': 2})", "do not fit string", "how many"),
         (D + "r = xgboost.train([], d)", "params is a dictionary", ""),
