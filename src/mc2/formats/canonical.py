@@ -20,14 +20,20 @@ from mc2.formats.limits import LIMITS
 Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
 LARGEST_INTEGER: Final = 2**53 - 1
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
 
 
 def encode(value: Json) -> bytes:
     """The one encoding of a value. Raises: FormatError for a float, a huge integer, a bad key."""
     _check(value, 0)
     try:
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        # Of ASCII alone there is one order of keys and one way to escape; Python's own encoder
+        # takes a fifth of the time, and objects are encoded again wherever they are checked.
+        text = _ENCODER.encode(value)
+        return text.encode("ascii") if text.isascii() else rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, TypeError, UnicodeEncodeError) as error:
         raise FormatError(f"not canonical JSON: {error}") from None
 
 

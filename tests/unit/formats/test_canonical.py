@@ -1,4 +1,6 @@
 import json
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
 
 import pytest
 import rfc8785
@@ -25,6 +27,34 @@ def test_a_value_has_one_encoding_and_comes_back(value):
     raw = encode(value)
     assert decode(raw, 1 << 20, "test") == value
     assert encode(decode(raw, 1 << 20, "test")) == raw
+
+
+def nested(characters):
+    """Values of every kind whose texts, and the keys among them, have such characters."""
+    texts = st.text(characters)
+    return st.recursive(
+        st.none() | st.booleans() | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER) | texts,
+        lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(texts, inner),
+        max_leaves=20,
+    )
+
+
+@given(nested(st.characters(max_codepoint=127)) | values)
+def test_the_encoding_is_that_of_rfc_8785(value):
+    assert encode(value) == rfc8785.dumps(value)
+
+
+def test_every_character_is_spelled_as_rfc_8785_does():
+    ascii_alone = [chr(i) for i in range(128)]
+    others = [chr(i) for i in (0x80, 0xFF, 0x2028, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF)]
+    for found in (ascii_alone, ascii_alone + others):
+        value = {c: [c, {c + c: c + "x" + c}] for c in reversed(found)}
+        assert encode(value) == rfc8785.dumps(value)
+
+
+def test_words_and_numbers_with_names_are_spelled_by_their_values():
+    value = {StrEnum("Word", {"A": "a b"}).A: IntEnum("Number", {"ONE": 1}).ONE}
+    assert encode(value) == b'{"a b":1}'
 
 
 @given(values)
@@ -57,7 +87,11 @@ def test_floats_have_no_form(number):
 
 
 @pytest.mark.parametrize(
-    "value", [2**53, -(2**53), {1: 2}, {"x": b"bytes"}, {"x": object()}, "\ud800", {"\ud800": 1}]
+    "value",
+    [
+        *(2**53, -(2**53), {1: 2}, {"x": b"bytes"}, {"x": object()}, "\ud800", {"\ud800": 1}),
+        MappingProxyType({"x": 1}),
+    ],
 )
 def test_what_has_no_form_is_refused(value):
     with pytest.raises(FormatError):
