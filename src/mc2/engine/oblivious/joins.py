@@ -165,7 +165,7 @@ class Joiner:
 
     def _turned(self) -> Joiner:
         """The same join with its sides changed."""
-        form = self._form
+        form, band = self._form, self._form.band
         equalities = tuple(replace(e, left=e.right, right=e.left) for e in form.equalities)
         turned = replace(
             form,
@@ -175,6 +175,7 @@ class Joiner:
             left_only=form.right_only,
             right_only=form.left_only,
             compared=None,
+            band=None if band is None else replace(band, of_left=not band.of_left),
         )
         return Joiner(self._run, turned, self._right, self._left, self._needed)
 

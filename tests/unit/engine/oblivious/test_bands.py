@@ -40,7 +40,7 @@ SAME = call("eq", ColumnRef("k"), ColumnRef("j"))
 
 
 @pytest.mark.parametrize("parts", [within(), within(strict=True), [SAME, *within()]])
-@pytest.mark.parametrize("how", ["inner", "left", "full", "semi", "anti"])
+@pytest.mark.parametrize("how", ["inner", "left", "right", "full", "semi", "anti"])
 @pytest.mark.parametrize("turned", [False, True])
 def test_both_modes_agree(parts, how, turned):
     made = job()
