@@ -80,6 +80,8 @@ def operation(job: Job, what: str) -> int:
             return job.add(Join(kept, u, "left", both))
         case "turned-full":
             return job.add(Join(u, kept, "full", on))
+        case "right":
+            return job.add(Join(u, kept, "right", on))
         case "many-full":
             both = call("and", call("eq", K, Y), call("lt", J, literal(99, INT64)))
             return job.add(Join(kept, u, "full", both))

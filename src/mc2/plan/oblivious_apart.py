@@ -48,6 +48,11 @@ def carried_side(operation: Join | Mark, form: JoinForm) -> int | None:
     return 0 if form.of_one and operation.how == "inner" else None
 
 
+def as_left(operation: Join) -> Join:
+    """A `right` join as the `left` join that it is, with its sides changed."""
+    return replace(operation, left=operation.right, right=operation.left, how="left")
+
+
 def full_parts(operation: Join, form: JoinForm, rows: Sequence[int]) -> tuple[Join, Join]:
     """A `full` join in two parts: one side's rows with partners, and the other's without any.
 

@@ -16,7 +16,7 @@ from typing import Final
 from mc2.formats.schema import Schema
 from mc2.plan.check import CheckedPlan
 from mc2.plan.facts import Facts
-from mc2.plan.oblivious_apart import carried_side, full_parts, worth_sorting
+from mc2.plan.oblivious_apart import as_left, carried_side, full_parts, worth_sorting
 from mc2.plan.oblivious_deals import Deal, deals_for, places_for
 from mc2.plan.oblivious_joins import JoinForm, join_form
 from mc2.plan.oblivious_parts import Part, parts_of, real_sums, summed, weight
@@ -425,6 +425,8 @@ class _Cutter:
         """One side is sent whole to every task and the other stays, or both come in one order."""
         if isinstance(operation, Join) and operation.how == "full":
             apart = self._full_apart(index, operation, left, right)
+        elif isinstance(operation, Join) and operation.how == "right":
+            apart = self._joined_apart(index, as_left(operation), right, left)
         else:
             apart = self._joined_apart(index, operation, left, right)
         if apart is not None:

@@ -21,7 +21,7 @@ from mc2.operators.handles import SecretTable
 from mc2.operators.planes import equality_keys
 from mc2.operators.run import Run
 from mc2.operators.sheets import Sheet
-from mc2.plan.oblivious_apart import carried_side, full_parts
+from mc2.plan.oblivious_apart import as_left, carried_side, full_parts
 from mc2.plan.oblivious_deals import Deal, partner
 from mc2.plan.oblivious_joins import JoinForm, join_form
 from mc2.plan.plan import Operation
@@ -155,10 +155,12 @@ class SheetRun(PartsRun):
         return sheets.last_right(self.trace, sheet, layouts)
 
     def _join_of(self, index: int, part: int | None) -> Join | Mark:
-        """A join, or a part of a `full` one."""
+        """A join as it is sorted over the tasks, or a part of a `full` one."""
         operation = self._plan.nodes[index].operation
         if not isinstance(operation, Join | Mark):
             raise TypeError("only joins carry rows")
+        if isinstance(operation, Join) and operation.how == "right":
+            return as_left(operation)
         if part is None or isinstance(operation, Mark):
             return operation
         schemas = [self._schema(s) for s in operation.sources]
@@ -217,7 +219,7 @@ class SheetRun(PartsRun):
         before, after = _edges(task, tasks, copies)
         match operation:
             case Join() | Mark():
-                return self._joined(index, operation, found, task)
+                return self._joined(index, self._join_of(index, None), found, task)
             case Sort():
                 return self._sorted_here(operation, found[0], before, after)
             case Aggregate():

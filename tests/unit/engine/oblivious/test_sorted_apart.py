@@ -62,6 +62,14 @@ def test_full_joins_are_one_sides_pairs_and_the_others_rows_alone(what, first):
     assert any(r["j"] is not None and r["k"] is not None for r in rows)
 
 
+def test_a_right_join_is_sorted_as_the_left_one_that_it_is():
+    made, cut = cut_of("nulls", "right", FEW)
+    assert "carry" in works(cut)
+    wanted, _ = run_obliviously(*made)
+    assert opened(cut.run()["found"]) == wanted["found"]
+    assert {r["j"] is None for r in wanted["found"].to_pylist()} == {False, True}
+
+
 @pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("tasks", [FEW, MANY])
 def test_other_keys_hand_on_blocks_of_the_same_sizes(what, tasks):
