@@ -51,15 +51,20 @@ def rows_of(kind: str, many: int, seed: int = 1):
     return left, right
 
 
-def job_of(kind: str, many: int, what: str, seed: int = 1):
-    """A checked plan in oblivious mode and its inputs; `what` is done over all rows."""
+def plan_of(kind: str, many: int, what: str, seed: int = 1):
+    """A job and a plan of it; `what` is done over all rows."""
     left, right = rows_of(kind, many, seed)
     widest = [(None, "tt", None)]  # so that texts have one width, whatever the rows are
     job = Job(
         t=Source(schema(k="int64", t="string", x="int64"), [*widest, *left[1:]], bound=0),
         u=Source(schema(j="int64!", y="int64!"), right, bound=0),
     )
-    plan = job.plan(found=operation(job, what))
+    return job, job.plan(found=operation(job, what))
+
+
+def job_of(kind: str, many: int, what: str, seed: int = 1):
+    """A checked plan in oblivious mode and its inputs."""
+    job, plan = plan_of(kind, many, what, seed)
     return obliviously(plan, job, {name: FACTS.get(name, {}) for name in job.sources})
 
 

@@ -6,9 +6,11 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from tests.support.differential import rows_of
 from tests.support.oblivious import opened, run_obliviously
+from tests.support.oblivious_plans import both_ways
 from tests.support.oblivious_stages import ObliviousStages
-from tests.support.sorted_apart import KINDS, WHAT, job_of
+from tests.support.sorted_apart import KINDS, WHAT, job_of, plan_of
 
 from mc2.engine.oblivious.sheets import dealt
 from mc2.errors import EngineError, FormatError
@@ -60,6 +62,14 @@ def test_full_joins_are_one_sides_pairs_and_the_others_rows_alone(what, first):
     assert any(r["k"] is None for r in rows)
     assert any(r["j"] is None for r in rows)
     assert any(r["j"] is not None and r["k"] is not None for r in rows)
+
+
+@pytest.mark.parametrize("what", ["full", "right", *(what for what, _ in FULL)])
+def test_outer_joins_over_tasks_are_those_of_encrypted_mode(what):
+    job, plan = plan_of("nulls", 60, what)
+    ((_, wanted, _),) = both_ways(plan, job)
+    found = ObliviousStages(*job_of("nulls", 60, what), 3).run()["found"]
+    assert rows_of(opened(found)) == rows_of(wanted)
 
 
 def test_a_right_join_is_sorted_as_the_left_one_that_it_is():
