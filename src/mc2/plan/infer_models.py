@@ -158,13 +158,13 @@ def infer_train(
     for name, shape in zip(names, evaluations, strict=True):
         if shape.features != matrix.features:
             raise PlanError(f"the evaluation set {name!r} has not the features of the matrix")
+        _check_labels(operation, shape, f"the evaluation set {name!r}")
         if len(shape.operation.labels) != len(matrix.operation.labels):
             raise PlanError(f"the evaluation set {name!r} has not as many labels as the matrix")
         if shape.operation.edges != matrix.operation.edges:
             raise PlanError(f"the evaluation set {name!r} has not the edges of the matrix")
         if shape.operation.noisy != matrix.operation.noisy:
             raise PlanError(f"the evaluation set {name!r} has not the noisy edges of the matrix")
-        _check_labels(operation, shape, f"the evaluation set {name!r}")
         _check_formulas(operation, shape)
     _check_stopping(operation, names)
     _check_controls(operation, matrix)
