@@ -16,6 +16,7 @@ from mc2.planner.calls_lists import LISTS
 from mc2.planner.calls_moments import MOMENTS
 from mc2.planner.calls_numbers import NUMBERS
 from mc2.planner.calls_texts import TEXTS
+from mc2.planner.higher_order import HIGHER
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "functions.md"
 FAMILIES = {
@@ -43,6 +44,10 @@ Beside them: operators (`+ - * / % div & | ^ ~ || = <=> <> < <= > >=`), `AND`, `
 """
 
 
+LAMBDAS = """The last arguments are lambdas over the elements of arrays: `x -> x + 1`, or
+`(x, y) -> x + y`. They may read columns, and the parameters of lambdas around them. `transform`
+and `filter` also give the element's place, from 0.
+"""
 NOT_OBLIVIOUS = """## Not in oblivious mode
 
 All others are there, some for constants or for certain types only: the
@@ -61,11 +66,16 @@ def page() -> str:
             f"`{name}` ({_count(rule.least, rule.most)})" for name, rule in sorted(rules.items())
         ]
         parts.append(f"## {title}\n\n{_filled(calls)}\n")
+    parts.append(f"## Functions with lambdas\n\n{LAMBDAS}\n{_filled(_higher())}\n")
     parts.append(f"## Aggregates\n\n{_filled([f'`{name}`' for name in sorted(AGGREGATES)])}\n")
     parts.append(_refused_obliviously())
     refused = "\n".join(f"| `{name}` | {why} |" for name, why in sorted(REFUSED.items()))
     parts.append(f"## Refused\n\n| function | because |\n| --- | --- |\n{refused}\n")
     return "\n".join(parts)
+
+
+def _higher() -> list[str]:
+    return [f"`{name}` ({_count(*rule[:2])})" for name, rule in sorted(HIGHER.items())]
 
 
 def _refused_obliviously() -> str:

@@ -819,6 +819,26 @@ SNIPPETS = [
     _n(
         "people.select(F.regexp_replace('name', 'n+', 'N'), F.regexp_extract('name', '(n+)', 1), F.translate('name', 'a', 'b'), F.instr('name', 'n'))"
     ),
+    _n(
+        "people.select(F.transform(F.array('id', 'age'), lambda x: x + 1), F.transform(F.array('id', 'age'), lambda x, i: x * i).alias('y'))"
+    ),
+    _n(
+        "people.select(F.filter(F.array('id', 'age'), lambda x: x > 3), F.exists(F.array('id', 'age'), lambda x: x > 30), F.forall(F.array('id', 'age'), lambda x: x > 3))"
+    ),
+    _n(
+        "people.select(F.aggregate(F.array('id', 'age'), F.lit(0).cast('bigint'), lambda t, x: t + x), F.reduce(F.array('id'), F.lit(1).cast('bigint'), lambda t, x: t * x, lambda t: -t).alias('r'))"
+    ),
+    _n("people.select(F.zip_with(F.array('id'), F.array('age'), lambda x, y: x + y))"),
+    _n(
+        "people.select(people.id.alias('x'), 'age').select(F.transform(F.array('age'), lambda x: x + F.col('x')).alias('y'))"
+    ),
+    _n(
+        "people.select(F.transform(F.array('id', 'age'), lambda x: F.transform(F.array('age'), lambda x: x + 1)).alias('y'))"
+    ),
+    _n(
+        "people.select(F.transform(F.array('id', 'age'), lambda x: F.transform(F.array('age'), lambda y: x + y)).alias('y'))"
+    ),
+    _n("people.selectExpr('transform(array(id, age), x -> x + id)')"),
     _n("people.select(F.split('name', 'n'), F.array('id', 'age'), F.struct('id', 'name'))"),
     _n("people.withColumn('a', F.array('id', 'age')).select('id', F.explode('a').alias('x'))"),
     _n(
@@ -1026,7 +1046,8 @@ REFUSED = [
     ("people.select(F.col('age').try_cast('no type'))", "TYPE"),
     ("people.select(F.col('age').cast('interval'))", "type"),
     ("people.select(F.monotonically_increasing_id())", "monotonically_increasing_id"),
-    ("people.select(F.transform(F.array('id'), lambda x: x + 1))", "function over the elements"),
+    ("people.selectExpr('transform(array(id), id -> id + people.id)')", "name of a column"),
+    ("people.select(F.transform('id', lambda x: x + 1))", "is no array"),
     ("people.sortWithinPartitions('id')", "sortWithinPartitions"),
     ("people.union(orders)", "columns"),
     ("people.select('id').unionByName(people.select('age'))", "no column"),

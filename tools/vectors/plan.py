@@ -12,7 +12,17 @@ from mc2.formats.canonical import decode, encode
 from mc2.formats.result import MODEL_COLUMNS
 from mc2.formats.schema import Column, Schema, parse_type
 from mc2.plan.build import PlanBuilder
-from mc2.plan.expressions import Case, Cast, ColumnRef, InList, When, call, literal
+from mc2.plan.expressions import (
+    Case,
+    Cast,
+    ColumnRef,
+    InList,
+    Lambda,
+    Parameter,
+    When,
+    call,
+    literal,
+)
 from mc2.plan.formulas import Formula, Step
 from mc2.plan.kept_models import ModelFacts
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
@@ -67,6 +77,12 @@ def cases() -> Iterator[CaseOf]:
         value = decode(raw, _LIMIT, "a plan")
         edit(value)
         yield _case(name, encode(value), error, comment)
+    lambdas = lambda_plan().encode()
+    yield _case("lambdas", lambdas, "", "functions of elements, one inside of the other")
+    for name, (edit, error, comment) in _LAMBDA_EDITS.items():
+        value = decode(lambdas, _LIMIT, "a plan")
+        edit(value)
+        yield _case(name, encode(value), error, comment)
     spelled = raw.replace(b'"count":2', b'"count":2.0')
     yield _case("float", spelled, "FormatError", "a floating-point number")
     spelled = raw.replace(b'{"contract"', b'{ "contract"')
@@ -112,6 +128,26 @@ def small_plan() -> Plan:
     inputs = (_input("ada.visits", x="int64"),)
     builder = PlanBuilder(inputs)
     return _plan(inputs, builder, [_table("all", builder.add(Scan(0, ("x",))))])
+
+
+def lambda_plan() -> Plan:
+    """Lists in which elements are chosen, changed with their places, and added up."""
+    inputs = (_input("ada.visits", id="int64", costs="list<double>"),)
+    add = (builder := PlanBuilder(inputs)).add
+    scan = add(Scan(0, ("id", "costs")))
+    cost, place, total = (Parameter(p) for p in ("cost", "place", "total"))
+    dear = Lambda(("dear",), call("gt", Parameter("dear"), literal(0.5, DOUBLE)))
+    kept = call("list_filter", ColumnRef("costs"), dear)
+    sums = Lambda(("total", "other"), call("add", total, call("divide", Parameter("other"), cost)))
+    last = Lambda(("total",), total)
+    inner = call("list_reduce", kept, Cast(place, DOUBLE), sums, last)
+    columns = (
+        NamedExpression("id", ColumnRef("id")),
+        NamedExpression(
+            "sums", call("list_map", ColumnRef("costs"), Lambda(("cost", "place"), inner))
+        ),
+    )
+    return _plan(inputs, builder, [_table("sums", add(Project(scan, columns)))])
 
 
 def kept_plan() -> Plan:
@@ -366,6 +402,46 @@ def _lied_schema(plan: Any) -> None:
 
 
 _CALL = {"kind": "call", "function": "is_null", "arguments": [{"kind": "column", "name": "id"}]}
+
+_MAP = "columns.1.expression.arguments.1"
+_INNER = f"{_MAP}.body.arguments"
+_LAMBDA_EDITS: dict[str, tuple[Edit, str, str]] = {
+    "lambda_free_parameter": (
+        _set(f"{_INNER}.1.value.name", "dear", "project"),
+        "PlanError", "a parameter of a lambda that does not stand around it"),
+    "lambda_shadows": (
+        _set(f"{_INNER}.0.arguments.1.parameters", ["cost"], "project"),
+        "PlanError", "a parameter with the name of one around it"),
+    "lambda_parameter_twice": (
+        _set(f"{_INNER}.2.parameters", ["other", "other"], "project"),
+        "PlanError", "two parameters with one name"),
+    "lambda_without_parameters": (
+        _set(f"{_MAP}.parameters", [], "project"), "PlanError", "a lambda that is given nothing"),
+    "lambda_with_three": (
+        _set(f"{_MAP}.parameters", ["cost", "place", "more"], "project"),
+        "FormatError", "more parameters than any lambda has"),
+    "lambda_with_more_than_given": (
+        _set(f"{_INNER}.3.parameters", ["total", "place_2"], "project"),
+        "PlanError", "more parameters than this lambda is given"),
+    "lambda_parameter_in_capitals": (
+        _set(f"{_MAP}.parameters.0", "Cost", "project"), "FormatError", "no name of a parameter"),
+    "lambda_missing": (
+        _set(_MAP, {"kind": "column", "name": "id"}, "project"),
+        "PlanError", "a column in the place of a lambda"),
+    "lambda_alone": (
+        _set("columns.1.expression.arguments.0", {
+            "kind": "lambda", "parameters": ["x"], "body": {"kind": "parameter", "name": "x"},
+        }, "project"),
+        "PlanError", "a lambda in the place of a list"),
+    "lambda_of_another_type": (
+        _set(f"{_INNER}.2.body", {"kind": "column", "name": "id"}, "project"),
+        "PlanError", "a step that gives another type than it starts with"),
+    "lambda_no_truth": (
+        _set(f"{_INNER}.0.arguments.1.body", {"kind": "parameter", "name": "dear"}, "project"),
+        "PlanError", "a filter that gives a number"),
+    "lambda_unknown_field": (
+        _set(f"{_MAP}.types", [], "project"), "FormatError", "a field that is not known"),
+}  # fmt: skip
 
 _EDITS: dict[str, tuple[Edit, str, str]] = {
     "other_type": (_set("type", "mc2/plan/v2"), "FormatError", "another version"),

@@ -12,7 +12,17 @@ from typing import Final
 from mc2.client.linear_words import linear_words
 from mc2.client.model_words import model_words, recalled_words
 from mc2.client.text_words import name_words, names, steps, visible
-from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
+from mc2.plan.expressions import (
+    Call,
+    Case,
+    Cast,
+    ColumnRef,
+    Expression,
+    InList,
+    Lambda,
+    Literal,
+    Parameter,
+)
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation, Recall
 from mc2.plan.plan import Plan
@@ -97,7 +107,7 @@ class _Words:
     def __init__(self, meanings: Mapping[str, str]) -> None:
         self._meanings = meanings
 
-    def of(self, expression: Expression) -> str:
+    def of(self, expression: Expression) -> str:  # noqa: PLR0911 - one a case
         """The expression in words."""
         match expression:
             case ColumnRef(name):
@@ -114,6 +124,12 @@ class _Words:
                 return f"{self._inner(value)} in ({', '.join(_literal(i) for i in items)})"
             case Call(function, arguments):
                 return self._call(function, arguments)
+            case Parameter(name):
+                return name
+            case Lambda(parameters, body):
+                given = ", ".join(parameters)
+                given = f"({given})" if len(parameters) > 1 else given
+                return f"{given} -> {self.of(body)}"
 
     def _call(self, function: str, arguments: tuple[Expression, ...]) -> str:
         if function in _INFIX:
@@ -127,7 +143,7 @@ class _Words:
     def _inner(self, expression: Expression) -> str:
         """The same in brackets, where without them it could be read in two ways."""
         text = self.of(expression)
-        plain = isinstance(expression, (ColumnRef, Literal, Cast)) or (
+        plain = isinstance(expression, (ColumnRef, Literal, Cast, Parameter)) or (
             isinstance(expression, Call) and expression.function not in {*_INFIX, *_TESTS, "not"}
         )
         return text if plain else f"({text})"

@@ -10,7 +10,15 @@ import pyarrow as pa
 from mc2.crypto.digest import Digest
 from mc2.formats.manifest import Manifest
 from mc2.plan.build import PlanBuilder
-from mc2.plan.expressions import ColumnRef, call, literal
+from mc2.plan.expressions import (
+    Cast,
+    ColumnRef,
+    Expression,
+    Lambda,
+    Parameter,
+    call,
+    literal,
+)
 from mc2.plan.formulas import Formula, Step
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.models import (
@@ -247,7 +255,19 @@ def _looked_up(builder: PlanBuilder, scan: int) -> int:
         WindowColumn("sum", "sum", (ColumnRef("amount"),), WHOLE, where=ColumnRef("is_listed")),
     )
     near = builder.add(Window(found, ("label",), order, functions))
-    return builder.add(Explode(near, call("list", n, ColumnRef("most")), "either", "which"))
+    return builder.add(Explode(near, _of_elements(n), "either", "which"))
+
+
+def _of_elements(n: ColumnRef) -> Expression:
+    """A list, by each function that takes a lambda."""
+    total, one, place = (Parameter(p) for p in ("total", "one", "place"))
+    both = call("list", n, ColumnRef("most"))
+    some = call("list_filter", both, Lambda(("one",), call("is_not_null", one)))
+    step = Lambda(("total", "one"), call("greatest", total, one))
+    most = call("list_reduce", some, n, step, Lambda(("total",), total))
+    pairs = call("list_zip", some, call("list", most))
+    first = call("coalesce", call("field", one, literal("first", STRING)), Cast(place, INT64))
+    return call("list_map", pairs, Lambda(("one", "place"), first))
 
 
 def _models(builder: PlanBuilder, scan: int) -> list[PlanOutput]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from mc2.engine.constants import folded_call, folded_cast
 from mc2.engine.sql_calls import call, may_fail
 from mc2.engine.sql_casts import cast, never_fails
+from mc2.engine.sql_lists import lambda_of, place_of
 from mc2.engine.sql_terms import Scribe, Term, unfolded
 from mc2.engine.sql_types import sql_literal
 from mc2.formats.schema import Column, DataType
@@ -17,7 +19,9 @@ from mc2.plan.expressions import (
     ColumnRef,
     Expression,
     InList,
+    Lambda,
     Literal,
+    Parameter,
     columns_of,
 )
 from mc2.plan.functions import Argument, function
@@ -25,16 +29,24 @@ from mc2.plan.types import BOOLEAN
 
 
 class ExpressionWriter:
-    """Writes expressions over some columns; `names` says how SQL calls each of them."""
+    """Writes expressions over some columns; `names` says how SQL calls each of them.
+
+    `parameters` are what lambdas around the expressions are given.
+    """
 
     def __init__(
-        self, scribe: Scribe, columns: Mapping[str, Column], names: Mapping[str, str]
+        self,
+        scribe: Scribe,
+        columns: Mapping[str, Column],
+        names: Mapping[str, str],
+        parameters: Mapping[str, Term] | None = None,
     ) -> None:
         self._scribe = scribe
         self._columns = columns
         self._names = names
+        self._parameters = parameters or {}
 
-    def term(self, expression: Expression) -> Term:
+    def term(self, expression: Expression) -> Term:  # noqa: PLR0911 - one a case
         """An expression that `mc2.plan.typing` accepted, as a term."""
         match expression:
             case ColumnRef(name):
@@ -43,6 +55,8 @@ class ExpressionWriter:
             case Literal(text, kind):
                 sql = sql_literal(expression)
                 return Term(sql, kind, text is None, simple=True, literal=text, constant=True)
+            case Call(name, arguments) if function(name).lambdas:
+                return self._of_elements(name, arguments)
             case Call(name, arguments):
                 return self._call(name, [self.term(a) for a in arguments], arguments)
             case Cast(value, kind, strict):
@@ -51,6 +65,46 @@ class ExpressionWriter:
                 return self._case(expression)
             case InList(value, items):
                 return self._in_list(self.term(value), items)
+            case Parameter(name):
+                return self._parameters[name]
+            case Lambda():
+                raise RuntimeError("typing lets a lambda stand as an argument only")
+
+    def _of_elements(self, name: str, arguments: Sequence[Expression]) -> Term:
+        """A function of lists with lambdas, each of which is written over names of its own."""
+        known = function(name)
+        terms: list[Term] = []
+        typed: list[Argument] = []
+        for place, argument in enumerate(arguments):
+            if isinstance(argument, Lambda):
+                given = known.lambdas[place](tuple(typed))
+                terms.append(self._lambda(name, argument, given, constant=_constant(terms)))
+            else:
+                terms.append(self.term(argument))
+            typed.append(Argument(terms[-1].type, terms[-1].nullable))
+        kind, nullable = known.type(tuple(typed))
+        fails = any(t.fails for t in terms)
+        constant = _constant(terms)
+        if fails and constant:
+            terms[0] = unfolded(terms[0])
+        sql = call(self._scribe, name, terms, kind)
+        return Term(sql, kind, nullable, fails=fails, constant=constant)
+
+    def _lambda(
+        self, function_: str, one: Lambda, given: Sequence[Argument], *, constant: bool
+    ) -> Term:
+        """The body, behind the names by which SQL gives it what it needs."""
+        names = [self._scribe.name() for _ in one.parameters]
+        shown = [place_of(function_, i, name) for i, name in enumerate(names)]
+        terms = {
+            parameter: Term(sql, known.type, known.nullable, simple=True, constant=constant)
+            for parameter, sql, known in zip(one.parameters, shown, given, strict=False)
+        }
+        inner = ExpressionWriter(
+            self._scribe, self._columns, self._names, {**self._parameters, **terms}
+        )
+        body = inner.term(one.body)
+        return replace(body, sql=lambda_of(names, body.sql), literal=None)
 
     def _call(
         self, name: str, arguments: Sequence[Term], expressions: Sequence[Expression]
@@ -177,6 +231,10 @@ def guarded(safe: Sequence[str], chain: str, guard: str = "") -> str:
     if before:
         chain = f"CASE WHEN {before} THEN {chain} ELSE FALSE END"
     return " AND ".join([*safe, f"({chain})"])
+
+
+def _constant(terms: Sequence[Term]) -> bool:
+    return all(t.constant for t in terms)
 
 
 def _all(parts: tuple[Expression, ...]) -> Expression:

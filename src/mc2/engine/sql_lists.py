@@ -98,6 +98,39 @@ def _with(form: str) -> Print:
     return write
 
 
+def lambda_of(names: Sequence[str], body: str) -> str:
+    """A lambda as DuckDB's functions of lists take it."""
+    return f"lambda {', '.join(names)}: ({body})"
+
+
+def place_of(function: str, parameter: int, name: str) -> str:
+    """A lambda's parameter: DuckDB counts places from 1, in integers of its own."""
+    counts = function in {"list_map", "list_filter"} and parameter == 1
+    return f"CAST({name} - 1 AS INTEGER)" if counts else name
+
+
+def _zip(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
+    def body(a: str, b: str) -> str:
+        pairs = cast_to(f"list_zip({a}, {b})", result)  # a list that is NULL is empty to it
+        return f"CASE WHEN {a} IS NOT NULL AND {b} IS NOT NULL THEN {pairs} END"
+
+    return let_all(scribe, arguments, body)
+
+
+def _reduce(scribe: Scribe, arguments: Sequence[Term], _result: DataType) -> str:
+    start = cast_to(arguments[1].sql, arguments[1].type)
+
+    def body(a: str) -> str:
+        found = f"list_reduce({a}, {arguments[2].sql}, {start})"
+        if len(arguments) == _PAIR + 1:
+            return found
+        return (
+            f"CASE WHEN {a} IS NOT NULL THEN list_transform([{found}], {arguments[3].sql})[1] END"
+        )
+
+    return let_all(scribe, arguments[:1], body)
+
+
 def _struct(_scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
     values = zip(result.fields, arguments[1::_PAIR], strict=True)
     parts = ", ".join(f'"{name}" := {cast_to(v.sql, kind)}' for (name, kind), v in values)
@@ -121,6 +154,10 @@ LISTS: Final[Mapping[str, Print]] = {
     "list_compact": template("list_filter({0}, lambda e: e IS NOT NULL)"),
     "list_append": _with("list_append({0}, {1})"),
     "list_prepend": _with("list_prepend({1}, {0})"),
+    "list_zip": _zip,
+    "list_map": template("list_transform({0}, {1})"),
+    "list_filter": template("list_filter({0}, {1})"),
+    "list_reduce": _reduce,
     "struct": _struct,
     "field": _field,
 }

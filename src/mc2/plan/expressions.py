@@ -1,4 +1,4 @@
-"""Scalar expressions of a plan: columns, literals, calls, casts, CASE and IN.
+"""Scalar expressions of a plan: columns, literals, calls, casts, CASE, IN, functions of elements.
 
 They are plain data. What a function accepts and gives stands in `mc2.plan.functions`; that an
 expression fits the columns it stands over is found by `mc2.plan.typing`.
@@ -6,6 +6,7 @@ expression fits the columns it stands over is found by `mc2.plan.typing`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -21,6 +22,8 @@ EXPRESSION_DEPTH: Final = 48  # nested in a node's JSON it stays under the limit
 ARGUMENTS: Final = 4096  # of one call, CASE or IN list
 LITERAL_LENGTH: Final = 65536  # characters
 _FUNCTION_NAME_LENGTH: Final = 63
+_PARAMETERS: Final = 2  # of one lambda
+_PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,37 @@ class InList:
         return {"kind": "in", "value": self.value.json(), "items": [i.json() for i in self.items]}
 
 
-Expression: TypeAlias = ColumnRef | Literal | Call | Cast | Case | InList
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """The value that a lambda around it is given by this name."""
+
+    name: str
+
+    def json(self) -> Json:
+        """The expression as canonical JSON has it."""
+        return {"kind": "parameter", "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Lambda:
+    """What a function of lists does with each element: an argument, and nothing else.
+
+    No name stands twice among its parameters and those of the lambdas around it.
+    """
+
+    parameters: tuple[str, ...]
+    body: Expression
+
+    def json(self) -> Json:
+        """The expression as canonical JSON has it."""
+        return {
+            "kind": "lambda",
+            "parameters": list(self.parameters),
+            "body": self.body.json(),
+        }
+
+
+Expression: TypeAlias = ColumnRef | Literal | Call | Cast | Case | InList | Parameter | Lambda
 
 
 def literal(value: Value | None, kind: DataType) -> Literal:
@@ -148,6 +181,8 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return (*inner, otherwise)
         case InList(value, items):
             return (value, *items)
+        case Lambda(body=body):
+            return (body,)
         case _:
             return ()
 
@@ -231,6 +266,26 @@ def _read_in(fields: Fields, depth: int) -> Expression:
     return InList(inner, items)
 
 
+def is_parameter_name(text: str) -> bool:
+    """Whether a parameter may be called so."""
+    return _PARAMETER.fullmatch(text) is not None
+
+
+def _parameter_name(value: Json) -> str:
+    if not isinstance(value, str) or not is_parameter_name(value):
+        raise FormatError("the name of a parameter starts with a letter, and holds a-z, 0-9 and _")
+    return value
+
+
+def _read_parameter(fields: Fields, _depth: int) -> Expression:
+    return Parameter(_parameter_name(fields.value("name")))
+
+
+def _read_lambda(fields: Fields, depth: int) -> Expression:
+    names = fields.items("parameters", _PARAMETERS, _parameter_name)
+    return Lambda(names, read_expression(fields.value("body"), depth))
+
+
 _READERS: Final = {
     "column": _read_column,
     "literal": _read_literal,
@@ -238,4 +293,6 @@ _READERS: Final = {
     "cast": _read_cast,
     "case": _read_case,
     "in": _read_in,
+    "parameter": _read_parameter,
+    "lambda": _read_lambda,
 }

@@ -7,7 +7,8 @@ from typing import Final
 
 from mc2.errors import FormatError, PlanError
 from mc2.formats.schema import DataType, parse_type
-from mc2.plan.signatures import Argument, Arguments, Nulls, Signature, define
+from mc2.plan.signatures import Argument, Arguments, Nulls, Signature, define, signature
+from mc2.plan.types import BOOLEAN, INT32, list_of
 
 _OF_LIST: Final = "list<T>, list<T> -> list<T> where T: ordered"
 _PAIR: Final = 2
@@ -58,6 +59,61 @@ class _FieldSignature(Signature):
         return fields[arguments[1].text]
 
 
+def _zipped(arguments: Arguments) -> DataType:
+    parts = zip(("first", "second"), (a.type.element for a in arguments), strict=True)
+    return parse_type(f"list<struct<{','.join(f'{n}:{t}' for n, t in parts)}>>")
+
+
+def _element(arguments: Arguments) -> Arguments:
+    """An element of the first argument, and its place."""
+    element = arguments[0].type.element
+    if element is None:
+        raise PlanError(f"a {arguments[0].type} is no list")
+    return Argument(element, nullable=True), Argument(INT32, nullable=False)
+
+
+def _step(arguments: Arguments) -> Arguments:
+    """What came of the elements before one, and that one."""
+    return _so_far(arguments)[0], _element(arguments)[0]
+
+
+def _so_far(arguments: Arguments) -> Arguments:
+    return (Argument(arguments[1].type, nullable=True),)
+
+
+@dataclass(frozen=True, slots=True)
+class _MapSignature(Signature):
+    """A list, and what each element becomes."""
+
+    def match(self, arguments: Arguments) -> DataType | None:
+        return list_of(arguments[1].type) if len(arguments) == _PAIR else None
+
+
+@dataclass(frozen=True, slots=True)
+class _FilterSignature(Signature):
+    """A list, and whether an element stays."""
+
+    def match(self, arguments: Arguments) -> DataType | None:
+        fits = len(arguments) == _PAIR and arguments[1].type == BOOLEAN
+        return arguments[0].type if fits else None
+
+
+@dataclass(frozen=True, slots=True)
+class _ReduceSignature(Signature):
+    """A list, where to start, a step that gives the same type again, and perhaps a last one."""
+
+    def match(self, arguments: Arguments) -> DataType | None:
+        if len(arguments) not in {_PAIR + 1, _PAIR + 2}:
+            return None
+        return arguments[-1].type if arguments[1].type == arguments[2].type else None
+
+
+_MAP: Final = _MapSignature("list<T>, (T, int32) => U -> list<U>", (), 0, {}, "")
+_FILTER: Final = _FilterSignature("list<T>, (T, int32) => boolean -> list<T>", (), 0, {}, "")
+_REDUCE: Final = (
+    _ReduceSignature("list<T>, U, (U, T) => U -> U", (), 0, {}, ""),
+    _ReduceSignature("list<T>, U, (U, T) => U, (U) => V -> V", (), 0, {}, ""),
+)
 _NAMED: Final = _StructSignature("string, T...2 -> struct", (), 0, {}, "")
 _FIELD: Final = _FieldSignature("struct, string -> the field's type", (), 0, {}, "")
 
@@ -106,6 +162,20 @@ LISTS: Final = (
     define("sequence", ("T, T, T -> list<T> where T: integer", "date, date, int32 -> list<date>"),
            "from the first to the second, each so much (days) after the one before",
            fails="the step leads away, or there are more than 100,000"),
+    define("list_zip",
+           signature("list<T>, list<U> -> list<struct<first:T,second:U>> where T: any; U: any",
+                     _zipped),
+           "elements of both by their places; NULL beside what the other has more"),
+    define("list_map", _MAP,
+           "what the lambda gives for each element and its place, from 0", Nulls.FIRST,
+           lambdas={1: _element}),
+    define("list_filter", _FILTER,
+           "elements for which, with their places from 0, the lambda gives true", Nulls.FIRST,
+           lambdas={1: _element}),
+    define("list_reduce", _REDUCE,
+           "the second, then what the lambda gives for that and the next element, to the last "
+           "element; then what the last lambda gives for it", Nulls.MAYBE,
+           lambdas={2: _step, 3: _so_far}),
     define("struct", _NAMED, "a struct of these names and values", Nulls.NEVER),
     define("field", _FIELD, "a field of a struct", Nulls.MAYBE, literals=(1,)),
 )  # fmt: skip

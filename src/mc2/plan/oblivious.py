@@ -18,6 +18,7 @@ from mc2.plan.expressions import (
     Cast,
     Expression,
     InList,
+    Lambda,
     Literal,
     children,
 )
@@ -221,6 +222,8 @@ def check_expression(
     expression: Expression, columns: Mapping[str, Column], widths: Mapping[str, int]
 ) -> None:
     """Check that oblivious mode can compute an expression. Raises: PlanError."""
+    if any(isinstance(inner, Lambda) for inner in children(expression)):
+        raise PlanError("oblivious mode has no functions with lambdas", hint=_ENCRYPTED)
     for inner in children(expression):
         check_expression(inner, columns, widths)
     kind = type_of(expression, columns).type

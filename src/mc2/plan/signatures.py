@@ -10,8 +10,8 @@ repeats it, and nothing is converted silently.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -53,6 +53,8 @@ class Argument:
 Arguments = tuple[Argument, ...]
 Rule = Callable[[Arguments], DataType]
 Check = Callable[[Arguments], None]
+Given = Callable[[Arguments], Arguments]
+"""What a lambda is given, in order, by the arguments before it; it may leave out the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Function:
 
     `literals` are the positions of arguments that must be literals and not NULL. `check` looks at
     them, and raises PlanError. `fails` says on which data it fails the job; empty if on none.
+    `lambdas` are the positions of arguments that are lambdas, and what these are given; such an
+    argument counts as one of the type that the lambda gives.
     """
 
     name: str
@@ -116,6 +120,7 @@ class Function:
     fails: str = ""
     literals: frozenset[int] = frozenset()
     check: Check | None = None
+    lambdas: Mapping[int, Given] = field(default_factory=dict)
 
     def type(self, arguments: Arguments) -> tuple[DataType, bool]:
         """The type of the result and whether it may be NULL. Raises: PlanError."""
@@ -178,11 +183,12 @@ def define(  # noqa: PLR0913  # one row of a table
     fails: str = "",
     literals: tuple[int, ...] = (),
     check: Check | None = None,
+    lambdas: Mapping[int, Given] | None = None,
 ) -> Function:
     """One row of a table of functions."""
     lines = signatures if isinstance(signatures, tuple) else (signatures,)
     typed = tuple(signature(line) if isinstance(line, str) else line for line in lines)
-    return Function(name, typed, nulls, meaning, fails, frozenset(literals), check)
+    return Function(name, typed, nulls, meaning, fails, frozenset(literals), check, lambdas or {})
 
 
 def both(rule: Callable[[DataType, DataType], DataType]) -> Rule:

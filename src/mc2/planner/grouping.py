@@ -25,6 +25,7 @@ from mc2.plan.expressions import (
     ColumnRef,
     Expression,
     InList,
+    Lambda,
     Literal,
     When,
     columns_of,
@@ -315,7 +316,7 @@ class Grouped:
                 found.add(column.name)
         return frozenset(found)
 
-    def rewrite(
+    def rewrite(  # noqa: PLR0911 - one a case
         self, expression: Expression, node: exp.Expr, seen: Mapping[str, exp.Expr]
     ) -> Expression:
         """The value over the aggregated relation; `node` and `seen` are where it was written.
@@ -344,5 +345,7 @@ class Grouped:
                 return Case(whens, inner(otherwise))
             case InList():
                 return replace(expression, value=inner(expression.value))
+            case Lambda():
+                return replace(expression, body=inner(expression.body))
             case _:
                 return expression

@@ -16,6 +16,7 @@ from mc2.plan.expressions import (
     ColumnRef,
     Expression,
     InList,
+    Lambda,
     When,
     columns_of,
 )
@@ -138,6 +139,8 @@ def substituted(expression: Expression, meanings: Mapping[str, Expression]) -> E
             return Case(whens, inner(otherwise))
         case Cast() | InList():
             return replace(expression, value=inner(expression.value))
+        case Lambda():
+            return replace(expression, body=inner(expression.body))
         case _:
             return expression
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -89,7 +89,8 @@ class Scalars:
     """Binds values. `resolve` says what a name means, `aggregate` what an aggregate call is.
 
     `special` binds window functions and subqueries, where a clause may have them. `columns` types
-    the plan's columns; aggregates may add to it while values are bound.
+    the plan's columns; aggregates may add to it while values are bound. `parameters` are what
+    the names of lambdas around the values mean.
     """
 
     where: QueryText
@@ -97,6 +98,11 @@ class Scalars:
     resolve: Callable[[exp.Column], Typed]
     aggregate: Callable[[exp.Expr], Typed | None]
     special: Callable[[Scalars, exp.Expr], Typed | None] | None = None
+    parameters: Mapping[str, Typed] = field(default_factory=dict)
+
+    def inside(self, columns: Mapping[str, Column], parameters: Mapping[str, Typed]) -> Scalars:
+        """What binds the body of a lambda: with more names, that mean its parameters."""
+        return replace(self, columns=columns, parameters={**self.parameters, **parameters})
 
     def bind(self, node: exp.Expr) -> Typed:
         """The value as a typed expression. Raises: PlanError with its place."""

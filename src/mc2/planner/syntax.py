@@ -17,6 +17,7 @@ from mc2.planner.calls_lists import element, field, struct_of
 from mc2.planner.calls_moments import add_units, diff_units, part_of
 from mc2.planner.calls_numbers import bits
 from mc2.planner.calls_texts import trim
+from mc2.planner.higher_order import HIGHER, of_elements
 from mc2.planner.intervals import Interval, make_interval, part_of_interval, read_interval
 from mc2.planner.typed import Typed, constant
 
@@ -31,6 +32,13 @@ class Scalars(Protocol):
     @property
     def resolve(self) -> Callable[[exp.Column], Typed]:
         """What a name means."""
+
+    @property
+    def parameters(self) -> Mapping[str, Typed]:
+        """What names mean that lambdas around a value have given."""
+
+    def inside(self, columns: Mapping[str, Column], parameters: Mapping[str, Typed]) -> Scalars:
+        """What binds the body of a lambda."""
 
     def bind(self, node: exp.Expr) -> Typed:
         """A value as a typed expression."""
@@ -51,6 +59,7 @@ _UNIT_CALLS: Final = frozenset(
     {"timestampadd", "timestampdiff", "dateadd", "date_add", "datediff", "date_diff"}
 )
 _PLACES: Final = ("this", "table", "db", "catalog")
+_NAMES: Final = (exp.Column, exp.Identifier)
 _UNITS: Final = 3  # arguments of such a call
 
 
@@ -180,9 +189,34 @@ def special_call(self: Scalars, name: str, arguments: list[exp.Expr]) -> Typed |
         return find(unit, first, second, self.columns)
     if name == "struct":
         return struct_of(_named(self, arguments), self.columns)
+    if name in HIGHER and (name != "array_sort" or len(arguments) > 1):
+        return of_elements(self, name, arguments)
     if name in {"make_ym_interval", "make_dt_interval"}:
         return make_interval(name, [self.bind(a) for a in arguments], self.columns)
     return None
+
+
+def _parameter(self: Scalars, node: exp.Identifier) -> Typed:
+    """A name that a lambda around the value has given; other names are columns."""
+    try:
+        return self.parameters[node.name.casefold()]
+    except KeyError:
+        raise PlanError(
+            f"the parameter {node.name!r} of a lambda may not stand here",
+            hint="windows, aggregates and subqueries read rows, and no elements",
+        ) from None
+
+
+def _transform(self: Scalars, node: exp.Transform) -> Typed:
+    self.only(node, "this", "expression")
+    return of_elements(self, "transform", [node.this, node.expression])
+
+
+def _lambda(_self: Scalars, _node: exp.Lambda) -> Typed:
+    raise PlanError(
+        "a lambda may not stand here",
+        hint=f"these take one as their last arguments: {', '.join(sorted(HIGHER))}",
+    )
 
 
 def _tuple(self: Scalars, node: exp.Tuple) -> Typed:
@@ -193,7 +227,7 @@ def _named(self: Scalars, arguments: list[exp.Expr]) -> list[tuple[str, Typed]]:
     found = []
     for place, argument in enumerate(arguments, 1):
         value = self.bind(argument.this if isinstance(argument, exp.Alias) else argument)
-        name = argument.alias or (argument.name if isinstance(argument, exp.Column) else "")
+        name = argument.alias or (argument.name if isinstance(argument, _NAMES) else "")
         found.append((name or f"col{place}", value))
     return found
 
@@ -240,5 +274,8 @@ SYNTAX: Final[dict[type[exp.Expr], Callable[..., Typed]]] = {
     exp.Extract: _extract,
     exp.Trim: _trim,
     exp.Tuple: _tuple,
+    exp.Identifier: _parameter,
+    exp.Lambda: _lambda,
+    exp.Transform: _transform,
 }
 """What binds each kind of syntax."""

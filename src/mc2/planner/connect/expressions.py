@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Final
 
 from mc2.errors import PlanError
@@ -16,6 +18,8 @@ from mc2.planner.connect.scope import Found, Scope
 from mc2.planner.connect.types import read_type, sql_type, type_text
 
 _FUNCTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBERED: Final = re.compile(r"_[0-9]+$")  # how the client tells parameters of lambdas apart
+_VARIABLE: Final = "namedlambdavariable()"  # as what Spark shows each of them
 _BINARY: Final = {
     "==": "=", "=": "=", "!=": "<>", "<>": "<>", "<=>": "<=>", "<": "<", "<=": "<=", ">": ">",
     ">=": ">=", "+": "+", "-": "-", "*": "*", "/": "/", "%": "%", "div": "div", "&": "&",
@@ -30,7 +34,10 @@ _SHOWN: Final = {
     "hypot": "HYPOT",
 }  # fmt: skip
 """Functions that Spark shows in another spelling."""
-_SHOWN_MORE: Final = {("regexp_replace", 3): ", 1"}
+_SHOWN_MORE: Final = {
+    ("regexp_replace", 3): ", 1",
+    **dict.fromkeys(user_text.UNFINISHED, user_text.UNCHANGED),
+}
 _RANKS: Final = ("row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile")
 _PERCENTILES: Final = ("percentile", "percentile_approx", "approx_percentile")
 _FLAGS: Final = ("true", "false")
@@ -71,6 +78,8 @@ class Expressions:
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
+        self._parameters: dict[str, str] = {}  # of lambdas around: the client's names, and ours
+        self._seen: set[str] = set()
 
     def columns(self, values: Sequence[object]) -> list[Value]:
         """Columns of a result; a star becomes several. Raises: PlanError."""
@@ -141,7 +150,7 @@ class Expressions:
             raise unsupported("a metadata column")
         message.done()
         parts = split_name(name)
-        found = self._scope.find(parts, plan_id)
+        found = self._find(parts, plan_id)
         if found.field:
             return Value(found.sql, found.field)
         # Spark shows a column as the code spells it.
@@ -151,8 +160,40 @@ class Expressions:
         message = Message(inner, "an expression")
         text = message.text("expression")
         message.done()
-        sql, name, named = user_text.bind(text, lambda parts: self._scope.find(parts, None))
+        sql, name, named = user_text.bind(text, lambda parts: self._find(parts, None))
         return Value(sql, name, whole=False, named=named)
+
+    def _lambda(self, inner: Any) -> Value:
+        """A function of elements. The client numbers parameters as it likes; a plan must not."""
+        message = Message(inner, "a lambda")
+        body = message.take("function")
+        given = [_variable(v) for v in message.items("arguments")]
+        message.done()
+        around, seen = dict(self._parameters), self._seen
+        taken = set(around.values())
+        while True:  # until no parameter hides a column that the body names
+            self._seen = set()
+            names = _told_apart(given, taken)
+            self._parameters = {**around, **dict(zip(given, names, strict=True))}
+            value = self.value(body)
+            if not self._seen & {*names}:
+                break
+            taken |= self._seen
+        self._parameters, self._seen = around, seen | self._seen
+        shown = ", ".join([value.part, *(_VARIABLE for _ in given)])
+        return Value(f"({', '.join(names)}) -> {value.operand}", f"lambdafunction({shown})")
+
+    def _find(self, parts: Sequence[str], plan_id: int | None) -> Found:
+        """A column, of which is remembered with which word its SQL starts."""
+        found = self._scope.find(parts, plan_id)
+        self._seen.add(split_name(found.sql)[0].casefold())
+        return found
+
+    def _parameter(self, inner: Any) -> Value:
+        name = _variable(inner)
+        if name not in self._parameters:
+            raise PlanError(f"no lambda around it has a parameter {name!r}")
+        return Value(self._parameters[name], _VARIABLE)
 
     def _alias(self, inner: Any) -> Value:
         message = Message(inner, "an alias")
@@ -317,6 +358,25 @@ def _opened(expression: object) -> tuple[str, Any]:
     return message.one()
 
 
+def _variable(value: object) -> str:
+    message = Message(value, "a parameter of a lambda")
+    parts = message.items("name_parts")
+    message.done()
+    if len(parts) != 1 or not _FUNCTION.fullmatch(str(parts[0])):
+        raise PlanError("a parameter of a lambda has one name", hint="letters, digits and _")
+    return str(parts[0])
+
+
+def _told_apart(names: Sequence[str], taken: AbstractSet[str]) -> list[str]:
+    """Names without the client's numbers, and with others where there is such a one already."""
+    found: list[str] = []
+    for name in names:
+        stem = _NUMBERED.sub("", name).lower()
+        numbered = (stem + (f"_{i}" if i > 1 else "") for i in count(1))
+        found.append(next(n for n in numbered if n not in taken and n not in found))
+    return found
+
+
 def _plan_id(message: Message) -> int | None:
     value = message.take("plan_id")
     return None if value is None else int(value)
@@ -459,11 +519,12 @@ _BINDERS: Final[dict[str, _Binder]] = {
     "unresolved_extract_value": Expressions._extract,  # noqa: SLF001
     "window": Expressions._window,  # noqa: SLF001
     "subquery": Expressions._subquery,  # noqa: SLF001
+    "lambda_function": Expressions._lambda,  # noqa: SLF001
+    "unresolved_named_lambda_variable": Expressions._parameter,  # noqa: SLF001
 }
 _REFUSED: Final = {
     "common_inline_user_defined_function": _UDF,
     "typed_aggregate_expression": _UDF,
-    "lambda_function": ("a function over the elements of an array", ""),
     "subquery_expression": ("a DataFrame as a value", "join with it instead, or use spark.sql"),
     "update_fields": ("a changed field of a struct", "build the struct anew"),
 }

@@ -12,10 +12,15 @@ from typing import Final
 from sqlglot import exp
 
 from mc2.errors import PlanError
+from mc2.planner.connect.frame import split_name
 from mc2.planner.connect.scope import Found
 from mc2.planner.sql_text import parse_query
 
 _START: Final = "SELECT "
+UNFINISHED: Final = {("aggregate", 3), ("reduce", 3)}
+"""Functions and numbers of arguments to which Spark puts a last step that changes nothing."""
+UNCHANGED: Final = ", lambdafunction(namedlambdavariable(), namedlambdavariable())"
+"""How Spark shows that step."""
 _AS: Final = re.compile(r"(?i)(?<![A-Za-z0-9_])AS$")
 _SYMBOLS: Final = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.EQ: "=",
@@ -49,6 +54,7 @@ def bind(text: str, find: Callable[[Sequence[str]], Found]) -> tuple[str, str, b
         if any("start" not in p.meta for p in parts):
             raise PlanError(f"the name {column.sql()!r} in {text!r} cannot be read here")
         found = find([p.name for p in parts])
+        _check_hidden(column, split_name(found.sql)[0], text)
         changes.append((parts[0].meta["start"], parts[-1].meta["end"] + 1, found.sql))
     whole = _START + text
     for start, stop, sql in sorted(changes, reverse=True):
@@ -56,6 +62,18 @@ def bind(text: str, find: Callable[[Sequence[str]], Found]) -> tuple[str, str, b
         end += len(sql) - (stop - start)
     sql = whole[len(_START) : end].strip()
     return sql, (node.alias if named else shown(inner, text)), named
+
+
+def _check_hidden(column: exp.Expr, word: str, text: str) -> None:
+    """Refuse a lambda with a parameter that the step calls the column."""
+    around = column.find_ancestor(exp.Lambda)
+    while around is not None:
+        if any(p.name.casefold() == word.casefold() for p in around.expressions):
+            raise PlanError(
+                f"a parameter in {text!r} has the name of a column that is meant",
+                hint="call the parameter otherwise",
+            )
+        around = around.find_ancestor(exp.Lambda)
 
 
 def _parse(text: str) -> exp.Expr:
@@ -102,12 +120,15 @@ def _shown(node: exp.Expr) -> str | None:  # noqa: PLR0911, PLR0912, C901 - one 
         case exp.Paren():
             return _shown(node.this)
         case exp.Anonymous() if isinstance(node.this, str):
-            parts = [_shown(a) for a in node.expressions]
-            if None in parts:
-                return None
-            return f"{node.this.lower()}({', '.join(p for p in parts if p is not None)})"
+            return _shown_call(node.this.lower(), node.expressions)
         case exp.Star():
             return "1"
+        case exp.Identifier():
+            return "namedlambdavariable()"
+        case exp.Lambda():
+            return _shown_call("lambdafunction", [node.this, *node.expressions])
+        case exp.Transform():
+            return _shown_call("transform", [node.this, node.expression])
         case exp.Neg():
             inner = _shown(node.this)
             return None if inner is None else f"(- {inner})"
@@ -130,6 +151,13 @@ def _shown(node: exp.Expr) -> str | None:  # noqa: PLR0911, PLR0912, C901 - one 
             )
         case _:
             return None
+
+
+def _shown_call(name: str, arguments: Sequence[exp.Expr]) -> str | None:
+    parts = [_shown(a) for a in arguments]
+    known = [p for p in parts if p is not None]
+    more = UNCHANGED if (name, len(parts)) in UNFINISHED else ""
+    return f"{name}({', '.join(known)}{more})" if len(known) == len(parts) else None
 
 
 def _shown_case(node: exp.Case) -> str | None:
