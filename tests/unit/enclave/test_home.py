@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from tests.support.home_trainings import (
@@ -27,9 +26,8 @@ from mc2.plan.training import Dropout
 
 @pytest.fixture(autouse=True)
 def same_key(monkeypatch):
-    """Trainings that draw the same numbers."""
-    drawn = SimpleNamespace(token_bytes=lambda n: bytes(range(n)))
-    monkeypatch.setattr(computation, "secrets", drawn)
+    """Jobs that draw the same numbers, whatever their plans and inputs are."""
+    monkeypatch.setattr(computation, "drawing_key", lambda *_: bytes(range(32)))
 
 
 def pooled(**changes):
