@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -19,6 +22,7 @@ from mc2.plan.types import DOUBLE, INT32
 from mc2.plan.typing import type_of
 from mc2.planner.script import compile_here
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "howto" / "write-a-script.md"
 COLUMNS = {
     "a": Column("a", parse_type("list<int32>")),
     "k": Column("k", parse_type("int32"), nullable=False),
@@ -157,14 +161,39 @@ def test_a_parameter_hides_a_column():
     ]
 
 
-def test_vectors_give_what_numpy_gives():
-    found = rows(
-        "SELECT id, aggregate(zip_with(v, w, (x, y) -> x * y), 0D, (s, x) -> s + x) AS dot, "
-        "zip_with(v, w, (x, y) -> x + y) AS added, transform(v, x -> x * 2.5D) AS scaled "
-        "FROM p.vectors"
-    )
-    v, w = (np.array(VECTORS[n].to_pylist()) for n in ("v", "w"))
-    for i, (_, dot, added, scaled) in enumerate(sorted(found)):
-        assert dot == v[i] @ w[i]
-        assert added == (v[i] + w[i]).tolist()
-        assert scaled == (v[i] * 2.5).tolist()
+def how_to():
+    """What the how-to says of vectors, by what is wanted."""
+    lines = [line for line in PAGE.read_text().splitlines() if "->" in line and line[:2] == "| "]
+    return dict(re.findall(r"^\| (.*?) \| `(.*)` \|$", "\n".join(lines), re.MULTILINE))
+
+
+V, W = (np.array(VECTORS[n].to_pylist()) for n in ("v", "w"))
+POINTS = np.array([[0.0, 0.0], [3.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("dot product", (V * W).sum(axis=1)),
+        ("sum of both", V + W),
+        ("product with a number", V * 2.5),
+        ("square of the distance", ((V - W) ** 2).sum(axis=1)),
+        (
+            "place of the closest of some points",
+            ((V[:, None] - POINTS) ** 2).sum(axis=2).argmin(axis=1),
+        ),
+    ],
+)
+def test_vectors_of_the_how_to_give_what_numpy_gives(wanted, expected):
+    found = rows(f"SELECT id, {how_to()[wanted]} AS e FROM p.vectors")
+    assert [e for _, e in sorted(found)] == expected.tolist()
+
+
+def test_the_sum_of_vectors_of_the_how_to_is_that_of_their_elements():
+    query = how_to()["sum over all rows"].replace("FROM points", "FROM p.vectors")
+    assert rows(query) == [(V.sum(axis=0).tolist(),)]
+
+
+def test_vectors_of_different_lengths_have_no_dot_product():
+    one = how_to()["dot product"].replace("w,", "array(1D),")
+    assert rows(f"SELECT {one} AS e FROM p.vectors WHERE id = 1") == [(None,)]
