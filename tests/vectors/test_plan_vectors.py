@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tools.vectors.plan import whole_plan
+from tools.vectors.plan import lambda_plan, whole_plan
 
 from mc2.crypto.digest import digest
 from mc2.errors import Mc2Error
@@ -17,6 +17,8 @@ from mc2.plan.plan import Plan
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
 WHOLE = "sha256:8a097cef28d8246b0b054a038efccf36dbe11eec3b2a3351c979f7f7d51dc885"
+
+LAMBDAS = "sha256:ed29583724f6e15c258faea80d922cfb69493e647e7e8a0c770a9fbe691194a6"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -35,6 +37,7 @@ def test_vector(case):
 def test_the_digest_of_a_plan_never_changes():
     """A change here is a change of the format: old approvals would be for nothing."""
     assert whole_plan().digest == WHOLE
+    assert lambda_plan().digest == LAMBDAS
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4711"])
