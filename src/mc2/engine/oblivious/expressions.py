@@ -49,7 +49,17 @@ from mc2.operators.handles import (
     marks_of,
 )
 from mc2.operators.run import Run
-from mc2.plan.expressions import Call, Case, Cast, ColumnRef, Expression, InList, Literal
+from mc2.plan.expressions import (
+    Call,
+    Case,
+    Cast,
+    ColumnRef,
+    Expression,
+    InList,
+    Lambda,
+    Literal,
+    Parameter,
+)
 from mc2.plan.literals import literal_value
 from mc2.plan.oblivious_texts import has_fixed_places, is_fixed, is_public_replacement
 from mc2.plan.regex_steps import pattern_steps
@@ -123,6 +133,8 @@ class Evaluator:
                 return self._in_list(self.of(value), items)
             case Call(function, arguments):
                 return self._call(function, arguments, self.type(expression))
+            case Parameter() | Lambda():
+                raise EngineError("oblivious mode has no functions with lambdas")
 
     def type(self, expression: Expression) -> DataType:
         """The type of an expression."""
