@@ -26,6 +26,8 @@ from mc2.errors import Mc2Error
 from mc2.formats.coordinator_file import CoordinatorFile
 from mc2.formats.status import JobState
 
+pytestmark = pytest.mark.timeout(600)
+
 LONG = SCRIPT.replace("num_boost_round=3", "num_boost_round=8000")
 CONTRACT = """\
 api_version = "mc2/contract/v1"
@@ -141,7 +143,7 @@ class Running(threading.Thread):
     def run(self):
         try:
             self.status = self.party.run(
-                self.job_id, timeout=timedelta(seconds=120), watch=self.said.append
+                self.job_id, timeout=timedelta(seconds=270), watch=self.said.append
             )
         except Mc2Error as error:
             self.error = error
@@ -181,7 +183,7 @@ def test_a_killed_worker_costs_an_attempt(deployment, parties):
         running.until_computing()
         for worker in deployment.workers():
             os.kill(worker, signal.SIGKILL)
-        running.join(120)
+        running.join(280)
     assert running.error is None, running.error
     assert running.status.state is JobState.SUCCEEDED
     check_result(parties, job_id, attempt=2)
@@ -199,7 +201,7 @@ def test_a_killed_coordinator_resumes(deployment, parties):
             assert time.monotonic() < deadline, "a worker outlived its coordinator"
             time.sleep(0.05)
         deployment.start()
-        running.join(120)
+        running.join(280)
     assert running.error is None, running.error
     assert running.status.state is JobState.SUCCEEDED
     check_result(parties, job_id, attempt=2)
