@@ -62,11 +62,12 @@ void digits(std::vector<Case>& cases) {
     cases.push_back({"gradients.means", sizes, [](Probe& p) {
         const TrainingRows rows = rows_of(p, 1);
         auto *a = p.room<float>(p.rows()), *b = p.room<float>(p.rows());
-        auto *greatest = p.room<double>(4), *margins = p.room<double>(5);
-        auto* sums = p.room<i64>(4);
+        constexpr u32 classes = 7;  // more than registers hold, and a rest
+        auto *greatest = p.room<double>(2 * classes), *margins = p.room<double>(3 + classes);
+        auto* sums = p.room<i64>(2 * classes);
         p.kernel([=] {
             const auto& k = kernels::gradients();
-            for (u32 c = 0; c < 2; ++c) {
+            for (u32 c = 0; c < classes; ++c) {
                 k.weighted_labels(c == 0 ? Objective::logistic : Objective::softmax, c, rows, a, b);
                 k.greatest(a, b, rows.rows, greatest + 2 * c);
                 k.sums(a, b, rows.rows, greatest + 2 * c, sums + 2 * c);
@@ -75,6 +76,7 @@ void digits(std::vector<Case>& cases) {
             k.margin_of_mean(Objective::squared_error, 1, sums, greatest, margins + 1);
             k.margin_of_mean(Objective::poisson, 1, sums, greatest, margins + 2);
             k.margin_of_mean(Objective::softmax, 2, sums, greatest, margins + 3);
+            k.margin_of_mean(Objective::softmax, classes, sums, greatest, margins + 3);
         });
     }});
     cases.push_back({"gradients.areas", sizes, [](Probe& p) {

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -335,6 +336,21 @@ def test_lost_blocks_are_written_anew(make_fleet) -> None:
     assert fleet.blocks == []
 
 
+def test_a_storage_that_loses_all_that_a_member_writes_gives_the_right_answer_or_none(
+    make_fleet,
+) -> None:
+    """Who comes to read what is lost first decides: tasks run again, or the job ends."""
+    fleet = make_fleet(1)
+    Lost.folder = fleet.folder / "blocks"
+    attempt = fleet.attempt()
+    chunks = chunk_names(attempt.job)
+    attempt.wrap = lambda tasks: Hostile(tasks, Lost(chunks))
+    answers = []
+    with suppress(DatasetError):
+        answers.append(answer(attempt.job, attempt.run()))
+    assert answers in ([], [expected(attempt.job)])
+
+
 class Dropped(Lie):
     """The host says that it has nothing under that name."""
 
@@ -367,7 +383,6 @@ LIES: list[tuple[type[Lie], str, str]] = [
     (Swapped, "dataset", "chunk .* is not the one that its manifest names"),
     (SwappedBlocks, "dataset", "a block is not the one that its task's receipt names"),
     (Dropped, "dataset", "there is no blob"),
-    (Lost, "dataset", "there is no"),
     (Replayed, "job", "the receipt of another task came back"),
     (AnotherTask, "job", "the receipt of another task came back"),
     (SkippedStage, "job", "does not read exactly the tasks that it must"),
@@ -387,7 +402,6 @@ def test_no_lie_of_spark_gives_an_answer(make_fleet) -> None:
     of the first stage's itself.
     """
     fleet = make_fleet(1)
-    Lost.folder = fleet.folder / "blocks"
     for lie, code, words in LIES:
         attempt = fleet.attempt()
         chunks = chunk_names(attempt.job)
