@@ -57,15 +57,15 @@ class LedCollectives:
         names: Collection[str],
         trainer: Trainer,
     ) -> None:
-        self._member, self._limits, self._host = member, limits, host
-        self._workers, self._names, self._trainer = workers, names, trainer
+        self.member, self.limits, self.host = member, limits, host
+        self.workers, self._names, self.trainer = workers, names, trainer
         self.receipts: list[Digest] = []
         """What names the receipts of all trainings so far."""
 
     def shared(self, runner: TaskRunner, found: AllTasks) -> SharedTrainings | None:
         """The trainings of the last stage that are worth sharing; None if there are none."""
         names = self._names
-        if not names or not self._trainer.usable:
+        if not names or not self.trainer.usable:
             return None
         trainings = trainings_apart(runner.work.stages, runner.last_fragment.shapes)
         cuts = {}
@@ -88,7 +88,7 @@ class LedCollectives:
         except DatasetError as error:  # blocks are written anew, trainings are not
             raise JobError(f"a training ended: {error}", hint=_AGAIN) from error
         finally:
-            self._trainer.abandon()
+            self.trainer.abandon()
 
 
 class SharedTrainings:
@@ -144,8 +144,8 @@ class _Led:
     ) -> None:
         self._shared, self._node, self._led = shared, node, led
         self._rows = shared.cuts[node]
-        self._epoch = led._member.epoch  # noqa: SLF001  two halves of one thing
-        self._workers, self._host = led._workers, led._host  # noqa: SLF001
+        self._epoch = led.member.epoch
+        self._workers, self._host = led.workers, led.host
         self._names = dict(enumerate(shared.names, start=1))
         self._count = 1 + len(shared.names)
         self._name = TrainingName(
@@ -160,7 +160,7 @@ class _Led:
         self._more: set[int] = set()
         self._models: dict[int, str] = {}
         self._nudges = 0
-        lease, trainer = led._member.lease, led._trainer  # noqa: SLF001
+        lease, trainer = led.member.lease, led.trainer
         self._own = OwnTraining(trainer, lease, tell)
 
     def run(self) -> tuple[bytes, Metrics]:
@@ -192,7 +192,7 @@ class _Led:
             self._node,
             0,
             self._count,
-            self._led._limits.threads,  # noqa: SLF001
+            self._led.limits.threads,
         )
         self._own.begin(head, self._rows, self._host.read)
 
