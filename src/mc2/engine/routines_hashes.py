@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from math import isnan
 from typing import Any, Final
 
 from mc2.engine.routines import Routine
@@ -131,7 +132,7 @@ def _number(value: Any, kind: DataType) -> int:
     match value:
         case float():
             form, width = ("<f", "<i") if kind.name == "float" else ("<d", "<q")
-            plain = float("nan") if value != value else value + 0.0  # noqa: PLR0124  # only NaN differs
+            plain = float("nan") if isnan(value) else value + 0.0
             return int(struct.unpack(width, struct.pack(form, plain))[0])
         case datetime():
             since = value.replace(tzinfo=None) - _EPOCH

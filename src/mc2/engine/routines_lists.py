@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import date, timedelta
+from math import isnan
 from typing import Any, Final
 
 from mc2.engine.routines import RANGE, Routine
@@ -18,7 +19,7 @@ def identity(value: Any) -> Hashable:
     """What equal values have in common."""
     match value:
         case float():
-            return "NaN" if value != value else value + 0.0  # noqa: PLR0124  # only NaN differs
+            return "NaN" if isnan(value) else value + 0.0
         case list():
             return tuple(map(identity, value))
         case dict():
@@ -33,7 +34,7 @@ def ranked(value: Any) -> tuple[Any, ...]:
         case None:
             return (0,)
         case float():
-            return (2, 0.0) if value != value else (1, value)  # noqa: PLR0124  # only NaN differs
+            return (2, 0.0) if isnan(value) else (1, value)
         case list():
             return (1, [ranked(v) for v in value])
         case dict():
