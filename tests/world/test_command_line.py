@@ -60,6 +60,7 @@ def test_the_menu_lists_every_command_and_loads_nothing_heavy():
         (["review", "abcd"], 2, "identity|mc2 init"),
         (["upload"], 2, "which file"),
         (["start", "--tee", "simulated"], 2, "--unsafe-simulation"),
+        (["start", "--tee", "tdx", "--folder", "/dev/null"], 8, "no tdx.*--workers 0"),
         (["verify", "no-such-file"], 2, "cannot read"),
         (["card", "no-such-file"], 2, "cannot read"),
         (["stop", "--folder", "nowhere"], 16, "no coordinator"),
@@ -68,7 +69,7 @@ def test_the_menu_lists_every_command_and_loads_nothing_heavy():
 def test_errors_name_the_next_step(arguments, code, words, tmp_path):
     done = mc2(*arguments, home=tmp_path / "home")
     assert done.returncode == code, done.stderr
-    assert re.search(words, done.stderr)
+    assert re.search(words, done.stderr, re.DOTALL)
     assert done.stdout == ""
     as_json = mc2(*arguments, "--json", home=tmp_path / "home")
     assert as_json.returncode == code

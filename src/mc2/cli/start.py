@@ -16,13 +16,17 @@ import click
 from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_DEVICE, TpmSource
 from mc2.cli.console import SIMULATION_BANNER, Console
 from mc2.cli.options import output
-from mc2.errors import CoordinatorError, UsageError
+from mc2.errors import AttestationError, CoordinatorError, UsageError
 
 SIMULATED_ROOT_FILE: Final = "simulated-root.json"
 LOG_FILE: Final = "coordinator.log"
 TPM_LOG_FILE: Final = "tpm-code-log.json"
 UNCONFINED_BANNER: Final = (
     "UNCONFINED WORKERS: they keep the privileges of their user; a flaw in one reaches this machine"
+)
+_ELSEWHERE_HINT: Final = (
+    "with workers elsewhere: --workers 0 --worker-address ADDRESS; for a trial that protects "
+    "nothing: --tee simulated --unsafe-simulation"
 )
 _BOOT_REGISTERS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 11)
 """What firmware, boot loader and kernel image are measured into (Linux, with a unified image)."""
@@ -161,6 +165,8 @@ def command(
     source = _tpm_source(tee, tpm, tpm_chain, tpm_log or folder.absolute() / TPM_LOG_FILE)
     if source is None and tpm_log is not None:
         raise UsageError("--tpm-log is for --tee tpm", hint="leave it out")
+    if workers:
+        _check_hardware(tee, source)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -203,6 +209,21 @@ def _check(tee: str, unsafe_simulation: bool) -> None:
         )
     if unsafe_simulation and tee != "simulated":
         raise UsageError("--unsafe-simulation is for --tee simulated", hint="leave it out")
+
+
+def _check_hardware(tee: str, source: TpmSource | None) -> None:
+    """Whether workers can prove themselves here, which else only their logs would tell.
+
+    Raises: AttestationError.
+    """
+    if tee == "simulated":
+        return
+    from mc2.attestation.collect.choose import choose
+
+    try:
+        choose(tee, tpm=source)
+    except AttestationError as error:
+        raise AttestationError(str(error), hint=f"{error.hint}; {_ELSEWHERE_HINT}") from None
 
 
 def _tpm_source(tee: str, tpm: Path | None, chain: Path | None, log: Path) -> TpmSource | None:
