@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +32,17 @@ from mc2.plan.models import Evaluation, History, Matrix, Train
 from mc2.plan.packages import package_versions
 from mc2.plan.parameters import read_parameters
 from mc2.plan.plan import Plan, PlanInput, PlanOutput
-from mc2.plan.relations import Filter, NamedExpression, Project, Scan
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Filter,
+    Join,
+    NamedExpression,
+    Project,
+    Scan,
+    Union,
+)
+from mc2.plan.training import NO_CONTROLS, Controls
 from mc2.plan.types import DOUBLE, INT64
 from tests.support.clusters import MEASUREMENT, ROOT, TRUST, cluster_job
 from tests.support.enclave_jobs import (
@@ -96,8 +106,42 @@ def seal_padded(
     return Sealed(manifest, key, {digest(c): c for c in sealed})
 
 
-def plan_of(contract: Digest, datasets: Mapping[str, Sealed], settings: Mapping[str, Any]) -> Plan:
-    """Trains on filtered rows of ada and scaled rows of bo; judges by other rows of ada."""
+def rows_of_inputs(builder: PlanBuilder) -> tuple[Matrix, Matrix]:
+    """Filtered rows of ada and scaled rows of bo; other rows of ada to judge by."""
+    names = ("age", "glucose", "ill")
+    ada, bo = builder.add(Scan(0, names)), builder.add(Scan(1, names))
+    old = call("gt", ColumnRef("age"), literal(40, INT64))
+    young = call("le", ColumnRef("age"), literal(40, INT64))
+    scaled = call("multiply", ColumnRef("glucose"), literal(1.5, DOUBLE))
+    columns = tuple(NamedExpression(n, scaled if n == "glucose" else ColumnRef(n)) for n in names)
+    sources = (builder.add(Filter(ada, old)), builder.add(Project(bo, columns)))
+    judged = Matrix((builder.add(Filter(ada, young)),), names[:2], label="ill")
+    return Matrix(sources, names[:2], label="ill"), judged
+
+
+def joined_rows(builder: PlanBuilder) -> tuple[Matrix, Matrix]:
+    """Rows of both, each beside the mean of all rows of its age; those of the old to judge by."""
+    names = ("age", "glucose", "ill")
+    rows = builder.add(Union((builder.add(Scan(0, names)), builder.add(Scan(1, names)))))
+    mean = AggregateColumn("mean", "avg", (ColumnRef("glucose"),))
+    of_age = builder.add(Aggregate(rows, ("age",), (mean,)))
+    columns = (NamedExpression("at", ColumnRef("age")), NamedExpression("mean", ColumnRef("mean")))
+    means = builder.add(Project(of_age, columns))
+    same = call("eq", ColumnRef("age"), ColumnRef("at"))
+    joined = builder.add(Join(rows, means, "inner", same))
+    old = builder.add(Filter(joined, call("gt", ColumnRef("age"), literal(60, INT64))))
+    features = ("age", "glucose", "mean")
+    return Matrix((joined,), features, label="ill"), Matrix((old,), features, label="ill")
+
+
+def plan_of(
+    contract: Digest,
+    datasets: Mapping[str, Sealed],
+    settings: Mapping[str, Any],
+    matrices: Callable[[PlanBuilder], tuple[Matrix, Matrix]] = rows_of_inputs,
+    controls: Controls = NO_CONTROLS,
+) -> Plan:
+    """Trains on one of two matrices, and judges by the other one."""
     inputs = tuple(
         PlanInput(
             dataset=name,
@@ -111,23 +155,10 @@ def plan_of(contract: Digest, datasets: Mapping[str, Sealed], settings: Mapping[
         for name, d in sorted(datasets.items())
     )
     builder = PlanBuilder(inputs)
-    names = ("age", "glucose", "ill")
-    ada, bo = builder.add(Scan(0, names)), builder.add(Scan(1, names))
-    old = call("gt", ColumnRef("age"), literal(40, INT64))
-    young = call("le", ColumnRef("age"), literal(40, INT64))
-    scaled = call("multiply", ColumnRef("glucose"), literal(1.5, DOUBLE))
-    columns = tuple(NamedExpression(n, scaled if n == "glucose" else ColumnRef(n)) for n in names)
-    trained = builder.add(
-        Matrix(
-            (builder.add(Filter(ada, old)), builder.add(Project(bo, columns))),
-            ("age", "glucose"),
-            label="ill",
-        )
-    )
-    judged = builder.add(Matrix((builder.add(Filter(ada, young)),), names[:2], label="ill"))
-    model = builder.add(
-        Train(trained, read_parameters(settings), 3, evaluations=(Evaluation("young", judged),))
-    )
+    trained, judged = map(builder.add, matrices(builder))
+    evaluations = (Evaluation("young", judged),)
+    train = Train(trained, read_parameters(settings), 3, evaluations, controls=controls)
+    model = builder.add(train)
     history = builder.add(History(model))
     nodes, outputs = builder.finish(
         [
@@ -154,11 +185,15 @@ def together_job(
     settings: Mapping[str, Any] = SETTINGS,
     seed: int = 0,
     gaps: tuple[int | None, int | None] = (None, None),
+    *,
+    matrices: Callable[[PlanBuilder], tuple[Matrix, Matrix]] = rows_of_inputs,
+    controls: Controls = NO_CONTROLS,
     **changes: Any,
 ) -> Job:
     """A job over so many rows, in chunks of so many places, and some empty places.
 
-    `gaps`: of which chunk each owner leaves a place empty though rows follow.
+    `gaps`: of which chunk each owner leaves a place empty though rows follow. `matrices` adds
+    what is trained on, and judged by, to the plan.
     """
     tables = [
         make_table(seed + i + 1, n, site)
@@ -173,7 +208,7 @@ def together_job(
         )
     }
     job = cluster_job(datasets=datasets, **changes)
-    job.plan = plan_of(job.contract.digest, datasets, settings)
+    job.plan = plan_of(job.contract.digest, datasets, settings, matrices, controls)
     return job
 
 
@@ -252,7 +287,7 @@ class Hosted:
     def reader(self, who: str) -> Any:
         def read(name: Digest) -> bytes:
             self.reads[who].append(name)
-            return self.job.read(name)
+            return self.kept[name] if name in self.kept else self.job.read(name)
 
         return read
 

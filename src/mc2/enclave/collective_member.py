@@ -96,6 +96,7 @@ class MemberCollectives:
             "node": step.node,
             "places": places,
             "homes": [],
+            "dealt": None,
         }
         fields = Fields(named, "a training")
         name = TrainingName.read(fields)

@@ -7,7 +7,9 @@ time, since the leader then reads that partition itself. Spec: docs/spec/trainin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from mc2.crypto.digest import Digest, digest, same_digest
@@ -15,6 +17,7 @@ from mc2.crypto.signatures import VerifyKey
 from mc2.enclave.admission import AdmittedJob
 from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_member import Membership
+from mc2.enclave.dealt_rows import Deal, deal, dealt, evaluations, framed, part_of, unframed
 from mc2.enclave.epoch import Epoch
 from mc2.enclave.tables import TablePart, chunk_places
 from mc2.enclave.task_runner import Host
@@ -39,13 +42,16 @@ from mc2.formats.training_message import TrainingName
 from mc2.formats.training_receipt import TrainingReceipt
 from mc2.formats.worker_tasks import TRAINING_BODY, TrainStep
 from mc2.ml.boosting import Trained
+from mc2.ml.boosting_dealt import DealingLeader, DealtPartition
 from mc2.ml.boosting_together import (
     GatheredPartition,
     GatheringLeader,
     Recipe,
     Shares,
+    empty_cuts,
     form_of,
 )
+from mc2.ml.secret_matrix import SecretMatrix
 from mc2.operators.run import Run, use_threads
 from mc2.operators.seams import no_ends
 from mc2.plan.home import home_parties, trained_parties, trains_at_home
@@ -53,6 +59,7 @@ from mc2.plan.trained_together import (
     Chunks,
     Partitions,
     SharedTraining,
+    dealt_trainings,
     inputs_of,
     shared_trainings,
 )
@@ -71,6 +78,7 @@ class _Trainings:
     def __init__(self, job: AdmittedJob, member: Membership, limits: EngineLimits) -> None:
         self._job, self._member, self._limits = job, member, limits
         self._shared = {t.node: t for t in shared_trainings(job.checked)}
+        self._dealt = dealt_trainings(job.checked)
         self._manifests: list[Manifest] = []
         if self._shared and not job.kept:
             self._manifests = [job.manifests[i.dataset].value for i in job.plan.inputs]
@@ -127,6 +135,19 @@ class _Trainings:
         epoch, name = self._member.epoch, self._name(node, cut)
         return MemberSide(epoch, name, partition, form_of(recipe, shares), partition_rows)
 
+    def _dealt_side(
+        self, node: int, found: Deal, partition: int, sets: Sequence[SecretMatrix | None]
+    ) -> MemberSide:
+        """This enclave's side of rows that the leader has dealt out, set by set."""
+        use_threads(self._limits.threads)
+        recipe, (rows, *judged) = self._recipe(node), sets
+        if rows is None:
+            raise JobError("a training deals no rows to train on", hint=_HINT)
+        matrices = evaluations(recipe.evaluations, judged)
+        part = DealtPartition(Run(), recipe, partition, sum(found.places), rows, matrices)
+        epoch, form = self._member.epoch, form_of(recipe, Shares(found.places, 0, 0))
+        return MemberSide(epoch, found.named(epoch, node), partition, form, part)
+
     def _sources(
         self, cut: Partitions, partition: int, read: Callable[[Digest], bytes]
     ) -> dict[str, TablePart]:
@@ -161,14 +182,29 @@ class MemberTrainings(_Trainings):
         """
         self._member.lease.check()
         at = (step.node, step.partition, step.partitions)
+        message = step.message
         if self._now is None or self._at != at:
             self._now = None  # the rows of a training that is over go first
-            cut = self._partitions(step.node, step.partitions)
-            if step.partition >= cut.count:
-                raise JobError("the training has no such partition", hint=_HINT)
-            self._now = self._side(step.node, cut, step.partition, host.read)
+            if step.node in self._dealt:
+                self._now, message = self._takes(step, host)
+            else:
+                cut = self._partitions(step.node, step.partitions)
+                if step.partition >= cut.count:
+                    raise JobError("the training has no such partition", hint=_HINT)
+                self._now = self._side(step.node, cut, step.partition, host.read)
             self._at = at
-        return self._now.answer(step.message)
+        return self._now.answer(message)
+
+    def _takes(self, step: TrainStep, host: Host) -> tuple[MemberSide, bytes]:
+        """This enclave's side of rows that are dealt to it, and the message behind the deal."""
+        if self._member.home is not None:
+            raise JobError("an enclave at a party's home takes no rows of others")
+        found, message = unframed(step.message)
+        if len(found.places) != step.partitions:
+            raise JobError("a training is over another number of members", hint=_HINT)
+        epoch, cuts = self._member.epoch, empty_cuts(self._recipe(step.node))
+        rows = dealt(epoch, step.node, found, step.partition, cuts, host.read)
+        return self._dealt_side(step.node, found, step.partition, rows), message
 
 
 class LedTrainings(_Trainings):
@@ -203,6 +239,11 @@ class LedTrainings(_Trainings):
     def nodes(self) -> Collection[int]:
         """The trainings that are shared."""
         return self._worth
+
+    @property
+    def any(self) -> bool:
+        """Whether there may be trainings that are shared."""
+        return bool(self._worth) or (bool(self._dealt) and bool(self._names))
 
     @property
     def digest(self) -> Digest | None:
@@ -254,9 +295,7 @@ class LedTrainings(_Trainings):
         """A party's enclave is gone: it takes part in nothing more of this attempt."""
         self._homes.pop(party, None)
 
-    def _drop(
-        self, node: int, side: LeadingSide, leader: GatheringLeader, lost: Collection[int]
-    ) -> None:
+    def _drop(self, node: int, side: LeadingSide, rounds: int, lost: Collection[int]) -> None:
         """Go on without parties at home, if the plan says so.
 
         Raises: DropoutError if it does not, or too few would be left.
@@ -271,7 +310,7 @@ class LedTrainings(_Trainings):
                 'on_dropout="continue"',
             )
         for party in parties:
-            self.dropped[party][node] = leader.rounds
+            self.dropped[party][node] = rounds
         gone = {p for p, nodes in self.dropped.items() if node in nodes}
         left = trained_parties(self._job.plan, node) - gone
         if len(left) < rule.least_parties:
@@ -280,14 +319,8 @@ class LedTrainings(_Trainings):
                 f"plan wants rows of {rule.least_parties} parties",
                 hint=f"let {parties[0]} run mc2 home, then run the job again",
             )
-        self._host.progress(
-            f"{', '.join(parties)} dropped out; round {leader.rounds + 1} begins again"
-        )
+        self._host.progress(f"{', '.join(parties)} dropped out; round {rounds + 1} begins again")
         side.drop(lost)
-
-    def begin(self, node: int, cut: Partitions, partition: int) -> MemberSide:
-        """This enclave's own side of a partition."""
-        return self._side(node, cut, partition, self._host.read)
 
     def train(
         self, index: int, recipe: Recipe, trace: Run, key: bytes, tell: Callable[[int], None]
@@ -304,12 +337,64 @@ class LedTrainings(_Trainings):
                 "a step of the training is longer than a message may be",
                 hint="take fewer features, bins or levels",
             )
-        steps = _Steps(self, index, cut, side)
+        theirs = {name: p for p, name in enumerate(self.free(cut.hosted - 1), start=1)}
+        theirs |= {name: p for p, name in self.at_home(cut).items()}
+        begin = partial(self._side, index, cut, read=self._host.read)
+        steps = _Steps(self, index, _Roles(cut.hosted, begin), side, theirs)
+        self._run(index, leader, side, steps, tell)
+        manifests = self._manifests
+        self.read |= {manifests[place].dataset for place in cut.inputs}
+        return leader.trained()
+
+    def deals(self, index: int, recipe: Recipe, rows: int) -> bool:
+        """Whether a training of so many places is worth dealing rows out."""
+        shares = Shares((rows,), 0, rows)
+        fits = form_of(recipe, shares).longest + _ROOM <= TRAINING_BODY
+        return index in self._dealt and bool(self._names) and rows >= WORTH_SHARING and fits
+
+    def train_dealt(  # what a training has
+        self,
+        index: int,
+        recipe: Recipe,
+        trace: Run,
+        key: bytes,
+        sets: Sequence[Sequence[SecretMatrix]],
+        tell: Callable[[int], None],
+    ) -> Trained:
+        """The model of a training whose rows are at hand: the matrix, then evaluation sets.
+
+        Raises: as `train`.
+        """
+        rows = sum(m.places for m in sets[0])
+        count = min(1 + len(self._names), rows, LIMITS.cluster_members)
+        epoch = self._member.epoch
+        found = deal(epoch, index, sets, count, self._host.write)
+        leader = DealingLeader(trace, recipe, sets[0][0].cuts, key)
+        side = LeadingSide(epoch, found.named(epoch, index), leader)
+
+        def begin(partition: int) -> MemberSide:
+            return self._dealt_side(index, found, partition, part_of(sets, count, partition))
+
+        theirs = {name: p for p, name in enumerate(self.free(count - 1), start=1)}
+        roles = _Roles(count, begin, found.encode())
+        steps = _Steps(self, index, roles, side, theirs)
+        self._run(index, leader, side, steps, tell)
+        return leader.trained()
+
+    def _run(
+        self,
+        node: int,
+        leader: GatheringLeader | DealingLeader,
+        side: LeadingSide,
+        steps: _Steps,
+        tell: Callable[[int], None],
+    ) -> None:
+        """Take all steps of a training, and the receipts of all who took them."""
         told, receipts = 0, None
         while receipts is None:
             found, lost = steps.answers(side.finish() if side.over else side.told)
             if lost:
-                self._drop(index, side, leader, lost)
+                self._drop(node, side, leader.rounds, lost)
             elif side.over:
                 receipts = found
             else:
@@ -318,9 +403,6 @@ class LedTrainings(_Trainings):
                 told = leader.rounds
                 tell(told)
         self._finish(side, receipts)
-        manifests = self._manifests
-        self.read |= {manifests[place].dataset for place in cut.inputs}
-        return leader.trained()
 
     def _finish(self, side: LeadingSide, answers: Mapping[int, bytes]) -> None:
         """Take exactly one receipt of each partition, of exactly this training's messages."""
@@ -364,13 +446,29 @@ def dropout_warnings(homes: Mapping[str, HomeShare]) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """How many partitions are hosted, and how this enclave begins one; what members hear first."""
+
+    hosted: int
+    begin: Callable[[int], MemberSide]
+    deal: bytes = b""
+
+
 class _Steps:
     """Who has which partition of one training, and what they answer."""
 
-    def __init__(self, led: LedTrainings, node: int, cut: Partitions, side: LeadingSide) -> None:
-        self._led, self._node, self._cut, self._leading = led, node, cut, side
-        self._theirs = {name: p for p, name in enumerate(led.free(cut.hosted - 1), start=1)}
-        self._theirs |= {name: p for p, name in led.at_home(cut).items()}
+    def __init__(
+        self,
+        led: LedTrainings,
+        node: int,
+        roles: _Roles,
+        side: LeadingSide,
+        theirs: Mapping[str, int],
+    ) -> None:
+        """`theirs`: the partitions of members, by the host's names of these."""
+        self._led, self._node, self._roles, self._leading = led, node, roles, side
+        self._theirs = dict(theirs)
         self._own: dict[int, MemberSide] = {}
 
     def answers(self, message: bytes) -> tuple[dict[int, bytes], set[int]]:
@@ -379,11 +477,13 @@ class _Steps:
         Raises: JobError if the host tells of what was not asked; what a member refused with.
         """
         workers, busy = self._led.workers, dict(self._theirs)
+        is_first = len(self._leading.messages) == 1 and self._roles.deal
+        told = framed(self._roles.deal, message) if is_first else message
+        count = len(self._leading.name.places)
         for name, partition in busy.items():
-            step = TrainStep(self._node, partition, self._cut.count, message)
-            workers.assign(name, step)
+            workers.assign(name, TrainStep(self._node, partition, count, told))
         theirs = set(busy.values())
-        hosted = [p for p in range(self._cut.hosted) if p not in theirs]
+        hosted = [p for p in range(self._roles.hosted) if p not in theirs]
         found = {p: self._own_answer(p) for p in hosted}
         while busy:
             ended = workers.ended(wait=True)
@@ -412,6 +512,6 @@ class _Steps:
         """The leader's own answer, which reads the rows of a partition if it does not have them."""
         told = self._leading.messages
         if partition not in self._own:
-            self._own[partition] = self._led.begin(self._node, self._cut, partition)
+            self._own[partition] = self._roles.begin(partition)
             self._own[partition].catch_up(told[:-1])
         return self._own[partition].answer(told[-1])

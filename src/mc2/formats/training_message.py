@@ -37,7 +37,8 @@ _LEVELS: Final = 64
 class TrainingName:
     """Which training this is. `places` are the places for rows of each partition, in order.
 
-    The last partitions are those of parties whose rows stay at home: `homes`, in order.
+    The last partitions are those of parties whose rows stay at home: `homes`, in order. `dealt`
+    names what says where the rows are, if the leader has dealt them out.
     """
 
     context: JobContext
@@ -45,6 +46,7 @@ class TrainingName:
     node: int
     places: tuple[int, ...]
     homes: tuple[str, ...] = ()
+    dealt: Digest | None = None
 
     def json(self) -> dict[str, Json]:
         """The name's fields as canonical JSON has them."""
@@ -54,6 +56,7 @@ class TrainingName:
             "node": self.node,
             "places": list(self.places),
             "homes": list(self.homes),
+            "dealt": self.dealt,
         }
 
     @classmethod
@@ -70,12 +73,15 @@ class TrainingName:
             homes=fields.items(
                 "homes", LIMITS.cluster_members, text_item("a party at home", check_name)
             ),
+            dealt=fields.optional("dealt", fields.digest),
         )
         check_sorted_unique(found.homes, "the parties at home")
         if len(found.homes) > len(found.places):
             raise FormatError("a training has more parties at home than partitions")
         if not found.places:
             raise FormatError("a training has no partition")
+        if found.homes and found.dealt is not None:
+            raise FormatError("rows at home are dealt to nobody")
         return found
 
     def home(self, partition: int) -> str | None:

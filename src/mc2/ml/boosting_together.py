@@ -59,7 +59,7 @@ class Shares:
 
 def form_of(recipe: Recipe, shares: Shares) -> Form:
     """What the lengths of the training's messages depend on."""
-    cuts = _empty_cuts(recipe)
+    cuts = empty_cuts(recipe)
     metrics = len(recipe.evaluations) * len(metric_names(recipe.parameters))
     counts = cell_counts(cuts, recipe.parameters)
     return Form(
@@ -74,7 +74,7 @@ def form_of(recipe: Recipe, shares: Shares) -> Form:
     )
 
 
-def _empty_cuts(recipe: Recipe) -> SecretCuts:
+def empty_cuts(recipe: Recipe) -> SecretCuts:
     """Cuts of the same shape as those to come."""
     roles = recipe.roles
     if roles.edges:
@@ -291,12 +291,12 @@ class GatheredPartition:
 
 
 def _shape(recipe: Recipe) -> tuple[int, int]:
-    cuts = _empty_cuts(recipe)
+    cuts = empty_cuts(recipe)
     return len(cuts.features), cuts.bins - 1
 
 
 def _cuts(recipe: Recipe, table: Floats) -> SecretCuts:
     """Public edges where the plan names them, else the cuts that were chosen."""
     if recipe.roles.edges:
-        return _empty_cuts(recipe)
+        return empty_cuts(recipe)
     return SecretCuts(recipe.roles.declared, np.ascontiguousarray(table))

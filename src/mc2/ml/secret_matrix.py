@@ -33,6 +33,9 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 STEP: Final = 64
+BYTES_BESIDE: Final = 17
+"""Bytes of a row beside its bins, where rows go to another enclave."""
+
 _PAGE: Final = 4096
 _UNSIGNED: Final = 1 << 63
 
@@ -122,6 +125,58 @@ def parts_of(matrix: SecretMatrix) -> Parts:
 def bins_of(matrix: SecretMatrix) -> Bytes:
     """The bins of a matrix, a row for each feature: for kernels."""
     return matrix._bins  # noqa: SLF001 - the place that opens it
+
+
+def matrix_bytes(matrices: Sequence[SecretMatrix], start: int, stop: int) -> bytes:
+    """Places `start` to `stop` of some matrices, one after the other, for another enclave.
+
+    The bins feature by feature, then marks of rows, their names, labels and weights.
+    """
+    part = matrix_part(matrices, start, stop)
+    arrays, count = parts_of(part), stop - start
+    columns = (arrays.present, arrays.identity, arrays.labels, arrays.weights)
+    found = [np.ascontiguousarray(arrays.bins[:, :count]).tobytes()]
+    found += [c[:count].astype(c.dtype.newbyteorder("<")).tobytes() for c in columns]
+    return b"".join(found)
+
+
+def matrix_of_bytes(cuts: SecretCuts, pieces: Sequence[tuple[bytes, int]]) -> SecretMatrix:
+    """The matrix of what `matrix_bytes` gave; each piece with its number of places.
+
+    Raises: EngineError for another length.
+    """
+    features, found = len(cuts.features), []
+    for raw, places in pieces:
+        if len(raw) != places * (features + BYTES_BESIDE):
+            raise EngineError("the rows of a training have another length than their places say")
+        at = places * features
+        bins = np.frombuffer(raw, np.uint8, at).reshape(features, places)
+        ends = [at + places * size for size in (1, 9, 13)]
+        present = np.frombuffer(raw, np.uint8, places, at)
+        identity = np.frombuffer(raw, np.dtype("<u8"), places, ends[0]).astype(np.uint64)
+        labels, weights = (
+            np.frombuffer(raw, np.dtype("<f4"), places, end).astype(np.float32) for end in ends[1:]
+        )
+        found.append(SecretMatrix(cuts, places, places, bins, present, identity, labels, weights))
+    return matrix_part(found, 0, sum(m.places for m in found))
+
+
+def matrix_part(matrices: Sequence[SecretMatrix], start: int, stop: int) -> SecretMatrix:
+    """Places `start` to `stop` of some matrices, one after the other, as one of its own."""
+    cuts, rows = matrices[0].cuts, padded(stop - start)
+    bins = np.zeros((len(cuts.features), _stride(rows)), dtype=np.uint8)
+    present, identity = np.zeros(rows, dtype=np.uint8), np.zeros(rows, dtype=np.uint64)
+    labels, weights = np.zeros((2, rows), dtype=np.float32)
+    at = first = 0
+    for matrix in matrices:
+        parts = parts_of(matrix)
+        begin, end = (min(max(edge - first, 0), matrix.places) for edge in (start, stop))
+        here, there = slice(at, at + end - begin), slice(begin, end)
+        bins[:, here] = parts.bins[:, there]
+        present[here], identity[here] = parts.present[there], parts.identity[there]
+        labels[here], weights[here] = parts.labels[there], parts.weights[there]
+        at, first = at + end - begin, first + matrix.places
+    return SecretMatrix(cuts, stop - start, rows, bins, present, identity, labels, weights)
 
 
 def padded(rows: int) -> int:

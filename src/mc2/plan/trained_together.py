@@ -14,6 +14,7 @@ from mc2.errors import PlanError
 from mc2.plan.check import CheckedPlan
 from mc2.plan.home import by_row, input_of, needs_one_place
 from mc2.plan.models import Matrix
+from mc2.plan.oblivious_models import compares_rows
 from mc2.plan.plan import Plan
 from mc2.plan.relations import Scan
 from mc2.plan.training import Train
@@ -64,6 +65,24 @@ def _shared(checked: CheckedPlan, index: int, operation: Train) -> SharedTrainin
         return None
     sets = tuple((name, _filled(checked, m)) for name, m in judged)
     return SharedTraining(index, _filled(checked, matrix), sets)
+
+
+def dealt_trainings(checked: CheckedPlan) -> frozenset[int]:
+    """The trainings whose rows one enclave computes, and may then deal out to others.
+
+    All that are not `shared_trainings`, but those that begin with a model or compare rows.
+    """
+    plan, shared = checked.plan, {t.node for t in shared_trainings(checked)}
+    found = set[int]()
+    for index, node in enumerate(plan.nodes):
+        operation = node.operation
+        if plan.mode != "oblivious" or not isinstance(operation, Train) or index in shared:
+            continue
+        meanings = {_meaning(_matrix(plan, m)) for m in operation.matrices}
+        compares = compares_rows(plan.nodes, index, operation)
+        if operation.start is None and not compares and len(meanings) == 1:
+            found.add(index)
+    return frozenset(found)
 
 
 def _matrix(plan: Plan, index: int) -> Matrix:

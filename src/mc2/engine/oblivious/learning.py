@@ -76,6 +76,22 @@ class Together(Protocol):
 
 def roles_of(operation: Matrix) -> Roles:
     """What the columns of a matrix are for."""
+    def deals(self, index: int, recipe: Recipe, rows: int) -> bool:
+        """Whether rows of so many places, which are here, are dealt out to be trained on."""
+        ...
+
+    def train_dealt(  # what a training has
+        self,
+        index: int,
+        recipe: Recipe,
+        trace: Trace,
+        key: bytes,
+        sets: Sequence[Sequence[SecretMatrix]],
+        tell: Callable[[int], None],
+    ) -> Trained:
+        """As `train`, of rows that are here: those to train on, then each evaluation set."""
+        ...
+
     return Roles(
         operation.features,
         operation.label,
@@ -155,13 +171,18 @@ class Learner:
         if self._together is not None and index in self._together.nodes:
             trained = self._together.train(index, recipe, self._trace, key, tell)
         else:
-            trained = self._train(operation, recipe, key, tell)
+            trained = self._train(index, operation, recipe, key, tell)
         self._models[index] = trained
         if stopping is not None and stopping.save_best and trained.best_round is not None:
             trained.model = trained.model.first(trained.best_round + 1)
 
     def _train(
-        self, operation: Train, recipe: Recipe, key: bytes, tell: Callable[[int], None]
+        self,
+        index: int,
+        operation: Train,
+        recipe: Recipe,
+        key: bytes,
+        tell: Callable[[int], None],
     ) -> Trained:
         """Train on all rows here."""
         rows = self._matrices[operation.matrix]
@@ -172,16 +193,16 @@ class Learner:
             cuts = start.cuts  # so that rows are in the bins of all trees
         judged = [e for e in operation.evaluations if e.name in recipe.evaluations]
         matrices = self._binned(operation.matrix, cuts, labels=True)
-        trained = boosting.train(
-            self._trace,
-            matrices,
-            recipe.parameters,
-            recipe.training,
-            key,
-            evaluations={e.name: self._binned(e.matrix, cuts, labels=True) for e in judged},
-            tell=tell,
-            start=start,
-        )
+        sets = {e.name: self._binned(e.matrix, cuts, labels=True) for e in judged}
+        trace, places = self._trace, sum(m.places for m in matrices)
+        if self._together is not None and self._together.deals(index, recipe, places):
+            dealt = [matrices, *sets.values()]
+            trained = self._together.train_dealt(index, recipe, trace, key, dealt, tell)
+        else:
+            parameters, how = recipe.parameters, recipe.training
+            trained = boosting.train(
+                trace, matrices, parameters, how, key, evaluations=sets, tell=tell, start=start
+            )
         check_leaves(self._trace, trained.model, matrices, self._leaf_rules(operation))
         return trained
 
@@ -278,6 +299,17 @@ class Learner:
     def output(self, index: int) -> ModelOutput:
         """Make a model public that the plan releases."""
         operation = self._plan.nodes[index].operation
+    def recall(self, index: int, shape: ModelShape, matrix: Matrix, raw: bytes) -> None:
+        """Load a kept model. Raises: EngineError if it is another one than the plan says."""
+        try:
+            self._models[index] = recalled(shape, matrix, raw)
+        except FormatError as error:
+            raise EngineError(f"a kept model does not load: {error}", hint=KEEP_AGAIN) from None
+
+    def kept(self, index: int) -> ModelOutput:
+        """A model as it is: nothing of it shows but its shape."""
+        return ModelOutput(store_trees(self._models[index]))
+
         if not isinstance(operation, Train):
             raise TypeError("oblivious plans have models of trainings only")
         trained = self._models[index]
