@@ -156,6 +156,7 @@ def _obliviously(builder: PlanBuilder, scan: int) -> int:
         for test in ("lt", "ge")
     ]
     both = builder.add(Union(tuple(parts)))
+    both = builder.add(Explode(both, _of_elements(n, n), "either", "which"))
     key = SortKey(ColumnRef("total"), descending=True, nulls_first=False)
     near = Frame("rows", Bound("preceding", literal(1, INT32)), Bound("current_row"))
     functions = (
@@ -255,13 +256,13 @@ def _looked_up(builder: PlanBuilder, scan: int) -> int:
         WindowColumn("sum", "sum", (ColumnRef("amount"),), WHOLE, where=ColumnRef("is_listed")),
     )
     near = builder.add(Window(found, ("label",), order, functions))
-    return builder.add(Explode(near, _of_elements(n), "either", "which"))
+    return builder.add(Explode(near, _of_elements(n, ColumnRef("most")), "either", "which"))
 
 
-def _of_elements(n: ColumnRef) -> Expression:
+def _of_elements(n: ColumnRef, other: ColumnRef) -> Expression:
     """A list, by each function that takes a lambda."""
     total, one, place = (Parameter(p) for p in ("total", "one", "place"))
-    both = call("list", n, ColumnRef("most"))
+    both = call("list", n, other)
     some = call("list_filter", both, Lambda(("one",), call("is_not_null", one)))
     step = Lambda(("total", "one"), call("greatest", total, one))
     most = call("list_reduce", some, n, step, Lambda(("total",), total))

@@ -15,6 +15,9 @@ from mc2.plan.types import DOUBLE, INT32, INT64
 
 _STRUCT: Final = parse_type("struct<a:int64,b:string>")
 _MOST: Final = 3
+_PAIRS: Final = {
+    kind: parse_type(f"list<struct<first:{kind},second:{kind}>>") for kind in (INT64, DOUBLE, TEXT)
+}
 
 
 def _list(run: Run, made: Made, kind: DataType) -> SecretColumn:
@@ -51,6 +54,8 @@ for _kind, _name in ((INT64, "int64"), (DOUBLE, "double"), (TEXT, "text")):
             lists.repeat(run, one, 2), lists.repeat(run, one, 0),
             lists.flattened(run, lists.make_list(run, [a, b])),
             lists.each(run, a, lambda value, _: value, counts),
+            lists.zipped(run, _PAIRS[kind], a, b),
+            lists.zipped(run, _PAIRS[kind], lists.part_of(run, a, place, small, counts, 1), b),
         ]  # fmt: skip
 
 

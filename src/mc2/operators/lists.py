@@ -8,6 +8,7 @@ NULL equals NULL inside of lists (docs/spec/plan.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from mc2.operators.elements import (
     cleared_where,
     count_marked,
     elements,
+    in_layout,
     in_one_layout,
     is_less,
     known_places,
@@ -300,6 +302,23 @@ def flattened(run: Run, a: SecretColumn) -> SecretColumn:
     known = conjunction(run, known_of(a), complement(run, any_of(run, null, outer.most)))
     every = Elements(outer.most * inner.most, inner.there, inner.value)
     return listed(run, without_gaps(run, every, inner.there), known)
+
+
+def zipped(run: Run, kind: DataType, a: SecretColumn, b: SecretColumn) -> SecretColumn:
+    """The elements of both by their places, as structs; NULL beside what the other has more."""
+    most = max(a.layout.most, b.layout.most)
+    one, two = (elements(run, in_layout(x, replace(x.layout, most=most))) for x in (a, b))
+    there = disjunction(run, one.there, two.there)
+    pairs = make_struct(run, _element_of(kind), [one.value, two.value])
+    return listed(
+        run, Elements(most, there, cleared_where(run, pairs, there)), _known_both(run, a, b)
+    )
+
+
+def _element_of(kind: DataType) -> DataType:
+    if kind.element is None:
+        raise TypeError(f"a {kind} is no list")
+    return kind.element
 
 
 def in_one_text(

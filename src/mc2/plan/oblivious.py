@@ -18,7 +18,6 @@ from mc2.plan.expressions import (
     Cast,
     Expression,
     InList,
-    Lambda,
     Literal,
     children,
 )
@@ -26,7 +25,15 @@ from mc2.plan.facts import Facts, trace_facts
 from mc2.plan.models import ModelOperation
 from mc2.plan.oblivious_functions import NUMBERS, STATISTICS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
-from mc2.plan.oblivious_lists import COLLECTING, LISTS, check_lists, check_room, sizes_of_column
+from mc2.plan.oblivious_lambdas import check_lambdas
+from mc2.plan.oblivious_lists import (
+    COLLECTING,
+    LAMBDAS,
+    LISTS,
+    check_lists,
+    check_room,
+    sizes_of_column,
+)
 from mc2.plan.oblivious_models import check_learning, is_model_node
 from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
@@ -44,7 +51,7 @@ from mc2.plan.relations import (
 from mc2.plan.shapes import NO_USEFUL_BOUND, Shape
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
-from mc2.plan.widths import sizes_of, width_of
+from mc2.plan.widths import NO_LAMBDA, Around, sizes_of, width_of
 from mc2.plan.windows import Window
 
 MOST_ROWS: Final = 1 << 28
@@ -58,7 +65,7 @@ FUNCTIONS: Final = frozenset(
         "truncate_to", "timestamp_add", "timestamp_diff", "make_date",
         "lower", "upper", "trim", "trim_start", "trim_end", "length", "substring", "concat",
         "like", "contains", "starts_with", "ends_with",
-        *NUMBERS, *TEXTS, *LISTS,
+        *NUMBERS, *TEXTS, *LISTS, *LAMBDAS,
     }
 )  # fmt: skip
 AGGREGATES: Final = frozenset(
@@ -219,25 +226,31 @@ def _check_aggregate(column: AggregateColumn, columns: Mapping[str, Column]) -> 
 
 
 def check_expression(
-    expression: Expression, columns: Mapping[str, Column], widths: Mapping[str, int]
+    expression: Expression,
+    columns: Mapping[str, Column],
+    widths: Mapping[str, int],
+    around: Around = NO_LAMBDA,
 ) -> None:
     """Check that oblivious mode can compute an expression. Raises: PlanError."""
-    if any(isinstance(inner, Lambda) for inner in children(expression)):
-        raise PlanError("oblivious mode has no functions with lambdas", hint=_ENCRYPTED)
-    for inner in children(expression):
-        check_expression(inner, columns, widths)
+    if isinstance(expression, Call) and expression.function in LAMBDAS:
+        check_lambdas(expression, columns, widths, around, check_expression)
+    else:
+        for inner in children(expression):
+            check_expression(inner, columns, widths, around)
     kind = type_of(expression, columns).type
     match expression:
+        case Call(function) if function in LAMBDAS:
+            pass
         case Call(function, arguments):
             _check_call(function, arguments, [type_of(a, columns).type for a in arguments])
             if function == "replace":
-                check_replaced(width_of(arguments[0], widths), arguments)
+                check_replaced(width_of(arguments[0], widths, around), arguments)
         case Cast(value, target, strict):
             _check_cast(type_of(value, columns).type, target, strict=strict)
         case InList() | Case():
             pass
     if kind.has_width:
-        check_room(kind, sizes_of(expression, widths), "a value", _ENCRYPTED)
+        check_room(kind, sizes_of(expression, widths, around), "a value", _ENCRYPTED)
 
 
 def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[DataType]) -> None:
@@ -275,6 +288,10 @@ def _check_cast(source: DataType, kind: DataType, *, strict: bool) -> None:
         return
     if source.element is not None and kind.element is not None:
         _check_cast(source.element, kind.element, strict=strict)
+        return
+    if source.name == kind.name == "struct":
+        for (_, one), (_, other) in zip(source.fields, kind.fields, strict=True):
+            _check_cast(one, other, strict=strict)
         return
     if not castable_obliviously(source, kind):
         raise PlanError(f"oblivious mode has no cast from {source} to {kind}", hint=_ENCRYPTED)

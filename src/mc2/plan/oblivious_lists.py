@@ -6,6 +6,7 @@ Sizes are the most bytes of texts and the most elements of lists, by path as in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
@@ -28,8 +29,11 @@ LISTS: Final = frozenset(
         "list_distinct", "list_sort", "list_min", "list_max", "list_union", "list_intersect",
         "list_except", "list_overlap", "list_remove", "list_compact", "list_append", "list_prepend",
         "list_slice", "list_repeat", "list_join", "flatten", "sequence", "struct", "field",
+        "list_zip",
     }
 )  # fmt: skip
+LAMBDAS: Final = frozenset({"list_map", "list_filter", "list_reduce"})
+"""Functions that take lambdas: their sizes are those of `mc2.plan.widths`."""
 COLLECTING: Final = frozenset({"collect_list", "collect_set", "join_texts"})
 """Aggregates that give all values of a group."""
 _SAME: Final = frozenset(
@@ -79,6 +83,11 @@ def inside(sizes: Sizes, step: str) -> dict[str, int]:
     }
 
 
+def field_names(sizes: Sizes) -> frozenset[str]:
+    """The fields of a struct that have sizes."""
+    return frozenset(re.split(r"[.\[]", path[1:])[0] for path in sizes if path.startswith("."))
+
+
 def list_sizes(count: int, elements: Sizes) -> dict[str, int]:
     """The sizes of a list of so many elements."""
     return {"": count, **named_sizes(elements, "[]")}
@@ -126,6 +135,13 @@ def _flattened(parts: Sequence[Sizes], _: _Arguments) -> dict[str, int]:
     return {**inner, "": size_of(parts[0]) * size_of(inner)}
 
 
+def _zipped(parts: Sequence[Sizes], _: _Arguments) -> dict[str, int]:
+    pairs = zip(("first", "second"), parts, strict=True)
+    named = (named_sizes(inside(part, "[]"), f"[].{name}") for name, part in pairs)
+    found = {path: size for part in named for path, size in part.items()}
+    return {**found, "": max(map(size_of, parts))}
+
+
 def _struct(parts: Sequence[Sizes], arguments: _Arguments) -> dict[str, int]:
     pairs = zip(arguments[::2], parts[1::2], strict=True)
     named = (named_sizes(part, f".{_text(name)}") for name, part in pairs)
@@ -142,6 +158,7 @@ _SIZES: Final[Mapping[str, Callable[[Sequence[Sizes], _Arguments], dict[str, int
     "list_join": _joined,
     "flatten": _flattened,
     "sequence": lambda _, given: {"": max(1, _steps(given))},
+    "list_zip": _zipped,
     "struct": _struct,
     "field": lambda parts, given: inside(parts[0], f".{_text(given[1])}"),
 }

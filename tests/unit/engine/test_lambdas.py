@@ -17,7 +17,6 @@ from mc2.errors import PlanError
 from mc2.formats.schema import Column, parse_type
 from mc2.plan.check import check_plan
 from mc2.plan.expressions import ColumnRef, Lambda, Parameter, call, columns_of, literal
-from mc2.plan.oblivious import check_expression
 from mc2.plan.types import DOUBLE, INT32
 from mc2.plan.typing import type_of
 from mc2.planner.script import compile_here
@@ -138,13 +137,6 @@ def test_refusals_of_queries_name_the_place(query, words):
     with pytest.raises(PlanError, match=r"line \d+, column \d+") as caught:
         plan_of(f"SELECT {query} AS e FROM p.vectors")
     assert words in str(caught.value)
-
-
-def test_oblivious_mode_refuses_lambdas():
-    one = call("list_map", call("list", K), Lambda(("x",), X))
-    with pytest.raises(PlanError, match="no functions with lambdas") as caught:
-        check_expression(call("list_size", one), COLUMNS, {})
-    assert "encrypted" in caught.value.hint
 
 
 def test_the_innermost_of_equal_names_is_meant_and_is_renamed():

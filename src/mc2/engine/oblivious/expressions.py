@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
+from mc2.engine.oblivious.casts import cast_value
+from mc2.engine.oblivious.lambdas import LambdaCall, Places, compute_lambda
 from mc2.engine.oblivious.lists import LIST_FUNCTIONS, ListCall, compute_list, makes_list
 from mc2.errors import EngineError
 from mc2.formats.schema import Column, DataType
@@ -25,20 +27,17 @@ from mc2.operators import (
     curves,
     dates,
     lenient,
-    lists,
     logic,
     numbers,
     patterns,
     phrases,
     rounding,
-    spelling,
     spread,
     texts,
 )
 from mc2.operators.arithmetic import Operation
 from mc2.operators.constants import constant
-from mc2.operators.conversions import cast
-from mc2.operators.elements import in_one_layout
+from mc2.operators.elements import in_one_layout, repeated
 from mc2.operators.handles import (
     MOST_TEXT_BYTES,
     Marks,
@@ -59,12 +58,15 @@ from mc2.plan.expressions import (
     Lambda,
     Literal,
     Parameter,
+    walk,
 )
+from mc2.plan.functions import Argument
 from mc2.plan.literals import literal_value
+from mc2.plan.oblivious_lists import LAMBDAS
 from mc2.plan.oblivious_texts import has_fixed_places, is_fixed, is_public_replacement
 from mc2.plan.regex_steps import pattern_steps
 from mc2.plan.types import INTEGER_BITS
-from mc2.plan.typing import type_of
+from mc2.plan.typing import Inside, type_of
 from mc2.plan.widths import literal_bytes
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -107,6 +109,7 @@ class Evaluator:
     columns: Mapping[str, SecretColumn]
     rows: int
     counts: Marks
+    parameters: Mapping[str, SecretColumn] = field(default_factory=dict)
 
     @classmethod
     def over(cls, run: Run, table: SecretTable) -> Evaluator:
@@ -116,9 +119,9 @@ class Evaluator:
     def where(self, counts: Marks) -> Evaluator:
         """The same, where errors count in fewer rows."""
         both = logic.conjunction(self.run, self.counts, counts)
-        return Evaluator(self.run, self.columns, self.rows, both)
+        return replace(self, counts=both)
 
-    def of(self, expression: Expression) -> SecretColumn:
+    def of(self, expression: Expression) -> SecretColumn:  # noqa: PLR0911 - one a case
         """The values of an expression. Raises: EngineError for what no checked plan holds."""
         match expression:
             case ColumnRef(name):
@@ -126,38 +129,41 @@ class Evaluator:
             case Literal():
                 return self._literal(expression)
             case Cast(value, kind, strict):
-                return self._cast(self.of(value), kind, strict=strict)
+                return cast_value(self.run, self.of(value), kind, self.counts, strict=strict)
             case Case():
                 return self._case(expression)
             case InList(value, items):
                 return self._in_list(self.of(value), items)
             case Call(function, arguments):
                 return self._call(function, arguments, self.type(expression))
-            case Parameter() | Lambda():
-                raise EngineError("oblivious mode has no functions with lambdas")
+            case Parameter(name):
+                return self.parameters[name]
+            case Lambda():
+                raise EngineError("a lambda stands where no function takes one")
 
     def type(self, expression: Expression) -> DataType:
         """The type of an expression."""
         columns = {n: Column(n, c.type) for n, c in self.columns.items()}
-        return type_of(expression, columns).type
+        given = {n: Argument(c.type, nullable=True) for n, c in self.parameters.items()}
+        return type_of(expression, Inside(columns, given)).type
 
-    def _cast(self, value: SecretColumn, kind: DataType, *, strict: bool) -> SecretColumn:
-        if kind.element is not None and value.type != kind:
-            return self._cast_elements(value, kind.element, strict=strict)
-        if value.type != kind and kind.name == "string":
-            return spelling.to_text(self.run, value, self.counts)
-        if value.type != kind and value.type.name == "string":
-            return spelling.from_text(self.run, value, kind, self.counts, strict=strict)
-        if strict or value.type == kind:
-            return cast(self.run, value, kind, self.counts)
-        return lenient.try_cast(self.run, value, kind)
-
-    def _cast_elements(self, value: SecretColumn, kind: DataType, *, strict: bool) -> SecretColumn:
-        def change(elements: SecretColumn, counts: Marks) -> SecretColumn:
-            inside = Evaluator(self.run, {}, elements.rows, counts)
-            return inside._cast(elements, kind, strict=strict)
-
-        return lists.each(self.run, value, change, self.counts)
+    def _body(self, one: Lambda, places: Places) -> SecretColumn:
+        """What the body of a lambda gives, with what it reads of a row at each of its places."""
+        parts = list(walk(one.body))
+        read = {e.name for e in parts if isinstance(e, ColumnRef)}
+        around = {e.name for e in parts if isinstance(e, Parameter)}
+        counts = np.repeat(self.counts, places.count)
+        inside = Evaluator(
+            self.run,
+            {n: repeated(c, places.count) for n, c in self.columns.items() if n in read},
+            self.rows * places.count,
+            logic.conjunction(self.run, counts, places.there),
+            {
+                **{n: repeated(c, places.count) for n, c in self.parameters.items() if n in around},
+                **dict(zip(one.parameters, places.values, strict=False)),
+            },
+        )
+        return inside.of(one.body)
 
     def _literal(self, value: Literal) -> SecretColumn:
         layout = layout_of(value.type, {"": literal_bytes(value)}, "")
@@ -219,9 +225,8 @@ class Evaluator:
             return self._logic(arguments, stops=function == "or")
         if function == "coalesce":
             return self._coalesce(arguments)
-        if makes_list(function, kind):
-            values = [self.of(a) for a in arguments]
-            return compute_list(ListCall(self.run, arguments, values, kind, self.counts), function)
+        if function in LAMBDAS or makes_list(function, kind):
+            return self._of_lists(function, arguments, kind)
         if function in _WITH_LITERALS:
             return _WITH_LITERALS[function](self, arguments)
         values = [self.of(a) for a in arguments]
@@ -229,6 +234,16 @@ class Evaluator:
             what = _ARITHMETIC[function]
             return arithmetic.compute(self.run, what, values[0], values[1], kind, self.counts)
         return self._simple(function, values, kind)
+
+    def _of_lists(
+        self, function: str, arguments: Sequence[Expression], kind: DataType
+    ) -> SecretColumn:
+        if function in LAMBDAS:
+            array, *more = arguments
+            lambda_call = LambdaCall(self.run, self.of(array), more, self.of, self._body)
+            return compute_lambda(lambda_call, function)
+        values = [self.of(a) for a in arguments]
+        return compute_list(ListCall(self.run, arguments, values, kind, self.counts), function)
 
     def _simple(
         self, function: str, values: Sequence[SecretColumn], kind: DataType
@@ -549,6 +564,9 @@ _SIMPLE: Final[Mapping[str, _Simple]] = {
 }
 
 COMPUTED: Final = frozenset(
-    {*_SIMPLE, *_WITH_LITERALS, *_FIELDS, *_ARITHMETIC, *LIST_FUNCTIONS, "and", "or", "coalesce"}
-)
+    {
+        *_SIMPLE, *_WITH_LITERALS, *_FIELDS, *_ARITHMETIC, *LIST_FUNCTIONS, *LAMBDAS, "and", "or",
+        "coalesce",
+    }
+)  # fmt: skip
 """All functions that are computed here: those that `mc2.plan.oblivious` allows."""

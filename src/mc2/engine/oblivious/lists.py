@@ -112,6 +112,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[[ListCall], SecretColumn]]] = {
     "list_append": lambda c: lists.with_element(c.run, *c.values, at_end=True),
     "list_prepend": lambda c: lists.with_element(c.run, *c.values, at_end=False),
     "list_slice": _slice,
+    "list_zip": lambda c: lists.zipped(c.run, c.kind, *c.values),
     "list_repeat": lambda c: lists.repeat(c.run, c.values[0], int(c.text(1))),
     "list_join": _join,
     "flatten": _one(lists.flattened),

@@ -1,0 +1,50 @@
+"""Casts over secret columns: of lists by element, of structs by field, others by kernels."""
+
+from __future__ import annotations
+
+from mc2.formats.schema import DataType
+from mc2.operators import lenient, lists, spelling
+from mc2.operators.conversions import cast
+from mc2.operators.elements import cleared_where
+from mc2.operators.handles import Marks, SecretColumn, known_of
+from mc2.operators.run import Run
+
+
+def cast_value(
+    run: Run, value: SecretColumn, kind: DataType, counts: Marks, *, strict: bool
+) -> SecretColumn:
+    """The values as another type; what does not fit fails where it counts if `strict`, or is NULL.
+
+    Raises: EngineError for what no checked plan holds.
+    """
+    if value.type == kind:
+        return value
+    if kind.element is not None:
+        return _elements(run, value, kind.element, counts, strict=strict)
+    if kind.name == "struct":
+        return _fields(run, value, kind, counts, strict=strict)
+    if kind.name == "string":
+        return spelling.to_text(run, value, counts)
+    if value.type.name == "string":
+        return spelling.from_text(run, value, kind, counts, strict=strict)
+    return cast(run, value, kind, counts) if strict else lenient.try_cast(run, value, kind)
+
+
+def _elements(
+    run: Run, value: SecretColumn, kind: DataType, counts: Marks, *, strict: bool
+) -> SecretColumn:
+    def change(elements: SecretColumn, counted: Marks) -> SecretColumn:
+        return cast_value(run, elements, kind, counted, strict=strict)
+
+    return lists.each(run, value, change, counts)
+
+
+def _fields(
+    run: Run, value: SecretColumn, kind: DataType, counts: Marks, *, strict: bool
+) -> SecretColumn:
+    fields = zip(value.type.fields, kind.fields, strict=True)
+    parts = [
+        cast_value(run, lists.field(run, value, name), inner, counts, strict=strict)
+        for (name, _), (_, inner) in fields
+    ]
+    return cleared_where(run, lists.make_struct(run, kind, parts), known_of(value))
