@@ -293,7 +293,7 @@ def test_a_proof_whose_kept_result_says_something_else_is_refused(world):
 def test_scripts_that_keep_what_cannot_be_kept_are_refused(world):
     for script, said in (
         (KEEP.replace("job.keep(both, ", "job.keep(3, "), "cannot be kept"),
-        (KEEP.replace('"Keep the visits of both"', '"x", mode="oblivious"'), "oblivious"),
+        (KEEP.replace('"Keep the visits of both"', '"x", mode="oblivious"'), "padded tables only"),
         (ALONE, "there is no dataset 'kept.both'"),
         (
             KEEP + "job.keep(job.sql('SELECT 1 AS a'), name='one')\n",

@@ -14,7 +14,7 @@ from mc2.formats.contract import sign_contract
 from mc2.formats.frames import Frame
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import ChunkRef, UsagePolicy
-from mc2.formats.result import Kept, Result
+from mc2.formats.result import Kept, Padding, Result
 from mc2.formats.schema import Column, DataType, Schema
 from mc2.formats.worker import Close, Hello, Missing, Open
 from tools.vectors import world
@@ -128,6 +128,17 @@ def _kept_results(table: Result) -> Iterator[Case]:
     bound = _edited(model.encode(), lambda value: value["kept"].update(row_bound=2))
     yield _case("result", "kept_model_bound", bound, "FormatError", "a model is one row")
 
+    padded = replace(
+        kept,
+        padding=Padding(row_bound=900, rows_per_chunk=1000, widths={"site": 6}),
+        kept=replace(shared, unique=(("site",),)),
+    )
+    yield _case("result", "kept_padded", padded.encode(), "", "a table of an oblivious job")
+    beyond = _edited(padded.encode(), lambda value: value["kept"].update(row_bound=899))
+    yield _case("result", "kept_room", beyond, "FormatError", "room for more rows than its bound")
+    other = _edited(padded.encode(), lambda value: value["kept"].update(unique=[["age"]]))
+    yield _case("result", "kept_key", other, "FormatError", "a key of a column that is not there")
+
     def inner(**changes: Any) -> Callable[[Any], None]:
         return lambda value: value["kept"].update(changes)
 
@@ -144,6 +155,7 @@ def _kept_results(table: Result) -> Iterator[Case]:
         "kept_no_origins": (inner(origins={}), "it derives from nothing"),
         "kept_origin": (inner(origins={"visits": digest(b"")}), "not the name of an origin"),
         "kept_bound": (inner(row_bound=-1), "a bound below nothing"),
+        "kept_loose_key": (inner(unique=[["site"]]), "a key of a table that is not padded"),
         "kept_more": (inner(more=1), "a field that is not known"),
         "kept_columns": (
             lambda value: value["kept"]["policy"].update(columns=["site"]),

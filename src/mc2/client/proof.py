@@ -312,6 +312,8 @@ def _check_keys(result: Result, output: PlanOutput, facts: KeptFacts | None) -> 
         ("row bound", found.row_bound, facts.row_bound),
         ("policy", found.policy, facts.policy),
         ("origins", dict(found.origins), dict(facts.origins)),
+        ("set of sizes", result.sizes, facts.sizes),
+        ("set of unique keys", found.unique, facts.unique),
         ("model", found.model, None if facts.model is None else facts.model.json()),
     ):
         if said != implied:

@@ -17,9 +17,8 @@ from mc2.crypto.digest import Digest, digest, same_digest
 from mc2.crypto.secret import DataKey, ReceivingKey
 from mc2.errors import CryptoError, FormatError, ReceiptError, UsageError
 from mc2.formats.arrow import arrow_schema
-from mc2.formats.chunk import unpack, unpack_rows
-from mc2.formats.fixed import fixed_places, unpack_fixed
 from mc2.formats.result import Result, result_key_info
+from mc2.formats.result_rows import model_file, result_rows
 from mc2.formats.schema import Schema
 
 
@@ -69,29 +68,15 @@ def open_result(
         cipher = _open_key(result, recipient, key)
         chunks = list(_open_chunks(result, cipher, read_blob))
         if result.schema is None:
-            return OpenedModel(b"".join(_model_bytes(plain) for plain in chunks))
+            return OpenedModel(model_file(chunks))
         schema = result.schema
-        batches = _batches(result, schema, chunks)
+        batches = list(result_rows(result, chunks))
     except (CryptoError, FormatError) as error:
         raise ReceiptError(
             f"the result {output} does not open: {error}",
             hint="download it again; if that does not help, the store damaged it",
         ) from None
     return OpenedTable(schema, pa.Table.from_batches(batches, arrow_schema(schema)))
-
-
-def _batches(result: Result, schema: Schema, plains: list[bytes]) -> list[pa.RecordBatch]:
-    """The rows of all chunks; of padded ones, those that are there."""
-    padding = result.padding
-    if padding is None:
-        return [unpack_rows(plain, schema) for plain in plains]
-    places = fixed_places(schema, padding.widths, padding.rows_per_chunk)
-    batches = [unpack_fixed(plain, schema, places) for plain in plains]
-    counts = [b.num_rows for b in batches]
-    full = sum(counts) // padding.rows_per_chunk
-    if sum(counts) > padding.row_bound or any(c != places.rows for c in counts[:full]):
-        raise FormatError("a padded result has rows behind a chunk that is not full")
-    return batches
 
 
 def _open_key(result: Result, recipient: str, key: ReceivingKey) -> ChunkCipher:
@@ -111,10 +96,3 @@ def _open_chunks(
         if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
             raise CryptoError(f"chunk {index} is not the one that the result names")
         yield cipher.open(index, raw, result.associated_data(index))
-
-
-def _model_bytes(plain: bytes) -> bytes:
-    chunk = unpack(plain)
-    if chunk.rows:
-        raise FormatError("a chunk of a model says that it has rows")
-    return bytes(chunk.payload)

@@ -14,9 +14,10 @@ from mc2.crypto.secret import DataKey
 from mc2.crypto.shares import join_shares, split_key
 from mc2.errors import CryptoError, DatasetError, GrantError, Mc2Error
 from mc2.formats.fixed import ChunkForm
-from mc2.formats.kept_open import kept_cipher, open_kept_rows
+from mc2.formats.kept_open import kept_cipher, open_kept_chunks, open_kept_rows
 from mc2.formats.release import JobContext
 from mc2.formats.result import Kept, Result, result_share_info
+from mc2.formats.result_rows import model_file, places_of
 from mc2.formats.schema import Schema
 from mc2.plan.kept import KeptFacts
 
@@ -33,7 +34,7 @@ class KeptTable:
         if result.columns is None or result.kept is None:
             raise DatasetError(f"{result.output} was not kept")
         self.schema: Schema = result.columns
-        self.row_bound: int = result.kept.row_bound
+        self.row_bound: int = result.row_bound
         self._result = result
         self._cipher: ChunkCipher | None = cipher
         self._read_chunk = read_chunk
@@ -58,12 +59,27 @@ class KeptTable:
 
     @property
     def form(self) -> ChunkForm:
-        """Raises: DatasetError: kept results are not laid out in fixed places."""
-        raise DatasetError(f"{self._result.dataset} has no fixed places")
+        """What is public of the chunks of a padded table. Raises: FormatError if it is none."""
+        result = self._result
+        return ChunkForm(self.schema, result.facts, places_of(result), (result.row_bound,))
 
     def plains(self) -> Iterator[bytes]:
-        """Raises: DatasetError: kept results are not laid out in fixed places."""
-        raise DatasetError(f"{self._result.dataset} has no fixed places")
+        """The plaintexts of all chunks, in order: nobody has looked at a value of them.
+
+        Raises: DatasetError, CryptoError, GrantError.
+        """
+        if self._cipher is None:
+            raise RuntimeError("the table was closed")
+        try:
+            yield from open_kept_chunks(self._cipher, self._result, self._read_chunk)
+            self.whole = True
+        except Mc2Error as error:
+            self.failure = error
+            raise
+
+    def file(self) -> bytes:
+        """The file of a kept model, as it was sealed. Raises: as `plains`, FormatError."""
+        return model_file(self.plains())
 
     def read_rest(self) -> None:
         """See all chunks that no engine asked for. Raises: as `batches`."""
@@ -100,6 +116,7 @@ class Shared:
             policy=facts.policy,
             origins=facts.origins,
             shares=commitments,
+            unique=facts.unique,
             model=None if facts.model is None else facts.model.json(),
         )
 

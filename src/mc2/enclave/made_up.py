@@ -195,6 +195,7 @@ def _learnt_obliviously(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
         _output("kinds", kinds, "table"),
         _output("model", model, "model"),
         *_linear(builder, scan),
+        *_kept(builder, scan, "kept_rows"),
     ]
 
 
@@ -333,16 +334,18 @@ def _linear(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
     ]
 
 
-def _kept(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
-    """Models that stay sealed: of either kind of file."""
+def _kept(builder: PlanBuilder, scan: int, *tables: str) -> list[PlanOutput]:
+    """Models that stay sealed, of either kind of file; and `tables`, all rows each."""
     rows = builder.add(Matrix((scan,), ("x",), label="label", weight="n"))
     made: dict[str, Operation] = {
         "kept_line": FitLinear(rows, "linear", "1.0"),
         "kept_trees": Train(rows, (), 1),
     }
+    nodes = {name: ("model", builder.add(how)) for name, how in made.items()}
+    nodes |= dict.fromkeys(tables, ("table", scan))
     return [
-        PlanOutput(name=name, node=builder.add(how), kind="model", recipients=(), keep=True)
-        for name, how in made.items()
+        PlanOutput(name=name, node=node, kind=kind, recipients=(), keep=True)
+        for name, (kind, node) in nodes.items()
     ]
 
 

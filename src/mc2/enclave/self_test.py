@@ -24,14 +24,15 @@ from mc2.enclave.kept import KeptTable, join_key
 from mc2.enclave.made_up import DATASET, ROWS, made_up_plan, made_up_rows, oblivious_plan
 from mc2.enclave.session import JobSession
 from mc2.engine import linear, trees
+from mc2.engine.opened_models import opened_numbers, opened_trees
 from mc2.errors import EngineError
 from mc2.formats.arrow import schema_of
 from mc2.formats.bundle import JobBundle
 from mc2.formats.card import Card
-from mc2.formats.chunk import pack_rows, unpack_rows
+from mc2.formats.chunk import pack_rows
 from mc2.formats.contract import APPROVERS, ROLES, TIERS, Contract, Member, sign_contract
 from mc2.formats.facts import TableFacts
-from mc2.formats.fixed import fixed_places, pack_fixed, unpack_fixed
+from mc2.formats.fixed import fixed_places, pack_fixed
 from mc2.formats.job import Approval, Proposal, new_job_id
 from mc2.formats.manifest import (
     COMPRESSIONS,
@@ -51,8 +52,11 @@ from mc2.formats.release import (
     verify_evidence,
 )
 from mc2.formats.result import Result, result_key_info, result_share_info
+from mc2.formats.result_rows import result_rows
 from mc2.formats.schema import Schema
 from mc2.formats.worker import JobOutcome
+from mc2.operators.chunks import read_chunks
+from mc2.operators.run import Run
 from mc2.plan.kept_models import ModelFacts
 from mc2.plan.plan import Plan
 from mc2.plan.shapes import ModelShape
@@ -233,7 +237,7 @@ class _Job:
         self._recall(outcome)
         (chunk,) = result.chunks
         plain = ChunkCipher(key).open(0, self._store[chunk.digest], result.associated_data(0))
-        if result.schema is None or _rows_in(plain, result, result.schema) != ROWS:
+        if sum(batch.num_rows for batch in result_rows(result, [plain])) != ROWS:
             raise EngineError("the self-test gave another answer than it must")
         if receipt.outputs["said"] != result.digest:
             raise EngineError("the self-test gave another receipt than it must")
@@ -242,26 +246,26 @@ class _Job:
         """Load what was kept, as a later job would."""
         for raw in outcome.results.values():
             result = Result.parse(raw)
-            if result.kept is None or result.kept.model is None:
+            if result.kept is None:
                 continue
             info = result_share_info(self._context, result.output, _SELF)
             with DataKey(self._receiving.open(result.keys[_SELF], info)) as share:
                 key, cipher = join_key(result, {_SELF: share})
             key.close()
             table = KeptTable(result, cipher, self._store.__getitem__)
-            (file,) = (batch.column(0)[0].as_py() for batch in table.batches())
-            shape = ModelFacts.read(result.kept.model).shape
-            if isinstance(shape, ModelShape):
-                trees.recalled(shape, file, threads=1)
-            else:
-                linear.recalled(shape, file)
+            if result.kept.model is not None:
+                _load(ModelFacts.read(result.kept.model), table.file())
+            elif result.sizes == "padded":
+                read_chunks(Run(), table.form, list(table.plains()), table.schema.names)
 
 
-def _rows_in(plain: bytes, result: Result, schema: Schema) -> int:
-    padding = result.padding
-    if padding is None:
-        rows: int = unpack_rows(plain, schema).num_rows
+def _load(facts: ModelFacts, file: bytes) -> None:
+    """Load a kept model, by either mode."""
+    shape, secret = facts.shape, facts.mode == "oblivious"
+    if isinstance(shape, ModelShape):
+        raw = opened_trees(shape, facts.matrix, file) if secret else file
+        trees.recalled(shape, raw, threads=1)
+    elif secret:
+        opened_numbers(shape, file)
     else:
-        places = fixed_places(schema, padding.widths, padding.rows_per_chunk)
-        rows = unpack_fixed(plain, schema, places).num_rows
-    return rows
+        linear.recalled(shape, file)

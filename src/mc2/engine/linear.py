@@ -28,7 +28,7 @@ from mc2.plan.literals import parse_float
 from mc2.plan.shapes import LinearShape, MatrixShape
 
 _GREATEST: Final = 2.0**150
-_KEEP_AGAIN: Final = "run the job that keeps it again"
+KEEP_AGAIN: Final = "run the job that keeps it again"
 
 Doubles = npt.NDArray[np.float64]
 
@@ -61,20 +61,26 @@ class LinearModel:
         return RegressionFile(fit.family, names, tuple(factors), constant, penalty).raw()
 
 
+def numbers_shape(shape: LinearShape) -> tuple[int, ...]:
+    """The shape of the numbers of a model: centres, or factors and then the constant."""
+    fit, count = shape.operation, len(shape.features)
+    return (fit.clusters, count) if isinstance(fit, FitClusters) else (count + 1,)
+
+
 def recalled(shape: LinearShape, raw: bytes) -> LinearModel:
     """A kept model from its file. Raises: EngineError if it is another one than the plan says."""
     fit = shape.operation
     try:
         found = read_linear_model(raw)
     except FormatError as error:
-        raise EngineError(f"a kept model does not load: {error}", hint=_KEEP_AGAIN) from None
+        raise EngineError(f"a kept model does not load: {error}", hint=KEEP_AGAIN) from None
     if found.features == tuple(f.name for f in shape.features):
         match found, fit:
             case ClustersFile(), FitClusters() if len(found.centres) == fit.clusters:
                 return LinearModel(shape, np.array(found.centres), found.inertia)
             case RegressionFile(), FitLinear() if found.family == fit.family:
                 return LinearModel(shape, np.array([*found.factors, found.constant]))
-    raise EngineError("a kept model is not the one that the plan describes", hint=_KEEP_AGAIN)
+    raise EngineError("a kept model is not the one that the plan describes", hint=KEEP_AGAIN)
 
 
 def rows(shape: MatrixShape, sources: Sequence[pa.Table]) -> PlainRows:

@@ -57,6 +57,14 @@ class ChunkSource(Protocol):
         """The plaintexts of all chunks, in order."""
 
 
+@runtime_checkable
+class ModelSource(Protocol):
+    """A kept model as an input."""
+
+    def file(self) -> bytes:
+        """Its file, of which nothing has been looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class PaddedOutput:
     """What leaves an oblivious engine: chunks of one size that hide how full they are."""

@@ -16,6 +16,7 @@ from mc2.engine.database import Database, DatabaseAhead
 from mc2.engine.inputs import HELD_SHARE, inputs_to_hold, read_inputs
 from mc2.engine.limits import EngineLimits
 from mc2.engine.matrices import MatrixData
+from mc2.engine.opened_models import opened_numbers, opened_trees
 from mc2.engine.outputs import ModelOutput, Output, TableOutput, TableSource
 from mc2.engine.routines import Routine
 from mc2.engine.sql_lookups import select
@@ -206,10 +207,8 @@ class Run:
     def _learn(self, index: int, operation: ModelOperation, shape: Shape) -> None:
         """Compute a matrix or a model, or load one."""
         match operation, shape:
-            case Recall(), ModelShape():
-                self._models[index] = trees.recalled(shape, self._file(operation), self._threads)
-            case Recall(), LinearShape():
-                self._linear_models[index] = linear.recalled(shape, self._file(operation))
+            case Recall(), ModelShape() | LinearShape():
+                self._recall(index, operation, shape)
             case Matrix(), MatrixShape():
                 if index not in self._boosted_matrices | self._linear_matrices:
                     return  # whoever trains on it reads its rows
@@ -243,6 +242,18 @@ class Run:
                 return trees.history(self._models[operation.model])
             case _:
                 raise TypeError("a checked plan has tables where it says so")
+
+    def _recall(self, index: int, operation: Recall, shape: ModelShape | LinearShape) -> None:
+        """Load a kept model, whichever mode the job had that kept it."""
+        raw, facts = self._file(operation), self._plan.inputs[operation.input].model
+        secret = facts is not None and facts.mode == "oblivious"
+        if isinstance(shape, LinearShape):
+            load = opened_numbers if secret else linear.recalled
+            self._linear_models[index] = load(shape, raw)
+            return
+        if facts is not None and secret:
+            raw = opened_trees(shape, facts.matrix, raw)
+        self._models[index] = trees.recalled(shape, raw, self._threads)
 
     def _file(self, operation: Recall) -> bytes:
         """The file of a kept model: one row with one value."""

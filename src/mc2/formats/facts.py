@@ -87,21 +87,26 @@ class TableFacts:
     def read(cls, value: Json) -> Self:
         """Read facts; whether they fit a table is for `check`. Raises: FormatError."""
         fields = Fields(value, "the facts of a table")
-        name = text_item("a column of a unique key", _column)
         ascending = text_item("an ascending column", _column)
-
-        def key(item: Json) -> tuple[str, ...]:
-            return Fields({"key": item}, "a unique key").items("key", LIMITS.columns, name)
-
         found = cls(
             _read_map(fields.value("widths"), "a width", _width),
-            fields.items("unique", _MOST_KEYS, key),
+            read_keys(fields),
             _read_map(fields.value("ranges"), "a range", _range),
             _read_map(fields.value("domains"), "a domain", _domain),
             fields.items("ascending", LIMITS.columns, ascending),
         )
         fields.done()
         return found
+
+
+def read_keys(fields: Fields) -> tuple[tuple[str, ...], ...]:
+    """The unique keys of a table, under `unique`. Raises: FormatError."""
+    name = text_item("a column of a unique key", _column)
+
+    def key(item: Json) -> tuple[str, ...]:
+        return Fields({"key": item}, "a unique key").items("key", LIMITS.columns, name)
+
+    return fields.items("unique", _MOST_KEYS, key)
 
 
 def _column(text: str, what: str) -> str:

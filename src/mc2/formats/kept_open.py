@@ -17,8 +17,8 @@ from mc2.crypto.kdf import derive
 from mc2.crypto.labels import Label
 from mc2.errors import DatasetError, FormatError
 from mc2.formats.arrow import arrow_schema
-from mc2.formats.chunk import unpack, unpack_rows
 from mc2.formats.result import MODEL_COLUMNS, Result
+from mc2.formats.result_rows import model_file, result_rows
 
 
 def kept_cipher(result: Result, key: bytes | bytearray) -> ChunkCipher:
@@ -46,24 +46,27 @@ def open_kept_rows(
     if kept is None:
         raise DatasetError(f"{result.output} was not kept")
     if schema is None:
-        file = b"".join(_model_bytes(plain) for plain in _open_chunks(cipher, result, read))
+        file = model_file(open_kept_chunks(cipher, result, read))
         yield pa.record_batch([pa.array([file], pa.binary())], schema=arrow_schema(MODEL_COLUMNS))
         return
     rows = 0
-    for index, plain in enumerate(_open_chunks(cipher, result, read)):
-        try:
-            batch = unpack_rows(plain, schema, names=names)
-        except FormatError as error:
-            raise FormatError(f"chunk {index} of {result.dataset}: {error}") from None
-        rows += batch.num_rows
-        if rows > kept.row_bound:
-            raise DatasetError(f"{result.dataset} has more rows than its bound")
-        yield batch
+    try:
+        for batch in result_rows(result, open_kept_chunks(cipher, result, read), names):
+            rows += batch.num_rows
+            if rows > kept.row_bound:
+                raise DatasetError(f"{result.dataset} has more rows than its bound")
+            yield batch
+    except FormatError as error:
+        raise FormatError(f"{result.dataset}: {error}") from None
 
 
-def _open_chunks(
+def open_kept_chunks(
     cipher: ChunkCipher, result: Result, read: Callable[[Digest], bytes]
 ) -> Iterator[bytes]:
+    """The plaintexts of all chunks, in order: nobody has looked at a value of them.
+
+    Raises: DatasetError, CryptoError, and what `read` raises.
+    """
     for index, expected in enumerate(result.chunks):
         raw = read(expected.digest)
         if len(raw) != expected.size or not same_digest(digest(raw), expected.digest):
@@ -72,10 +75,3 @@ def _open_chunks(
                 hint="the store damaged or swapped it: run the job that keeps it again",
             )
         yield cipher.open(index, raw, result.associated_data(index))
-
-
-def _model_bytes(plain: bytes) -> bytes:
-    chunk = unpack(plain)
-    if chunk.rows:
-        raise FormatError("a chunk of a model says that it has rows")
-    return bytes(chunk.payload)

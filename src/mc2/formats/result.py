@@ -16,7 +16,7 @@ from mc2.crypto.digest import Digest, digest
 from mc2.crypto.labels import Label
 from mc2.errors import FormatError
 from mc2.formats.canonical import Json, decode, encode
-from mc2.formats.facts import MOST_WIDTH
+from mc2.formats.facts import MOST_WIDTH, TableFacts, read_keys
 from mc2.formats.fields import Fields, check_dataset_name, check_name, to_base64
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import ChunkRef, UsagePolicy, chunk_count
@@ -75,14 +75,16 @@ class Kept:
 
     `policy` is the strictest of all that the result derives from, `origins`: datasets and kept
     results by name. `shares` holds, for each owner, the commitment to its share of the key, so
-    that whoever grants a wrong one is known by name. `model` are the facts of a model, which
-    `mc2.plan.kept_models` reads; None for a table.
+    that whoever grants a wrong one is known by name. `unique` are keys of a padded table, as in
+    `mc2.formats.facts`. `model` are the facts of a model, which `mc2.plan.kept_models` reads; None
+    for a table.
     """
 
     row_bound: int
     policy: UsagePolicy
     origins: Mapping[str, Digest]
     shares: Mapping[str, str]
+    unique: tuple[tuple[str, ...], ...] = ()
     model: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
@@ -100,6 +102,7 @@ class Kept:
             "policy": self.policy.json(),
             "origins": dict(self.origins),
             "shares": dict(self.shares),
+            "unique": [list(key) for key in self.unique],
             "model": None if self.model is None else dict(self.model),
         }
 
@@ -121,6 +124,7 @@ class Kept:
             policy=UsagePolicy.read(fields.fields("policy")),
             origins={check_dataset_name(n, "an origin"): of.digest(n) for n in origins},
             shares={check_name(n, "an owner"): by.hex(n, 32) for n in shares},
+            unique=read_keys(fields),
             model=model,
         )
         fields.done()
@@ -153,12 +157,14 @@ class Result:
     def __post_init__(self) -> None:
         if self.kept is not None and (
             (self.kind == "model") != (self.kept.model is not None)
-            or self.padding is not None
             or self.kept.shares.keys() != self.keys.keys()
         ):
-            raise FormatError(
-                "a kept result has a key for each share and no padding; a model has its facts"
-            )
+            raise FormatError("a kept result has a key for each share; a model has its facts")
+        if self.kept is not None and (
+            (0 if self.padding is None else self.padding.row_bound) > self.kept.row_bound
+            or (self.padding is None and self.kept.unique)
+        ):
+            raise FormatError("a kept result has room for more rows than its bound, or loose keys")
         if self.padding is not None and (
             self.schema is None
             or set(self.padding.widths) != set(width_paths(self.schema))
@@ -170,6 +176,8 @@ class Result:
             raise FormatError("a table result has a schema, and no other result has one")
         if not self.chunks:
             raise FormatError("a result has at least one chunk")
+        if self.columns is not None:
+            self.facts.check(self.columns)
 
     def json(self) -> Json:
         """The result as canonical JSON has it."""
@@ -200,6 +208,26 @@ class Result:
         """The columns that a later job reads of it: a table's own, or those of a kept model."""
         is_model = self.kept is not None and self.kept.model is not None
         return MODEL_COLUMNS if is_model else self.schema
+
+    @property
+    def sizes(self) -> str:
+        """What a later job's plan says of its chunks: as of a dataset's."""
+        return "exact" if self.padding is None else "padded"
+
+    @property
+    def facts(self) -> TableFacts:
+        """What is public of a kept table's values: of a padded one, widths and unique keys."""
+        if self.padding is None:
+            return TableFacts()
+        unique = () if self.kept is None else self.kept.unique
+        return TableFacts(widths=self.padding.widths, unique=unique)
+
+    @property
+    def row_bound(self) -> int:
+        """At most so many rows: as many as there are places, or as the plan that kept it says."""
+        if self.padding is not None:
+            return self.padding.row_bound
+        return LIMITS.row_bound if self.kept is None else self.kept.row_bound
 
     @property
     def dataset(self) -> str:

@@ -65,7 +65,8 @@ def _rows(handle: SecretRows) -> LearningRows:
     return SecretRows._open(handle)  # noqa: SLF001 - the place that opens it
 
 
-def _numbers(handle: SecretNumbers) -> tuple[Reals, Reals]:
+def numbers_of(handle: SecretNumbers) -> tuple[Reals, Reals]:
+    """The numbers of a model and its inertia: for kernels."""
     return SecretNumbers._open(handle)  # noqa: SLF001 - the place that opens it
 
 
@@ -145,20 +146,20 @@ def secret_clusters(
 def margins_column(run: Run, rows: SecretRows, model: SecretNumbers) -> SecretColumn:
     """The margin of each row."""
     given = _rows(rows)
-    return _column(run, rows, margins_of(run, given.features, _numbers(model)[0]), given.present)
+    return _column(run, rows, margins_of(run, given.features, numbers_of(model)[0]), given.present)
 
 
 def probabilities_column(run: Run, rows: SecretRows, model: SecretNumbers) -> SecretColumn:
     """The probability of class 1 for each row."""
     given = _rows(rows)
-    margins = margins_of(run, given.features, _numbers(model)[0])
+    margins = margins_of(run, given.features, numbers_of(model)[0])
     return _column(run, rows, probabilities_of(run, margins), given.present)
 
 
 def clusters_column(run: Run, rows: SecretRows, model: SecretNumbers) -> SecretColumn:
     """The number of the nearest centre for each row."""
     given = _rows(rows)
-    labels = labels_of(run, given.features, given.present, _numbers(model)[0])
+    labels = labels_of(run, given.features, given.present, numbers_of(model)[0])
     wide = np.zeros((len(labels), 2), dtype=np.uint32)  # the low half of a word, then the high one
     wide[:, 0] = labels
     words = wide.view(np.uint64).reshape(-1)[: rows.places].copy()
@@ -172,7 +173,7 @@ def _column(run: Run, rows: SecretRows, values: Reals, present: Marks) -> Secret
 
 def release(run: Run, model: SecretNumbers) -> tuple[Reals, float]:
     """Make a model public that the plan releases: its numbers, and the inertia."""
-    numbers, inertia = _numbers(model)
+    numbers, inertia = numbers_of(model)
     reason = "the model is an output"
     opened = run.declassify(np.ascontiguousarray(numbers).view(np.uint64), reason)
     found = np.array(opened, dtype=np.uint64).view(np.float64).reshape(numbers.shape)

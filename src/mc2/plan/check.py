@@ -61,7 +61,6 @@ def check_plan(plan: Plan) -> CheckedPlan:
     # 3. Each output is the result of a node of its kind.
     for output in plan.outputs:
         _check_output(plan, output, shapes)
-        _check_kept(plan, output)
     # 4. Nothing is there that no output needs: owners approve what runs, and all of it.
     _check_used(plan)
     # 5. A plan holds nothing that its mode cannot do: there is no other way then.
@@ -95,14 +94,6 @@ def _check_output(plan: Plan, output: PlanOutput, shapes: Sequence[Shape]) -> No
         raise PlanError(
             f"the output {output.name} is a kept model, which never leaves",
             hint="predict with it; or release the model in the job that trains it",
-        )
-
-
-def _check_kept(plan: Plan, output: PlanOutput) -> None:
-    if output.keep and plan.mode == "oblivious":
-        raise PlanError(
-            f"oblivious mode keeps no results, and {output.name} is one",
-            hint='release it, or run the job with mode="encrypted"',
         )
 
 

@@ -25,13 +25,16 @@ from mc2.plan.shapes import LinearShape, ModelShape, TableShape
 class KeptFacts:
     """Of a kept output: who shares its key, at most how many rows, from what, under which rules.
 
-    `model` are the facts of a model, which counts as one row; None for a table.
+    A table that an oblivious job keeps is of padded `sizes`, and `unique` are its keys. `model` are
+    the facts of a model, which counts as one row; None for a table.
     """
 
     owners: tuple[str, ...]
     row_bound: int
     policy: UsagePolicy
     origins: Mapping[str, Digest]
+    sizes: str = "exact"
+    unique: tuple[tuple[str, ...], ...] = ()
     model: ModelFacts | None = None
 
 
@@ -49,6 +52,8 @@ def kept_facts(
         row_bound=kept_bound(checked, output),
         policy=strictest(policy_of(name, manifests, kept) for name in sorted(names)),
         origins={i.dataset: i.manifest for i in sources},
+        sizes="padded" if checked.facts and output.kind == "table" else "exact",
+        unique=_unique(checked, output),
         model=kept_model(checked, output),
     )
 
@@ -70,12 +75,21 @@ def kept_bound(checked: CheckedPlan, output: PlanOutput) -> int:
     shape = checked.shapes[output.node]
     if isinstance(shape, ModelShape | LinearShape):
         return 1
+    if checked.facts:  # of an oblivious plan: as much room as the engine makes
+        return checked.facts[output.node].rows
     if not isinstance(shape, TableShape) or shape.row_bound > LIMITS.row_bound:
         raise PlanError(
             f"the rows of {output.name} are not bounded, so it cannot be kept",
             hint="say how many rows there are at most: LIMIT, or a bound on the table",
         )
     return shape.row_bound
+
+
+def _unique(checked: CheckedPlan, output: PlanOutput) -> tuple[tuple[str, ...], ...]:
+    """Keys that follow from an oblivious plan; one row at most needs none."""
+    if not checked.facts or kept_bound(checked, output) <= 1:
+        return ()
+    return tuple(sorted(tuple(sorted(key)) for key in checked.facts[output.node].unique if key))
 
 
 def kept_model(checked: CheckedPlan, output: PlanOutput) -> ModelFacts | None:
@@ -86,7 +100,7 @@ def kept_model(checked: CheckedPlan, output: PlanOutput) -> ModelFacts | None:
     matrix = checked.plan.nodes[shape.operation.matrix].operation
     if not isinstance(matrix, Matrix):
         raise PlanError(f"{output.name} was not trained in this plan, so it cannot be kept")
-    return facts_of(shape, matrix)
+    return facts_of(shape, matrix, checked.plan.mode)
 
 
 def policy_of(

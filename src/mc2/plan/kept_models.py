@@ -19,6 +19,7 @@ from mc2.plan.shapes import Feature, LinearShape, ModelShape
 from mc2.plan.training import BOOST_ROUNDS, Train
 
 _MARGINS: Final = 1_000_000
+_MODES: Final = ("encrypted", "oblivious")
 _LEARNERS: Final[Mapping[str, type[Train | FitLinear | FitClusters]]] = {
     kind.OP: kind for kind in (Train, FitLinear, FitClusters)
 }
@@ -33,7 +34,8 @@ class ModelFacts:
     counts as missing, which edges there were and which categories were declared; `features` are
     their types. `margins` and `values` are how many numbers it gives for a row, `rounds` how many
     it has at most, and `has_best` says whether early stopping told the best. Linear models and
-    clusters have one number and no rounds.
+    clusters have one number and no rounds. `mode` is that of the plan that kept it: what a job in
+    mode `oblivious` kept can be read without looking at it.
     """
 
     operation: Train | Fit
@@ -43,6 +45,7 @@ class ModelFacts:
     values: int
     rounds: int
     has_best: bool
+    mode: str = "encrypted"
 
     def __post_init__(self) -> None:
         if self.operation != _bare(self.operation) or self.matrix != _bare_matrix(self.matrix):
@@ -89,6 +92,7 @@ class ModelFacts:
             "values": self.values,
             "rounds": self.rounds,
             "has_best": self.has_best,
+            "mode": self.mode,
         }
 
     @classmethod
@@ -103,6 +107,7 @@ class ModelFacts:
             values=fields.integer("values", 1, _MARGINS),
             rounds=fields.integer("rounds", 0, BOOST_ROUNDS * BOOST_ROUNDS),
             has_best=fields.boolean("has_best"),
+            mode=fields.choice("mode", _MODES),
         )
         fields.done()
         return found
@@ -120,8 +125,8 @@ def _read_matrix(fields: Fields) -> Matrix:
     return found
 
 
-def facts_of(shape: ModelShape | LinearShape, matrix: Matrix) -> ModelFacts:
-    """The facts of a model that is to be kept, and whose matrix this was.
+def facts_of(shape: ModelShape | LinearShape, matrix: Matrix, mode: str) -> ModelFacts:
+    """The facts of a model that a plan of this mode is to keep, and whose matrix this was.
 
     Raises: PlanError if it cannot be kept.
     """
@@ -140,6 +145,7 @@ def facts_of(shape: ModelShape | LinearShape, matrix: Matrix) -> ModelFacts:
         values=1 if boosted is None else boosted.values,
         rounds=0 if boosted is None else boosted.rounds,
         has_best=False if boosted is None else boosted.has_best,
+        mode=mode,
     )
 
 

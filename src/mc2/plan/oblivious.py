@@ -108,15 +108,17 @@ def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
 
 
 def _check_input(source: PlanInput) -> None:
-    if source.kept is not None:
+    if source.model is not None and source.model.mode != "oblivious":
         raise PlanError(
-            f"oblivious mode reads no kept results, and {source.dataset} is one",
-            hint='run the job with mode="encrypted"',
+            f"the kept model {source.dataset} comes from a job in mode encrypted, and cannot be "
+            "read without looking at it",
+            hint='keep it in a job in mode="oblivious", or run this one with mode="encrypted"',
         )
-    if source.sizes != "padded":
+    if source.model is None and source.sizes != "padded":
+        hint = f"let {source.owner} upload it with --padded, --row-bound and --width"
         raise PlanError(
             f"oblivious mode reads padded tables only, and {source.dataset} is not",
-            hint=f"let {source.owner} upload it with --padded, --row-bound and --width",
+            hint=hint if source.kept is None else 'keep it in a job in mode="oblivious"',
         )
 
 

@@ -17,7 +17,7 @@ from mc2.formats.schema import Column
 from mc2.plan.infer_models import named_value
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.literals import parse_float
-from mc2.plan.models import History, Matrix, Predict
+from mc2.plan.models import History, Matrix, Predict, Recall
 from mc2.plan.parameters import Parameter
 from mc2.plan.plan import Node, Operation, PlanOutput
 from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape
@@ -66,7 +66,7 @@ _AT_HOME: Final = "release the model, and ask stock xgboost at home"
 
 def is_model_node(node: Node) -> bool:
     """Whether a node is one of those that this page is about."""
-    return isinstance(node.operation, Matrix | Train | Predict | History | LinearOperation)
+    return isinstance(node.operation, Matrix | Train | Recall | Predict | History | LinearOperation)
 
 
 def check_learning(node: Node, shapes: Sequence[Shape]) -> None:
@@ -101,8 +101,11 @@ def check_stock(operation: Operation) -> None:
 
 
 def is_released(outputs: Sequence[PlanOutput], model: int) -> bool:
-    """Whether a model leaves the enclave as an output. Its splits may show in the trace then."""
-    return any(o.kind == "model" and o.node == model for o in outputs)
+    """Whether a model leaves the enclave as an output. Its splits may show in the trace then.
+
+    One that is kept does not leave: it is sealed as it is.
+    """
+    return any(o.kind == "model" and o.node == model and not o.keep for o in outputs)
 
 
 def has_history(nodes: Sequence[Node], model: int) -> bool:

@@ -14,7 +14,6 @@ from typing import Self
 from mc2.crypto.digest import same_digest
 from mc2.errors import ContractError, DatasetError, PolicyError
 from mc2.formats.contract import Contract
-from mc2.formats.facts import TableFacts
 from mc2.formats.fields import to_time
 from mc2.formats.manifest import Manifest, ModelPolicy, UsagePolicy
 from mc2.formats.result import Result
@@ -150,10 +149,10 @@ def _check_kept(source: PlanInput, result: Result, contract: Contract) -> None:
         for what, planned, found in (
             ("owners", source.owners, tuple(sorted(kept.shares))),
             ("columns", source.schema, result.columns),
-            ("row bound", source.row_bound, kept.row_bound),
+            ("row bound", source.row_bound, result.row_bound),
             ("model", None if source.model is None else source.model.json(), kept.model),
-            ("sizes", source.sizes, "exact"),
-            ("facts", source.facts, TableFacts()),
+            ("sizes", source.sizes, result.sizes),
+            ("facts", source.facts, result.facts),
         )
         if planned != found
     ]

@@ -69,7 +69,9 @@ class CatalogTable:
             manifest=result.digest,
             owner=KEPT,
             schema=result.columns,
-            row_bound=result.kept.row_bound,
+            row_bound=result.row_bound,
+            sizes=result.sizes,
+            facts=result.facts,
             kept=tuple(sorted(result.kept.shares)),
             model=None if model is None else ModelFacts.read(model),
         )

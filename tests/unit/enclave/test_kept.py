@@ -140,6 +140,7 @@ def test_altered_chunks_and_too_many_rows_are_refused(kept):
 FACTS = facts_of(
     LinearShape(FitLinear(3, "linear", "1.0"), (Feature("x", parse_type("int64"), False),)),
     Matrix((1, 2), ("x",), "y"),
+    "encrypted",
 )
 
 

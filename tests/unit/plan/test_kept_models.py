@@ -123,10 +123,10 @@ def test_categories_have_to_be_declared_to_be_kept():
     matrix = replace(builder.operation(rows), categorical=("b",), edges=())
     model = builder.add(Train(builder.add(matrix), (), 2))
     with pytest.raises(PlanError, match="the categories of 'b'"):
-        facts_of(builder.shape(model), matrix)
+        facts_of(builder.shape(model), matrix, "encrypted")
     declared = replace(matrix, categories=(Categories("b", count=4),))
     model = builder.add(Train(builder.add(declared), (), 2))
-    found = facts_of(builder.shape(model), declared)
+    found = facts_of(builder.shape(model), declared, "encrypted")
     assert found.matrix.categories == declared.categories
     assert found.shape.features == builder.shape(model).features
     assert ModelFacts.read(decode(encode(found.json()), 1 << 20, "facts")) == found
@@ -210,15 +210,14 @@ def test_it_never_leaves_nor_is_kept_again(recalled):
             check_plan(plan)
 
 
-def test_a_plan_in_oblivious_mode_has_none(recalled):
+def test_an_oblivious_plan_reads_what_another_one_kept(recalled):
     builder, inputs, _, rows = recalled
     said = builder.add(Predict(builder.add(Recall(1)), rows))
     padded = replace(inputs[0], sizes="padded")
-    with pytest.raises(PlanError, match="oblivious mode reads no kept results"):
+    with pytest.raises(PlanError, match="comes from a job in mode encrypted"):
         check_plan(planned(builder, (padded, inputs[1]), [table(said)], mode="oblivious"))
-    builder, _, model = trained()
-    with pytest.raises(PlanError, match="oblivious mode keeps no results"):
-        check_plan(planned(builder, (DATA, MORE), [kept(model)], mode="oblivious"))
+    secret = replace(inputs[1], model=replace(inputs[1].model, mode="oblivious"))
+    check_plan(planned(builder, (padded, secret), [table(said)], mode="oblivious"))
 
 
 def test_a_linear_one_is_applied_and_not_predicted_with():

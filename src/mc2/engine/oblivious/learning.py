@@ -15,7 +15,7 @@ import numpy as np
 
 from mc2.engine.oblivious.expressions import Evaluator
 from mc2.engine.outputs import ModelOutput
-from mc2.errors import EngineError
+from mc2.errors import EngineError, FormatError
 from mc2.formats.schema import Schema
 from mc2.formats.worker_progress import round_trained
 from mc2.ml import boosted_trees, boosting
@@ -25,6 +25,7 @@ from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.ml.boosting_tables import Roles, column_of_floats, cuts_of_tables, matrices_of_tables
 from mc2.ml.boosting_together import Recipe
 from mc2.ml.boosting_watch import LAST, Watched
+from mc2.ml.kept_models import load_trees, store_trees
 from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
 from mc2.operators.constants import column_of_values
 from mc2.operators.elements import fitted_columns
@@ -38,10 +39,12 @@ from mc2.plan.models import History, Matrix, Predict
 from mc2.plan.oblivious_models import has_history, is_released
 from mc2.plan.plan import Plan
 from mc2.plan.relations import Scan
+from mc2.plan.shapes import ModelShape
 from mc2.plan.training import Stopping, Train
 from mc2.plan.types import DOUBLE, INT32
 
 KEY_BYTES: Final = 32
+KEEP_AGAIN: Final = "run the job that keeps it again"
 _BEST: Final = "__best"
 _CLASS: Final = "__class"
 
@@ -73,9 +76,6 @@ class Together(Protocol):
         """The model of a training, as one enclave would train it; `tell` hears of each round."""
         ...
 
-
-def roles_of(operation: Matrix) -> Roles:
-    """What the columns of a matrix are for."""
     def deals(self, index: int, recipe: Recipe, rows: int) -> bool:
         """Whether rows of so many places, which are here, are dealt out to be trained on."""
         ...
@@ -92,6 +92,9 @@ def roles_of(operation: Matrix) -> Roles:
         """As `train`, of rows that are here: those to train on, then each evaluation set."""
         ...
 
+
+def roles_of(operation: Matrix) -> Roles:
+    """What the columns of a matrix are for."""
     return Roles(
         operation.features,
         operation.label,
@@ -184,7 +187,7 @@ class Learner:
         key: bytes,
         tell: Callable[[int], None],
     ) -> Trained:
-        """Train on all rows here."""
+        """Train on rows that are here, or that others get of them."""
         rows = self._matrices[operation.matrix]
         start = None if operation.start is None else self._models[operation.start].model
         if start is None:
@@ -296,9 +299,6 @@ class Learner:
         present[: len(rows)] = 1
         return SecretTable(columns, SecretMarks(present))
 
-    def output(self, index: int) -> ModelOutput:
-        """Make a model public that the plan releases."""
-        operation = self._plan.nodes[index].operation
     def recall(self, index: int, shape: ModelShape, matrix: Matrix, raw: bytes) -> None:
         """Load a kept model. Raises: EngineError if it is another one than the plan says."""
         try:
@@ -310,17 +310,38 @@ class Learner:
         """A model as it is: nothing of it shows but its shape."""
         return ModelOutput(store_trees(self._models[index]))
 
+    def output(self, index: int) -> ModelOutput:
+        """Make a model public that the plan releases."""
+        operation = self._plan.nodes[index].operation
         if not isinstance(operation, Train):
             raise TypeError("oblivious plans have models of trainings only")
-        trained = self._models[index]
-        statistics = not operation.controls.bare
-        found = boosted_trees.release(self._trace, trained.model, statistics=statistics)
-        if trained.best_round is not None:
-            found["learner"]["attributes"] = {
-                "best_iteration": str(trained.best_round),
-                "best_score": repr(trained.best_score),
-            }
-        return ModelOutput(json.dumps(found, separators=(",", ":")).encode())
+        bare = operation.controls.bare
+        return ModelOutput(released_file(self._trace, self._models[index], bare=bare))
+
+
+def released_file(
+    trace: Trace, trained: Trained, *, bare: bool, kinds: Sequence[str] = ()
+) -> bytes:
+    """A model made public: XGBoost's JSON; with `kinds` as the types of its features."""
+    found = boosted_trees.release(trace, trained.model, statistics=not bare)
+    if kinds:
+        found["learner"]["feature_types"] = list(kinds)
+    if trained.best_round is not None:
+        found["learner"]["attributes"] = {
+            "best_iteration": str(trained.best_round),
+            "best_score": repr(trained.best_score),
+        }
+    return json.dumps(found, separators=(",", ":")).encode()
+
+
+def recalled(shape: ModelShape, matrix: Matrix, raw: bytes) -> Trained:
+    """A kept model of trees from its file. Raises: FormatError if it is another one."""
+    roles, given = roles_of(matrix), {p.name: p.value for p in shape.operation.parameters}
+    parameters = BoostingParameters.read(given, roles.features)
+    found = load_trees(raw, parameters, roles.declared, shape.rounds)
+    if shape.has_best and found.best_round is None:
+        raise FormatError("a kept model does not say which round is best")
+    return found
 
 
 def _likeliest(trace: Trace, said: Sequence[SecretColumn], present: SecretMarks) -> SecretColumn:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mc2.engine.linear import LinearModel, start_of
+from mc2.engine.linear import KEEP_AGAIN, LinearModel, numbers_shape, start_of
 from mc2.engine.oblivious.expressions import Evaluator
 from mc2.engine.outputs import ModelOutput
+from mc2.errors import EngineError, FormatError
 from mc2.formats.schema import Schema
 from mc2.ml import linear_tables
+from mc2.ml.kept_models import load_numbers, store_numbers
 from mc2.ml.linear_tables import Columns, SecretNumbers, SecretRows, rows_of_tables
 from mc2.operators.elements import fitted_columns
 from mc2.operators.handles import SecretColumn, SecretTable
@@ -109,6 +111,17 @@ class LinearLearner:
         chosen = Case((When(above, literal(1, INT32)),), literal(0, INT32))
         given = SecretTable({"m": margins}, table.present)
         return Evaluator.over(trace, given).of(chosen)
+
+    def recall(self, index: int, shape: LinearShape, raw: bytes) -> None:
+        """Load a kept model. Raises: EngineError if it is another one than the plan says."""
+        try:
+            self._models[index] = load_numbers(raw, *numbers_shape(shape))
+        except FormatError as error:
+            raise EngineError(f"a kept model does not load: {error}", hint=KEEP_AGAIN) from None
+
+    def kept(self, index: int) -> ModelOutput:
+        """A model as it is: nothing of it shows but its shape."""
+        return ModelOutput(store_numbers(self._models[index]))
 
     def output(self, index: int, shape: LinearShape) -> ModelOutput:
         """Make a model public that the plan releases."""

@@ -17,7 +17,7 @@ from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.learning import Learner, Together
 from mc2.engine.oblivious.linear import LinearLearner
 from mc2.engine.oblivious.windows import compute_window
-from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
+from mc2.engine.outputs import ChunkSource, ModelOutput, ModelSource, PaddedOutput
 from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
 from mc2.formats.limits import LIMITS
@@ -44,7 +44,7 @@ from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.expressions import ColumnRef, Expression, Literal
 from mc2.plan.facts import Facts, collected_most
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
-from mc2.plan.models import History, Matrix, Predict, Train
+from mc2.plan.models import History, Matrix, Predict, Recall, Train
 from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.oblivious_lists import COLLECTING
@@ -67,7 +67,7 @@ from mc2.plan.relations import (
     Union,
     Values,
 )
-from mc2.plan.shapes import NO_USEFUL_BOUND, LinearShape
+from mc2.plan.shapes import NO_USEFUL_BOUND, LinearShape, ModelShape
 from mc2.plan.typing import type_of
 from mc2.plan.windows import Window
 
@@ -228,11 +228,24 @@ class PlanRun:
                 self._learner.train(index, operation)
             case FitLinear() | FitClusters() as operation:
                 self._linear.fit(index, operation)
+            case Recall() as operation:
+                self._recall(index, operation)
             case operation:
                 table = self._node(index, operation)
                 names = [n for n in self._schema(index).names if n in self._steps.needed[index]]
                 table = SecretTable({n: table.columns[n] for n in names}, table.present)
                 self._tables[index] = ordering.bounded(self.trace, table, self._facts[index].rows)
+
+    def _recall(self, index: int, operation: Recall) -> None:
+        """Load a model that an earlier job kept, as secret as it was there."""
+        shape, source = self._shapes[index], self._plan.inputs[operation.input]
+        kept = self._sources[source.dataset]
+        if not isinstance(kept, ModelSource):
+            raise EngineError(f"{source.dataset} is no kept model")
+        if isinstance(shape, ModelShape) and source.model is not None:
+            self._learner.recall(index, shape, source.model.matrix, kept.file())
+        elif isinstance(shape, LinearShape):
+            self._linear.recall(index, shape, kept.file())
 
     def _schema(self, index: int) -> Schema:
         schema = self._plan.nodes[index].schema
@@ -490,9 +503,9 @@ class PlanRun:
         index = output.node
         shape = self._shapes[index]
         if isinstance(shape, LinearShape):
-            return self._linear.output(index, shape)
+            return self._linear.kept(index) if output.keep else self._linear.output(index, shape)
         if output.kind == "model":
-            return self._learner.output(index)
+            return self._learner.kept(index) if output.keep else self._learner.output(index)
         schema, facts = self._schema(index), self._facts[index]
         table = self._in_front(index, self._tables[index])
         widths = {path: max(1, (facts.widths or {}).get(path, 1)) for path in width_paths(schema)}
