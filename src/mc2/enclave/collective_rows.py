@@ -20,7 +20,8 @@ from mc2.engine.collective.training import Head
 from mc2.errors import FormatError, JobError
 from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.fields import Fields
-from mc2.formats.task import TaskReceipt
+from mc2.formats.limits import LIMITS
+from mc2.formats.task import TaskReceipt, read_names
 from mc2.formats.worker_tasks import PARTITIONS
 from mc2.plan.stages import ExchangeSource
 from mc2.plan.trained_apart import ApartTraining
@@ -143,7 +144,7 @@ def order_of(runner: TaskRunner, found: AllTasks, training: ApartTraining) -> by
 
 def read_order(
     raw: bytes, runner_of: Callable[[int], TaskRunner]
-) -> tuple[TaskRunner, dict[int, list[Digest]]]:
+) -> tuple[TaskRunner, dict[int, tuple[Digest, ...]]]:
     """The tasks of the plan as an order cuts it, and the receipts that it names, by source.
 
     Raises: FormatError; JobError for another cut of the plan.
@@ -155,12 +156,14 @@ def read_order(
         raise JobError("the order is for another cut of the plan", hint=_HINT)
     inputs = fields.items("inputs", PARTITIONS, _read_input)
     fields.done()
+    places = [place for place, _ in inputs]
+    if places != sorted(set(places)):
+        raise FormatError("an order to train names its inputs in order, each once")
     return runner, dict(inputs)
 
 
-def _read_input(value: Json) -> tuple[int, list[Digest]]:
-    match value:
-        case [int() as place, list() as names] if place >= 0:
-            return place, [Digest(str(n)) for n in names]
-        case _:
-            raise FormatError("an order to train names its inputs by place")
+def _read_input(value: Json) -> tuple[int, tuple[Digest, ...]]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise FormatError("an order to train names its inputs by place")
+    place = Fields({"place": value[0]}, "an input of a training")
+    return place.integer("place", 0, LIMITS.nodes - 1), read_names(value[1])

@@ -118,12 +118,13 @@ def member_name(number: int) -> str:
 
 def read_inputs(fields: Fields) -> tuple[tuple[Digest, ...], ...]:
     """The receipts that a task reads, exchange by exchange. Raises: FormatError."""
+    return fields.items("inputs", _SOURCES, read_names)
+
+
+def read_names(value: Json) -> tuple[Digest, ...]:
+    """The receipts of all tasks whose rows are read of one exchange. Raises: FormatError."""
     item = text_item("a receipt's digest", parse_digest)
-
-    def read(value: Json) -> tuple[Digest, ...]:
-        return Fields({"tasks": value}, "an input of a task").items("tasks", _TASKS, item)
-
-    return fields.items("inputs", _SOURCES, read)
+    return Fields({"tasks": value}, "an input of a task").items("tasks", _TASKS, item)
 
 
 def _read_rows(value: Json) -> int:

@@ -15,6 +15,9 @@ from tests.support.plans import Job
 from tests.support.task_cluster import cluster_of
 from tests.support.training import Training, columns, source, stock, stock_matrix
 
+from mc2.crypto.digest import digest
+from mc2.enclave import collective
+from mc2.enclave.collective_member import TRAINED, WAITS, MemberCollectives
 from mc2.enclave.task_runner import TaskRunner
 from mc2.engine.limits import EngineLimits
 from mc2.errors import EngineError, JobError, WorkerError
@@ -240,6 +243,75 @@ def test_a_lost_member_ends_the_attempt_by_name(trainers):
         run.run()
     again, _ = together(trainers).run()  # the next attempt begins anew
     assert history(again)
+
+
+def test_a_model_that_one_member_does_not_have_is_none(trainers, monkeypatch):
+    run = together(trainers, rounds=1)
+    said = MemberCollectives._said
+
+    def other(self, own):
+        found = said(self, own)
+        trained = found[0] == TRAINED
+        return found[:1] + digest(b"another model").encode() if trained else found
+
+    monkeypatch.setattr(MemberCollectives, "_said", other)
+    with pytest.raises(JobError, match="different models"):
+        run.run()
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_step_of_nobody_is_refused(trainers, last):
+    run = together(trainers, rounds=1)
+    honest = run.ended
+
+    def ended(*, wait: bool) -> Ended:
+        found = honest(wait=wait)
+        is_receipt = found.receipt.startswith(b"{")
+        return replace(found, worker="w9") if is_receipt == last else found
+
+    run.ended = ended  # type: ignore[method-assign]
+    with pytest.raises(JobError, match="a step that nobody was given"):
+        run.run()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"partition": 0}, "the receipt of another training"),
+        ({"log": digest(b"other")}, "other messages than were sent"),
+        ({"training": {"places": (1, 599)}}, "the receipt of another training"),
+    ],
+)
+def test_a_receipt_is_of_this_training_and_its_messages(trainers, changes, said):
+    run = together(trainers, rounds=1)
+
+    def lie(_: str, raw: bytes) -> bytes:
+        if not raw.startswith(b"{"):
+            return raw
+        key_of = run.cluster.runners[0].work.key_of
+        receipt = TrainingReceipt.verify(raw, key_of).value
+        new = {**changes}
+        if "training" in new:
+            new["training"] = replace(receipt.training, **new["training"])
+        return replace(receipt, **new).sign(run.cluster.keys[1])
+
+    run.lie_back = lie
+    with pytest.raises(JobError, match=said):
+        run.run()
+
+
+def test_members_that_wait_for_one_another_for_good_are_given_up(trainers, monkeypatch):
+    run = together(trainers, rounds=1)
+    monkeypatch.setattr(collective, "SILENT_SECONDS", 0)
+    said = MemberCollectives._said
+
+    def nothing(self, own):
+        said(self, own)
+        return bytes((WAITS,))
+
+    monkeypatch.setattr(MemberCollectives, "_said", nothing)
+    with pytest.raises(EngineError, match="wait for one another"):
+        run.run()
 
 
 # --- the process for trainings
