@@ -29,6 +29,26 @@ def test_links_between_pages_lead_somewhere():
     assert not broken
 
 
+def sections(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of headings, and those that it sets itself."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = set(re.findall(r'<a id="([^"]+)">', text))
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        found.add(re.sub(r"[^\w\- ]", "", shown).strip().replace(" ", "-"))
+    return found
+
+
+def test_links_to_sections_lead_to_one():
+    broken = []
+    for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
+        for target, section in re.findall(r"\]\(([^):#]*)#([^)]+)\)", page.read_text()):
+            other = page.parent / target if target else page
+            if other.suffix == ".md" and section not in sections(other):
+                broken.append(f"{page.relative_to(DOCS.parent)}: {target}#{section}")
+    assert not broken
+
+
 def test_paths_that_the_threat_model_names_exist():
     roots = (DOCS.parent / "src" / "mc2", DOCS.parent)
     text = (DOCS / "threat-model.md").read_text()
