@@ -190,8 +190,11 @@ def _learnt_obliviously(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
     model = builder.add(Train(matrix, parameters, 2, seen, Stopping(2), start=first))
     kinds = builder.add(Predict(model, matrix, keep=("n",), what="class"))
     history = builder.add(History(model))
+    leaves = builder.add(Predict(builder.add(Slice(model, 0, 1)), matrix, what="leaf"))
     return [
+        _output("checked", builder.add(CrossValidate(matrix, whole, 1, 2)), "table"),
         _output("history", history, "table"),
+        _output("leaves", leaves, "table"),
         _output("kinds", kinds, "table"),
         _output("model", model, "model"),
         *_linear(builder, scan),

@@ -7,7 +7,7 @@ nothing; what is released is pruned to the splits that there are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Final
 
@@ -94,8 +94,13 @@ class SecretModel(Opaque):
 
     def first(self, rounds: int) -> SecretModel:
         """The model after so many rounds."""
-        kept = self.__trees[: rounds * self.parameters.classes]
-        return SecretModel(self.parameters, self.cuts, kept)
+        return self.part(range(rounds))
+
+    def part(self, rounds: range) -> SecretModel:
+        """The model of these rounds alone. What predictions start from is in the first one."""
+        classes = self.parameters.classes
+        kept = [t for r in rounds for t in self.__trees[r * classes : (r + 1) * classes]]
+        return SecretModel(self.parameters, self.cuts, tuple(kept))
 
     @staticmethod
     def _open(handle: SecretModel) -> tuple[SecretTree, ...]:
@@ -165,6 +170,39 @@ def predict_leaves(run: Run, model: SecretModel, matrix: SecretMatrix) -> npt.ND
     depth = model.parameters.max_depth
     run.call(_native.leaf_numbers, bins_of(matrix), depth, *_joined(trees), classes, out)
     return out
+
+
+def predict_nodes(run: Run, model: SecretModel, matrix: SecretMatrix) -> npt.NDArray[np.uint64]:
+    """The number of every row's leaf in the released file, a row for each tree; secret.
+
+    Raises: EngineError for a matrix that was not binned by the model's cuts.
+    """
+    if matrix.cuts is not model.cuts:
+        raise EngineError("the matrix was not binned by the model's cuts")
+    trees, depth = trees_of(model), model.parameters.max_depth
+    numbered = tuple(replace(t, leaves=_node_numbers(t, depth)) for t in trees)
+    found = np.zeros((len(trees), matrix.rows), dtype=np.float32)
+    add_trees(run, numbered, depth, bins_of(matrix), found)
+    return found.astype(np.uint64)
+
+
+def _node_numbers(tree: SecretTree, depth: int) -> Floats:
+    """Of each place in the lowest level, the number of the node that its rows end in.
+
+    Nodes that are left are numbered level by level, as `release` does. The arithmetic is the same
+    whatever is split: nothing but places decides what is read.
+    """
+    split = (tree.flags & _IS_SPLIT) // _IS_SPLIT
+    levels = [np.ones(1, dtype=np.int64)]
+    for level in range(depth):
+        first = (1 << level) - 1
+        levels.append(np.repeat(levels[-1] * split[first : 2 * first + 1], 2))
+    numbers = np.cumsum(np.concatenate(levels)) - 1
+    found = numbers[:1]
+    for level, there in enumerate(levels[1:], start=1):
+        first = (1 << level) - 1
+        found = there * numbers[first : 2 * first + 1] + (1 - there) * np.repeat(found, 2)
+    return found.astype(np.float32)
 
 
 # --- release

@@ -26,7 +26,7 @@ from mc2.plan.expressions import (
 )
 from mc2.plan.linear_models import Apply
 from mc2.plan.matching import Matching, conjuncts, fixed_column, match
-from mc2.plan.models import History, Matrix, Predict
+from mc2.plan.models import CrossValidate, History, Matrix, Predict
 from mc2.plan.oblivious_lists import (
     COLLECTING,
     collected_sizes,
@@ -119,9 +119,13 @@ def trace_facts(
         if isinstance(operation, Matrix) and isinstance(shape, MatrixShape):
             facts = _matrix(shape, [found[s] for s in operation.sources])
         elif isinstance(operation, Predict | Apply):
-            facts = _predict(operation, found[operation.matrix])
+            model = shapes[operation.model]
+            facts = _predict(operation, found[operation.matrix], model)
         elif isinstance(operation, History) and isinstance(shape, TableShape):
             facts = _history(shape, shapes[operation.model])
+        elif isinstance(operation, CrossValidate) and isinstance(shape, TableShape):
+            widths = {"evaluation": len("train"), "metric": _METRIC_BYTES}
+            facts = Facts(shape.row_bound, _NONE, widths, {})
         elif isinstance(shape, TableShape):
             facts = _limited(_node(inputs, node, [found[s] for s in node.operation.sources], nodes))
             rows = min(facts.rows, shape.row_bound, room.get(index, NO_USEFUL_BOUND))
@@ -138,11 +142,15 @@ def _matrix(shape: MatrixShape, sources: Sequence[Facts]) -> Facts:
     return Facts(capped(sum(s.rows for s in sources)), unique, widths, {})
 
 
-def _predict(operation: Predict | Apply, rows: Facts) -> Facts:
+def _predict(operation: Predict | Apply, rows: Facts, model: Shape) -> Facts:
     kept = set(operation.keep)
     unique = frozenset(key for key in rows.unique if key <= kept)
     decides = restricted(rows.decides, frozenset(kept))
     widths = _widths_of_columns(rows, operation.keep)
+    if isinstance(operation, Predict) and operation.what == "leaf":
+        rounds = operation.last or (model.rounds if isinstance(model, ModelShape) else 0)
+        trees = rounds * (model.margins if isinstance(model, ModelShape) else 1)
+        widths[operation.name] = trees
     return replace(rows, unique=unique, widths=widths, decides=decides)
 
 

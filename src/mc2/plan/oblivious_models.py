@@ -17,11 +17,11 @@ from mc2.formats.schema import Column
 from mc2.plan.infer_models import named_value
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.literals import parse_float
-from mc2.plan.models import History, Matrix, Predict, Recall
+from mc2.plan.models import Annotate, History, Matrix, Predict, Recall, Slice
 from mc2.plan.parameters import Parameter
 from mc2.plan.plan import Node, Operation, PlanOutput
 from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape
-from mc2.plan.training import CrossValidate, Stopping, Train
+from mc2.plan.training import Boosting, CrossValidate, Stopping, Train
 from mc2.plan.types import INTEGER_BITS
 
 METRICS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -39,6 +39,9 @@ MOST_DEPTH: Final = 8
 MOST_BIN: Final = 256
 MOST_EDGES: Final = 254
 MOST_CATEGORIES: Final = 255
+MOST_LEAVES: Final = 512
+"""Of one row, each in a tree of its own: a list takes no more words."""
+
 _FIXED: Final[Mapping[str, str | int]] = {
     "booster": "gbtree",
     "grow_policy": "depthwise",
@@ -58,7 +61,7 @@ _FREE: Final = frozenset({
 OBLIVIOUS_ONLY: Final = frozenset({"split_search"})
 """Parameters that stock XGBoost does not know."""
 
-_PREDICTIONS: Final = frozenset({"class", "margin", "value"})
+_PREDICTIONS: Final = frozenset({"class", "leaf", "margin", "value"})
 _NUMBERS: Final = frozenset({*INTEGER_BITS, "boolean", "double", "float"})
 _ENCRYPTED: Final = 'leave it out, or run the job with mode="encrypted"'
 _AT_HOME: Final = "release the model, and ask stock xgboost at home"
@@ -66,7 +69,8 @@ _AT_HOME: Final = "release the model, and ask stock xgboost at home"
 
 def is_model_node(node: Node) -> bool:
     """Whether a node is one of those that this page is about."""
-    return isinstance(node.operation, Matrix | Train | Recall | Predict | History | LinearOperation)
+    known = Matrix | Boosting | Recall | Predict | History | Slice | Annotate | LinearOperation
+    return isinstance(node.operation, known)
 
 
 def check_learning(node: Node, shapes: Sequence[Shape]) -> None:
@@ -78,11 +82,15 @@ def check_learning(node: Node, shapes: Sequence[Shape]) -> None:
         case Matrix() as matrix:
             sources = [shapes[s] for s in matrix.sources]
             _check_matrix(matrix, sources)
-        case Train() as training:
+        case Train() | CrossValidate() as training:
             _check_train(training)
-            _check_together(training, shapes)
+            _check_categories_apart(training, shapes[training.matrix])
+            if isinstance(training, Train):
+                _check_start(training, shapes)
+            else:
+                _check_validation(training)
         case Predict() as predict:
-            _check_predict(predict)
+            _check_predict(predict, shapes[predict.model])
         case _:
             pass
 
@@ -183,7 +191,7 @@ def _check_number(column: Column) -> None:
         )
 
 
-def _check_train(training: Train) -> None:
+def _check_train(training: Boosting) -> None:
     if training.objective is not None or training.metric is not None:
         raise _unsupported("objectives or metrics of a script's own")
     for parameter in training.parameters:
@@ -193,9 +201,8 @@ def _check_train(training: Train) -> None:
         _check_stopping(training, training.stopping)
 
 
-def _check_together(training: Train, shapes: Sequence[Shape]) -> None:
-    """Check what parameters mean for a matrix, and for a model that comes first."""
-    matrix = shapes[training.matrix]
+def _check_categories_apart(training: Boosting, matrix: Shape) -> None:
+    """Check what a parameter means for the categories of a matrix."""
     apart = named_value(training, "max_cat_to_onehot")
     if isinstance(matrix, MatrixShape) and isinstance(apart, int):
         sizes = [c.size for c in matrix.operation.categories]
@@ -204,6 +211,10 @@ def _check_together(training: Train, shapes: Sequence[Shape]) -> None:
                 "splits that put several categories apart",
                 "set max_cat_to_onehot above the number of categories, or leave it out",
             )
+
+
+def _check_start(training: Train, shapes: Sequence[Shape]) -> None:
+    """Check what parameters mean for a model that comes first."""
     if training.start is None:
         return
     before = shapes[training.start]
@@ -216,10 +227,20 @@ def _check_together(training: Train, shapes: Sequence[Shape]) -> None:
             )
 
 
+def _check_validation(validation: CrossValidate) -> None:
+    """Check how rows are parted: by their places alone, since all else is secret."""
+    if validation.folds is not None:
+        raise _unsupported("folds that a column names", "let them be drawn: cv(..., nfold=5)")
+    if validation.stratified:
+        raise _unsupported("stratified folds", "leave stratified out: parts are drawn evenly")
+    if not validation.shuffle:
+        raise _unsupported("folds in the order of rows", "leave shuffle=False out")
+
+
 _DEFAULTS: Final[Mapping[str, object]] = {"objective": "reg:squarederror", "max_depth": 6}
 
 
-def _setting(training: Train, name: str) -> object:
+def _setting(training: Boosting, name: str) -> object:
     found = named_value(training, name)
     return _DEFAULTS.get(name) if found is None else found
 
@@ -241,7 +262,7 @@ def _check_parameter(parameter: Parameter) -> None:
         raise _unsupported(f"{name} of 0", "choose a number above it")
 
 
-def _check_objective(training: Train) -> None:
+def _check_objective(training: Boosting) -> None:
     """Check what parameters mean together."""
     objective = named_value(training, "objective") or "reg:squarederror"
     if not isinstance(objective, str) or objective not in METRICS:
@@ -266,12 +287,12 @@ def _check_base_score(objective: str, score: object) -> None:
         raise PlanError("base_score is above 0 for count:poisson", hint="try 1.0")
 
 
-def _check_stopping(training: Train, stopping: Stopping) -> None:
+def _check_stopping(training: Boosting, stopping: Stopping) -> None:
     if stopping.metric not in {None, *metrics_of(training)}:
         raise _unsupported(f"metric {stopping.metric} in this training", "name it in eval_metric")
 
 
-def metrics_of(training: Train) -> tuple[str, ...]:
+def metrics_of(training: Boosting) -> tuple[str, ...]:
     """The metrics of a training: those of `eval_metric`, or the objective's own."""
     metrics = named_value(training, "eval_metric")
     objective = str(_setting(training, "objective"))
@@ -284,8 +305,13 @@ def compares_rows(nodes: Sequence[Node], index: int, training: Train) -> bool:
     return told and bool(training.evaluations) and not RANKED.isdisjoint(metrics_of(training))
 
 
-def _check_predict(predict: Predict) -> None:
+def _check_predict(predict: Predict, model: Shape) -> None:
     if predict.what not in _PREDICTIONS:
         raise PlanError(f"oblivious mode predicts no {predict.what}", hint=_AT_HOME)
-    if predict.first:
-        raise PlanError("oblivious mode predicts from the first round on only", hint=_AT_HOME)
+    if predict.what == "leaf" and isinstance(model, ModelShape):
+        trees = (predict.last or model.rounds) * model.margins
+        if trees > MOST_LEAVES:
+            raise PlanError(
+                f"oblivious mode tells of the leaves in at most {MOST_LEAVES} trees, not {trees:,}",
+                hint="ask for fewer rounds: iteration_range=(0, 100)",
+            )

@@ -6,14 +6,15 @@ A matrix keeps its tables: rows are put into bins by the cuts of the model that 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from mc2.engine.oblivious.expressions import Evaluator
+from mc2.engine.oblivious.predictions import check_rounds, predicted, rounds_to_ask
+from mc2.engine.oblivious.validating import validate
 from mc2.engine.outputs import ModelOutput
 from mc2.errors import EngineError, FormatError
 from mc2.formats.schema import Schema
@@ -22,31 +23,28 @@ from mc2.ml import boosted_trees, boosting
 from mc2.ml.boosting import PUBLIC, SECRET, Trained, Training
 from mc2.ml.boosting_leaves import LeafRules, check_leaves
 from mc2.ml.boosting_parameters import BoostingParameters
-from mc2.ml.boosting_tables import Roles, column_of_floats, cuts_of_tables, matrices_of_tables
+from mc2.ml.boosting_tables import Roles, cuts_of_tables, matrices_of_tables
 from mc2.ml.boosting_together import Recipe
 from mc2.ml.boosting_watch import LAST, Watched
 from mc2.ml.kept_models import load_trees, store_trees
 from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
 from mc2.operators.constants import column_of_values
 from mc2.operators.elements import fitted_columns
-from mc2.operators.handles import SecretColumn, SecretMarks, SecretTable, layout_of
+from mc2.operators.handles import SecretMarks, SecretTable, layout_of
 from mc2.operators.ordering import union_all
 from mc2.operators.run import Run as Trace
-from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal
 from mc2.plan.facts import Facts
 from mc2.plan.literals import parse_float
-from mc2.plan.models import History, Matrix, Predict
+from mc2.plan.models import Annotate, CrossValidate, History, Matrix, Predict, Slice
 from mc2.plan.oblivious_models import has_history, is_released
 from mc2.plan.plan import Plan
 from mc2.plan.relations import Scan
 from mc2.plan.shapes import ModelShape
 from mc2.plan.training import Stopping, Train
-from mc2.plan.types import DOUBLE, INT32
 
 KEY_BYTES: Final = 32
 KEEP_AGAIN: Final = "run the job that keeps it again"
-_BEST: Final = "__best"
-_CLASS: Final = "__class"
+NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +150,7 @@ class Learner:
         self._together = together
         self._matrices: dict[int, _Rows] = {}
         self._models: dict[int, Trained] = {}
+        self._attributes: dict[int, Mapping[str, str]] = {}
 
     def add_matrix(self, index: int, operation: Matrix, tables: Sequence[SecretTable]) -> None:
         """Keep the rows of a matrix: tables whose rows stand in order."""
@@ -163,10 +162,8 @@ class Learner:
 
     def train(self, index: int, operation: Train) -> None:
         """Train a model. What of it shows follows from the plan: `docs/spec/plan.md`."""
-        if len(self._key) != KEY_BYTES:
-            raise EngineError(f"a run that trains needs a key of {KEY_BYTES} bytes")
         recipe, stopping = recipe_of(self._plan, index, operation), operation.stopping
-        key = blake2b(str(index).encode(), digest_size=KEY_BYTES, key=self._key).digest()
+        key = self._key_of(index)
 
         def tell(done: int) -> None:
             self._progress(round_trained(index, done, operation.num_boost_round))
@@ -209,6 +206,12 @@ class Learner:
         check_leaves(self._trace, trained.model, matrices, self._leaf_rules(operation))
         return trained
 
+    def _key_of(self, index: int) -> bytes:
+        """What a training draws from."""
+        if len(self._key) != KEY_BYTES:
+            raise EngineError(f"a run that trains needs a key of {KEY_BYTES} bytes")
+        return blake2b(str(index).encode(), digest_size=KEY_BYTES, key=self._key).digest()
+
     def _leaf_rules(self, operation: Train) -> LeafRules:
         """How many rows of how many owners each leaf has to have; whose each table is."""
         controls, matrix = operation.controls, self._plan.nodes[operation.matrix].operation
@@ -234,11 +237,21 @@ class Learner:
         rows = self._matrices[matrix]
         return matrices_of_tables(self._trace, rows.roles, cuts, rows.filled, labels=labels)
 
-    def told(self, operation: Predict | History, schema: Schema, facts: Facts) -> SecretTable:
+    def told(
+        self,
+        index: int,
+        operation: Predict | History | CrossValidate,
+        schema: Schema,
+        facts: Facts,
+    ) -> SecretTable:
         """What a model says of rows, or its training of itself, in as many places as could be."""
-        if isinstance(operation, Predict):
-            return self._predicted(operation, schema, facts)
-        return self._history(operation, schema, facts)
+        match operation:
+            case Predict():
+                return self._predicted(operation, schema, facts)
+            case History():
+                return self._history(operation, schema, facts)
+            case CrossValidate():
+                return self._validated(index, operation, schema, facts)
 
     def _predicted(self, operation: Predict, schema: Schema, facts: Facts) -> SecretTable:
         """What a model says of the rows of a matrix, beside columns that are kept."""
@@ -248,35 +261,12 @@ class Learner:
             columns = fitted_columns(table, operation.keep, facts.widths or {})
             kept.append(SecretTable(columns, table.present))
         rows = union_all(kept, operation.keep)
-        said = self._said(operation, rows.present)
-        names = schema.names[len(operation.keep) :]
-        if operation.what == "class":
-            said = [_likeliest(self._trace, said, rows.present)]
-        return SecretTable({**rows.columns, **dict(zip(names, said, strict=True))}, rows.present)
-
-    def _said(self, operation: Predict, present: SecretMarks) -> list[SecretColumn]:
-        """A column of margins or of values for each class."""
         trained = self._models[operation.model]
-        model = trained.model
-        if operation.rounds == "best" and trained.best_round is not None:
-            model = model.first(trained.best_round + 1)
-        if operation.last > model.rounds:
-            raise EngineError(
-                "the model has fewer rounds than the plan asks for",
-                hint="early stopping ended the training before: ask for fewer rounds",
-            )
-        model = model.first(operation.last) if operation.last else model
-        classes = model.parameters.classes
-        parts: list[list[Any]] = [[] for _ in range(classes)]
-        for matrix in self._binned(operation.matrix, model.cuts, labels=False):
-            if operation.what == "margin":
-                table = boosted_trees.predict_margins(self._trace, model, matrix)
-            else:
-                values = boosted_trees.predict_values(self._trace, model, matrix)
-                table = values.reshape(matrix.rows, classes).T
-            for place in range(classes):
-                parts[place].append(table[place, : matrix.places])
-        return [column_of_floats(self._trace, part, present) for part in parts]
+        model = rounds_to_ask(operation, trained)
+        matrices = self._binned(operation.matrix, model.cuts, labels=False)
+        said = predicted(self._trace, operation, model, matrices, rows.present)
+        names = schema.names[len(operation.keep) :]
+        return SecretTable({**rows.columns, **dict(zip(names, said, strict=True))}, rows.present)
 
     def _history(self, operation: History, schema: Schema, facts: Facts) -> SecretTable:
         """The metrics of a training, which are public, in as many places as there could be."""
@@ -290,14 +280,33 @@ class Learner:
             for i in range(len(series[0][2]))
             for name, metric, values in series
         ]
-        absent = [(None,) * len(schema.names)] * (facts.rows - len(rows))
-        columns = {}
-        for column, values in zip(schema.columns, zip(*rows, *absent, strict=True), strict=True):
-            layout = layout_of(column.type, facts.widths or {}, column.name)
-            columns[column.name] = column_of_values(layout, values)
-        present = np.zeros(facts.rows, dtype=np.uint8)
-        present[: len(rows)] = 1
-        return SecretTable(columns, SecretMarks(present))
+        return _public_rows(rows, schema, facts)
+
+    def _validated(
+        self, index: int, operation: CrossValidate, schema: Schema, facts: Facts
+    ) -> SecretTable:
+        """The metrics of a cross-validation, in as many places as there could be."""
+        rows = self._matrices[operation.matrix]
+        key, rounds = self._key_of(index), operation.num_boost_round
+
+        def tell(done: int) -> None:
+            self._progress(round_trained(index, done, rounds))
+
+        found = validate(self._trace, operation, rows.roles, rows.filled, key, tell)
+        return _public_rows(found, schema, facts)
+
+    def derive(self, index: int, operation: Slice | Annotate) -> None:
+        """A part of a model, or the same one with other attributes."""
+        before = self._models[operation.model]
+        attributes = dict(self._attributes.get(operation.model, {}))
+        if isinstance(operation, Slice):
+            check_rounds(before.model, operation.last)
+            kept = range(operation.first, operation.last, operation.step)
+            self._models[index] = Trained(before.model.part(kept))
+        else:
+            self._models[index] = before
+            attributes |= operation.attributes
+        self._attributes[index] = attributes
 
     def recall(self, index: int, shape: ModelShape, matrix: Matrix, raw: bytes) -> None:
         """Load a kept model. Raises: EngineError if it is another one than the plan says."""
@@ -312,22 +321,47 @@ class Learner:
 
     def output(self, index: int) -> ModelOutput:
         """Make a model public that the plan releases."""
+        bare, named = self._training(index).controls.bare, self._attributes.get(index, {})
+        trained = self._models[index]
+        return ModelOutput(released_file(self._trace, trained, bare=bare, attributes=named))
+
+    def _training(self, index: int) -> Train:
+        """The training of a model, of which it may be a part."""
         operation = self._plan.nodes[index].operation
+        while isinstance(operation, Slice | Annotate):
+            operation = self._plan.nodes[operation.model].operation
         if not isinstance(operation, Train):
             raise TypeError("oblivious plans have models of trainings only")
-        bare = operation.controls.bare
-        return ModelOutput(released_file(self._trace, self._models[index], bare=bare))
+        return operation
+
+
+def _public_rows(rows: Sequence[tuple[Any, ...]], schema: Schema, facts: Facts) -> SecretTable:
+    """Rows that are public, texts as bytes, in as many places as there could be."""
+    absent = [(None,) * len(schema.names)] * (facts.rows - len(rows))
+    columns = {}
+    for column, values in zip(schema.columns, zip(*rows, *absent, strict=True), strict=True):
+        layout = layout_of(column.type, facts.widths or {}, column.name)
+        columns[column.name] = column_of_values(layout, values)
+    present = np.zeros(facts.rows, dtype=np.uint8)
+    present[: len(rows)] = 1
+    return SecretTable(columns, SecretMarks(present))
 
 
 def released_file(
-    trace: Trace, trained: Trained, *, bare: bool, kinds: Sequence[str] = ()
+    trace: Trace,
+    trained: Trained,
+    *,
+    bare: bool,
+    kinds: Sequence[str] = (),
+    attributes: Mapping[str, str] = NO_ATTRIBUTES,
 ) -> bytes:
     """A model made public: XGBoost's JSON; with `kinds` as the types of its features."""
     found = boosted_trees.release(trace, trained.model, statistics=not bare)
     if kinds:
         found["learner"]["feature_types"] = list(kinds)
+    found["learner"]["attributes"] = dict(attributes)
     if trained.best_round is not None:
-        found["learner"]["attributes"] = {
+        found["learner"]["attributes"] |= {
             "best_iteration": str(trained.best_round),
             "best_score": repr(trained.best_score),
         }
@@ -342,30 +376,3 @@ def recalled(shape: ModelShape, matrix: Matrix, raw: bytes) -> Trained:
     if shape.has_best and found.best_round is None:
         raise FormatError("a kept model does not say which round is best")
     return found
-
-
-def _likeliest(trace: Trace, said: Sequence[SecretColumn], present: SecretMarks) -> SecretColumn:
-    """The first of the classes with the greatest value; of two, whether the second is likelier."""
-    if len(said) == 1:
-        evaluator = Evaluator.over(trace, SecretTable({_BEST: said[0]}, present))
-        above = call("gt", Cast(ColumnRef(_BEST), DOUBLE, strict=True), literal(0.5, DOUBLE))
-        return evaluator.of(_chosen(above, literal(1, INT32), literal(0, INT32)))
-    best = said[-1]
-    found = None
-    for place in range(len(said) - 2, -1, -1):
-        columns = {"p": said[place], _BEST: best}
-        last = literal(len(said) - 1, INT32)
-        if found is not None:
-            columns[_CLASS] = found
-        evaluator = Evaluator.over(trace, SecretTable(columns, present))
-        is_best = call("ge", ColumnRef("p"), ColumnRef(_BEST))
-        other = last if found is None else ColumnRef(_CLASS)
-        found = evaluator.of(_chosen(is_best, literal(place, INT32), other))
-        best = evaluator.of(_chosen(is_best, ColumnRef("p"), ColumnRef(_BEST)))
-    if found is None:
-        raise TypeError("a model gives one number at least")
-    return found
-
-
-def _chosen(condition: Any, then: Any, otherwise: Any) -> Case:
-    return Case((When(condition, then),), otherwise)

@@ -44,7 +44,16 @@ from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.expressions import ColumnRef, Expression, Literal
 from mc2.plan.facts import Facts, collected_most
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
-from mc2.plan.models import History, Matrix, Predict, Recall, Train
+from mc2.plan.models import (
+    Annotate,
+    CrossValidate,
+    History,
+    Matrix,
+    Predict,
+    Recall,
+    Slice,
+    Train,
+)
 from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.oblivious_lists import COLLECTING
@@ -226,6 +235,8 @@ class PlanRun:
                 self._linear.add_matrix(index, operation, tables)
             case Train() as operation:
                 self._learner.train(index, operation)
+            case Slice() | Annotate() as operation:
+                self._learner.derive(index, operation)
             case FitLinear() | FitClusters() as operation:
                 self._linear.fit(index, operation)
             case Recall() as operation:
@@ -272,9 +283,9 @@ class PlanRun:
                 return self._explode(operation, self._tables[operation.source])
             case Apply():
                 return self._linear.told(operation, self._schema(index), self._facts[index])
-            case Predict() | History():
+            case Predict() | History() | CrossValidate():
                 facts = self._facts[index]
-                return self._learner.told(operation, self._schema(index), facts)
+                return self._learner.told(index, operation, self._schema(index), facts)
             case _:
                 return self._of_one(operation, self._tables[operation.sources[0]], index)
 

@@ -23,7 +23,6 @@ from mc2.plan.models import (
     Inspect,
     Matrix,
     Predict,
-    Slice,
     Train,
 )
 from mc2.plan.noisy_edges import NoisyEdges
@@ -351,8 +350,7 @@ def test_trainings_that_there_are_not_are_refused(changes, match):
     "node",
     [
         lambda model, own: Predict(model, own, what="contribs"),
-        lambda model, own: Predict(model, own, what="leaf"),
-        lambda model, own: Predict(model, own, first=1, last=3),
+        lambda model, own: Predict(model, own, what="interactions"),
         lambda model, own: Inspect(model, "rounds"),
     ],
 )
@@ -362,10 +360,3 @@ def test_questions_that_there_are_not_are_refused(node):
     model = training(made, own)
     with pytest.raises(PlanError, match="oblivious mode"):
         obliviously(made.plan(out=made.add(node(model, own))), made)
-
-
-def test_parts_of_models_are_refused():
-    made = job(5)
-    model = training(made, matrix(made, made.scan("t")))
-    with pytest.raises(PlanError, match="oblivious mode"):
-        obliviously(made.plan(model=made.add(Slice(model, 0, 2))), made)
