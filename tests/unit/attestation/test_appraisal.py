@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.activating import Vault
 
-from mc2.attestation.appraisal import appraise
-from mc2.attestation.claims import Tier, VerifiedClaims
+from mc2.attestation.activation import seal_activation
+from mc2.attestation.appraisal import appraise, appraise_to_activate
+from mc2.attestation.claims import ClaimsToActivate, Tier, VerifiedClaims
 from mc2.attestation.policy import AttestationPolicy, SimulatedSection
 from mc2.crypto.digest import digest
 from mc2.errors import AppraisalError
@@ -85,3 +87,44 @@ def test_a_missing_measurement_is_not_an_allowed_one():
 def test_a_missing_root_is_not_the_right_one():
     with pytest.raises(AppraisalError, match="root"):
         appraise(replace(CLAIMS, details={}), POLICY, Tier.SIMULATED, DATA)
+
+
+# --- evidence that an activation must complete
+
+
+VAULT = Vault()
+WAITING = appraise_to_activate(ClaimsToActivate(CLAIMS, VAULT), POLICY, Tier.SIMULATED, DATA)
+SEALED = {name: seal_activation(VAULT) for name in ("ada", "bo")}
+ACTIVATIONS = {name: activation for name, (_, activation) in SEALED.items()}
+TOKENS = {name: secret.token() for name, (secret, _) in SEALED.items()}
+
+
+def test_a_key_is_activated_by_the_tokens_of_all_who_granted():
+    assert WAITING.activated(ACTIVATIONS, TOKENS).claims is CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("activations", "tokens"),
+    [
+        ({}, {}),
+        (ACTIVATIONS, {}),
+        (ACTIVATIONS, {"ada": TOKENS["ada"]}),
+        (ACTIVATIONS, {**TOKENS, "cy": TOKENS["bo"]}),
+        ({"ada": ACTIVATIONS["ada"]}, TOKENS),
+    ],
+)
+def test_a_key_is_activated_by_nobody_less_and_nobody_else(activations, tokens):
+    with pytest.raises(AppraisalError, match="exactly the owners"):
+        WAITING.activated(activations, tokens)
+
+
+@pytest.mark.parametrize("token", [TOKENS["ada"], bytes(32), b"", TOKENS["bo"][:-1]])
+def test_a_token_that_nobody_could_open_names_its_owner(token):
+    with pytest.raises(AppraisalError, match="that bo sealed"):
+        WAITING.activated(ACTIVATIONS, {**TOKENS, "bo": token})
+
+
+def test_evidence_to_activate_is_appraised_as_all_evidence_is():
+    broken = ClaimsToActivate(replace(CLAIMS, debug=True), VAULT)
+    with pytest.raises(AppraisalError, match="debug"):
+        appraise_to_activate(broken, POLICY, Tier.SIMULATED, DATA)

@@ -89,3 +89,13 @@ def test_no_member_counts_twice() -> None:
 def test_the_own_key_is_in_the_roster() -> None:
     with pytest.raises(AttestationError, match="own key"):
         replace(_epoch(), own=1)
+
+
+def test_a_party_has_one_enclave_at_home_and_it_does_not_lead() -> None:
+    at_home = tuple(replace(m, home=home) for m, home in zip(_MEMBERS[1:], "ab", strict=True))
+    assert replace(_epoch(), members=(_MEMBERS[0], *at_home)).homes == {"a": 1, "b": 2}
+    twice = (_MEMBERS[0], *(replace(m, home="a") for m in _MEMBERS[1:]))
+    with pytest.raises(AttestationError, match="one enclave at home"):
+        replace(_epoch(), members=twice)
+    with pytest.raises(AttestationError, match="no leader"):
+        replace(_epoch(), members=(replace(_MEMBERS[0], home="a"), *_MEMBERS[1:]))
