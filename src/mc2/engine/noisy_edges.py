@@ -1,17 +1,17 @@
 """Quantiles with noise: counts of public cells, to each of which discrete Laplace noise is added.
 
-The noise is exactly distributed: it is made of integers and fair coins alone, as Canonne, Kamath
-and Steinke do (The Discrete Gaussian for Differential Privacy, 2020, algorithms 1 and 2), since
-noise made of floats tells of what it hides (Mironov 2012). Edges follow from the noisy counts and
-from nothing else. Spec: docs/spec/plan.md, section "Noisy edges".
+The noise is made of bits that are independent, each with a probability that is exact to 2^-128;
+noise made of floats tells of what it hides (Mironov 2012). As many bits are drawn whatever comes
+out, and none of them decides what is done next: so nobody can time the noise. Edges follow from
+the noisy counts and from nothing else. Spec: docs/spec/plan.md, section "Noisy edges".
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from fractions import Fraction
-from hashlib import blake2b
+from decimal import Context, Decimal
+from hashlib import blake2b, shake_256
 from itertools import accumulate
 from typing import Final
 
@@ -19,13 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from mc2.errors import EngineError
-from mc2.plan.literals import float_text
+from mc2.plan.literals import float_text, parse_float
 from mc2.plan.matrices import Edges
 from mc2.plan.noisy_edges import NoisyEdges
 
 KEY_BYTES: Final = 32
+BITS: Final = 20
+"""Of each of the two numbers whose difference is the noise of a cell."""
+
 _PURPOSE: Final = b"mc2 noisy edges"
-_WORD: Final = 8
+_WORD: Final = 64
+_SURE: Final = 200
+"""From e to the power of so much on, a bit is never 1."""
+
+Counts = npt.NDArray[np.int64]
 
 
 def draw_edges(
@@ -37,16 +44,17 @@ def draw_edges(
 
     Raises: EngineError.
     """
-    if len(key) != KEY_BYTES:
-        raise EngineError(f"a run that draws edges needs a key of {KEY_BYTES} bytes")
     lines = np.array(declared.lines, dtype=np.float32)
     present = values[~np.isnan(values)]
     cells = np.searchsorted(lines[:-1], present, side="right")
-    counts = np.bincount(cells, minlength=declared.cells).tolist()
-    coins = Coins(key, f"{matrix} {declared.feature}".encode())
-    noisy = [count + discrete_laplace(coins, declared.budget) for count in counts]
-    chosen = quantile_cells(noisy, declared.edges)
-    return Edges(declared.feature, tuple(float_text(declared.lines[c]) for c in chosen))
+    counts = np.bincount(cells, minlength=declared.cells)
+    return edges_of_counts(declared, counts + noise(declared, key, matrix))
+
+
+def edges_of_counts(declared: NoisyEdges, noisy: Counts) -> Edges:
+    """Edges by the counts of a feature's cells, to which noise has been added."""
+    chosen, lines = quantile_cells(noisy.tolist(), declared.edges), declared.lines
+    return Edges(declared.feature, tuple(float_text(lines[c]) for c in chosen))
 
 
 def quantile_cells(counts: Sequence[int], edges: int) -> list[int]:
@@ -61,56 +69,36 @@ def quantile_cells(counts: Sequence[int], edges: int) -> list[int]:
     return sorted({min(cell, len(counts) - 1) for cell in found})
 
 
-class Coins:
-    """Fair random integers from a key and the name of what they are for."""
-
-    def __init__(self, key: bytes, name: bytes) -> None:
-        self._key = blake2b(name, key=key, digest_size=KEY_BYTES, person=_PURPOSE).digest()
-        self._words: list[int] = []
-        self._blocks = 0
-
-    def below(self, bound: int) -> int:
-        """An integer from 0 on below a bound, each as likely as the others."""
-        bits = (bound - 1).bit_length()
-        while True:
-            found = self._bits(bits)
-            if found < bound:
-                return found
-
-    def _bits(self, bits: int) -> int:
-        found = 0
-        for _ in range(-(-bits // (8 * _WORD))):
-            found = found << (8 * _WORD) | self._word()
-        return found & ((1 << bits) - 1)
-
-    def _word(self) -> int:
-        if not self._words:
-            block = blake2b(self._blocks.to_bytes(_WORD, "big"), key=self._key).digest()
-            self._blocks += 1
-            parts = range(0, len(block), _WORD)
-            self._words = [int.from_bytes(block[p : p + _WORD], "big") for p in parts]
-        return self._words.pop()
+def noise(declared: NoisyEdges, key: bytes, matrix: int) -> Counts:
+    """The noise of each cell of a feature. Raises: EngineError without a key."""
+    if len(key) != KEY_BYTES:
+        raise EngineError(f"a run that draws edges needs a key of {KEY_BYTES} bytes")
+    name = f"{matrix} {declared.feature}".encode()
+    seed = blake2b(name, key=key, digest_size=KEY_BYTES, person=_PURPOSE).digest()
+    return discrete_laplace(seed, parse_float(declared.epsilon), declared.cells)
 
 
-def discrete_laplace(coins: Coins, epsilon: Fraction) -> int:
-    """An integer y with a probability in proportion to exp(-epsilon·|y|), exactly."""
-    step, scale = epsilon.numerator, epsilon.denominator
-    while True:
-        rest = coins.below(scale)
-        if not _exponential_coin(coins, rest, scale):
-            continue
-        whole = 0
-        while _exponential_coin(coins, 1, 1):
-            whole += 1
-        size = (rest + scale * whole) // step
-        negative = bool(coins.below(2))
-        if size or not negative:  # zero has one sign
-            return -size if negative else size
+def discrete_laplace(seed: bytes, epsilon: float, count: int) -> Counts:
+    """Integers y with probabilities in proportion to exp(-epsilon·|y|).
+
+    Each is the difference of two geometric numbers, whose binary digits are independent.
+    """
+    drawn = shake_256(seed).digest(2 * count * BITS * 2 * (_WORD // 8))
+    words = np.frombuffer(drawn, dtype=">u8").reshape(count, 2, BITS, 2)
+    high, low = words[..., 0], words[..., 1]
+    chances = [_chance(epsilon, place) for place in range(BITS)]
+    above = np.array([c >> _WORD for c in chances], dtype=np.uint64)
+    below = np.array([c & ((1 << _WORD) - 1) for c in chances], dtype=np.uint64)
+    bits = (high < above) | ((high == above) & (low < below))
+    numbers = (bits * (np.int64(1) << np.arange(BITS))).sum(axis=-1)
+    return np.asarray(numbers[:, 0] - numbers[:, 1], dtype=np.int64)
 
 
-def _exponential_coin(coins: Coins, over: int, under: int) -> bool:
-    """True with the probability exp(-over/under), for a fraction from 0 to 1."""
-    number = 1
-    while coins.below(under * number) < over:
-        number += 1
-    return number % 2 == 1
+def _chance(epsilon: float, place: int) -> int:
+    """The probability that a binary digit is 1, in units of 2^-128."""
+    power = Decimal(epsilon) * (1 << place)
+    if power > _SURE:
+        return 0
+    exact = Context(prec=80)
+    odds = exact.add(1, exact.exp(power))
+    return int(exact.divide(1 << (2 * _WORD), odds))

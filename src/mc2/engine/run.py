@@ -26,6 +26,7 @@ from mc2.errors import EngineError
 from mc2.formats.worker_progress import round_trained
 from mc2.operators.run import use_threads
 from mc2.plan.check import CheckedPlan, uses
+from mc2.plan.drawn_edges import drawn_matrices
 from mc2.plan.linear_models import Apply, LinearOperation
 from mc2.plan.models import (
     Annotate,
@@ -338,24 +339,6 @@ class Run:
             model = self._models.get(output.node) or self._linear_models[output.node]
             return ModelOutput(model.raw())
         return TableOutput(self._table(output.node).schema, self._rows(output.node))
-
-
-def drawn_matrices(nodes: Sequence[Node]) -> tuple[int, ...]:
-    """The matrices whose edges trainings draw, in the order of the plan.
-
-    The place among them names the noise: no two have the same, else the difference of two would
-    be free of it. A plan and its last stage have the same order, so every attempt draws the same.
-    """
-    found = {
-        n.operation.matrix
-        for n in nodes
-        if isinstance(n.operation, Train) and _is_noisy(nodes[n.operation.matrix])
-    }
-    return tuple(sorted(found))
-
-
-def _is_noisy(node: Node) -> bool:
-    return isinstance(node.operation, Matrix) and bool(node.operation.noisy)
 
 
 def _readers(

@@ -45,6 +45,7 @@ class Roles:
 
     `edges` are public cuts of every feature without categories; without any, cuts come from the
     rows. `categories` are public: names of texts, or how many numbers there are from 0 on.
+    `drawn`: how many edges a feature has at most, if some are drawn before the training.
     """
 
     features: tuple[str, ...]
@@ -53,6 +54,7 @@ class Roles:
     missing: float = float("nan")
     edges: Mapping[str, Sequence[float]] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, ...] | int] = field(default_factory=dict)
+    drawn: int = 0
 
     @property
     def declared(self) -> tuple[Feature, ...]:
@@ -71,7 +73,7 @@ def cuts_of_tables(
 ) -> SecretCuts:
     """Cuts between bins: public edges, or quantiles of the rows that are there in all tables."""
     if roles.edges:
-        return public_cuts(roles.declared, roles.edges)
+        return public_cuts(roles.declared, roles.edges, roles.drawn)
     columns = {
         name: [where_present(run, t.columns[name], t.present) for t in tables]
         for name in roles.features

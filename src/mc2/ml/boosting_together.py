@@ -77,6 +77,9 @@ def form_of(recipe: Recipe, shares: Shares) -> Form:
 def empty_cuts(recipe: Recipe) -> SecretCuts:
     """Cuts of the same shape as those to come."""
     roles = recipe.roles
+    if roles.drawn:
+        cuts = np.full((len(roles.features), roles.drawn), np.inf, np.float32)
+        return SecretCuts(roles.declared, cuts)
     if roles.edges:
         return public_cuts(roles.declared, roles.edges)
     bins = min(recipe.parameters.max_bin, MOST_BINS)

@@ -246,9 +246,14 @@ def sortable(
     return both
 
 
-def public_cuts(features: Sequence[Feature], cuts: Mapping[str, Sequence[float]]) -> SecretCuts:
-    """Cuts that everybody knows, as those of a dataset's declared ranges. Raises: EngineError."""
-    width = max((len(cuts[f.name]) for f in features if not f.categories), default=1)
+def public_cuts(
+    features: Sequence[Feature], cuts: Mapping[str, Sequence[float]], least: int = 0
+) -> SecretCuts:
+    """Cuts that everybody knows, as those of a dataset's declared ranges. Raises: EngineError.
+
+    There is room for `least` cuts of a feature, if they are fewer.
+    """
+    width = max([least, *(len(cuts[f.name]) for f in features if not f.categories)])
     if width >= MOST_BINS:
         raise EngineError(f"there are at most {MOST_BINS - 1} cuts for a feature")
     table = np.full((len(features), max(width, 1)), np.inf, dtype=np.float32)

@@ -142,7 +142,7 @@ def _check_train(plan: Plan, index: int, train: Train, touched: dict[int, PlanIn
         )
     if len({(m.label, m.weight, m.missing) for m in matrices}) > 1:
         raise PlanError(f"node {index} (train): its matrices do not mean the same by their columns")
-    if not matrices[0].edges:
+    if not matrices[0].edges or matrices[0].noisy:
         raise PlanError(
             f"node {index} (train): rows of {here[0].dataset} stay at home, so cuts between bins "
             "cannot come from them",

@@ -52,11 +52,6 @@ class NoisyEdges:
             )
         return found[1:]
 
-    @property
-    def budget(self) -> Fraction:
-        """The privacy parameter, exactly."""
-        return Fraction(parse_float(self.epsilon))
-
     def check(self) -> None:
         """Whether edges can be drawn so. Raises: PlanError."""
         numbers = [parse_float(t) for t in (self.low, self.high, self.epsilon)]

@@ -149,10 +149,11 @@ def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
 
 def _check_edges(matrix: Matrix) -> None:
     amounts = set(matrix.features) - set(matrix.categorical)
-    if matrix.noisy:
-        raise _unsupported("noisy edges", "name public edges, or let cuts be chosen in secret")
-    if matrix.edges and {e.feature for e in matrix.edges} != amounts:
+    edged = {e.feature for e in (*matrix.edges, *matrix.noisy)}
+    if edged and edged != amounts:
         raise _unsupported("edges of some features only", "name edges for each feature, or none")
+    if any(n.edges > MOST_EDGES for n in matrix.noisy):
+        raise _unsupported(f"features with more than {MOST_EDGES} edges", "draw fewer edges")
     for edges in matrix.edges:
         if len(edges.edges) > MOST_EDGES:
             raise _unsupported(f"features with more than {MOST_EDGES} edges", "name fewer edges")

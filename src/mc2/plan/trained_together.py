@@ -59,8 +59,8 @@ def _shared(checked: CheckedPlan, index: int, operation: Train) -> SharedTrainin
         return None
     matrix = _matrix(plan, operation.matrix)
     judged = [(e.name, _matrix(plan, e.matrix)) for e in operation.evaluations]
-    if any(_meaning(m) != _meaning(matrix) for _, m in judged):
-        return None
+    if matrix.noisy or any(_meaning(m) != _meaning(matrix) for _, m in judged):
+        return None  # edges are drawn where all rows are
     if not all(by_row(plan, s) for m in (matrix, *(m for _, m in judged)) for s in m.sources):
         return None
     sets = tuple((name, _filled(checked, m)) for name, m in judged)

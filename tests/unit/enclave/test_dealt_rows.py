@@ -6,7 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.support.shared_trainings import SETTINGS, Hosted, joined_rows, together_job
+from tests.support.shared_trainings import (
+    SETTINGS,
+    Hosted,
+    joined_rows,
+    rows_of_inputs,
+    together_job,
+)
 
 from mc2.crypto.digest import digest
 from mc2.enclave import trainings
@@ -14,6 +20,7 @@ from mc2.enclave.dealt_rows import Deal, framed, unframed
 from mc2.errors import CryptoError, DatasetError, FormatError, JobError
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.training_receipt import TrainingReceipt
+from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.training import Controls
 
 
@@ -62,6 +69,20 @@ def test_rules_on_leaves_hold_for_the_rows_of_all():
     rules = Controls(leaf_rows=2, public_thresholds=False)
     job = joined_job(settings={"objective": "binary:logistic", "max_depth": 2}, controls=rules)
     assert Hosted(job, ["b"]).run()[:2] == alone(job)[:2]
+
+
+def test_edges_are_drawn_where_all_rows_are():
+    noisy = tuple(NoisyEdges(n, "0.0", "200.0", 64, 9, "0.5") for n in ("age", "glucose"))
+
+    def matrices(builder):
+        return tuple(replace(m, noisy=noisy) for m in rows_of_inputs(builder))
+
+    settings = {"objective": "binary:logistic", "max_depth": 2}
+    rules = Controls(public_thresholds=True)
+    job = together_job(matrices=matrices, settings=settings, controls=rules)
+    host = Hosted(job, ["b", "c"])
+    assert host.run()[:2] == alone(job)[:2]
+    assert {worker for worker, _ in host.steps} == {"b", "c"}
 
 
 @pytest.mark.parametrize("lost", [1, 2, 9])

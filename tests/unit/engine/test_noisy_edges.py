@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -17,12 +18,8 @@ from tests.support.plans import LIMITS, table_rows
 from tests.support.stage_runs import StageRun
 from tests.support.training import FEATURES, Training, pooled, stock_matrix
 
-from mc2.engine.noisy_edges import (
-    Coins,
-    discrete_laplace,
-    draw_edges,
-    quantile_cells,
-)
+from mc2.engine import noisy_edges
+from mc2.engine.noisy_edges import discrete_laplace, draw_edges, quantile_cells
 from mc2.engine.run import execute
 from mc2.errors import EngineError, FormatError, PlanError
 from mc2.formats.fields import Fields
@@ -45,16 +42,15 @@ def job():
 
 
 def noise(count, epsilon, name=b"test"):
-    coins = Coins(KEY, name)
-    return [discrete_laplace(coins, epsilon) for _ in range(count)]
+    return discrete_laplace(KEY + name, epsilon, count).tolist()
 
 
-@pytest.mark.parametrize("epsilon", [Fraction(1, 2), Fraction(0.3), Fraction(2), Fraction(5, 3)])
+@pytest.mark.parametrize("epsilon", [0.5, 0.3, 2.0, 5 / 3])
 def test_the_noise_is_as_likely_as_its_law_says(epsilon):
     """Against P(y) = (1 - q) / (1 + q) * q^|y| with q = exp(-epsilon), within five deviations."""
     count = 20_000
     found = Counter(noise(count, epsilon))
-    q = math.exp(-float(epsilon))
+    q = math.exp(-epsilon)
     for y in range(-4, 5):
         expected = (1 - q) / (1 + q) * q ** abs(y)
         spread = math.sqrt(expected * (1 - expected) / count)
@@ -62,8 +58,8 @@ def test_the_noise_is_as_likely_as_its_law_says(epsilon):
 
 
 def test_the_same_key_and_name_give_the_same_noise_and_others_give_others():
-    assert noise(50, Fraction(1, 8)) == noise(50, Fraction(1, 8))
-    assert noise(50, Fraction(1, 8)) != noise(50, Fraction(1, 8), b"other")
+    assert noise(50, 0.125) == noise(50, 0.125)
+    assert noise(50, 0.125) != noise(50, 0.125, b"other")
     values = np.linspace(0, 100, 500, dtype=np.float32)
     wild = replace(AGE, epsilon="0.01")
     drawn = [draw_edges(wild, values, key, m) for key, m in ((KEY, 0), (KEY, 1), (b"k" * 32, 0))]
@@ -74,13 +70,26 @@ def test_the_same_key_and_name_give_the_same_noise_and_others_give_others():
         draw_edges(AGE, values, b"", 0)
 
 
-def test_integers_below_a_bound_are_even():
-    coins = Coins(KEY, b"even")
-    found = Counter(coins.below(5) for _ in range(10_000))
-    assert set(found) == set(range(5))
-    assert all(abs(n - 2000) < 200 for n in found.values())
-    assert {coins.below(1) for _ in range(5)} == {0}
-    assert coins.below(1 << 200) > 1 << 100
+@pytest.mark.parametrize("epsilon", [1e-4, 0.01, 1.0, 5 / 3, 64.0])
+def test_digits_of_the_noise_make_the_geometric_law_exactly(epsilon):
+    """With q = exp(-epsilon): of two numbers that differ by one digit, one is q^(2^i) as likely."""
+    units = 1 << 128
+    for place in range(noisy_edges.BITS):
+        chance = noisy_edges._chance(epsilon, place)
+        ratio = Fraction(chance, units - chance)
+        exact = Decimal(-epsilon) * (1 << place)
+        with localcontext(prec=80):
+            wanted = exact.exp()
+            found = Decimal(ratio.numerator) / Decimal(ratio.denominator)
+            assert abs(found - wanted) <= Decimal(2) ** -126
+    # What has no digit any more is less likely than 2^-100 even for the widest noise.
+    assert math.exp(-1e-4 * (1 << noisy_edges.BITS)) < 2.0**-100
+
+
+def test_wide_noise_is_as_wide_as_its_law_says():
+    found = np.abs(noise(4000, 1e-4))
+    assert abs(found.mean() / 1e4 - 1) < 0.1
+    assert noise(4000, 64.0) == [0] * 4000
 
 
 @given(
@@ -175,7 +184,7 @@ def test_evaluation_sets_are_cut_to_the_edges_of_the_training(job):
 def test_two_matrices_draw_two_noises_and_two_trainings_on_one_matrix_the_same(job):
     first, second = job.matrix(noisy=WILD), job.matrix(noisy=WILD, label="m")
     wanted = ((first, 0.3), (first, 0.1), (second, 0.3))
-    models = [job.train({"max_depth": 2, "eta": eta}, 2, m, controls=PUBLIC) for m, eta in wanted]
+    models = [job.train({"max_depth": 5, "eta": eta}, 2, m, controls=PUBLIC) for m, eta in wanted]
     named = dict(zip("abc", models, strict=True))
     found = execute(job.check(**named), job.sources, LIMITS, lambda _: None, key=KEY)
     for name, place in (("a", 0), ("b", 0), ("c", 1)):
@@ -216,7 +225,7 @@ def test_what_is_read_is_what_was_written(job):
 def test_a_kept_model_tells_nothing_of_how_its_edges_were_drawn(job):
     matrix = job.matrix(noisy=NOISY)
     shape = job.builder.shape(job.train({}, 1, matrix, controls=PUBLIC))
-    facts = facts_of(shape, job.builder.operation(matrix))
+    facts = facts_of(shape, job.builder.operation(matrix), "encrypted")
     assert not facts.matrix.noisy
     assert ModelFacts.read(facts.json()) == facts
 
@@ -225,7 +234,7 @@ def test_two_attempts_in_other_forms_draw_the_same(job):
     """The last stage of a plan in stages names its matrices as the whole plan does."""
     matrices = [job.matrix(noisy=WILD, label=label) for label in ("m", "t")]
     models = {
-        name: job.train({"max_depth": 2}, 2, m, controls=PUBLIC)
+        name: job.train({"max_depth": 5}, 2, m, controls=PUBLIC)
         for name, m in zip("ba", matrices, strict=True)
     }
     checked = job.check(**models)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from mc2.engine.oblivious.noisy_edges import draw_edges
 from mc2.engine.oblivious.predictions import check_rounds, predicted, rounds_to_ask
 from mc2.engine.oblivious.validating import validate
 from mc2.engine.outputs import ModelOutput
@@ -33,6 +34,7 @@ from mc2.operators.elements import fitted_columns
 from mc2.operators.handles import SecretMarks, SecretTable, layout_of
 from mc2.operators.ordering import union_all
 from mc2.operators.run import Run as Trace
+from mc2.plan.drawn_edges import drawn_matrices
 from mc2.plan.facts import Facts
 from mc2.plan.literals import parse_float
 from mc2.plan.models import Annotate, CrossValidate, History, Matrix, Predict, Slice
@@ -92,7 +94,8 @@ class Together(Protocol):
 
 
 def roles_of(operation: Matrix) -> Roles:
-    """What the columns of a matrix are for."""
+    """What the columns of a matrix are for, before edges are drawn."""
+    most = max((len(e.numbers) for e in operation.edges), default=0)
     return Roles(
         operation.features,
         operation.label,
@@ -100,6 +103,7 @@ def roles_of(operation: Matrix) -> Roles:
         parse_float(operation.missing),
         {e.feature: e.numbers for e in operation.edges},
         {c.feature: c.names or c.count for c in operation.categories},
+        drawn=max((most, *(n.edges for n in operation.noisy))) if operation.noisy else 0,
     )
 
 
@@ -188,7 +192,8 @@ class Learner:
         rows = self._matrices[operation.matrix]
         start = None if operation.start is None else self._models[operation.start].model
         if start is None:
-            cuts = cuts_of_tables(self._trace, rows.roles, rows.filled, recipe.parameters.max_bin)
+            roles = self._with_drawn_edges(operation.matrix, rows)
+            cuts = cuts_of_tables(self._trace, roles, rows.filled, recipe.parameters.max_bin)
         else:
             cuts = start.cuts  # so that rows are in the bins of all trees
         judged = [e for e in operation.evaluations if e.name in recipe.evaluations]
@@ -205,6 +210,19 @@ class Learner:
             )
         check_leaves(self._trace, trained.model, matrices, self._leaf_rules(operation))
         return trained
+
+    def _with_drawn_edges(self, matrix: int, rows: _Rows) -> Roles:
+        """The roles of a matrix with edges that its rows were counted for, and noise added."""
+        operation = self._plan.nodes[matrix].operation
+        if not isinstance(operation, Matrix) or not operation.noisy:
+            return rows.roles
+        place = drawn_matrices(self._plan.nodes).index(matrix)
+        edges = dict(rows.roles.edges)
+        for declared in operation.noisy:
+            source = rows.filled, rows.roles.missing
+            found = draw_edges(self._trace, declared, *source, self._key, place)
+            edges[found.feature] = found.numbers
+        return replace(rows.roles, edges=edges)
 
     def _key_of(self, index: int) -> bytes:
         """What a training draws from."""

@@ -25,7 +25,6 @@ from mc2.plan.models import (
     Predict,
     Train,
 )
-from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.oblivious_models import METRICS
 from mc2.plan.parameters import parameters
 from mc2.plan.relations import Filter
@@ -311,15 +310,6 @@ MATRICES = [
     ({"edges": (Edges("n", ("1e+39",)), Edges("x", ("1.0",)))}, "32 bits"),
     ({"edges": (Edges("n", tuple(f"{i}.0" for i in range(255))), Edges("x", ("1.0",)))}, "254"),
 ]
-
-
-def test_noisy_edges_are_refused():
-    made = job(5)
-    noisy = tuple(NoisyEdges(n, "0.0", "1.0", 4, 2, "1.0") for n in ("n", "x"))
-    own = matrix(made, made.scan("t"), noisy=noisy)
-    model = training(made, own, controls=Controls(public_thresholds=True))
-    with pytest.raises(PlanError, match="oblivious training has no noisy edges"):
-        obliviously(made.plan(model=model), made)
 
 
 @pytest.mark.parametrize(("changes", "match"), MATRICES)
