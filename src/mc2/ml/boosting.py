@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mc2 import _native
 from mc2.errors import EngineError
 from mc2.ml.boosted_trees import SecretModel, SecretTree, reveal, trees_of
-from mc2.ml.boosting_parameters import BoostingParameters
+from mc2.ml.boosting_parameters import BoostingParameters, Objective
 from mc2.ml.boosting_partition import Partition
 from mc2.ml.boosting_rounds import Arrays, Form, Kind, Step, summed
 from mc2.ml.boosting_rows import Level, Reals, Sums, cell_counts, key_word
@@ -229,8 +229,7 @@ class Leader:
         if given is None:
             greatest = (yield Step(Kind.LABELS), ())[0]
             sums = (yield Step(Kind.LABEL_SUMS), (greatest,))[0]
-            objective = int(self.parameters.objective)
-            self._run.call(_native.margin_of_mean, objective, sums, greatest, self._start)
+            self._start_at_mean(sums, greatest)
         else:
             self._start[:] = given
         leaves = np.zeros(self.parameters.classes, dtype=np.float32)
@@ -240,6 +239,21 @@ class Leader:
             begin = (nothing, _no_bounds(1), rules, one, 0.0, self._start[here])
             self._run.call(_native.leaf_values, *begin, leaves[here])
         return leaves
+
+    def _start_at_mean(self, sums: Sums, greatest: Reals) -> None:
+        """Where stock XGBoost starts without a `base_score`, by sums of labels and of weights.
+
+        With a weight of its own for positive labels that is a step of Newton's from margin 0.
+        """
+        objective, more = self.parameters.objective, self.parameters.scale_pos_weight
+        if objective is not Objective.LOGISTIC or more == 1:
+            self._run.call(_native.margin_of_mean, int(objective), sums, greatest, self._start)
+            return
+        positive, every = np.split(sums * greatest, 2)
+        shares = np.concatenate([more * positive, every + (more - 1) * positive])
+        mean, ones = int(Objective.SQUARED_ERROR), np.ones(2, dtype=np.int64)
+        self._run.call(_native.margin_of_mean, mean, ones, shares, self._start)
+        self._start[:] = 4 * self._start - 2
 
     def _tree(self, turn: int, of_class: int, greatest: Reals) -> Play:
         """Grow one tree."""

@@ -182,6 +182,50 @@ def test_weights_count_as_in_stock():
     assert last(trained) == pytest.approx(expected, rel=0.03)
 
 
+SAME = [
+    ("binary:logistic", {"scale_pos_weight": 4.0}),
+    ("binary:logistic", {"scale_pos_weight": 0.2, "max_depth": 1}),
+    ("binary:logistic", {"alpha": 3.0, "lambda": 0.5, "min_child_weight": 15}),
+    ("binary:logistic", {"max_delta_step": 0.3, "gamma": 2.0, "base_score": 0.3}),
+    ("binary:logistic", {"monotone_constraints": (1, 1, -1, 0), "eta": 0.1}),
+    ("reg:squarederror", {"lambda": 0.0, "min_child_weight": 0, "max_depth": 2}),
+    ("reg:squarederror", {"monotone_constraints": (1, 0, -1, 1), "alpha": 1.0}),
+    ("reg:squarederror", {"max_bin": 16, "base_score": 2.0, "max_depth": 8}),
+    ("count:poisson", {"max_delta_step": 0.2, "gamma": 1.0}),
+    ("count:poisson", {"monotone_constraints": (1, 1, -1, 0), "lambda": 20.0}),
+    ("multi:softprob", {"alpha": 1.0, "max_delta_step": 0.2, "eta": 1.0}),
+    ("multi:softprob", {"max_depth": 1, "min_child_weight": 15}),
+]
+
+
+@pytest.mark.parametrize(("objective", "more"), SAME)
+@pytest.mark.parametrize("weighed", [False, True])
+def test_features_of_few_values_give_the_models_of_stock(objective, more, weighed):
+    """Each value is a bin, so that both look at the same splits."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-4, 5, (800, 4)).astype(float)
+    x[rng.random(x.shape) < 0.08] = np.nan
+    score = np.nan_to_num(x) @ [1, 0.5, -0.7, 0] + rng.normal(size=len(x))
+    y = {
+        "binary:logistic": (score > 0) * 1.0,
+        "reg:squarederror": score,
+        "count:poisson": rng.poisson(np.exp(np.clip(score / 4, -2, 2))) * 1.0,
+        "multi:softprob": np.digitize(score, [-1, 1]) * 1.0,
+    }[objective]
+    weight = rng.integers(1, 4, len(x)).astype(float) if weighed else None
+    parameters = asked(objective, **more)
+    run, trained, (matrix,) = fit(x, y, parameters, 4, weight=weight)
+    run.finish()
+    mine = predict_margins(run, trained.model, matrix)[:, : len(x)]
+    stock = xgboost.train(
+        {**parameters, "tree_method": "hist", "nthread": 1},
+        data := xgboost.DMatrix(x, y, weight=weight),
+        4,
+    )
+    wanted = stock.predict(data, output_margin=True).reshape(len(x), -1).T
+    assert np.abs(mine - wanted).max() < 1e-3 * (1 + np.abs(wanted).max())
+
+
 def test_categories_are_split_one_against_the_rest():
     rng = np.random.default_rng(2)
     x = np.column_stack([rng.integers(0, 5, 900), rng.normal(size=900)]).astype(np.float64)
