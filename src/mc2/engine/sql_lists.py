@@ -109,6 +109,15 @@ def place_of(function: str, parameter: int, name: str) -> str:
     return f"CAST({name} - 1 AS INTEGER)" if counts else name
 
 
+def _at_most(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
+    most = arguments[1].literal
+
+    def body(a: str) -> str:
+        return f"CASE WHEN len({a}) > {most} THEN {raising(RANGE, result)} ELSE {a} END"
+
+    return let_all(scribe, arguments[:1], body)
+
+
 def _zip(scribe: Scribe, arguments: Sequence[Term], result: DataType) -> str:
     def body(a: str, b: str) -> str:
         pairs = cast_to(f"list_zip({a}, {b})", result)  # a list that is NULL is empty to it
@@ -154,6 +163,7 @@ LISTS: Final[Mapping[str, Print]] = {
     "list_compact": template("list_filter({0}, lambda e: e IS NOT NULL)"),
     "list_append": _with("list_append({0}, {1})"),
     "list_prepend": _with("list_prepend({1}, {0})"),
+    "list_at_most": _at_most,
     "list_zip": _zip,
     "list_map": template("list_transform({0}, {1})"),
     "list_filter": template("list_filter({0}, {1})"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mc2.formats.schema import DataType, parse_type
-from mc2.operators import collecting, comparisons, elements, lists, ordering
+from mc2.operators import collecting, comparisons, elements, lengths, lists, ordering
 from mc2.operators.grouping import Aggregate, group
 from mc2.operators.handles import SecretColumn, SecretTable, known_of, words_of
 from mc2.operators.logic import column, conjunction
@@ -70,6 +70,19 @@ def _made(run: Run, made: Made) -> object:
         lists.in_one_text(run, a, mark, None, counts), lists.contains(run, pair, whole),
         lists.in_one_text(run, a, mark, absent, counts),
         lists.field(run, whole, "a"), lists.field(run, whole, "b"), *wider,
+    ]  # fmt: skip
+
+
+@case("lists/lengths")
+def _lengths(run: Run, made: Made) -> object:
+    counts, a = everywhere(made), _list(run, made, INT64)
+    ends, step = (made.column(INT64, 9), made.column(INT64, 9)), made.column(INT64, 3)
+    text, count = made.column(TEXT, 127, 9), made.column(INT32, 4)
+    return [
+        lengths.at_most(run, a, 2, counts), lengths.at_most(run, a, _MOST, counts),
+        lengths.repeat_up_to(run, text, count, 2, counts),
+        lengths.sequence(run, ends, step, 4, counts),
+        *(lengths.split(run, text, b"a", 3, limit, counts) for limit in (None, 2)),
     ]  # fmt: skip
 
 

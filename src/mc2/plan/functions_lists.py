@@ -59,6 +59,11 @@ class _FieldSignature(Signature):
         return fields[arguments[1].text]
 
 
+def _check_most(arguments: Arguments) -> None:
+    if int(arguments[1].text) < 1:
+        raise PlanError("at most so many elements are 1 or more", hint="at_most(x, 100)")
+
+
 def _zipped(arguments: Arguments) -> DataType:
     parts = zip(("first", "second"), (a.type.element for a in arguments), strict=True)
     return parse_type(f"list<struct<{','.join(f'{n}:{t}' for n, t in parts)}>>")
@@ -152,6 +157,9 @@ LISTS: Final = (
     define("list_slice", "list<T>, int32, int32 -> list<T> where T: any",
            "from a place, from the end if negative, so many elements",
            fails="the place is zero, or there are fewer than none"),
+    define("list_at_most", "list<T>, int32 -> list<T> where T: any",
+           "the first, which has at most so many elements", literals=(1,), check=_check_most,
+           fails="it has more"),
     define("list_repeat", "T, int32 -> list<T> where T: any", "the first so many times",
            Nulls.MAYBE),
     define("list_join", ("list<string>, string -> string",

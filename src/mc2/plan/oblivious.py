@@ -32,6 +32,7 @@ from mc2.plan.oblivious_lists import (
     LISTS,
     check_lists,
     check_room,
+    looked_at,
     sizes_of_column,
 )
 from mc2.plan.oblivious_models import check_learning, is_model_node
@@ -51,7 +52,7 @@ from mc2.plan.relations import (
 from mc2.plan.shapes import NO_USEFUL_BOUND, Shape
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
-from mc2.plan.widths import NO_LAMBDA, Around, sizes_of, width_of
+from mc2.plan.widths import NO_LAMBDA, Around, sizes_of, sizes_of_arguments, width_of
 from mc2.plan.windows import Window
 
 MOST_ROWS: Final = 1 << 28
@@ -232,19 +233,28 @@ def check_expression(
     columns: Mapping[str, Column],
     widths: Mapping[str, int],
     around: Around = NO_LAMBDA,
+    room: int | None = None,
 ) -> None:
-    """Check that oblivious mode can compute an expression. Raises: PlanError."""
+    """Check that oblivious mode can compute an expression. Raises: PlanError.
+
+    `room`: how many elements of it are looked at, if it is a list and that is known.
+    """
     if isinstance(expression, Call) and expression.function in LAMBDAS:
         check_lambdas(expression, columns, widths, around, check_expression)
     else:
-        for inner in children(expression):
-            check_expression(inner, columns, widths, around)
+        call = expression if isinstance(expression, Call) else None
+        looked = None if call is None else looked_at(call.function, call.arguments)
+        for place, inner in enumerate(children(expression)):
+            check_expression(inner, columns, widths, around, None if place else looked)
     kind = type_of(expression, columns).type
     match expression:
         case Call(function) if function in LAMBDAS:
             pass
         case Call(function, arguments):
             _check_call(function, arguments, [type_of(a, columns).type for a in arguments])
+            check_lists(
+                function, sizes_of_arguments(function, arguments, widths, around), arguments, room
+            )
             if function == "replace":
                 check_replaced(width_of(arguments[0], widths, around), arguments)
         case Cast(value, target, strict):
@@ -252,14 +262,13 @@ def check_expression(
         case InList() | Case():
             pass
     if kind.has_width:
-        check_room(kind, sizes_of(expression, widths, around), "a value", _ENCRYPTED)
+        check_room(kind, sizes_of(expression, widths, around, room), "a value", _ENCRYPTED)
 
 
 def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[DataType]) -> None:
     if function not in FUNCTIONS:
         raise PlanError(f"oblivious mode has no function {function}", hint=_ENCRYPTED)
     check_text(function, arguments)
-    check_lists(function, arguments)
     if function == "truncate_to" and (
         not isinstance(arguments[0], Literal) or arguments[0].text not in _TRUNCATED
     ):

@@ -14,6 +14,7 @@ from typing import Final
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType
 from mc2.plan.expressions import Expression, Literal
+from mc2.plan.regex import plain_text
 
 MOST_NESTED_WORDS: Final = 1024
 """Words of a list or struct, each place with one before it: what a row of a table may take."""
@@ -29,9 +30,11 @@ LISTS: Final = frozenset(
         "list_distinct", "list_sort", "list_min", "list_max", "list_union", "list_intersect",
         "list_except", "list_overlap", "list_remove", "list_compact", "list_append", "list_prepend",
         "list_slice", "list_repeat", "list_join", "flatten", "sequence", "struct", "field",
-        "list_zip",
+        "list_zip", "list_at_most", "split",
     }
 )  # fmt: skip
+OPEN: Final = frozenset({"sequence", "list_repeat", "split"})
+"""Functions whose values may say how long a list is."""
 LAMBDAS: Final = frozenset({"list_map", "list_filter", "list_reduce"})
 """Functions that take lambdas: their sizes are those of `mc2.plan.widths`."""
 COLLECTING: Final = frozenset({"collect_list", "collect_set", "join_texts"})
@@ -40,8 +43,6 @@ _SAME: Final = frozenset(
     {"list_distinct", "list_sort", "list_remove", "list_compact", "list_intersect", "list_except"}
 )
 _ELEMENTS: Final = frozenset({"element", "element_or_null", "list_min", "list_max"})
-_FIXED: Final = {"list_repeat": (1,), "sequence": (0, 1, 2)}
-"""Which arguments are constants, because they say how long a list is."""
 
 
 def size_of(sizes: Sizes) -> int:
@@ -154,10 +155,9 @@ _SIZES: Final[Mapping[str, Callable[[Sequence[Sizes], _Arguments], dict[str, int
     "list_append": _with_one,
     "list_prepend": _with_one,
     "list_slice": _sliced,
-    "list_repeat": lambda parts, given: list_sizes(max(1, _number(given[1]) or 0), parts[0]),
+    "list_at_most": lambda parts, given: {**parts[0], "": min(size_of(parts[0]), _most(given))},
     "list_join": _joined,
     "flatten": _flattened,
-    "sequence": lambda _, given: {"": max(1, _steps(given))},
     "list_zip": _zipped,
     "struct": _struct,
     "field": lambda parts, given: inside(parts[0], f".{_text(given[1])}"),
@@ -174,12 +174,65 @@ def _number(argument: Expression) -> int | None:
     return int(argument.text)
 
 
-def _steps(arguments: Sequence[Expression]) -> int:
-    """How many elements a sequence of constants has; none if its step leads away."""
-    first, last, step = (_number_of(a) for a in arguments)
-    if step == 0:
-        return int(first == last)
-    return max(0, (last - first) // step + 1)
+def _most(arguments: _Arguments) -> int:
+    return max(1, _number(arguments[1]) or 1)
+
+
+# --- lists whose length a value says
+
+
+def looked_at(function: str, arguments: Sequence[Expression]) -> int | None:
+    """How many elements of its first argument a call looks at, if constants say it."""
+    if function == "list_at_most":
+        return _most(arguments) + 1  # one more is an error
+    if function == "list_slice":
+        start, count = (_number(a) for a in arguments[1:])
+        if start is not None and count is not None and start > 0 and count >= 0:
+            return max(1, start + count - 1)
+    return None
+
+
+def open_most(
+    function: str, parts: Sequence[Sizes], arguments: Sequence[Expression], room: int | None
+) -> int | None:
+    """How many elements of such a list are made, of which `room` are looked at; None: unknown."""
+    most = _OPEN_MOST[function](parts, arguments)
+    known = [m for m in (most, room) if m is not None]
+    return max(1, min(known)) if known else None
+
+
+def sizes_of_open(
+    function: str, parts: Sequence[Sizes], arguments: Sequence[Expression], room: int | None
+) -> dict[str, int]:
+    """The sizes of a list whose length a value says; `check_lists` refuses what has no bound."""
+    element: Sizes = {} if function == "sequence" else parts[0]
+    return list_sizes(open_most(function, parts, arguments, room) or 1, element)
+
+
+def _most_steps(_: Sequence[Sizes], arguments: _Arguments) -> int | None:
+    """None if an end is no constant; a sequence whose step leads away has no element."""
+    if not all(_is_constant(a) for a in arguments[:2]):
+        return None
+    first, last = (_number_of(a) for a in arguments[:2])
+    if not _is_constant(arguments[2]):
+        return abs(last - first) + 1
+    step = _number_of(arguments[2])
+    return (last - first) // step + 1 if step else 1
+
+
+def _most_parts(parts: Sequence[Sizes], arguments: _Arguments) -> int | None:
+    mark, limit = plain_text(_text(arguments[1])), _number(arguments[2]) or 0
+    if not mark:
+        return None
+    most = size_of(parts[0]) // len(mark.encode()) + 1
+    return min(most, limit) if limit > 0 else most
+
+
+_OPEN_MOST: Final[Mapping[str, Callable[[Sequence[Sizes], _Arguments], int | None]]] = {
+    "sequence": _most_steps,
+    "list_repeat": lambda _, given: _number(given[1]),
+    "split": _most_parts,
+}
 
 
 def _number_of(argument: Expression) -> int:
@@ -210,19 +263,27 @@ def check_room(kind: DataType, sizes: Sizes, what: str, hint: str) -> None:
     if nested and words_of_value(kind, sizes) > MOST_NESTED_WORDS:
         raise PlanError(
             f"{what} could take more than {MOST_NESTED_WORDS * _WORD_BYTES:,} bytes in a row",
-            hint="say how many elements there are at most: slice(x, 1, 10), collect_list(x, 10)",
+            hint="say how many elements there are at most: at_most(x, 10), collect_list(x, 10)",
         )
     if not nested and kind.has_width and size_of(sizes) > _MOST_TEXT_BYTES:
         raise PlanError(f"{what} could have more than {_MOST_TEXT_BYTES} bytes", hint=hint)
 
 
-def check_lists(function: str, arguments: Sequence[Expression]) -> None:
-    """Check what of a function of lists must be constant. Raises: PlanError."""
-    places = _FIXED.get(function, ())
-    if any(not _is_constant(arguments[place]) for place in places):
+def check_lists(
+    function: str, parts: Sequence[Sizes], arguments: Sequence[Expression], room: int | None
+) -> None:
+    """Check that a list has a bound that everybody can know. Raises: PlanError."""
+    if function not in OPEN:
+        return
+    if function == "split" and not plain_text(_text(arguments[1])):
         raise PlanError(
-            f"oblivious mode has a {function} of constants alone: they say how long it is",
-            hint='take constants and slice(...), or run the job with mode="encrypted"',
+            "oblivious mode splits at a text, not at a pattern",
+            hint='name one text, for example "," or "\\\\|", or run the job with mode="encrypted"',
+        )
+    if open_most(function, parts, arguments, room) is None:
+        raise PlanError(
+            f"only values say how long a {function} is, and oblivious mode needs room for it",
+            hint="say how many elements there are at most: at_most(x, 10), or slice(x, 1, 10)",
         )
 
 

@@ -64,6 +64,18 @@ def read_pattern(text: str) -> Pattern:
     return Pattern(reader.flags + part.text, reader.groups, part.empty)
 
 
+def plain_text(pattern: str) -> str | None:
+    """The one text that a pattern matches, if no part of it could be another; None otherwise."""
+    plain = re.sub(
+        r"\\([\\^$.|?*+()\[\]{}])|\[([^\\^\[\]])\]|([\\^$.|?*+()\[\]{}])", _plain, pattern
+    )
+    return None if "\0" in plain or "\0" in pattern else plain
+
+
+def _plain(found: re.Match[str]) -> str:
+    return found[1] or found[2] or "\0"
+
+
 def read_replacement(text: str, groups: int) -> str:
     r"""A replacement in RE2's words: `$1` becomes `\1`. Raises: PlanError."""
     written, at = [], 0

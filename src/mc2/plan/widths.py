@@ -22,15 +22,18 @@ from mc2.plan.oblivious_lists import (
     LAMBDAS,
     LISTS,
     MOST_NESTED_WORDS,
+    OPEN,
     Sizes,
     field_names,
     greatest_sizes,
     inside,
     list_sizes,
+    looked_at,
     named_sizes,
     size_of,
     sizes_of_column,
     sizes_of_list_call,
+    sizes_of_open,
 )
 from mc2.plan.oblivious_texts import MOST_SPELLED, is_fixed, width_of_text
 
@@ -72,9 +75,14 @@ def width_of(expression: Expression, widths: Sizes, around: Around = NO_LAMBDA) 
 
 
 def sizes_of(  # noqa: PLR0911 - one a case
-    expression: Expression, widths: Sizes, around: Around = NO_LAMBDA
+    expression: Expression,
+    widths: Sizes,
+    around: Around = NO_LAMBDA,
+    room: int | None = None,
 ) -> dict[str, int]:
     """The sizes of what an expression gives; of no meaning for types without any.
+
+    `room`: how many elements of it are looked at, if it is a list and that is known.
 
     Raises: PlanError if lambdas inside of lambdas make too many places of a row.
     """
@@ -93,10 +101,21 @@ def sizes_of(  # noqa: PLR0911 - one a case
         case Call(function) if function in LAMBDAS:
             return _sizes_of_lambdas(expression, widths, around)
         case Call(function, arguments) if arguments:
-            sizes = [sizes_of(a, widths, around) for a in arguments]
+            sizes = sizes_of_arguments(function, arguments, widths, around)
+            if function in OPEN:
+                return sizes_of_open(function, sizes, arguments, room)
             return _sizes_of_call(function, sizes, arguments)
         case _:
             return {}
+
+
+def sizes_of_arguments(
+    function: str, arguments: Sequence[Expression], widths: Sizes, around: Around
+) -> list[dict[str, int]]:
+    """The sizes of a call's arguments, as far as it looks at them."""
+    looked = looked_at(function, arguments)
+    rooms = (looked if place == 0 else None for place in range(len(arguments)))
+    return [sizes_of(a, widths, around, r) for a, r in zip(arguments, rooms, strict=True)]
 
 
 def _cast(sizes: Sizes, kind: DataType) -> dict[str, int]:

@@ -207,6 +207,7 @@ LISTS: Final[Mapping[str, Rule]] = {
     "array_sort": Rule(1, 1, _array_sort),
     "sort_array": Rule(1, 2, _sort),
     "slice": signed("list_slice"),
+    "at_most": signed("list_at_most"),
     "flatten": signed("flatten"),
     "reverse": signed("reverse"),
     "sequence": Rule(2, 3, _sequence),

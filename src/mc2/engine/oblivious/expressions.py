@@ -62,7 +62,7 @@ from mc2.plan.expressions import (
 )
 from mc2.plan.functions import Argument
 from mc2.plan.literals import literal_value
-from mc2.plan.oblivious_lists import LAMBDAS
+from mc2.plan.oblivious_lists import LAMBDAS, OPEN, looked_at
 from mc2.plan.oblivious_texts import has_fixed_places, is_fixed, is_public_replacement
 from mc2.plan.regex_steps import pattern_steps
 from mc2.plan.types import INTEGER_BITS
@@ -236,14 +236,26 @@ class Evaluator:
         return self._simple(function, values, kind)
 
     def _of_lists(
-        self, function: str, arguments: Sequence[Expression], kind: DataType
+        self,
+        function: str,
+        arguments: Sequence[Expression],
+        kind: DataType,
+        room: int | None = None,
     ) -> SecretColumn:
+        """Of lists; `room`: how many elements of the answer are looked at, if that is known."""
         if function in LAMBDAS:
             array, *more = arguments
             lambda_call = LambdaCall(self.run, self.of(array), more, self.of, self._body)
             return compute_lambda(lambda_call, function)
-        values = [self.of(a) for a in arguments]
-        return compute_list(ListCall(self.run, arguments, values, kind, self.counts), function)
+        first, *others = arguments
+        if isinstance(first, Call) and first.function in OPEN:
+            looked = looked_at(function, arguments)
+            values = [self._of_lists(first.function, first.arguments, self.type(first), looked)]
+        else:
+            values = [self.of(first)]
+        values += [self.of(a) for a in others]
+        list_call = ListCall(self.run, arguments, values, kind, self.counts, room)
+        return compute_list(list_call, function)
 
     def _simple(
         self, function: str, values: Sequence[SecretColumn], kind: DataType

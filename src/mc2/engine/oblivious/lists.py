@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 from mc2.errors import EngineError
 from mc2.formats.schema import DataType
-from mc2.operators import lists
-from mc2.operators.constants import constant
-from mc2.operators.handles import Layout, Marks, SecretColumn
+from mc2.operators import lengths, lists
+from mc2.operators.handles import Marks, SecretColumn
 from mc2.operators.run import Run
 from mc2.plan.expressions import Expression, Literal
-from mc2.plan.types import BOOLEAN
-
-_EPOCH: Final = date(1970, 1, 1)
+from mc2.plan.oblivious_lists import open_most
+from mc2.plan.regex import plain_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListCall:
-    """A call: its arguments as the plan has them and as values, and where errors count."""
+    """A call: its arguments as the plan has them and as values, and where errors count.
+
+    `room`: how many elements of its list are looked at, if that is known.
+    """
 
     run: Run
     arguments: Sequence[Expression]
     values: Sequence[SecretColumn]
     kind: DataType
     counts: Marks
+    room: int | None = None
+
+    def most(self, function: str) -> int:
+        """How many elements of a list are made whose length a value says."""
+        sizes = [{"": value.layout.text_bytes} for value in self.values]
+        most = open_most(function, sizes, self.arguments, self.room)
+        if most is None:
+            raise EngineError(f"nothing but values says how long a {function} is")
+        return most
 
     def text(self, place: int) -> str:
         """The text of a literal argument; empty if it is none."""
@@ -65,21 +74,22 @@ def _join(call: ListCall) -> SecretColumn:
 
 
 def _sequence(call: ListCall) -> SecretColumn:
-    """A list of constants: the plan is refused where they are none."""
-    first, last, step = (_number(a) for a in call.arguments)
-    if (not step and first != last) or (step and (last - first) * step < 0):
-        raise EngineError("a sequence has a step that leads away from its end")
-    many = (last - first) // step + 1 if step else 1
-    layout = Layout(call.kind.element or BOOLEAN)
-    values = [constant(layout, first + step * place, len(call.counts)) for place in range(many)]
-    return lists.make_list(call.run, values)
+    first, last, step = call.values
+    return lengths.sequence(call.run, (first, last), step, call.most("sequence"), call.counts)
 
 
-def _number(argument: Expression) -> int:
-    text = argument.text or "0" if isinstance(argument, Literal) else "0"
-    if isinstance(argument, Literal) and argument.type.name == "date":
-        return (date.fromisoformat(text) - _EPOCH).days
-    return int(text)
+def _repeat(call: ListCall) -> SecretColumn:
+    value, count = call.values
+    most = call.most("list_repeat")
+    return lengths.repeat_up_to(call.run, value, count, most, call.counts)
+
+
+def _split(call: ListCall) -> SecretColumn:
+    mark, limit = plain_text(call.text(1)) or "", int(call.text(2))
+    wanted = limit if limit > 0 else None
+    return lengths.split(
+        call.run, call.values[0], mark.encode(), call.most("split"), wanted, call.counts
+    )
 
 
 def _one(function: Callable[..., SecretColumn]) -> Callable[[ListCall], SecretColumn]:
@@ -113,7 +123,9 @@ _FUNCTIONS: Final[Mapping[str, Callable[[ListCall], SecretColumn]]] = {
     "list_prepend": lambda c: lists.with_element(c.run, *c.values, at_end=False),
     "list_slice": _slice,
     "list_zip": lambda c: lists.zipped(c.run, c.kind, *c.values),
-    "list_repeat": lambda c: lists.repeat(c.run, c.values[0], int(c.text(1))),
+    "list_repeat": _repeat,
+    "list_at_most": lambda c: lengths.at_most(c.run, c.values[0], int(c.text(1)), c.counts),
+    "split": _split,
     "list_join": _join,
     "flatten": _one(lists.flattened),
     "sequence": _sequence,

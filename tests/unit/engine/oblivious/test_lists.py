@@ -248,8 +248,6 @@ def test_failures_of_rows_that_do_not_count_are_not():
 @pytest.mark.parametrize(
     ("expression", "why"),
     [
-        (call("sequence", X, literal(5, INT64), literal(1, INT64)), "constants"),
-        (call("list_repeat", X, P), "constants"),
         (call("list_repeat", T, number(600)), "bytes in a row"),
         (call("list_join", call("list_repeat", T, number(300)), text(", ")), "1016 bytes"),
         (Cast(ST, KINDS.by_name()["z"].type, strict=True), "cast"),
