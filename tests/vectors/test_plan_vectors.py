@@ -16,7 +16,7 @@ from mc2.plan.plan import Plan
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "plan.json"
 CASES = {case["name"]: case for case in json.loads(FILE.read_text())}
-WHOLE = "sha256:3ec3ac18174ac75e8d144a15ec356ef8a44cf67bef746ba156dd895a74553a40"
+WHOLE = "sha256:ca8e0b1e3c58c4409c64bae7abcb21847c6b410febb2e1a31f7368487050e6e9"
 
 LAMBDAS = "sha256:ed29583724f6e15c258faea80d922cfb69493e647e7e8a0c770a9fbe691194a6"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mc2.client.text_words import name_words, names
-from mc2.plan.linear_models import Apply, FitClusters, FitLinear, LinearOperation
+from mc2.plan.linear_models import NO_COST, Apply, FitClusters, FitLinear, LinearOperation
 from mc2.plan.shapes import LinearShape
 
 _SAID = {
     "value": "predictions",
-    "probability": "probabilities of class 1",
-    "class": "the likelier of the classes 0 and 1",
+    "probability": "probabilities of class 1, or of each class,",
+    "class": "the likeliest class",
     "margin": "margins",
     "cluster": "numbers of the nearest centre",
 }
@@ -34,8 +34,13 @@ def linear_words(operation: LinearOperation) -> str:
 def _fit(operation: FitLinear) -> str:
     text = f"Fit a {operation.family} regression to step {operation.matrix + 1}"
     text += ", with a constant" if operation.intercept else ", without a constant"
-    if operation.penalty != "0.0":
-        text += f", with an L2 penalty of {operation.penalty}"
+    if operation.is_multinomial:
+        text += f" over {operation.classes:,} classes"
+    for kind, cost in (("L2", operation.penalty), ("L1", operation.sparsity)):
+        if cost != NO_COST:
+            text += f", with an {kind} penalty of {cost}"
+    if operation.per_weight:
+        text += " for each unit of weight"
     if operation.family == "logistic":
         text += f"; fail if {operation.rounds:,} steps do not end it"
     return text
@@ -62,7 +67,8 @@ def linear_holds(shape: LinearShape) -> tuple[str, ...]:
             "the sum of squared distances of all rows",
             "the centre of a cluster of one row is that row: WARNING, ask for few clusters",
         )
-    found = ("the names of the features, a factor for each, and the constant", _RISK)
-    if fit.penalty == "0.0":
+    each = " of each class" if fit.is_multinomial else ""
+    found = (f"the names of the features, a factor for each, and the constant{each}", _RISK)
+    if fit.penalty == fit.sparsity == NO_COST:
         return (*found, "without a penalty, few rows show in the factors as they are: WARNING")
     return found

@@ -327,12 +327,18 @@ def _linear(builder: PlanBuilder, scan: int) -> list[PlanOutput]:
     rows = builder.add(Matrix((scan,), ("x",), label="label", weight="n"))
     plain = builder.add(Matrix((scan,), ("x", "n")))
     line = builder.add(FitLinear(rows, "linear", "1.0"))
-    curve = builder.add(FitLinear(rows, "logistic", "1.0"))
+    curve = builder.add(FitLinear(rows, "logistic", "1.0", sparsity="1.0"))
+    kind = NamedExpression("kind", call("modulo", ColumnRef("n"), literal(3, INT64)))
+    kinds = builder.add(Project(scan, (NamedExpression("x", ColumnRef("x")), kind)))
+    three = builder.add(Matrix((kinds,), ("x",), label="kind"))
+    several = builder.add(FitLinear(three, "logistic", "1.0", classes=3))
     centres = builder.add(FitClusters(plain, 2, 10))
     return [
         _output("centres", centres, "model"),
         _output("curve", builder.add(Apply(curve, rows, what="probability")), "table"),
         _output("line", builder.add(Apply(line, rows, ("n",))), "table"),
+        _output("shares", builder.add(Apply(several, three, what="probability")), "table"),
+        _output("likeliest", builder.add(Apply(several, three, what="class")), "table"),
         _output("nearest", builder.add(Apply(centres, plain, what="cluster")), "table"),
     ]
 

@@ -17,11 +17,17 @@ import pyarrow.compute as pc
 
 from mc2.errors import EngineError, FormatError
 from mc2.formats.arrow import arrow_schema
-from mc2.formats.linear_model import ClustersFile, RegressionFile, read_linear_model
+from mc2.formats.linear_model import (
+    ClustersFile,
+    MultinomialFile,
+    RegressionFile,
+    read_linear_model,
+)
 from mc2.formats.schema import Schema
 from mc2.ml.clusters import Start, fit_clusters, labels_of
-from mc2.ml.linear import Fitted, fit_linear, fit_logistic, margins_of, probabilities_of
+from mc2.ml.linear import Fitted, Penalty
 from mc2.ml.moments import LearningRows, whole_steps
+from mc2.ml.regressions import Asked, fit_regression, margins_of, probabilities_of
 from mc2.operators.run import Run
 from mc2.plan.linear_models import Apply, FitClusters, FitLinear
 from mc2.plan.literals import parse_float
@@ -56,15 +62,21 @@ class LinearModel:
         if isinstance(fit, FitClusters):
             centres = tuple(tuple(map(float, row)) for row in self.numbers)
             return ClustersFile(names, centres, self.inertia).raw()
-        *factors, constant = map(float, self.numbers)
-        penalty = parse_float(fit.penalty)
-        return RegressionFile(fit.family, names, tuple(factors), constant, penalty).raw()
+        cost = parse_float(fit.penalty), parse_float(fit.sparsity), fit.per_weight
+        if fit.is_multinomial:
+            factors = tuple(tuple(map(float, row[:-1])) for row in self.numbers)
+            constants = tuple(map(float, self.numbers[:, -1]))
+            return MultinomialFile(names, factors, constants, *cost).raw()
+        *own, constant = map(float, self.numbers)
+        return RegressionFile(fit.family, names, tuple(own), constant, *cost).raw()
 
 
 def numbers_shape(shape: LinearShape) -> tuple[int, ...]:
     """The shape of the numbers of a model: centres, or factors and then the constant."""
     fit, count = shape.operation, len(shape.features)
-    return (fit.clusters, count) if isinstance(fit, FitClusters) else (count + 1,)
+    if isinstance(fit, FitClusters):
+        return fit.clusters, count
+    return (fit.classes, count + 1) if fit.is_multinomial else (count + 1,)
 
 
 def recalled(shape: LinearShape, raw: bytes) -> LinearModel:
@@ -79,7 +91,12 @@ def recalled(shape: LinearShape, raw: bytes) -> LinearModel:
             case ClustersFile(), FitClusters() if len(found.centres) == fit.clusters:
                 return LinearModel(shape, np.array(found.centres), found.inertia)
             case RegressionFile(), FitLinear() if found.family == fit.family:
-                return LinearModel(shape, np.array([*found.factors, found.constant]))
+                if not fit.is_multinomial:
+                    return LinearModel(shape, np.array([*found.factors, found.constant]))
+            case MultinomialFile(), FitLinear() if len(found.factors) == fit.classes:
+                rows = [(*f, c) for f, c in zip(found.factors, found.constants, strict=True)]
+                if fit.is_multinomial:
+                    return LinearModel(shape, np.array(rows))
     raise EngineError("a kept model is not the one that the plan describes", hint=KEEP_AGAIN)
 
 
@@ -159,17 +176,25 @@ def start_of(operation: FitClusters) -> Start:
 
 
 def _regression(run: Run, operation: FitLinear, data: LearningRows) -> Fitted:
-    penalty = parse_float(operation.penalty)
-    if operation.family == "linear":
-        return fit_linear(run, data, penalty, intercept=operation.intercept)
-    labels = data.labels
-    if labels is None or not np.isin(labels, (0.0, 1.0)).all():
-        raise EngineError(
-            "a label is neither 0 nor 1",
-            hint="a logistic regression tells two classes apart: number them in SQL, with CASE",
-        )
-    return fit_logistic(
-        run, data, penalty, intercept=operation.intercept, rounds=operation.rounds, may_end=True
+    if operation.family == "logistic":
+        labels = data.labels
+        if labels is None or not np.isin(labels, np.arange(operation.classes)).all():
+            raise EngineError(
+                f"a label is none of 0 to {operation.classes - 1}",
+                hint="number the classes in SQL, with CASE; LogisticRegression(classes=) says how "
+                "many there are",
+            )
+    return fit_regression(run, data, asked_of(operation), may_end=True)
+
+
+def asked_of(operation: FitLinear) -> Asked:
+    """What a plan asks of a regression."""
+    cost = parse_float(operation.penalty), parse_float(operation.sparsity)
+    return Asked(
+        Penalty(*cost, per_weight=operation.per_weight),
+        operation.intercept,
+        operation.rounds,
+        operation.classes if operation.family == "logistic" else 0,
     )
 
 
@@ -201,6 +226,8 @@ def said(model: LinearModel, operation: Apply, data: PlainRows, schema: Schema) 
         if operation.what == "probability":
             values = probabilities_of(run, values)
         elif operation.what == "class":
-            values = (values > 0).astype(np.int32)
+            several = values.ndim > 1
+            values = (values.argmax(axis=0) if several else values > 0).astype(np.int32)
     kept = [data.table.column(name) for name in operation.keep]
-    return pa.table([*kept, pa.array(values[:count])], schema=arrow_schema(schema))
+    found = [pa.array(row[:count]) for row in np.atleast_2d(values)]
+    return pa.table([*kept, *found], schema=arrow_schema(schema))

@@ -16,6 +16,7 @@ from mc2.errors import FormatError
 
 TYPE: Final = "mc2/linear-model/v1"
 REGRESSIONS: Final = ("linear", "logistic")
+MULTINOMIAL: Final = "multinomial"
 CLUSTERS: Final = "k-means"
 _BYTES: Final = 256 * 1024 * 1024
 
@@ -29,6 +30,8 @@ class RegressionFile:
     factors: tuple[float, ...]
     constant: float
     penalty: float
+    sparsity: float = 0.0
+    per_weight: bool = False
 
     def raw(self) -> bytes:
         """The file."""
@@ -39,6 +42,34 @@ class RegressionFile:
                 "factors": list(self.factors),
                 "constant": self.constant,
                 "penalty": self.penalty,
+                "sparsity": self.sparsity,
+                "per_weight": self.per_weight,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MultinomialFile:
+    """A logistic regression over several classes: for each a factor for each feature."""
+
+    features: tuple[str, ...]
+    factors: tuple[tuple[float, ...], ...]
+    constants: tuple[float, ...]
+    penalty: float
+    sparsity: float = 0.0
+    per_weight: bool = False
+
+    def raw(self) -> bytes:
+        """The file."""
+        return _written(
+            {
+                "family": MULTINOMIAL,
+                "features": list(self.features),
+                "factors": [list(f) for f in self.factors],
+                "constants": list(self.constants),
+                "penalty": self.penalty,
+                "sparsity": self.sparsity,
+                "per_weight": self.per_weight,
             }
         )
 
@@ -70,8 +101,12 @@ def _written(value: dict[str, Any]) -> bytes:
     return text.encode()
 
 
-def read_linear_model(raw: bytes) -> RegressionFile | ClustersFile:
-    """Read a file of either kind. Raises: FormatError."""
+LinearFile = RegressionFile | MultinomialFile | ClustersFile
+"""A file of some kind."""
+
+
+def read_linear_model(raw: bytes) -> LinearFile:
+    """Read a file of any kind. Raises: FormatError."""
     try:
         value = json.loads(raw) if len(raw) <= _BYTES else None
     except (ValueError, RecursionError):
@@ -88,12 +123,27 @@ def read_linear_model(raw: bytes) -> RegressionFile | ClustersFile:
             raise FormatError("a model of clusters has no centres")
         rows = tuple(_numbers(c, len(names)) for c in centres)
         return ClustersFile(names, rows, *_numbers([value["inertia"]], 1))
-    known = {"type", "family", "features", "factors", "constant", "penalty"}
-    if family in REGRESSIONS and set(value) == known:
+    known = {"type", "family", "features", "factors", "penalty", "sparsity", "per_weight"}
+    if family in REGRESSIONS and set(value) == {*known, "constant"}:
         factors = _numbers(value["factors"], len(names))
-        constant, penalty = _numbers([value["constant"], value["penalty"]], 2)
-        return RegressionFile(family, names, factors, constant, penalty)
+        (constant,) = _numbers([value["constant"]], 1)
+        return RegressionFile(family, names, factors, constant, *_cost(value))
+    if family == MULTINOMIAL and set(value) == {*known, "constants"}:
+        given = value["factors"] if isinstance(value["factors"], list) else []
+        every = tuple(_numbers(row, len(names)) for row in given)
+        if len(every) <= 2:
+            raise FormatError("a model of several classes has no factors for them")
+        constants = _numbers(value["constants"], len(every))
+        return MultinomialFile(names, every, constants, *_cost(value))
     raise FormatError("a linear model has other fields than its family's")
+
+
+def _cost(value: dict[str, Any]) -> tuple[float, float, bool]:
+    """What a regression's factors cost when it was fitted."""
+    if not isinstance(value["per_weight"], bool):
+        raise FormatError("a model does not say whether its penalties were per weight")
+    penalty, sparsity = _numbers([value["penalty"], value["sparsity"]], 2)
+    return penalty, sparsity, value["per_weight"]
 
 
 def _numbers(values: object, count: int) -> tuple[float, ...]:

@@ -7,6 +7,14 @@ Used in a script, like everything it works on: `mc2.linear.Ridge(alpha=2).fit(ta
 from __future__ import annotations
 
 from mc2.linear.released import LinearModel, load_model
-from mc2.planner.linear import LinearRegression, LogisticRegression, Ridge
+from mc2.planner.linear import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 
-__all__ = ["LinearModel", "LinearRegression", "LogisticRegression", "Ridge", "load_model"]
+__all__ = [
+    "ElasticNet",
+    "Lasso",
+    "LinearModel",
+    "LinearRegression",
+    "LogisticRegression",
+    "Ridge",
+    "load_model",
+]

@@ -14,8 +14,9 @@ import numpy as np
 from mc2 import _native
 from mc2.formats.schema import DataType
 from mc2.ml.clusters import Start, fit_clusters, labels_of
-from mc2.ml.linear import Fitted, fit_linear, fit_logistic, margins_of, probabilities_of
-from mc2.ml.moments import LearningRows, Marks, Reals, whole_steps, zeros
+from mc2.ml.linear import Fitted
+from mc2.ml.moments import LearningRows, Reals, whole_steps, zeros
+from mc2.ml.regressions import Asked, fit_regression, margins_of, probabilities_of
 from mc2.operators.handles import (
     Layout,
     Opaque,
@@ -108,24 +109,17 @@ def check_weights(run: Run, negative: SecretColumn, present: SecretMarks) -> Non
     run.raise_where(SecretMarks(wrong), Flag.OUT_OF_DOMAIN)
 
 
-def secret_linear(run: Run, rows: SecretRows, penalty: float, *, intercept: bool) -> SecretNumbers:
-    """A linear regression; a flag is raised if the rows do not determine it."""
-    found = fit_linear(run, _rows(rows), penalty, intercept=intercept)
-    _check_determined(run, found)
-    return SecretNumbers(found.factors, zeros(1))
+def secret_regression(run: Run, rows: SecretRows, asked: Asked) -> SecretNumbers:
+    """A regression after all rounds.
 
-
-def secret_logistic(
-    run: Run, rows: SecretRows, penalty: float, *, intercept: bool, rounds: int
-) -> SecretNumbers:
-    """A logistic regression after all `rounds`; a flag is raised if they do not reach its end."""
-    found = fit_logistic(
-        run, _rows(rows), penalty, intercept=intercept, rounds=rounds, may_end=False
-    )
+    A flag is raised if the rows do not determine it, or the rounds do not reach its end.
+    """
+    found = fit_regression(run, _rows(rows), asked, may_end=False)
     _check_determined(run, found)
-    done = np.empty(1, dtype=np.uint8)
-    run.call(_native.words_to_marks, found.state[:1], done)
-    run.raise_where(SecretMarks(complement(run, done)), Flag.DIVISION_BY_ZERO)
+    if asked.classes:
+        done = np.empty(1, dtype=np.uint8)
+        run.call(_native.words_to_marks, found.state[:1], done)
+        run.raise_where(SecretMarks(complement(run, done)), Flag.DIVISION_BY_ZERO)
     return SecretNumbers(found.factors, zeros(1))
 
 
@@ -143,17 +137,17 @@ def secret_clusters(
     return SecretNumbers(found.centres, found.inertia)
 
 
-def margins_column(run: Run, rows: SecretRows, model: SecretNumbers) -> SecretColumn:
-    """The margin of each row."""
+def margins_columns(run: Run, rows: SecretRows, model: SecretNumbers) -> list[SecretColumn]:
+    """The margin of each row; of several classes one for each."""
     given = _rows(rows)
-    return _column(run, rows, margins_of(run, given.features, numbers_of(model)[0]), given.present)
+    return _columns(run, rows, margins_of(run, given.features, numbers_of(model)[0]))
 
 
-def probabilities_column(run: Run, rows: SecretRows, model: SecretNumbers) -> SecretColumn:
-    """The probability of class 1 for each row."""
+def probabilities_columns(run: Run, rows: SecretRows, model: SecretNumbers) -> list[SecretColumn]:
+    """The probability of class 1 for each row; of several classes that of each."""
     given = _rows(rows)
     margins = margins_of(run, given.features, numbers_of(model)[0])
-    return _column(run, rows, probabilities_of(run, margins), given.present)
+    return _columns(run, rows, probabilities_of(run, margins))
 
 
 def clusters_column(run: Run, rows: SecretRows, model: SecretNumbers) -> SecretColumn:
@@ -166,9 +160,11 @@ def clusters_column(run: Run, rows: SecretRows, model: SecretNumbers) -> SecretC
     return column(run, _INT32, words.reshape(-1, 1), given.present[: rows.places].copy())
 
 
-def _column(run: Run, rows: SecretRows, values: Reals, present: Marks) -> SecretColumn:
-    words = values[: rows.places].copy().view(np.uint64)
-    return column(run, _DOUBLE, words.reshape(-1, 1), present[: rows.places].copy())
+def _columns(run: Run, rows: SecretRows, values: Reals) -> list[SecretColumn]:
+    """A column for each row of an array."""
+    present = _rows(rows).present[: rows.places]
+    cut = np.atleast_2d(values)[:, : rows.places].copy().view(np.uint64)
+    return [column(run, _DOUBLE, words.reshape(-1, 1), present.copy()) for words in cut]
 
 
 def release(run: Run, model: SecretNumbers) -> tuple[Reals, float]:

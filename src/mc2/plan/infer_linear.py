@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from mc2.errors import PlanError
-from mc2.formats.schema import Column, Schema
-from mc2.plan.linear_models import Apply, FitClusters, FitLinear
+from mc2.plan.infer_models import said_of_rows
+from mc2.plan.linear_models import NO_COST, Apply, FitClusters, FitLinear
 from mc2.plan.models import Matrix
 from mc2.plan.shapes import LinearShape, MatrixShape, TableShape
 from mc2.plan.types import DOUBLE, INT32
 
 _MOST_FEATURES: Final = 1024
+_MOST_FACTORS: Final = 2048
+_BINARY: Final = 2
 _OFFERED: Final = {"linear": ("value",), "logistic": ("class", "margin", "probability")}
 _CLUSTERS: Final = ("cluster",)
 _XGBOOST_ONLY: Final = "only XGBoost's models take that"
@@ -31,7 +33,24 @@ def infer_fit(operation: FitLinear | FitClusters, matrix: MatrixShape) -> Linear
             raise PlanError("with centres to start from there is one start")
     elif len(matrix.operation.labels) != 1:
         raise PlanError("a regression needs a label", hint='fit(table, "column")')
+    else:
+        _check_regression(operation, len(matrix.features))
     return LinearShape(operation, matrix.features)
+
+
+def _check_regression(fit: FitLinear, features: int) -> None:
+    if fit.family == "linear" and fit.classes != _BINARY:
+        raise PlanError("a linear regression has no classes")
+    if fit.is_multinomial and fit.sparsity != NO_COST:
+        raise PlanError(
+            "a regression over more than two classes has no L1 penalty",
+            hint="fit one model for each class against all others, with labels 0 and 1",
+        )
+    if fit.is_multinomial and fit.classes * (features + 1) > _MOST_FACTORS:
+        raise PlanError(
+            f"a regression over {fit.classes} classes has more than {_MOST_FACTORS:,} factors",
+            hint="fit with fewer features, or one model for each class against all others",
+        )
 
 
 def _check_matrix(matrix: MatrixShape) -> None:
@@ -69,12 +88,8 @@ def infer_apply(operation: Apply, model: LinearShape, matrix: MatrixShape) -> Ta
     offered = _CLUSTERS if isinstance(fit, FitClusters) else _OFFERED[fit.family]
     if operation.what not in offered:
         raise PlanError(f"the model says no {operation.what}", hint=", ".join(offered))
-    columns = matrix.schema.by_name()
-    for name in operation.keep:
-        if name not in columns:
-            raise PlanError(f"there is no column {name[:60]!r} in every source")
-    kept = tuple(columns[name] for name in operation.keep)
     kind = INT32 if operation.what in {"class", "cluster"} else DOUBLE
-    said = Column(operation.name, kind, nullable=False)
-    Column.read(said.json())
-    return TableShape(Schema((*kept, said)), matrix.row_bound)
+    names = [operation.name]
+    if kind is DOUBLE and isinstance(fit, FitLinear) and fit.is_multinomial:
+        names = [f"{operation.name}_{k}" for k in range(fit.classes)]
+    return said_of_rows(matrix, operation.keep, names, kind)

@@ -336,15 +336,21 @@ def infer_predict(operation: Predict, model: ModelShape, matrix: MatrixShape) ->
     own = matrix.operation
     if own.base_margin and len(own.base_margin) != model.margins:
         raise PlanError("the matrix has not one base margin for each number that the model gives")
-    columns = matrix.schema.by_name()
-    for name in operation.keep:
-        if name not in columns:
-            raise PlanError(f"there is no column {name[:60]!r} in every source")
     _check_rounds(operation, model)
     _check_what(operation, model)
-    kept = tuple(columns[name] for name in operation.keep)
     kind = _KINDS.get(operation.what, _CONTRIBUTIONS)
-    names = prediction_names(operation, model)
+    return said_of_rows(matrix, operation.keep, prediction_names(operation, model), kind)
+
+
+def said_of_rows(
+    matrix: MatrixShape, keep: Sequence[str], names: Sequence[str], kind: DataType
+) -> TableShape:
+    """The shape of what a model says of rows, beside columns that are kept. Raises: PlanError."""
+    columns = matrix.schema.by_name()
+    for name in keep:
+        if name not in columns:
+            raise PlanError(f"there is no column {name[:60]!r} in every source")
+    kept = tuple(columns[name] for name in keep)
     found = tuple(Column(name, kind, nullable=False) for name in names)
     for column in found:
         Column.read(column.json())

@@ -14,6 +14,8 @@ from mc2.plan.matrices import read_texts
 from mc2.plan.relations import read_names, read_node
 
 FAMILIES: Final = ("linear", "logistic")
+NO_COST: Final = "0.0"
+MOST_CLASSES: Final = 256
 SAID: Final = ("class", "cluster", "margin", "probability", "value")
 MOST_ROUNDS: Final = 10_000
 MOST_CLUSTERS: Final = 4096
@@ -52,17 +54,27 @@ class FitLinear(_Fit):
     """A regression whose factors are found without anything that depends on the order of rows.
 
     `linear` makes `sum of w (y - f(x))^2 + penalty * sum of factors^2` least, `logistic` the sum
-    of w times the logistic loss, plus `penalty` / 2 times the sum of squared factors. With an
-    `intercept` there is a constant, which is not penalised. `rounds` bounds Newton's method; a
-    regression that has not come to its end by then fails.
+    of w times the logistic loss, plus `penalty` / 2 times the sum of squared factors; both plus
+    `sparsity` times the sum of the factors' sizes. `per_weight` multiplies both by the sum of w.
+    With an `intercept` there is a constant, which is not penalised. `rounds` bounds Newton's
+    method; a regression that has not come to its end by then fails. A `logistic` one tells so many
+    `classes` apart; beyond two each has factors of its own.
     """
 
     OP: ClassVar[str] = "fit_linear"
 
     family: str = "linear"
-    penalty: str = "0.0"
+    penalty: str = NO_COST
     intercept: bool = True
     rounds: int = 100
+    sparsity: str = NO_COST
+    per_weight: bool = False
+    classes: int = 2
+
+    @property
+    def is_multinomial(self) -> bool:
+        """Whether each class has factors of its own."""
+        return self.family == "logistic" and self.classes > 2
 
     def json(self) -> dict[str, Json]:
         """The operation as canonical JSON has it."""
@@ -72,6 +84,9 @@ class FitLinear(_Fit):
             "penalty": self.penalty,
             "intercept": self.intercept,
             "rounds": self.rounds,
+            "sparsity": self.sparsity,
+            "per_weight": self.per_weight,
+            "classes": self.classes,
         }
 
     @classmethod
@@ -83,6 +98,9 @@ class FitLinear(_Fit):
             penalty=finite_text(fields.text("penalty", 64), "the penalty", 0.0),
             intercept=fields.boolean("intercept"),
             rounds=fields.integer("rounds", 1, MOST_ROUNDS),
+            sparsity=finite_text(fields.text("sparsity", 64), "the sparsity", 0.0),
+            per_weight=fields.boolean("per_weight"),
+            classes=fields.integer("classes", 2, MOST_CLASSES),
         )
 
 
@@ -135,7 +153,8 @@ class Apply:
 
     Its columns are those of `keep`, taken from the matrix's sources, then one under `name`. `what`
     is the `value` of a linear regression; the `probability` of class 1, the `class` or the
-    `margin` of a logistic one; the number of the nearest centre, `cluster`.
+    `margin` of a logistic one; the number of the nearest centre, `cluster`. Of more than two
+    classes each has a probability and a margin, in columns `name_0`, `name_1` and so on.
     """
 
     OP: ClassVar[str] = "apply"

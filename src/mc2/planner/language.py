@@ -84,7 +84,7 @@ _XGBOOST: Final = (
     "num_features", "num_row", "predict_class", "predict_proba", "save_model", "score", "set_attr",
     "set_params", "summary", "trees_to_dataframe",
 )  # fmt: skip
-_LINEAR: Final = ("LinearRegression", "LogisticRegression", "Ridge")
+_LINEAR: Final = ("ElasticNet", "Lasso", "LinearRegression", "LogisticRegression", "Ridge")
 _CLUSTERS: Final = ("KMeans",)
 _LEARNING: Final = (*_LINEAR, *_CLUSTERS, "clusters", "decision_function", "linear")
 _NUMPY: Final = (

@@ -17,15 +17,16 @@ from mc2.planner.matrices import DMatrix, kinds_of
 from mc2.planner.tables import Table
 
 if TYPE_CHECKING:  # `import mc2` stays light
-    from mc2.plan.linear_models import Fit
+    from mc2.plan.linear_models import Fit, FitLinear
 
 _NOTHING: Final = frozenset({"copy_X", "copy_x", "n_jobs", "verbose", "warm_start"})
 _EXACT: Final = frozenset({"solver", "tol"})
+_SEARCH: Final = frozenset({"max_iter", "precompute", "random_state", "selection"})
 _HINTS: Final = {
     "positive": "there are no bounds on factors",
     "class_weight": "compute a column of weights in SQL, and fit(..., sample_weight=)",
-    "l1_ratio": "penalties are squares here (L2)",
-    "multi_class": "two classes, 0 and 1; fit one model for each class",
+    "l1_ratio": "ElasticNet has it",
+    "multi_class": "classes= says how many there are; each has factors of its own beyond two",
     "random_state": "nothing is drawn",
     "algorithm": "it is Lloyd's",
 }
@@ -100,18 +101,27 @@ def fitted_estimator(fit: Fit, features: Sequence[str], node: int) -> Estimator:
     found: Estimator
     if isinstance(fit, FitClusters):
         found = KMeans(fit.clusters, max_iter=fit.rounds, random_state=fit.seed)
-    elif fit.family == "logistic":
-        penalty = parse_float(fit.penalty)
-        found = LogisticRegression(
-            "l2" if penalty else None,
-            C=1 / penalty if penalty else 1.0,
-            fit_intercept=fit.intercept,
-            max_iter=fit.rounds,
-        )
     else:
-        found = Ridge(parse_float(fit.penalty), fit_intercept=fit.intercept)
+        found = _fitted_regression(fit, parse_float(fit.penalty), parse_float(fit.sparsity))
     found._features, found._fitted = list(features), node  # noqa: SLF001 - one module
     return found
+
+
+def _fitted_regression(fit: FitLinear, squares: float, sizes: float) -> Estimator:
+    if fit.family == "logistic":
+        whole = squares + sizes
+        return LogisticRegression(
+            "elasticnet" if sizes else "l2" if squares else None,
+            C=1 / whole if whole else 1.0,
+            l1_ratio=sizes / whole if sizes else None,
+            fit_intercept=fit.intercept,
+            max_iter=fit.rounds,
+            classes=fit.classes,
+        )
+    if fit.per_weight:
+        alpha = squares + sizes / 2
+        return ElasticNet(alpha, l1_ratio=sizes / 2 / alpha, fit_intercept=fit.intercept)
+    return Ridge(squares, fit_intercept=fit.intercept)
 
 
 class _Regression(Estimator):
@@ -166,11 +176,67 @@ class Ridge(_Regression):
         return FitLinear(rows._node, "linear", penalty, intercept)  # noqa: SLF001 - one API
 
 
-class LogisticRegression(_Regression):
-    """Two classes, 0 and 1, with an L2 penalty of 1 / `C`, as scikit-learn's class of this name.
+class ElasticNet(_Regression):
+    """Least squares with L1 and L2 penalties, as scikit-learn's class of this name.
 
-    It goes on to the end, whatever `tol` and `solver` say; if `max_iter` steps do not reach it,
-    the job fails. `penalty=None` or an infinite `C` leave the penalty out.
+    It goes to the end, whatever `tol` and `max_iter` say.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        l1_ratio: float = 0.5,
+        fit_intercept: bool = True,
+        **others: object,
+    ) -> None:
+        _refuse(others, type(self).__name__, _NOTHING | _EXACT | _SEARCH)
+        if not _number(alpha, "alpha", 0.0):
+            raise PlanError("alpha is a number above 0", hint="LinearRegression has no penalty")
+        if _number(l1_ratio, "l1_ratio", 0.0) > 1:
+            raise PlanError("l1_ratio is a number from 0 to 1")
+        intercept = _yes(fit_intercept, "fit_intercept")
+        super().__init__({"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": intercept})
+
+    def _operation(self, rows: DMatrix) -> Fit:
+        from mc2.plan.linear_models import FitLinear
+        from mc2.plan.literals import float_text
+
+        alpha = _number(self._settings["alpha"], "alpha", 0.0)
+        share = _number(self._settings["l1_ratio"], "l1_ratio", 0.0)
+        return FitLinear(
+            rows._node,  # noqa: SLF001 - one API
+            "linear",
+            float_text(alpha * (1 - share)),
+            self._settings["fit_intercept"] is True,
+            sparsity=float_text(2 * alpha * share),
+            per_weight=True,
+        )
+
+
+class Lasso(ElasticNet):
+    """Least squares with an L1 penalty, as scikit-learn's class of this name."""
+
+    __slots__ = ()
+
+    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, **others: object) -> None:
+        if "l1_ratio" in others:
+            raise PlanError("Lasso takes no l1_ratio= here", hint=_HINTS["l1_ratio"])
+        super().__init__(alpha, l1_ratio=1.0, fit_intercept=fit_intercept, **others)
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:  # noqa: FBT001, FBT002 - scikit-learn's
+        """All settings by name."""
+        return {n: v for n, v in super().get_params(deep).items() if n != "l1_ratio"}
+
+
+class LogisticRegression(_Regression):
+    """Classes 0, 1, … with penalties of 1 / `C`, as scikit-learn's class of this name.
+
+    `classes` says how many there are: no script sees the labels. `penalty` is "l2", "l1",
+    "elasticnet" with an `l1_ratio`, or None; an infinite `C` leaves it out, too. It goes on to the
+    end, whatever `tol` and `solver` say; if `max_iter` steps do not reach it, the job fails.
     """
 
     __slots__ = ()
@@ -182,13 +248,21 @@ class LogisticRegression(_Regression):
         penalty: str | None = "l2",
         *,
         C: float = 1.0,  # noqa: N803 - scikit-learn's name
+        l1_ratio: float | None = None,
         fit_intercept: bool = True,
         max_iter: int = 100,
+        classes: int = 2,
         **others: object,
     ) -> None:
         _refuse(others, "LogisticRegression", _NOTHING | _EXACT | {"random_state"})
-        if penalty not in {"l2", None}:
-            raise PlanError("penalty= is 'l2' or None", hint=_HINTS["l1_ratio"])
+        if penalty not in {"l1", "l2", "elasticnet", None}:
+            raise PlanError("penalty= is 'l2', 'l1', 'elasticnet' or None")
+        if (l1_ratio is not None) != (penalty == "elasticnet"):
+            raise PlanError("l1_ratio= and penalty='elasticnet' come together")
+        if l1_ratio is not None and _number(l1_ratio, "l1_ratio", 0.0) > 1:
+            raise PlanError("l1_ratio is a number from 0 to 1")
+        if isinstance(classes, bool) or not isinstance(classes, int) or not 2 <= classes <= 256:
+            raise PlanError("classes= is a whole number from 2 to 256")
         if not isinstance(C, (int, float)) or isinstance(C, bool) or not C > 0:
             raise PlanError("C= is a number above 0")
         _count(max_iter, "max_iter", 10_000)
@@ -196,8 +270,10 @@ class LogisticRegression(_Regression):
             {
                 "penalty": penalty,
                 "C": C,
+                "l1_ratio": l1_ratio,
                 "fit_intercept": _yes(fit_intercept, "fit_intercept"),
                 "max_iter": max_iter,
+                "classes": classes,
             }
         )
 
@@ -205,12 +281,18 @@ class LogisticRegression(_Regression):
         from mc2.plan.linear_models import FitLinear
         from mc2.plan.literals import float_text
 
-        strength, rounds = self._settings["C"], self._settings["max_iter"]
-        if not isinstance(strength, (int, float)) or not isinstance(rounds, int):
-            raise TypeError("settings are checked when they are given")
-        penalty = 0.0 if self._settings["penalty"] is None else 1 / strength
-        intercept = self._settings["fit_intercept"] is True
-        return FitLinear(rows._node, "logistic", float_text(penalty), intercept, rounds)  # noqa: SLF001 - one API
+        own: dict[str, Any] = self._settings
+        cost = 0.0 if own["penalty"] is None else 1 / own["C"]
+        share = {"l1": 1.0, "elasticnet": own["l1_ratio"]}.get(own["penalty"], 0.0)
+        return FitLinear(
+            rows._node,  # noqa: SLF001 - one API
+            "logistic",
+            float_text(cost * (1 - share)),
+            own["fit_intercept"] is True,
+            own["max_iter"],
+            sparsity=float_text(cost * share),
+            classes=own["classes"],
+        )
 
     def predict_proba(
         self,
@@ -219,7 +301,7 @@ class LogisticRegression(_Regression):
         keep: Sequence[str] = (),
         name: str = "probability",
     ) -> Table:
-        """The probability of class 1 for each row, as a table."""
+        """The probability of class 1 for each row, as a table; or that of each class."""
         return self._applied(X, "probability", keep, name)
 
     def decision_function(
@@ -229,7 +311,7 @@ class LogisticRegression(_Regression):
         keep: Sequence[str] = (),
         name: str = "margin",
     ) -> Table:
-        """The margin of each row, above 0 for class 1, as a table."""
+        """The margin of each row, above 0 for class 1, as a table; or that of each class."""
         return self._applied(X, "margin", keep, name)
 
 

@@ -13,7 +13,14 @@ from mc2.planner.estimators import (
     clone,
 )
 from mc2.planner.learning import cv, train
-from mc2.planner.linear import KMeans, LinearRegression, LogisticRegression, Ridge
+from mc2.planner.linear import (
+    ElasticNet,
+    KMeans,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+)
 from mc2.planner.matrices import DMatrix
 
 
@@ -33,7 +40,8 @@ def callback_names() -> dict[str, object]:
 
 def linear_names() -> dict[str, object]:
     """The names of `mc2.linear` in a script."""
-    return {n.__name__: n for n in (LinearRegression, LogisticRegression, Ridge)}
+    offered = (ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge)
+    return {n.__name__: n for n in offered}
 
 
 def cluster_names() -> dict[str, object]:

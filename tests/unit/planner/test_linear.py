@@ -109,6 +109,13 @@ LINEAR = [
     ("LinearRegression(fit_intercept=False)", linear_model.LinearRegression(fit_intercept=False)),
     ("Ridge(alpha=3.5)", linear_model.Ridge(3.5, solver="svd")),
     ("Ridge(2, fit_intercept=False, copy_X=True)", linear_model.Ridge(2, fit_intercept=False)),
+    ("Lasso(alpha=0.3)", linear_model.Lasso(0.3, tol=1e-14, max_iter=100_000)),
+    (
+        "ElasticNet(0.4, l1_ratio=0.25, fit_intercept=False)",
+        linear_model.ElasticNet(
+            0.4, l1_ratio=0.25, fit_intercept=False, tol=1e-14, max_iter=100_000
+        ),
+    ),
 ]
 
 
@@ -140,6 +147,36 @@ def test_logistic_regression_over_two_owners(strength):
     close(found.predict_proba(x), stock.predict_proba(x))
     assert found.predict(x).tolist() == stock.predict(x).tolist()
     close(found.to_sklearn().predict_proba(x), stock.predict_proba(x))
+
+
+def test_regression_over_three_classes():
+    outputs = run(
+        """
+q = job.sql("SELECT *, CASE WHEN y < 39 THEN 0 WHEN y < 44 THEN 1 ELSE 2 END AS kind FROM bob.u")
+m = linear.LogisticRegression(C=2.0, classes=3).fit(q, "kind", sample_weight="w", features=F)
+job.release("p", m.predict_proba(q, keep=["id"]), to=["bob"])
+job.release("k", m.predict(q, keep=["kind"], name="k"), to=["bob"])
+job.release("d", m.decision_function(q, name="d"), to=["bob"])
+job.release("m", m, to=["bob"])
+""",
+        release=False,
+    )
+    x, data = pooled()
+    x, said = x[200:], {n: o.table for n, o in outputs.items() if n != "m"}
+    stock = linear_model.LogisticRegression(
+        C=2.0, solver="newton-cholesky", tol=1e-12, max_iter=1000
+    ).fit(x, said["k"].to_pydict()["kind"], data["w"][200:])
+    model = mc2.linear.load_model(outputs["m"])
+    close(model.coef_, stock.coef_)
+    close(model.intercept_, stock.intercept_)
+    close(model.predict_proba(x), stock.predict_proba(x))
+    close(model.to_sklearn().predict_proba(x), stock.predict_proba(x))
+    assert said["p"].column_names == ["id", "probability_0", "probability_1", "probability_2"]
+    for name, wanted in (("p", stock.predict_proba(x)), ("d", stock.decision_function(x))):
+        columns = [c.to_numpy() for c in said[name].columns[-3:]]
+        close(np.stack(columns, axis=1), wanted)
+    assert said["k"].to_pydict()["k"] == stock.predict(x).tolist() == model.predict(x).tolist()
+    assert set(stock.predict(x)) == {0, 1, 2}
 
 
 def test_predictions():
@@ -250,8 +287,10 @@ def test_no_rows():
 
 
 def test_labels_that_are_no_classes():
-    with pytest.raises(EngineError, match="neither 0 nor 1"):
+    with pytest.raises(EngineError, match="a label is none of 0 to 1"):
         run('r = linear.LogisticRegression().fit(t, "y", features=F)')
+    with pytest.raises(EngineError, match="a label is none of 0 to 3"):
+        run('r = linear.LogisticRegression(classes=4).fit(t, "c", features=["a", "b"])')
 
 
 def test_classes_that_features_part():
@@ -264,7 +303,23 @@ def test_classes_that_features_part():
 REFUSED = [
     ("linear.Ridge(alpha=-1)", "alpha is a number from 0"),
     ("linear.Ridge(positive=True)", "takes no positive="),
-    ('linear.LogisticRegression("l1")', "penalty= is 'l2' or None"),
+    ('linear.LogisticRegression("l3")', "penalty= is 'l2', 'l1', 'elasticnet' or None"),
+    ('linear.LogisticRegression("elasticnet")', "l1_ratio= and penalty='elasticnet' come together"),
+    ("linear.LogisticRegression(l1_ratio=0.5)", "l1_ratio= and penalty='elasticnet' come together"),
+    ('linear.LogisticRegression("elasticnet", l1_ratio=2)', "l1_ratio is a number from 0 to 1"),
+    ("linear.LogisticRegression(classes=1)", "classes= is a whole number from 2"),
+    (
+        'linear.LogisticRegression("l1", classes=3).fit(t, "c", features=["a"])',
+        "more than two classes has no L1 penalty",
+    ),
+    (
+        'linear.LogisticRegression(classes=256).fit(WIDE, "c", exclude=["name"])',
+        "more than 2,048 factors",
+    ),
+    ("linear.Lasso(alpha=0)", "alpha is a number above 0"),
+    ("linear.Lasso(l1_ratio=0.5)", "takes no l1_ratio="),
+    ("linear.Lasso(positive=True)", "takes no positive="),
+    ("linear.ElasticNet(l1_ratio=1.5)", "l1_ratio is a number from 0 to 1"),
     ("linear.LogisticRegression(C=0)", "C= is a number above 0"),
     ("linear.LogisticRegression(max_iter=0)", "max_iter= is a whole number"),
     ("linear.LinearRegression(fit_intercept=1)", "True or False"),
@@ -290,7 +345,7 @@ REFUSED = [
 @pytest.mark.parametrize(("body", "message"), REFUSED, ids=[b for b, _ in REFUSED])
 def test_refused_with_a_place(body, message):
     with pytest.raises((PlanError, AttributeError), match=message.replace("(", r"\(")):
-        compiled(f"r = {body}")
+        compiled(f"r = {body}".replace("WIDE", 'job.sql("SELECT *, a AS d, b AS e FROM ada.t")'))
 
 
 def test_plans_survive_their_encoding_and_are_put_in_words():
@@ -310,7 +365,7 @@ r = m.predict(t, keep=["id"])
     assert "with a constant, with an L2 penalty of 0.25; fail if 100 steps do not end it" in text
     assert "Find 2 clusters in step" in text
     assert "from the centres 1.0, 2.0, 3.0, 4.0, 5.0, 6.0; at most 300 rounds" in text
-    assert "the likelier of the classes 0 and 1 as prediction, keeping id" in text
+    assert "the likeliest class as prediction, keeping id" in text
     checked = check_plan(plan)
     held = {o.name: linear_holds(checked.shapes[o.node]) for o in plan.outputs if o.kind == "model"}
     assert "factor for each" in held["m"][0]

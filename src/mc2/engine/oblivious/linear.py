@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mc2.engine.linear import KEEP_AGAIN, LinearModel, numbers_shape, start_of
+from mc2.engine.linear import KEEP_AGAIN, LinearModel, asked_of, numbers_shape, start_of
 from mc2.engine.oblivious.expressions import Evaluator
+from mc2.engine.oblivious.predictions import likeliest
 from mc2.engine.outputs import ModelOutput
 from mc2.errors import EngineError, FormatError
 from mc2.formats.schema import Schema
@@ -21,13 +22,12 @@ from mc2.operators.elements import fitted_columns
 from mc2.operators.handles import SecretColumn, SecretTable
 from mc2.operators.ordering import union_all
 from mc2.operators.run import Run as Trace
-from mc2.plan.expressions import Case, Cast, ColumnRef, When, call, literal
+from mc2.plan.expressions import Cast, ColumnRef, call, literal
 from mc2.plan.facts import Facts
 from mc2.plan.linear_models import Apply, Fit, FitClusters
-from mc2.plan.literals import parse_float
 from mc2.plan.models import Matrix
 from mc2.plan.shapes import LinearShape
-from mc2.plan.types import DOUBLE, INT32
+from mc2.plan.types import DOUBLE
 
 _WEIGHT = "w"
 
@@ -76,13 +76,7 @@ class LinearLearner:
             start, count = start_of(operation), operation.clusters
             found = linear_tables.secret_clusters(self._trace, rows, count, start, operation.rounds)
         else:
-            penalty, intercept = parse_float(operation.penalty), operation.intercept
-            if operation.family == "linear":
-                found = linear_tables.secret_linear(self._trace, rows, penalty, intercept=intercept)
-            else:
-                found = linear_tables.secret_logistic(
-                    self._trace, rows, penalty, intercept=intercept, rounds=operation.rounds
-                )
+            found = linear_tables.secret_regression(self._trace, rows, asked_of(operation))
         self._models[index] = found
 
     def told(self, operation: Apply, schema: Schema, facts: Facts) -> SecretTable:
@@ -93,24 +87,20 @@ class LinearLearner:
             kept.append(SecretTable(columns, table.present))
         rows = union_all(kept, operation.keep)
         said = self._said(operation, rows)
-        return SecretTable({**rows.columns, schema.names[-1]: said}, rows.present)
+        names = schema.names[len(operation.keep) :]
+        return SecretTable({**rows.columns, **dict(zip(names, said, strict=True))}, rows.present)
 
-    def _said(self, operation: Apply, table: SecretTable) -> SecretColumn:
+    def _said(self, operation: Apply, table: SecretTable) -> list[SecretColumn]:
         trace, model = self._trace, self._models[operation.model]
         rows = self._rows(operation.matrix, labels=False)
         match operation.what:
             case "cluster":
-                return linear_tables.clusters_column(trace, rows, model)
+                return [linear_tables.clusters_column(trace, rows, model)]
             case "probability":
-                return linear_tables.probabilities_column(trace, rows, model)
+                return linear_tables.probabilities_columns(trace, rows, model)
             case what:
-                margins = linear_tables.margins_column(trace, rows, model)
-        if what != "class":
-            return margins
-        above = call("gt", ColumnRef("m"), literal(0.0, DOUBLE))
-        chosen = Case((When(above, literal(1, INT32)),), literal(0, INT32))
-        given = SecretTable({"m": margins}, table.present)
-        return Evaluator.over(trace, given).of(chosen)
+                margins = linear_tables.margins_columns(trace, rows, model)
+        return [likeliest(trace, margins, table.present, 0.0)] if what == "class" else margins
 
     def recall(self, index: int, shape: LinearShape, raw: bytes) -> None:
         """Load a kept model. Raises: EngineError if it is another one than the plan says."""

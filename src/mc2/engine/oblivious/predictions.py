@@ -67,7 +67,7 @@ def predicted(
         for place in range(classes):
             parts[place].append(table[place, : matrix.places])
     said = [column_of_floats(run, part, present) for part in parts]
-    return [_likeliest(run, said, present)] if operation.what == "class" else said
+    return [likeliest(run, said, present, 0.5)] if operation.what == "class" else said
 
 
 def _leaves(
@@ -83,11 +83,13 @@ def _leaves(
     return make_list(run, list(trees))
 
 
-def _likeliest(run: Run, said: Sequence[SecretColumn], present: SecretMarks) -> SecretColumn:
-    """The first of the classes with the greatest value; of two, whether the second is likelier."""
+def likeliest(
+    run: Run, said: Sequence[SecretColumn], present: SecretMarks, middle: float
+) -> SecretColumn:
+    """The first of the classes with the greatest value; of two, whether it is above the middle."""
     if len(said) == 1:
         evaluator = Evaluator.over(run, SecretTable({_BEST: said[0]}, present))
-        above = call("gt", Cast(ColumnRef(_BEST), DOUBLE, strict=True), literal(0.5, DOUBLE))
+        above = call("gt", Cast(ColumnRef(_BEST), DOUBLE, strict=True), literal(middle, DOUBLE))
         return evaluator.of(_chosen(above, literal(1, INT32), literal(0, INT32)))
     best = said[-1]
     found = None

@@ -25,7 +25,7 @@ from mc2.plan.parameters import parameters
 from mc2.plan.training import Stopping
 
 KEY = bytes(range(32))
-COLUMNS = {"x": "double!", "n": "int32!", "y": "double!"}
+COLUMNS = {"x": "double!", "n": "int32!", "y": "double!", "k": "int32!"}
 TREES = {"objective": "binary:logistic", "max_depth": 3, "eta": 0.5, "max_bin": 16}
 
 
@@ -33,7 +33,8 @@ def job(seed=0):
     rng = np.random.default_rng(seed)
     x, n = rng.normal(size=90), rng.integers(-5, 6, 90)
     y = (x + n / 3 + rng.normal(size=90) / 2 > 0).astype(float)
-    cells = zip(x.tolist(), n.tolist(), y.tolist(), strict=True)
+    k = np.digitize(x - n / 3 + rng.normal(size=90), [-1.0, 1.0])
+    cells = zip(x.tolist(), n.tolist(), y.tolist(), k.tolist(), strict=True)
     return Job(t=Source(schema(**COLUMNS), list(cells)))
 
 
@@ -49,17 +50,21 @@ def logistic(own):
     return FitLinear(own, "logistic", "1.0", rounds=12)
 
 
+def several(own):
+    return FitLinear(own, "logistic", "1.0", rounds=12, classes=3)
+
+
 def centres(own):
     return FitClusters(own, 2, 5, seed=3)
 
 
-ALL = [trees, stopped, logistic, centres]
+ALL = [trees, stopped, logistic, several, centres]
 
 
 def computed(operation, seed=0, *, keep=True):
     """The file of a model as a job keeps or releases it, its facts, and the record of the run."""
     made = job(seed)
-    label = None if operation is centres else "y"
+    label = {centres: None, several: "k"}.get(operation, "y")
     own = made.add(Matrix((made.scan("t"),), ("x", "n"), label=label))
     checked, sources = obliviously(made.plan(m=made.add(operation(own))), made)
     (output,) = checked.plan.outputs
@@ -77,7 +82,7 @@ def computed(operation, seed=0, *, keep=True):
 def test_what_is_kept_opens_as_what_is_released(operation):
     raw, facts, _ = computed(operation)
     released, _, _ = computed(operation, keep=False)
-    if operation in {logistic, centres}:
+    if operation in {logistic, several, centres}:
         assert opened_numbers(facts.shape, raw).raw() == released
         return
     opened = json.loads(opened_trees(facts.shape, facts.matrix, raw))
@@ -89,7 +94,7 @@ def test_what_is_kept_opens_as_what_is_released(operation):
     assert (booster.attr("best_iteration") is not None) == (operation is stopped)
 
 
-@pytest.mark.parametrize("operation", [trees, logistic, centres])
+@pytest.mark.parametrize("operation", [trees, logistic, several, centres])
 def test_keeping_shows_nothing_but_shapes(operation):
     one, other = computed(operation, 1), computed(operation, 2)
     assert len(one[0]) == len(other[0])

@@ -17,7 +17,7 @@ from mc2.plan.models import Matrix
 from mc2.plan.relations import Filter
 from mc2.plan.types import INT64
 
-COLUMNS = {"id": "int64!", "s": "string", "x": "double", "n": "int32", "b": "boolean!", "y": "double!", "w": "float!"}  # fmt: skip
+COLUMNS = {"id": "int64!", "s": "string", "x": "double", "n": "int32", "b": "boolean!", "y": "double!", "w": "float!", "k": "int32!"}  # fmt: skip
 CENTRES = ("0.5", "-1.0", "0.0", "-0.5", "2.0", "1.0")
 
 
@@ -27,7 +27,8 @@ def rows(count, seed=0):
     for place in range(count):
         x, n, b = float(rng.normal()), int(rng.integers(-5, 6)), bool(rng.random() < 0.5)
         y = float(2 * x + 0.3 * n - b + rng.normal() > 0)
-        found.append((place, f"s{place % 7}", x, n, b, y, float(rng.integers(1, 4))))
+        kind = int(np.digitize(x - 0.2 * n + rng.normal(), [-1.0, 1.0]))
+        found.append((place, f"s{place % 7}", x, n, b, y, float(rng.integers(1, 4)), kind))
     return found
 
 
@@ -38,8 +39,8 @@ def job(count=150, seed=0, other=30):
     )
 
 
-def matrix(made, *sources, label="y", **more):
-    return made.add(Matrix(sources, ("x", "n", "b"), label=label, **more))
+def matrix(made, *sources, label="y", of="", **more):
+    return made.add(Matrix(sources, ("x", "n", "b"), label=of or label, **more))
 
 
 def learnt(made):
@@ -49,12 +50,20 @@ def learnt(made):
     line = made.add(FitLinear(own, "linear", "0.0"))
     ridge = made.add(FitLinear(own, "linear", "2.5", intercept=False))
     curve = made.add(FitLinear(own, "logistic", "1.0", rounds=12))
+    sparse = made.add(FitLinear(own, "linear", "0.5", sparsity="4.0", per_weight=True))
+    thin = made.add(FitLinear(own, "logistic", "0.5", rounds=12, sparsity="4.0"))
+    kinds = made.add(FitLinear(matrix(made, t, u, of="k"), "logistic", "1.0", rounds=12, classes=3))
     centres = made.add(FitClusters(bare, 2, 15, centres=CENTRES))
     return {
         "line": line,
         "ridge": ridge,
         "curve": curve,
         "centres": centres,
+        "sparse": sparse,
+        "thin": thin,
+        "kinds": kinds,
+        "likelier": made.add(Apply(kinds, bare, ("id",), "p", "probability")),
+        "likeliest": made.add(Apply(kinds, bare, ("id",), "k", "class")),
         "value": made.add(Apply(line, bare, ("id", "s"))),
         "margin": made.add(Apply(curve, bare, ("id",), "m", "margin")),
         "likely": made.add(Apply(curve, bare, ("x",), "p", "probability")),
@@ -80,7 +89,7 @@ def test_both_modes_give_the_same_bytes():
             assert slow[name] == found.raw, name
         else:
             assert slow[name].to_pydict() == found.table.to_pydict(), name
-    assert trace.declassified.count("the model is an output") == 8  # numbers, inertia of each
+    assert trace.declassified.count("the model is an output") == 14  # numbers, inertia of each
 
 
 def test_only_rows_that_are_there_count():
@@ -107,7 +116,9 @@ def test_runs_over_other_rows_look_the_same(kept):
         made = job(seed=seed)
         outputs = learnt(made)
         if not kept:  # nothing is made public but whether it failed
-            outputs = {n: v for n, v in outputs.items() if n in {"value", "kind", "cluster"}}
+            outputs = {
+                n: v for n, v in outputs.items() if n in {"value", "kind", "cluster", "likeliest"}
+            }
         _, trace = run(made, **outputs)
         return trace.calls, trace.declassified
 
@@ -131,6 +142,7 @@ WRONG = [
     (broken(2, float("inf")), "linear", "0.0", "declared domain"),
     (broken(6, -1.0), "linear", "0.0", "declared domain"),
     (broken(5, 2.0), "logistic", "1.0", "declared domain"),
+    (broken(5, 0.5), "multinomial", "1.0", "declared domain"),
     (constant(), "linear", "0.0", "division by zero"),
 ]
 
@@ -138,7 +150,9 @@ WRONG = [
 @pytest.mark.parametrize(("made", "family", "penalty", "message"), WRONG, ids=range(len(WRONG)))
 def test_what_rows_cannot_give_fails_at_the_end(made, family, penalty, message):
     own = matrix(made, made.scan("t"), weight="w")
-    model = made.add(FitLinear(own, family, penalty, rounds=5))
+    several = {"classes": 3} if family == "multinomial" else {}
+    family = "logistic" if several else family
+    model = made.add(FitLinear(own, family, penalty, rounds=5, **several))
     with pytest.raises(EngineError, match=message):
         run(made, m=model)
 
