@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ _MODULE: Final = (
     "import mc2.operators.run, mc2._native.kernels as k; print(k.__file__); print(k.isa())"
 )
 _MINUTES: Final = 600
+_NOTES: Final = 4
+_BUILD_ID: Final = 3
 
 
 def findings(report: Path = _REPORT) -> list[Finding]:
@@ -35,12 +38,36 @@ def findings(report: Path = _REPORT) -> list[Finding]:
             Finding("native kernels", POOR, "the compiled module does not load", "reinstall mc2")
         ]
     module, isa = done.stdout.splitlines()
-    digest = hashlib.sha256(Path(module).read_bytes()).hexdigest()
+    content = Path(module).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
     loaded = Finding("native kernels", GOOD, f"{isa}, SHA-256 {digest}")
-    return [loaded, *_shipped(report, digest), _watched()]
+    return [loaded, *_shipped(report, digest, build_id(content)), _watched()]
 
 
-def _shipped(path: Path, digest: str) -> list[Finding]:
+def build_id(module: bytes) -> str:
+    """The linker's name for what it linked, which stripping leaves; empty if there is none.
+
+    A 64-bit ELF file's notes (System V ABI, chapter 5) are segments of type 4; the name is one of
+    type 3 by "GNU".
+    """
+    try:
+        (table,) = struct.unpack_from("<Q", module, 32)
+        size, count = struct.unpack_from("<HH", module, 54)
+        for place in range(table, table + size * count, size):
+            kind, _, start, *_, length = struct.unpack_from("<IIQQQQ", module, place)
+            at = start
+            while kind == _NOTES and at + 12 <= start + length:
+                name, content, what = struct.unpack_from("<III", module, at)
+                begins = at + 12 + -(-name // 4) * 4
+                if what == _BUILD_ID and module[at + 12 : at + 12 + name] == b"GNU\0":
+                    return module[begins : begins + content].hex()
+                at = begins + -(-content // 4) * 4
+    except (struct.error, ValueError, OverflowError):
+        pass
+    return ""
+
+
+def _shipped(path: Path, digest: str, build: str = "") -> list[Finding]:
     """The report of the release, and whether it is about this module."""
     what = "report of the release"
     if not path.exists():
@@ -52,10 +79,14 @@ def _shipped(path: Path, digest: str) -> list[Finding]:
             return [Finding(what, POOR, f"it has another form than {_SCHEMA}", "reinstall mc2")]
         found = [_summary(what, report)]
         of_this = report["build"]["module_sha256"] == digest
+        of_build = bool(build) and report["build"].get("build_id") == build
     except (ValueError, KeyError, TypeError, AttributeError):
         return [Finding(what, POOR, "it cannot be read", "reinstall mc2")]
     if of_this:
         return [*found, Finding("the same kernels", GOOD, "the report is about this very module")]
+    if of_build:
+        detail = f"the report is about this build ({build}); the module was stripped since"
+        return [*found, Finding("the same kernels", GOOD, detail)]
     detail = "the report is about another build than the one installed here"
     return [*found, Finding("the same kernels", POOR, detail, "install the released wheel")]
 

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from tools.prove import shipped
 
+from mc2._native import kernels
 from mc2.cli import obliviousness
 
 MODULE = hashlib.sha256(b"module").hexdigest()
@@ -24,10 +27,12 @@ CLEAN = {
 }
 
 
-def said(tmp_path: Path, report: object, digest: str = MODULE) -> list[tuple[str, str]]:
+def said(
+    tmp_path: Path, report: object, digest: str = MODULE, build: str = ""
+) -> list[tuple[str, str]]:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(report))
-    return [(f.what, f.state) for f in obliviousness._shipped(path, digest)]
+    return [(f.what, f.state) for f in obliviousness._shipped(path, digest, build)]
 
 
 def test_a_report_on_this_module(tmp_path: Path) -> None:
@@ -36,6 +41,31 @@ def test_a_report_on_this_module(tmp_path: Path) -> None:
 
 def test_a_report_on_another_build_says_nothing_of_this_one(tmp_path: Path) -> None:
     assert said(tmp_path, CLEAN, "0" * 64)[1] == ("the same kernels", "missing")
+
+
+@pytest.mark.parametrize(
+    ("named", "build", "state"),
+    [("ab12", "ab12", "ok"), ("ab12", "ab13", "missing"), ("", "", "missing")],
+)
+def test_a_stripped_module_is_known_by_its_build(
+    tmp_path: Path, named: str, build: str, state: str
+) -> None:
+    report = CLEAN | {"build": {"compiler": "g++", "module_sha256": MODULE, "build_id": named}}
+    assert said(tmp_path, report, "0" * 64, build)[1] == ("the same kernels", state)
+
+
+def test_the_name_of_a_build_is_read_from_the_module(tmp_path: Path) -> None:
+    stripped = tmp_path / "stripped.so"
+    subprocess.run(["objcopy", "--strip-all", kernels.__file__, str(stripped)], check=True)
+    whole = Path(kernels.__file__).read_bytes()
+    assert obliviousness.build_id(whole) == shipped.build_id(Path(kernels.__file__))
+    assert len(obliviousness.build_id(whole)) == 40
+    assert obliviousness.build_id(stripped.read_bytes()) == obliviousness.build_id(whole)
+
+
+@pytest.mark.parametrize("content", [b"", b"no module", bytes(64), bytes(63) + b"\xff" * 9])
+def test_what_is_no_module_has_no_name(content: bytes) -> None:
+    assert obliviousness.build_id(content) == ""
 
 
 @pytest.mark.parametrize("passed", [False, None, "true", 1])
