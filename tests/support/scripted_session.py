@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 
 from mc2.crypto.digest import Digest, digest
 from mc2.enclave.channel import Channel
-from mc2.enclave.cluster import Workers
 from mc2.enclave.listener import listen
 from mc2.enclave.server import Server
 from mc2.errors import AttestationError, EngineError, JobError, PlanError
 from mc2.formats.address import parse_address
 from mc2.formats.canonical import encode
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker import JobOutcome, OpenedJob, Ready
 
 READY = Ready(
@@ -61,7 +61,7 @@ class ScriptedSession:
         read_chunk: Callable[[Digest], bytes],
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
-        workers: Workers,
+        workers: OtherWorkers,
     ) -> JobOutcome:
         self._step(3)
         if self.script in ("cluster", "cluster of machines"):

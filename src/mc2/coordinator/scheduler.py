@@ -35,9 +35,9 @@ from mc2.coordinator.jobs import AttemptRecord
 from mc2.coordinator.metrics import CountedBackend, Counter
 from mc2.coordinator.running import LateError
 from mc2.coordinator.service import Service
-from mc2.coordinator.workers import OtherWorkers
 from mc2.crypto.digest import Digest
 from mc2.errors import DropoutError, JobError, Mc2Error, WorkerError
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker import JobOutcome
 from mc2.formats.worker_progress import Said
 

@@ -14,15 +14,16 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Final, Self, TypeAlias, TypeVar, cast
 
 from mc2.crypto.digest import Digest
 from mc2.errors import FormatError, JobError, Mc2Error, WorkerError, error_types
 from mc2.formats.address import TcpAddress, UnixAddress, VsockAddress, parse_address
 from mc2.formats.frames import Frame, FrameReader
+from mc2.formats.other_workers import NoWorkers, OtherWorkers
 from mc2.formats.worker import (
     Attest,
     Attested,
@@ -64,7 +65,6 @@ from mc2.formats.worker_tasks import (
     Assign,
     AssignTraining,
     Await,
-    Ended,
     Keep,
     Task,
     TaskDone,
@@ -75,63 +75,7 @@ from mc2.formats.worker_tasks import (
 T = TypeVar("T")
 
 
-class OtherWorkers(Protocol):
-    """The workers beside one that leads a job, as `mc2.coordinator.cluster` has them."""
-
-    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
-        """Hand on the leader's invitation; who joined."""
-        ...
-
-    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """Hand on the leader's probes; the tokens of those that answered."""
-        ...
-
-    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
-        """Hand on the leader's admissions; who entered."""
-        ...
-
-    def assign(self, worker: str, task: Task | TrainStep) -> None:
-        """Have a worker run a task, or take a step of a training."""
-        ...
-
-    def ended(self, *, wait: bool) -> Ended:
-        """Which task has ended."""
-        ...
-
-    def keep(self, name: Digest, raw: bytes) -> None:
-        """Keep a block for other tasks."""
-        ...
-
-
-class _Nobody:
-    """There is no other worker."""
-
-    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
-        del invitation
-        return {}
-
-    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        del probes
-        return {}
-
-    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
-        del admissions
-        return ()
-
-    def assign(self, worker: str, task: Task | TrainStep) -> None:
-        del task
-        raise JobError(f"there is no {worker}")
-
-    def ended(self, *, wait: bool) -> Ended:
-        del wait
-        return Ended()
-
-    def keep(self, name: Digest, raw: bytes) -> None:
-        del raw
-        raise JobError(f"this host keeps no blocks, not even {name}")
-
-
-class _Keeper(_Nobody):
+class _Keeper(NoWorkers):
     """There is no other worker, but somebody keeps blocks."""
 
     def __init__(self, keep: Callable[[Digest, bytes], None]) -> None:
@@ -229,7 +173,7 @@ class Worker:
 
         Raises: as `open`; and whatever the callbacks raised, which ends the job.
         """
-        serve = _Serve(read_chunk, write_chunk, progress, others or _Nobody())
+        serve = _Serve(read_chunk, write_chunk, progress, others or NoWorkers())
         return _Running(self, serve, timeout_seconds).run(grants)
 
     def join(
@@ -274,7 +218,7 @@ class Worker:
 
         Raises: as `run`.
         """
-        serve = _Serve(read, _refuse, lambda _: None, _Nobody())
+        serve = _Serve(read, _refuse, lambda _: None, NoWorkers())
         return _Running(self, serve, timeout_seconds).train(step)
 
     def close(self, *, timeout_seconds: float = SHORT_SECONDS) -> None:

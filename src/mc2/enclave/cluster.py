@@ -7,8 +7,8 @@ there. The rules are in `cluster_leader`. Spec: docs/spec/cluster.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from mc2.attestation.claims import Tier
 from mc2.crypto.digest import Digest
@@ -16,73 +16,11 @@ from mc2.crypto.secret import DataKey
 from mc2.enclave.cluster_leader import ClusterLeader, FormedEpoch, LeftOut
 from mc2.enclave.epoch import Epoch
 from mc2.enclave.release import Lease
-from mc2.errors import JobError
-from mc2.formats.worker_tasks import Ended, Task, TrainStep
+from mc2.formats.other_workers import OtherWorkers
 
 _TRIES: Final = 3
 """How often workers may get lost between their evidence and their admission; then the leader
 goes on alone."""
-
-
-class Workers(Protocol):
-    """The other enclaves, as this one's host offers them. It is believed nothing."""
-
-    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
-        """Invite workers: member evidence, by the host's names of them; none if it has none."""
-        ...
-
-    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """Hand over probes; the tokens of those that answered."""
-        ...
-
-    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
-        """Hand over admissions; the names of those that entered."""
-        ...
-
-    def assign(self, worker: str, task: Task | TrainStep) -> None:
-        """Have a member run a task, or take a step of a training."""
-        ...
-
-    def ended(self, *, wait: bool) -> Ended:
-        """Which assigned task has ended; with `wait` not before one has."""
-        ...
-
-    def keep(self, name: Digest, raw: bytes) -> None:
-        """Have the host keep a block or a receipt for other tasks."""
-        ...
-
-
-class NoWorkers:
-    """A host that has no other enclave."""
-
-    def gather(self, invitation: bytes) -> Mapping[str, bytes]:
-        """Nobody comes."""
-        del invitation
-        return {}
-
-    def probe(self, probes: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """Nobody answers."""
-        del probes
-        return {}
-
-    def admit(self, admissions: Mapping[str, bytes]) -> Collection[str]:
-        """Nobody enters."""
-        del admissions
-        return ()
-
-    def assign(self, worker: str, task: Task | TrainStep) -> None:
-        """There is nobody. Raises: JobError."""
-        del task
-        raise JobError(f"there is no {worker}")
-
-    def ended(self, *, wait: bool) -> Ended:
-        """Nothing was assigned."""
-        del wait
-        return Ended()
-
-    def keep(self, name: Digest, raw: bytes) -> None:
-        """Such a host keeps nothing. Raises: JobError."""
-        raise JobError(f"the host keeps no blocks: {name} of {len(raw)} bytes")
 
 
 class Cluster:
@@ -95,7 +33,7 @@ class Cluster:
     def __init__(
         self,
         leader: ClusterLeader,
-        workers: Workers,
+        workers: OtherWorkers,
         keys: Mapping[str, DataKey],
         lease: Lease,
         tell: Callable[[str], None],

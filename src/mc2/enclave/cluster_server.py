@@ -58,7 +58,7 @@ def answer_joining(session: Joining, message: Join | Prove | Enter) -> Joined | 
 
 
 class HostedWorkers:
-    """The other enclaves, through this one's host; fulfils `mc2.enclave.cluster.Workers`."""
+    """The other enclaves, through this one's host; fulfils `OtherWorkers`."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

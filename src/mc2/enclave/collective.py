@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from mc2.crypto.digest import Digest, digest, same_digest
-from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_member import Membership
 from mc2.enclave.collective_lines import DONE, LeadersLine
 from mc2.enclave.collective_member import MORE, TRAINED
@@ -26,6 +25,7 @@ from mc2.engine.limits import EngineLimits
 from mc2.engine.trees import Metrics
 from mc2.errors import DatasetError, EngineError, FormatError, JobError, WorkerError, error_types
 from mc2.formats.canonical import decode, encode
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.training_message import TrainingName, first_log
 from mc2.formats.training_receipt import TrainingReceipt
 from mc2.formats.worker_tasks import Ended, TrainStep
@@ -53,7 +53,7 @@ class LedCollectives:
         member: Membership,
         limits: EngineLimits,
         host: Host,
-        workers: Workers,
+        workers: OtherWorkers,
         names: Collection[str],
         trainer: Trainer,
     ) -> None:

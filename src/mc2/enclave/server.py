@@ -12,10 +12,10 @@ from typing import Protocol
 
 from mc2.crypto.digest import Digest
 from mc2.enclave.channel import Channel, ChannelClosedError
-from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_server import HostedWorkers, answer_joining
 from mc2.enclave.task_runner import Host
 from mc2.errors import DatasetError, Mc2Error
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker import (
     Attest,
     Attested,
@@ -64,7 +64,7 @@ class Session(Protocol):
         read_chunk: Callable[[Digest], bytes],
         write_chunk: Callable[[Digest, bytes], None],
         progress: Callable[[str], None],
-        workers: Workers,
+        workers: OtherWorkers,
     ) -> JobOutcome:
         """Compute."""
         ...

@@ -18,7 +18,7 @@ from mc2.attestation.claims import Collector
 from mc2.crypto.digest import Digest
 from mc2.crypto.secret import ReceivingKey, SigningKey
 from mc2.enclave.admission import AdmittedJob, admit_job
-from mc2.enclave.cluster import Cluster, NoWorkers, Workers
+from mc2.enclave.cluster import Cluster
 from mc2.enclave.cluster_leader import ClusterLeader
 from mc2.enclave.cluster_member import ClusterMember, Membership
 from mc2.enclave.collective_member import MemberCollectives
@@ -39,6 +39,7 @@ from mc2.engine.database import DatabaseAhead
 from mc2.engine.limits import EngineLimits
 from mc2.engine.outputs import Output
 from mc2.errors import DropoutError, JobError
+from mc2.formats.other_workers import NoWorkers, OtherWorkers
 from mc2.formats.receipt import HomeShare, Receipt
 from mc2.formats.release import Evidence, RuntimeData
 from mc2.formats.result import Result
@@ -161,7 +162,7 @@ class JobSession:
         read_chunk: ReadChunk,
         write_chunk: WriteChunk,
         progress: Callable[[str], None],
-        workers: Workers | None = None,
+        workers: OtherWorkers | None = None,
     ) -> JobOutcome:
         """Compute the plan with the owners' keys; sealed results and the receipt. E13 to E21.
 
@@ -210,7 +211,7 @@ class JobSession:
         work: Computation,
         member: Membership,
         host: Host,
-        workers: Workers | None,
+        workers: OtherWorkers | None,
         members: Mapping[int, str],
     ) -> tuple[Mapping[str, Output], Digest | None]:
         """E18, by this enclave or by all of its epoch; what names the receipts of the others."""
@@ -352,7 +353,7 @@ class JobSession:
         attempt: _Attempt,
         keys: ReleasedKeys,
         lease: Lease,
-        workers: Workers,
+        workers: OtherWorkers,
         progress: Callable[[str], None],
     ) -> Cluster:
         leader = ClusterLeader(

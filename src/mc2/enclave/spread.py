@@ -12,7 +12,6 @@ from typing import Final
 from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.enclave.admission import AdmittedJob
-from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_member import Membership
 from mc2.enclave.collective import LedCollectives
 from mc2.enclave.epoch import Epoch
@@ -24,6 +23,7 @@ from mc2.engine.inputs import read_inputs
 from mc2.engine.limits import EngineLimits
 from mc2.errors import JobError
 from mc2.formats.manifest import Manifest
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker_tasks import Task
 from mc2.plan.check import uses
 from mc2.plan.linear_models import LinearOperation
@@ -99,7 +99,7 @@ class Spread:
         self,
         host: Host,
         member: Membership,
-        workers: Workers,
+        workers: OtherWorkers,
         names: Collection[str],
         trainer: Trainer | None = None,
     ) -> Finished:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from mc2.crypto.digest import Digest, digest, same_digest
-from mc2.enclave.cluster import Workers
 from mc2.enclave.task_inputs import fetched
 from mc2.enclave.task_pieces import Place
 from mc2.enclave.task_rules import exchange_sources, verify_receipt
 from mc2.enclave.task_runner import Finished, Host, Sharing, TaskRunner
 from mc2.errors import DatasetError, JobError, Mc2Error, WorkerError, error_types
 from mc2.formats.limits import LIMITS
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.task import TaskReceipt
 from mc2.formats.worker_progress import Said, StageBegun, StagesCut
 from mc2.formats.worker_tasks import Ended, Task
@@ -35,7 +35,7 @@ class TaskLeader:
         self,
         runner: TaskRunner,
         host: Host,
-        members: Workers,
+        members: OtherWorkers,
         names: Collection[str],
         sharing: Callable[[Collection[str]], Sharing | None] = lambda _: None,
     ) -> None:

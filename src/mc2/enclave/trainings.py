@@ -15,7 +15,6 @@ from typing import Final
 from mc2.crypto.digest import Digest, digest, same_digest
 from mc2.crypto.signatures import VerifyKey
 from mc2.enclave.admission import AdmittedJob
-from mc2.enclave.cluster import Workers
 from mc2.enclave.cluster_member import Membership
 from mc2.enclave.dealt_rows import Deal, deal, dealt, evaluations, framed, part_of, unframed
 from mc2.enclave.epoch import Epoch
@@ -36,6 +35,7 @@ from mc2.errors import (
 )
 from mc2.formats.limits import LIMITS
 from mc2.formats.manifest import Manifest
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.receipt import HomeShare
 from mc2.formats.task import digest_of_receipts, member_name
 from mc2.formats.training_message import TrainingName
@@ -220,7 +220,7 @@ class LedTrainings(_Trainings):
         member: Membership,
         limits: EngineLimits,
         host: Host,
-        workers: Workers,
+        workers: OtherWorkers,
         names: Iterable[str],
         homes: Mapping[str, str] | None = None,
     ) -> None:
@@ -273,7 +273,7 @@ class LedTrainings(_Trainings):
         return len(homes) + min(1 + len(self._names), chunks, most)
 
     @property
-    def workers(self) -> Workers:
+    def workers(self) -> OtherWorkers:
         """The other enclaves, through the host."""
         return self._workers
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mc2.coordinator.worker_pool import WorkerPool
-from mc2.coordinator.workers import OtherWorkers, Worker
+from mc2.coordinator.workers import Worker
 from mc2.crypto.digest import Digest
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker import JobOutcome, OpenedJob
 from mc2.formats.worker_tasks import Task, TrainStep
 
