@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mc2.errors import EngineError
-from mc2.plan.formulas import FUNCTIONS, Formula
+from mc2.plan.formulas import FUNCTIONS, ROW_FUNCTIONS, Formula
 from mc2.plan.literals import parse_float
 
-_COMPUTED: Final[Mapping[str, Callable[..., Any]]] = {name: getattr(np, name) for name in FUNCTIONS}
+_COMPUTED: Final[Mapping[str, Callable[..., Any]]] = {
+    **{name: getattr(np, name) for name in FUNCTIONS},
+    **{name: partial(getattr(np, name.removeprefix("row_")), axis=1) for name in ROW_FUNCTIONS},
+    "column": lambda numbers: numbers[:, None],
+}
 
 Objective = Callable[[Any, Any], tuple[Any, Any]]
 Metric = Callable[[Any, Any], tuple[str, float]]
@@ -50,7 +55,7 @@ def evaluate(formula: Formula, predictions: npt.NDArray[Any], data: Any) -> list
     """The results of a checked formula over the rows of a matrix."""
     read: Mapping[str, Callable[[], Any]] = {
         "prediction": lambda: predictions,
-        "label": data.get_label,
+        "label": lambda: _labels(data.get_label(), predictions),
         "weight": data.get_weight,
         "base_margin": data.get_base_margin,
     }
@@ -61,6 +66,19 @@ def evaluate(formula: Formula, predictions: npt.NDArray[Any], data: Any) -> list
                 found.append(read[step.text]())
             elif step.function == "number":
                 found.append(parse_float(step.text))  # a plain number: it widens no float32
+            elif step.function == "classes":
+                found.append(np.arange(int(step.text)))
+            elif step.function == "pick":
+                found.append(found[step.arguments[0]][:, int(step.text)])
             else:
                 found.append(_COMPUTED[step.function](*(found[a] for a in step.arguments)))
     return [found[place] for place in formula.results]
+
+
+def _labels(labels: npt.NDArray[Any], predictions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Several labels a row stand as the numbers that are predicted for it."""
+    return (
+        labels
+        if len(labels) == labels.size == len(predictions)
+        else labels.reshape(predictions.shape)
+    )

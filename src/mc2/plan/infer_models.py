@@ -7,7 +7,7 @@ from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import Column, DataType, Schema
-from mc2.plan.formulas import check_metric, check_objective
+from mc2.plan.formulas import Scope, check_metric, check_objective
 from mc2.plan.literals import float_text, parse_float
 from mc2.plan.models import Categories, Matrix, Predict, Train
 from mc2.plan.shapes import Feature, MatrixShape, ModelShape, TableShape, capped
@@ -238,15 +238,21 @@ def check_boosting(operation: Boosting, matrix: MatrixShape) -> None:
     rates = operation.learning_rates
     if rates and len(rates) != operation.num_boost_round:
         raise PlanError("there is not one learning rate for each round")
+    margins = _margins(operation, matrix)
     if operation.objective is not None:
-        check_objective(operation.objective)
-        if _margins(operation, matrix) > 1:
-            raise PlanError("an objective of the script's own is for one number a row")
+        check_objective(operation.objective, _scope(margins, matrix))
     if operation.metric is not None:
-        check_metric(operation.metric)
-        if _margins(operation, matrix) > 1:
-            raise PlanError("a metric of the script's own is for one number a row")
+        likeliest = operation.objective is None and _objective(operation) == "multi:softmax"
+        check_metric(operation.metric, _scope(1 if likeliest else margins, matrix))
     _check_formulas(operation, matrix)
+
+
+def _scope(count: int, matrix: MatrixShape) -> Scope:
+    """What a formula is computed over, where a model gives so many numbers a row."""
+    wide = {"prediction"} if count > 1 else set()
+    if len(matrix.operation.labels) > 1:
+        wide.add("label")
+    return Scope(count, frozenset(wide))
 
 
 def _check_formulas(operation: Boosting, matrix: MatrixShape) -> None:
@@ -255,8 +261,8 @@ def _check_formulas(operation: Boosting, matrix: MatrixShape) -> None:
             raise PlanError("a formula reads weights, and the matrix has none")
         if "base_margin" in formula.inputs and len(matrix.operation.base_margin) != 1:
             raise PlanError("a formula reads a base margin, and the matrix has not one")
-        if "label" in formula.inputs and len(matrix.operation.labels) != 1:
-            raise PlanError("a formula reads labels, and the matrix has not one")
+        if "label" in formula.inputs and not matrix.operation.labels:
+            raise PlanError("a formula reads labels, and the matrix has none")
 
 
 def _check_labels(operation: Boosting, matrix: MatrixShape, what: str) -> None:

@@ -88,11 +88,11 @@ _LINEAR: Final = ("ElasticNet", "Lasso", "LinearRegression", "LogisticRegression
 _CLUSTERS: Final = ("KMeans",)
 _LEARNING: Final = (*_LINEAR, *_CLUSTERS, "clusters", "decision_function", "linear")
 _NUMPY: Final = (
-    "abs", "absolute", "add", "ceil", "clip", "divide", "equal", "exp", "expm1", "floor",
-    "greater", "greater_equal", "less", "less_equal", "log", "log1p", "logical_and",
-    "logical_not", "logical_or", "max", "maximum", "mean", "min", "minimum", "multiply",
-    "negative", "not_equal", "ones_like", "power", "sign", "sqrt", "square", "subtract", "sum",
-    "tanh", "where", "zeros_like",
+    "abs", "absolute", "add", "arange", "ceil", "clip", "column_stack", "divide", "equal", "exp",
+    "expm1", "floor", "greater", "greater_equal", "less", "less_equal", "log", "log1p",
+    "logical_and", "logical_not", "logical_or", "max", "maximum", "mean", "min", "minimum",
+    "multiply", "negative", "not_equal", "ones_like", "power", "reshape", "shape", "sign", "sqrt",
+    "square", "stack", "subtract", "sum", "tanh", "where", "zeros_like",
 )  # fmt: skip
 _DATAFRAMES: Final = (
     "Window", "agg", "alias", "asc", "asc_nulls_last", "avg", "between", "cast", "columns",

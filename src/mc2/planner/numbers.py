@@ -91,7 +91,13 @@ class Numbers:
         raise PlanError(_ROWS, hint="compute with all rows at once, as with numpy's arrays")
 
     def __getitem__(self, place: object) -> Numbers:
-        raise PlanError(_ROWS, hint="compute with all rows at once, as with numpy's arrays")
+        match place:
+            case (slice(start=None, stop=None, step=None), None):
+                return Numbers("column", (self,))
+            case (slice(start=None, stop=None, step=None), int() as number) if number >= 0:
+                return Numbers("pick", (self,), str(int(number)))
+            case _:
+                raise PlanError(_ROWS, hint="compute with all rows at once, as with numpy's arrays")
 
     def __len__(self) -> int:
         raise PlanError(_ROWS, hint="mean divides by the number of rows")
@@ -99,27 +105,80 @@ class Numbers:
     def __repr__(self) -> str:
         return "Numbers()"
 
-    def sum(self) -> Numbers:
-        """The sum over all rows."""
-        return apply("sum", self)
+    @property
+    def shape(self) -> Shape:
+        """What `reshape` takes: labels in the shape of predictions."""
+        return Shape()
 
-    def mean(self) -> Numbers:
-        """The mean over all rows."""
-        return apply("mean", self)
+    def reshape(self, *shape: object) -> Numbers:
+        """The same numbers, in the shape of others; or one a row to stand beside several."""
+        if shape in {(-1, 1), ((-1, 1),)}:
+            return Numbers("column", (self,))
+        if len(shape) == 1 and isinstance(shape[0], Shape):
+            return self
+        raise PlanError(_ROWS, hint="reshape(preds.shape) or reshape(-1, 1)")
 
-    def min(self) -> Numbers:
-        """The least number of all rows."""
-        return apply("min", self)
+    def sum(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+        """The sum over all rows, or over the numbers of each (`axis=1`)."""
+        return reduced("sum", self, axis, keepdims)
 
-    def max(self) -> Numbers:
-        """The greatest number of all rows."""
-        return apply("max", self)
+    def mean(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+        """The mean, as `sum`."""
+        return reduced("mean", self, axis, keepdims)
+
+    def min(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+        """The least number, as `sum`."""
+        return reduced("min", self, axis, keepdims)
+
+    def max(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+        """The greatest number, as `sum`."""
+        return reduced("max", self, axis, keepdims)
+
+
+class Shape:
+    """The shape of the numbers of rows, which nobody knows before they are there."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> object:
+        raise PlanError(_ROWS, hint="num_class is a number of the script's own")
+
+    def __getitem__(self, place: object) -> object:
+        raise PlanError(_ROWS, hint="num_class is a number of the script's own")
+
+
+def reduced(name: str, numbers: object, axis: object, keepdims: object) -> Numbers:
+    """A reduction over all numbers, or over those of each row. Raises: PlanError."""
+    if axis is None and not keepdims:
+        return apply(name, numbers)
+    if isinstance(axis, bool) or axis not in {1, -1}:
+        raise PlanError(f"{name} in a formula goes over all numbers, or over those of each row")
+    found = apply(f"row_{name}", numbers)
+    return Numbers("column", (found,)) if keepdims else found
+
+
+def stacked(columns: object, axis: object = 1) -> Numbers:
+    """Several numbers a row, of which each is given. Raises: PlanError."""
+    if axis not in {1, -1} or not isinstance(columns, (list, tuple)) or len(columns) < 2:
+        raise PlanError("numbers of rows are stacked beside one another, two or more, along axis 1")
+    first, *others = (Numbers("column", (_number(c),)) for c in columns)
+    classes, found = Numbers("classes", (), str(len(columns))), first
+    for place, column in enumerate(others, start=1):
+        found = apply("where", apply("equal", classes, place), column, found)
+    return found
+
+
+def numbered(count: object) -> Numbers:
+    """The numbers 0, 1, … of the classes. Raises: PlanError."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 2:
+        raise PlanError("np.arange(num_class) takes a number from 2")
+    return Numbers("classes", (), str(count))
 
 
 def _known() -> frozenset[str]:
-    from mc2.plan.formulas import FUNCTIONS
+    from mc2.plan.formulas import FUNCTIONS, ROW_FUNCTIONS, SHAPING
 
-    return frozenset({*FUNCTIONS, "input", "number"})
+    return frozenset({*FUNCTIONS, *ROW_FUNCTIONS, *SHAPING, "input", "number"})
 
 
 def apply(function: str, *arguments: object) -> Numbers:
@@ -149,7 +208,15 @@ def numpy_functions() -> dict[str, Callable[..., Numbers]]:
 
         return call
 
+    def reduction(name: str) -> Callable[..., Numbers]:
+        def call(a: object, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+            return reduced(name, a, axis, keepdims)
+
+        return call
+
     found = {name: function(name, f.arity) for name, f in FUNCTIONS.items()}
+    found |= {name: reduction(name) for name in _REDUCED}
+    found |= {"arange": numbered, "column_stack": stacked, "stack": stacked}
     found["clip"] = lambda a, low, high: apply("minimum", apply("maximum", a, low), high)
     found["ones_like"] = lambda a: apply("add", apply("multiply", a, 0.0), 1.0)
     found["zeros_like"] = lambda a: apply("multiply", a, 0.0)
