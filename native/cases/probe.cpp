@@ -12,6 +12,15 @@ namespace mc2::oblivious {
 #include "families.def"
 #undef MC2_FAMILY
 
+namespace {
+
+// Kernels over rows are compiled to loops over several rows at once, with other ends for what is
+// left: sizes around powers of two reach them. Where the least size is not 1, kernels take multiples.
+constexpr std::size_t loop_ends[] = {2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 23, 31, 32, 47, 64, 65, 96, 127, 128};
+constexpr std::size_t few_rows = 300;  // cases of more, or of one size alone, say themselves what else is run
+
+}  // namespace
+
 const char* data_name(Data data) noexcept {
     static constexpr const char* names[] = {"random", "equal", "sorted", "reversed", "few", "skewed"};
     return names[static_cast<std::size_t>(data)];
@@ -23,6 +32,13 @@ const std::vector<Case>& all_cases() {
 #define MC2_FAMILY(family, Name) family##_cases(list);
 #include "families.def"
 #undef MC2_FAMILY
+        for (Case& one : list) {
+            const auto [least, most] = std::minmax_element(one.rows.begin(), one.rows.end());
+            if (least == most || *most > few_rows) continue;
+            for (const std::size_t rows : loop_ends) {
+                if (rows > *least && rows % *least == 0) one.watched.push_back(rows);
+            }
+        }
         return list;
     }();
     return cases;

@@ -12,6 +12,12 @@ namespace {
 
 constexpr u64 flip_unsigned = u64{1} << 63;
 
+constexpr std::size_t power_at_most(std::size_t n) {
+    std::size_t power = 1;
+    while (power * 2 <= n) power *= 2;
+    return power;
+}
+
 // Columns, each with `stride` words to a row.
 std::vector<SortWord> made_up(Probe& p, std::size_t count, std::size_t keys, std::size_t rows, std::size_t stride = 1) {
     std::vector<SortWord> words;
@@ -34,10 +40,13 @@ void sort_cases(std::vector<Case>& cases) {
         const bool often = keys < 4 || keys == 8;  // the others are of one template
         std::vector<std::size_t> rows = often ? sizes : std::vector<std::size_t>{33, 1000};
         if (count < 4) rows.push_back(4200);  // more than what is done in one go, near the processor
+        // One block that is larger than what is near, blocks that are, and the last of them cut.
+        const std::size_t block = power_at_most(30000 / count);
+        const std::vector<std::size_t> large = {block, block / 2, 16 * block + 5, 12 * block};
         cases.push_back({"sort.sort" + shape, rows, [=](Probe& p) {
             const auto words = made_up(p, count, keys, p.rows());
             p.kernel([&] { kernels::sort().sort(words.data(), count, keys, p.rows()); });
-        }});
+        }, large});
         cases.push_back({"sort.sort" + shape + "/strided", {33, 300}, [=](Probe& p) {
             const auto words = made_up(p, count, keys, p.rows(), 3);
             p.kernel([&] { kernels::sort().sort(words.data(), count, keys, p.rows()); });
@@ -45,11 +54,28 @@ void sort_cases(std::vector<Case>& cases) {
         cases.push_back({"sort.merge" + shape, {1, 33, 300}, [=](Probe& p) {
             const auto words = made_up(p, count, keys, p.rows());
             p.kernel([&] { kernels::sort().merge(words.data(), count, keys, p.rows(), p.rows() / 3); });
-        }});
+        }, {block, 2 * block + 5}});
         cases.push_back({"sort.top" + shape, {33, 300}, [=](Probe& p) {
             const auto words = made_up(p, count, keys, p.rows());
             p.kernel([&] { kernels::sort().top(words.data(), count, keys, p.rows(), 10); });
         }});
+        cases.push_back({"sort.top_many" + shape, {300}, [=](Probe& p) {
+            const auto words = made_up(p, count, keys, p.rows());
+            p.kernel([&] { kernels::sort().top(words.data(), count, keys, p.rows(), p.rows() / 3); });
+        }, {3 * block}});
+    }
+    // Rows so wide that few of them are more than what is near.
+    for (std::size_t keys = 1; keys <= 8; ++keys) {
+        constexpr std::size_t count = 130;
+        const std::string shape = "/" + std::to_string(keys) + "of130";
+        cases.push_back({"sort.sort" + shape, {33}, [=](Probe& p) {
+            const auto words = made_up(p, count, keys, p.rows());
+            p.kernel([&] { kernels::sort().sort(words.data(), count, keys, p.rows()); });
+        }, {64, 256, 600}});
+        cases.push_back({"sort.merge" + shape, {33}, [=](Probe& p) {
+            const auto words = made_up(p, count, keys, p.rows());
+            p.kernel([&] { kernels::sort().merge(words.data(), count, keys, p.rows(), p.rows() / 3); });
+        }, {64, 256}});
     }
 }
 

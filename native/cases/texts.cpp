@@ -41,7 +41,7 @@ void texts_cases(std::vector<Case>& cases) {
     using Kind = PatternStep::Kind;
     static constexpr PatternStep pattern[] = {
         {Kind::byte, 'a'}, {Kind::any_run, 0}, {Kind::byte, 'b'}, {Kind::any_one, 0}, {Kind::byte, 'c'}, {Kind::any_run, 0}, {Kind::byte, 'd'}};
-    for (const N width : {N{2}, N{9}, N{20}, N{40}}) {
+    for (const N width : {N{2}, N{9}, N{17}, N{20}, N{33}, N{40}, N{128}}) {
         const std::string suffix = std::string("/").append(std::to_string(8 * (width - 1)));
         cases.push_back({"texts.like" + suffix, sizes, [width](Probe& p) {
             const N n = p.rows();
@@ -50,6 +50,29 @@ void texts_cases(std::vector<Case>& cases) {
             u8* out = p.room<u8>(n);
             u64* flags = p.room<u64>(1);
             p.kernel([=] { kernels::texts().like(a, width, pattern, 7, counts, out, n, flags); });
+        }});
+        // No character of any kind, which needs no ASCII; no steps; a run alone.
+        for (const auto& [from, count] : {std::pair<N, N>{0, 3}, {0, 0}, {1, 1}, {3, 1}}) {
+            const std::string steps = "/steps_" + std::to_string(from) + "_" + std::to_string(count);
+            cases.push_back({"texts.like" + suffix + steps, sizes, [=, from = from, count = count](Probe& p) {
+                const N n = p.rows();
+                const u64* a = texts_of(p, width);
+                const u8* counts = p.marks(n);
+                u8* out = p.room<u8>(n);
+                u64* flags = p.room<u64>(1);
+                p.kernel([=] { kernels::texts().like(a, width, pattern + from, count, counts, out, n, flags); });
+            }});
+        }
+    }
+    for (N width = 3; width < 32; ++width) {  // loops over few words are written out, each with an end
+        if (width == 9 || width == 17 || width == 20) continue;
+        cases.push_back({std::string("texts.like/").append(std::to_string(8 * (width - 1))), {5}, [width](Probe& p) {
+            const N n = p.rows();
+            const u64* a = texts_of(p, width);
+            const u8* counts = p.marks(n);
+            u8* out = p.room<u8>(n);
+            u64* flags = p.room<u64>(1);
+            p.kernel([=] { kernels::texts().like(a, width, pattern, 3, counts, out, n, flags); });
         }});
     }
     for (const N width : {N{2}, N{4}, N{9}, N{20}}) {

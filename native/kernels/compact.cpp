@@ -91,8 +91,11 @@ public:
     explicit Rows(std::size_t width) noexcept : width_(W > 0 ? static_cast<std::size_t>(W) : width) {}
 
     static constexpr std::size_t in_vector = W == 1 ? 4 : W == 2 ? 2 : 1;
-    std::size_t width() const noexcept { return width_; }
-    std::size_t bytes() const noexcept { return 8 * width_; }
+    std::size_t width() const noexcept {
+        if constexpr (W > 0) return W;
+        return width_;
+    }
+    std::size_t bytes() const noexcept { return 8 * width(); }
 
     MC2_INLINE static V first_places() noexcept {
         constexpr u64 one = (u64{1} << 32) | 1;
@@ -107,7 +110,8 @@ public:
         Turn turn(t, s, first_places(), from, in_vector, 0);
         std::size_t i = from;
         if constexpr (W == 1 || W == 2) {
-            for (; i + in_vector <= to; i += in_vector) {
+            const std::size_t whole = to - (to - from) % in_vector;
+            for (; i < whole; i += in_vector) {
                 V x = load(a + i * width()), y = load(b + i * width());
                 swap_vectors(x, y, turn.next());
                 store(a + i * width(), x);
@@ -385,7 +389,7 @@ class Compaction {
 public:
     explicit Compaction(std::size_t width) noexcept : rows_(width) {}
 
-    void any(u64* data, std::size_t n, const u32* pre) const noexcept {
+    MC2_APART void any(u64* data, std::size_t n, const u32* pre) const noexcept {
         if (n <= 1) return;
         const std::size_t n1 = power_at_most(n), n2 = n - n1;
         const u32 m = pre[n2];
@@ -397,7 +401,7 @@ public:
         if constexpr (forward) join(data, n1, n2, m);
     }
 
-    void block(u64* data, std::size_t n, const u32* pre, u32 shift) const noexcept {
+    MC2_APART void block(u64* data, std::size_t n, const u32* pre, u32 shift) const noexcept {
         if (n * rows_.bytes() <= near_bytes || n < 64) return near(data, n, pre, shift);
         if (parts_for(n) > 1) return block_on_threads(data, n, pre, shift);
         if constexpr (!forward) rows_.template quad<forward>(data, n / 4, pre, shift, 0, n / 4);
@@ -550,7 +554,7 @@ public:
     explicit Distribution(std::size_t width) noexcept : rows_(width) {}
 
     // Targets of this range are relative to `base`.
-    void any(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
+    MC2_APART void any(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
         if (n <= 1) return;
         const std::size_t n1 = power_at_most(n), n2 = n - n1;
         // A row that belongs behind the first n2 places goes n1 places on.
@@ -572,7 +576,7 @@ private:
         rows_.swap_rows(data + i * rows_.width(), data + j * rows_.width(), all64(mask));
     }
 
-    void block(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
+    MC2_APART void block(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
         if (n * (rows_.bytes() + sizeof(u32)) <= near_bytes || n <= 16) {
             for (std::size_t k = n / 2; k >= 1; k /= 2) {
                 for (std::size_t p = 0; p < n; p += 2 * k) layer(data + p * rows_.width(), to + p, k, base);

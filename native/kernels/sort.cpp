@@ -66,7 +66,10 @@ public:
 
     explicit Network(std::size_t payload) noexcept : payload_(P >= 0 ? static_cast<std::size_t>(P) : payload) {}
 
-    std::size_t words() const noexcept { return K + payload_; }
+    std::size_t words() const noexcept {
+        if constexpr (P >= 0) return K + P;
+        return K + payload_;
+    }
     // How far apart the vectors of one word are, in words.
     std::size_t pitch() const noexcept { return lanes * words(); }
     std::size_t row_bytes() const noexcept { return 8 * words(); }
@@ -183,7 +186,7 @@ public:
     // --- lanes: `size` is in vectors, and each lane is a column of its own ---------------------
 
     // Bitonic columns of `size` (a power of two) become sorted columns.
-    void clean(u64* data, std::size_t size) const noexcept {
+    MC2_APART void clean(u64* data, std::size_t size) const noexcept {
         if (size <= 1) return;
         const unsigned radix = first_radix(log2_of(size));
         if (size * pitch() * 8 > near_bytes) {
@@ -242,7 +245,7 @@ public:
         for (std::size_t at = 0; at < size; at += rest) clean(data + at * pitch(), rest);
     }
 
-    void sort_columns(u64* data, std::size_t size) const noexcept {
+    MC2_APART void sort_columns(u64* data, std::size_t size) const noexcept {
         if (size == 8) return base(data);
         sort_columns(data, size / 2);
         sort_columns(data + size / 2 * pitch(), size / 2);
@@ -363,7 +366,7 @@ public:
     }
 
     // A bitonic block of `size` vectors (a power of two, at least 4) becomes sorted.
-    void clean_plain(u64* data, std::size_t size) const noexcept {
+    MC2_APART void clean_plain(u64* data, std::size_t size) const noexcept {
         if (size * pitch() * 8 > near_bytes && size > 8) {
             const unsigned radix = first_radix(log2_of(size));
             sweep<Step::clean>(radix, data, size, 0, size >> radix);
@@ -380,7 +383,7 @@ public:
     }
 
     // The same when only the first `there` vectors (a multiple of 4) exist.
-    void clean_cut(u64* data, std::size_t size, std::size_t there) const noexcept {
+    MC2_APART void clean_cut(u64* data, std::size_t size, std::size_t there) const noexcept {
         if (there == 0) return;
         if (there == size) return clean_all(data, size);
         const std::size_t half = size / 2;
@@ -419,7 +422,7 @@ public:
     // --- threads -------------------------------------------------------------------------------
 
     // A block that is cut over threads when it is big: one step together, then parts apart.
-    void clean_all(u64* data, std::size_t size) const noexcept {
+    MC2_APART void clean_all(u64* data, std::size_t size) const noexcept {
         if (size < 64 || parts_for(size * lanes) == 1) return clean_plain(data, size);
         const unsigned radix = max_radix;
         cut_over_threads(size >> radix, [&](std::size_t from, std::size_t to) { sweep<Step::clean>(radix, data, size, from, to); });
@@ -521,7 +524,7 @@ public:
     // --- the whole -----------------------------------------------------------------------------
 
     // Blocks [first, last) of the sequence, sorted depth first: what was just written is still near.
-    void sort_range(const SortWord* word, u64* near, u64* data, std::size_t block, std::size_t size,
+    MC2_APART void sort_range(const SortWord* word, u64* near, u64* data, std::size_t block, std::size_t size,
                     std::size_t first, std::size_t rows) const noexcept {
         if (first >= rows) return;
         if (size == block) return sort_block(word, near, data + first / lanes * pitch(), block / lanes, first, rows);

@@ -154,7 +154,7 @@ def executed(program: Path, isa: str, threads: int = 1) -> set[int]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind.out"
         words = [str(program), "all", isa, *([str(threads)] if threads > 1 else [])]
-        subprocess.run(
+        done = subprocess.run(
             [
                 "valgrind", "--quiet", "--tool=callgrind", "--dump-instr=yes", "--dump-line=no",
                 "--compress-pos=no", "--compress-strings=no", f"--callgrind-out-file={out}", *words,
@@ -167,8 +167,8 @@ def executed(program: Path, isa: str, threads: int = 1) -> set[int]:
                 mine = line == f"ob={program.resolve()}"
             elif mine and line.startswith("0x"):
                 found.add(int(line.split(" ", 1)[0], 16))
-    if not found:
-        raise RuntimeError(f"callgrind did not see {program.name} run")
+    if done.returncode or not found:
+        raise RuntimeError(f"callgrind did not see {program.name} run to its end")
     return found
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,17 @@ PLACE = ROOT / "src" / "mc2" / "_native" / "obliviousness-report.json"
 _IN_PARTS = 300
 """The most rows of what is traced a second time, cut as for two threads."""
 
+_THREADS = (1, 2)
 _DATA_IN_PARTS = ("random", "equal", "sorted", "skewed")
 
 Say = Callable[[str], None]
 
 
 def prove(binaries: Binaries, say: Say, most_rows: int | None = None) -> dict[str, Any]:
-    """Run every gate on every instruction set of this machine, on every kind of data."""
+    """Run every gate on every instruction set of this machine, on every kind of data.
+
+    As many at once as there are processors: no run's trace knows of another's.
+    """
     isas = [isa for isa in binaries.isas if here(isa)]
     report: dict[str, Any] = {
         "schema": SCHEMA,
@@ -48,43 +54,64 @@ def prove(binaries: Binaries, say: Say, most_rows: int | None = None) -> dict[st
         "code": {},
         "mutants": {},
     }
-    for isa in isas:
-        say(f"{isa}: memcheck")
-        watched = [memcheck.watch(binaries.cases, isa, threads) for threads in (1, 2)]
-        say(f"{isa}: traces")
-        of_data = {
-            data: traces.trace(binaries.cases, binaries.trace_hash, isa, data, most_rows)
-            for data in DATA
-        }
-        in_parts = {
-            data: traces.trace(
-                binaries.cases,
-                binaries.trace_hash,
-                isa,
-                data,
-                min(most_rows or _IN_PARTS, _IN_PARTS),
-                2,
-            )
-            for data in _DATA_IN_PARTS
-        }
-        for name, found in _kernels(watched, of_data, in_parts).items():
-            report["kernels"].setdefault(name, {})[isa] = found
-        say(f"{isa}: lint")
-        report["code"][isa] = _code(binaries, isa)
-        say(f"{isa}: planted leaks")
-        report["mutants"][isa] = {
-            name: {
-                "must_catch": sorted(mutants.must_catch(isa, name))
-                if name in mutants.MUST_CATCH
-                else [],
-                "caught": sorted(gates),
-            }
-            for name, gates in mutants.caught(binaries, isa).items()
-        }
-    say("operators")
-    report["operators"] = _operators(isas)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        watched = [pool.submit(operators.watch, isa=isa) for isa in isas]  # the longest ones first
+        looked = {isa: _Looked(pool, binaries, isa, most_rows) for isa in isas}
+        for isa, one in looked.items():
+            for name, found in one.kernels(say).items():
+                report["kernels"].setdefault(name, {})[isa] = found
+            report["code"][isa] = _code(binaries, isa, one.executed())
+            say(f"{isa}: planted leaks")
+            report["mutants"][isa] = _planted(isa, one.planted.result())
+        say("operators")
+        report["operators"] = _operators([one.result() for one in watched])
     report["passed"] = not failures(report)
     return report
+
+
+class _Looked:
+    """What is looked at of one instruction set under valgrind, each run by itself."""
+
+    def __init__(self, pool: Executor, binaries: Binaries, isa: str, most_rows: int | None) -> None:
+        few = min(most_rows or _IN_PARTS, _IN_PARTS)
+        program, hasher = binaries.cases, binaries.trace_hash
+        self.of_data = {
+            data: pool.submit(traces.trace, program, hasher, isa, data, most_rows) for data in DATA
+        }
+        self.in_parts = {
+            data: pool.submit(traces.trace, program, hasher, isa, data, few, 2)
+            for data in _DATA_IN_PARTS
+        }
+        self.watched = [pool.submit(memcheck.watch, program, isa, n) for n in _THREADS]
+        self.seen = [pool.submit(lint.executed, program, isa, n) for n in _THREADS]
+        self.planted = pool.submit(mutants.caught, binaries, isa)
+        self._isa = isa
+
+    def kernels(self, say: Say) -> dict[str, dict[str, Any]]:
+        """What memcheck and traces say of each case."""
+        say(f"{self._isa}: traces")
+        of_data, in_parts = (
+            {data: one.result() for data, one in found.items()}
+            for found in (self.of_data, self.in_parts)
+        )
+        say(f"{self._isa}: memcheck")
+        return _kernels([one.result() for one in self.watched], of_data, in_parts)
+
+    def executed(self) -> set[int]:
+        """The addresses of all instructions that some case runs."""
+        return set().union(*(one.result() for one in self.seen))
+
+
+def _planted(isa: str, caught: Mapping[str, set[str]]) -> dict[str, Any]:
+    return {
+        name: {
+            "must_catch": sorted(mutants.must_catch(isa, name))
+            if name in mutants.MUST_CATCH
+            else [],
+            "caught": sorted(gates),
+        }
+        for name, gates in caught.items()
+    }
 
 
 def failures(report: dict[str, Any]) -> list[str]:
@@ -175,13 +202,12 @@ def _kernels(
     return found
 
 
-def _code(binaries: Binaries, isa: str) -> dict[str, Any]:
+def _code(binaries: Binaries, isa: str, seen: set[int]) -> dict[str, Any]:
     found = [
         finding
         for family, path in binaries.objects(isa).items()
         for finding in lint.findings(isa, family, path)
     ]
-    seen = lint.executed(binaries.cases, isa) | lint.executed(binaries.cases, isa, threads=2)
     unseen = lint.unseen_jumps(binaries.cases, isa, seen)
     allowed, wrong = [], []
     for finding in [*found, *unseen]:
@@ -203,9 +229,8 @@ def _code(binaries: Binaries, isa: str) -> dict[str, Any]:
     }
 
 
-def _operators(isas: Sequence[str]) -> dict[str, Any]:
+def _operators(watched: Sequence[dict[str, Any]]) -> dict[str, Any]:
     differing = set(operators.differing(CASES))
-    watched = [operators.watch(isa=isa) for isa in isas]
     leaking = {name for one in watched for name in one["leaking"]}
     return {
         "isas": [one["isa"] for one in watched],

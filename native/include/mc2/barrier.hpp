@@ -8,6 +8,9 @@
 // Every helper of the kernels is inlined where it is used. A copy outside of a kernel would be one
 // weak symbol for all instruction sets, and the linker might keep the one that an old CPU cannot run.
 #define MC2_INLINE [[gnu::always_inline]] inline
+// For what calls itself: the compiler would put a few of its calls into one another, each with loops
+// and tests of its own for sizes that no case has, and nobody would have seen these run.
+#define MC2_APART [[gnu::noinline]]
 
 namespace mc2::oblivious {
 

@@ -63,6 +63,8 @@ struct Case {
     std::string name;                // "family.kernel" or "family.kernel/variant"
     std::vector<std::size_t> rows;   // public sizes worth running: odd, small, not powers of two
     std::function<void(Probe&)> run;
+    // Sizes for memcheck alone, with random data: traces of all that they run would take hours.
+    std::vector<std::size_t> watched = {};
 };
 
 const std::vector<Case>& all_cases();
