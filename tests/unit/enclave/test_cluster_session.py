@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import pytest
 from tests.support.clusters import MEASUREMENT, OTHER_CODE, ROOT, TRUST, cluster_job
@@ -11,8 +12,10 @@ from tests.support.enclave_jobs import CODE, Job, read_evidence
 from mc2.attestation.simulated.collector import SimulatedCollector
 from mc2.crypto.digest import Digest
 from mc2.enclave.session import JobSession, SessionState
+from mc2.enclave.task_runner import Host
 from mc2.errors import FormatError, JobError, Mc2Error
 from mc2.formats.receipt import Receipt
+from mc2.formats.worker_tasks import Task, TrainStep
 
 
 def make_session(code: str = MEASUREMENT) -> JobSession:
@@ -140,3 +143,33 @@ def test_steps_out_of_order_end_the_job(led: Led) -> None:
     with pytest.raises(JobError):
         session.enter(b"")
     assert session.ended
+
+
+HOST = Host(lambda name: b"", lambda name, raw: None, lambda said: None)
+
+
+@pytest.mark.parametrize("at", ["begun", "opened", "leading"])
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        (lambda session: session.prove(b""), "that has joined"),
+        (lambda session: session.task(Task(1, b""), HOST), "members of a cluster"),
+        (lambda session: session.train(TrainStep(0, 1, 2, b""), HOST), "members of a cluster"),
+    ],
+)
+def test_who_is_no_member_takes_no_part_of_ones(led: Led, at: str, step: Any, says: str) -> None:
+    session = led.session if at == "leading" else make_session()
+    if at == "opened":
+        session.open(led.job.bundle())
+    with pytest.raises(JobError, match=says):
+        step(session)
+    assert session.ended
+
+
+def test_an_enclave_that_joined_takes_no_tasks_before_it_is_admitted(led: Led) -> None:
+    members = Members(led.job, led.evidence, b=make_session())
+    members.never_enter = {"b"}
+    led.run(members)
+    with pytest.raises(JobError, match="members of a cluster"):
+        members.sessions["b"].task(Task(1, b""), HOST)
+    assert members.sessions["b"].ended
