@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from mc2.attestation.simulated.collector import WARNING, SimulatedCollector
 from mc2.attestation.simulated.report import KIND, measure
@@ -41,6 +42,10 @@ from mc2.formats.worker import JobOutcome, OpenedJob
 CODE = code_identity()
 TOKEN = "an invitation"
 ROLES = ("analyst", "owner", "recipient")
+ALONE_AND_SHARED = pytest.mark.parametrize(
+    "workers", [1, pytest.param(3, marks=pytest.mark.slow)], indirect=True
+)
+"""Runs the tests of a module by one worker; and, as slow tests, by three that share each job."""
 
 VISITS_A = pa.table(
     {

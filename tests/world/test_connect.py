@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from tests.support.world import VISITS_A, World
+from tests.support.world import ALONE_AND_SHARED, VISITS_A, World
 
 from mc2.cli.demo.stage import answering
 from mc2.client.connect.jobs import PartyRunner
@@ -19,7 +19,7 @@ from mc2.client.connect.server import Endpoint
 from mc2.formats.status import JobState
 
 pytestmark = [
-    pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.slow)], indirect=True),
+    ALONE_AND_SHARED,
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:The copy keyword"),
 ]
 

@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xgboost
-from tests.support.world import VISITS_A, VISITS_B
+from tests.support.world import ALONE_AND_SHARED, VISITS_A, VISITS_B
 
 from mc2.errors import EngineError, PolicyError, UsageError
 from mc2.formats.manifest import ModelPolicy, UsagePolicy
+
+pytestmark = ALONE_AND_SHARED
 
 SCRIPT = """
 import mc2

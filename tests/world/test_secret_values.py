@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from tests.support.world import VISITS_A
+from tests.support.world import ALONE_AND_SHARED, VISITS_A
 
 from mc2.cli.demo.stage import answering
 from mc2.client.review_text import review_text
 from mc2.errors import DatasetError, PlanError, UsageError
+
+pytestmark = ALONE_AND_SHARED
 
 SCRIPT = """\
 import mc2

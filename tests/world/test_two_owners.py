@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xgboost
-from tests.support.world import SCRIPT, VISITS_A, VISITS_B
+from tests.support.world import ALONE_AND_SHARED, SCRIPT, VISITS_A, VISITS_B
 
 from mc2.errors import ContractError, DatasetError, PolicyError, UsageError
 from mc2.formats.manifest import UsagePolicy
+
+pytestmark = ALONE_AND_SHARED
 
 
 def pooled() -> pa.Table:
