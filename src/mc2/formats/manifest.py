@@ -37,11 +37,11 @@ PLACEMENTS: Final = (HOME, HOSTED)
 
 @dataclass(frozen=True, slots=True)
 class ModelPolicy:
-    """What models trained on a dataset must not tell of its rows.
+    """What models must not tell of the rows that they are trained on.
 
     Each leaf holds at least `leaf_rows` rows, of at least `leaf_owners` owners. `bare` takes out
-    how many rows reach each node. `public_thresholds` lets models split at numbers that the plan
-    names only.
+    how many rows reach each node and how much each split gained. `public_thresholds` lets models
+    split at numbers that the plan names only.
     """
 
     leaf_rows: int = 0

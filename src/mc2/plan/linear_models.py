@@ -10,8 +10,8 @@ from mc2.errors import PlanError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
 from mc2.plan.literals import float_text, parse_float
-from mc2.plan.matrices import read_texts
-from mc2.plan.relations import read_names, read_node
+from mc2.plan.matrices import SaidOfRows, read_texts
+from mc2.plan.relations import read_node
 
 FAMILIES: Final = ("linear", "logistic")
 NO_COST: Final = "0.0"
@@ -22,7 +22,6 @@ MOST_CLUSTERS: Final = 4096
 MOST_STARTS: Final = 100
 MOST_SEED: Final = 2**32 - 1
 _GREATEST: Final = 1e30
-_NAME: Final = 255
 
 
 def finite_text(text: str, what: str, least: float = -_GREATEST) -> str:
@@ -148,52 +147,20 @@ class FitClusters(_Fit):
 
 
 @dataclass(frozen=True, slots=True)
-class Apply:
-    """What such a model says of each row of a matrix: a relation.
+class Apply(SaidOfRows):
+    """What such a model says of each row of a matrix.
 
-    Its columns are those of `keep`, taken from the matrix's sources, then one under `name`. `what`
-    is the `value` of a linear regression; the `probability` of class 1, the `class` or the
+    `what` is the `value` of a linear regression; the `probability` of class 1, the `class` or the
     `margin` of a logistic one; the number of the nearest centre, `cluster`. Of more than two
-    classes each has a probability and a margin, in columns `name_0`, `name_1` and so on.
+    classes each has a probability and a margin.
     """
 
     OP: ClassVar[str] = "apply"
 
-    model: int
-    matrix: int
-    keep: tuple[str, ...] = ()
-    name: str = "prediction"
-    what: str = "value"
-
-    @property
-    def sources(self) -> tuple[int, ...]:
-        """The nodes it reads."""
-        return (self.model, self.matrix)
-
-    def moved(self, places: Mapping[int, int]) -> Self:
-        """The same over nodes with other places."""
-        return replace(self, model=places[self.model], matrix=places[self.matrix])
-
-    def json(self) -> dict[str, Json]:
-        """The operation as canonical JSON has it."""
-        return {
-            "model": self.model,
-            "matrix": self.matrix,
-            "keep": list(self.keep),
-            "name": self.name,
-            "what": self.what,
-        }
-
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take the operation's fields. Raises: FormatError."""
-        return cls(
-            model=read_node(fields, "model"),
-            matrix=read_node(fields, "matrix"),
-            keep=read_names(fields, "keep"),
-            name=fields.text("name", _NAME),
-            what=fields.choice("what", SAID),
-        )
+        return cls.read_said(fields, SAID)
 
 
 Fit = FitLinear | FitClusters

@@ -13,7 +13,7 @@ from mc2.formats.fields import Fields, text_item
 from mc2.formats.limits import LIMITS
 from mc2.plan.literals import parse_float
 from mc2.plan.noisy_edges import NoisyEdges
-from mc2.plan.relations import read_names, read_nodes
+from mc2.plan.relations import read_names, read_node, read_nodes
 
 _EDGES: Final = 65_536
 _NAME: Final = 255
@@ -171,6 +171,51 @@ class Matrix:
             categories=_read_categories(fields),
             more_labels=read_names(fields, "more_labels"),
             noisy=noisy,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfRows:
+    """What a model says of each row of a matrix: a relation.
+
+    Its columns are those of `keep`, taken from the matrix's sources, then what is said: `what`,
+    under `name` (if that is several numbers, under `name_0`, `name_1`, …).
+    """
+
+    model: int
+    matrix: int
+    keep: tuple[str, ...] = ()
+    name: str = "prediction"
+    what: str = "value"
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The nodes it reads."""
+        return (self.model, self.matrix)
+
+    def moved(self, places: Mapping[int, int]) -> Self:
+        """The same over nodes with other places."""
+        return replace(self, model=places[self.model], matrix=places[self.matrix])
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {
+            "model": self.model,
+            "matrix": self.matrix,
+            "keep": list(self.keep),
+            "name": self.name,
+            "what": self.what,
+        }
+
+    @classmethod
+    def read_said(cls, fields: Fields, said: tuple[str, ...]) -> Self:
+        """Take these fields; `what` is one of `said`. Raises: FormatError."""
+        return cls(
+            model=read_node(fields, "model"),
+            matrix=read_node(fields, "matrix"),
+            keep=read_names(fields, "keep"),
+            name=fields.text("name", _NAME),
+            what=fields.choice("what", said),
         )
 
 

@@ -14,7 +14,7 @@ from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
 from mc2.formats.limits import LIMITS
 from mc2.formats.result import MODEL_COLUMNS
-from mc2.plan.matrices import Categories, Edges, Matrix
+from mc2.plan.matrices import Categories, Edges, Matrix, SaidOfRows
 from mc2.plan.relations import read_names, read_node
 from mc2.plan.training import (
     BOOST_ROUNDS,
@@ -95,59 +95,32 @@ class Recall:
 
 
 @dataclass(frozen=True, slots=True)
-class Predict:
-    """What a model says of each row of a matrix: a relation.
+class Predict(SaidOfRows):
+    """What a model of trees says of each row of a matrix.
 
-    Its columns are those of `keep`, taken from the matrix's sources, then the prediction under
-    `name` (for several classes `name_0`, `name_1`, …). `what` is the value, the margin before the
-    objective's last step, the most likely class, the list of leaf numbers, one for each tree, or
-    what each feature, or each pair of them, contributes to the margin, the bias last. `rounds`
-    takes all trees, or those up to the best round of early stopping; `first` and `last` take
-    those of some rounds only, `last` not included.
+    `what` is the value, the margin before the objective's last step, the most likely class, the
+    list of leaf numbers, one for each tree, or what each feature, or each pair of them,
+    contributes to the margin, the bias last. `rounds` takes all trees, or those up to the best
+    round of early stopping; `first` and `last` take those of some rounds only, `last` not
+    included.
     """
 
     OP: ClassVar[str] = "predict"
 
-    model: int
-    matrix: int
-    keep: tuple[str, ...] = ()
-    name: str = "prediction"
-    what: str = "value"
     rounds: str = "all"
     first: int = 0
     last: int = 0
 
-    @property
-    def sources(self) -> tuple[int, ...]:
-        """The nodes it reads."""
-        return (self.model, self.matrix)
-
-    def moved(self, places: Mapping[int, int]) -> Self:
-        """The same over nodes with other places."""
-        return replace(self, model=places[self.model], matrix=places[self.matrix])
-
     def json(self) -> dict[str, Json]:
         """The operation as canonical JSON has it."""
-        return {
-            "model": self.model,
-            "matrix": self.matrix,
-            "keep": list(self.keep),
-            "name": self.name,
-            "what": self.what,
-            "rounds": self.rounds,
-            "first": self.first,
-            "last": self.last,
-        }
+        own: dict[str, Json] = {"rounds": self.rounds, "first": self.first, "last": self.last}
+        return {**SaidOfRows.json(self), **own}  # `super()` does not know a class with slots
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take the operation's fields. Raises: FormatError."""
-        return cls(
-            model=read_node(fields, "model"),
-            matrix=read_node(fields, "matrix"),
-            keep=read_names(fields, "keep"),
-            name=fields.text("name", 255),
-            what=fields.choice("what", PREDICTIONS),
+        return replace(
+            cls.read_said(fields, PREDICTIONS),
             rounds=fields.choice("rounds", ROUNDS),
             first=fields.integer("first", 0, BOOST_ROUNDS),
             last=fields.integer("last", 0, BOOST_ROUNDS),

@@ -10,6 +10,7 @@ from mc2.errors import PlanError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
 from mc2.formats.limits import LIMITS
+from mc2.formats.manifest import ModelPolicy
 from mc2.plan.formulas import Formula, check_metric, check_objective, read_formula
 from mc2.plan.literals import float_text, parse_float
 from mc2.plan.matrices import read_texts
@@ -18,7 +19,6 @@ from mc2.plan.relations import read_node
 
 BOOST_ROUNDS: Final = 100_000
 FOLDS: Final = 1000
-LEAF_ROWS: Final = 10_000_000
 _EVALUATIONS: Final = 64
 _NAME: Final = 63
 _SEED: Final = 2**32 - 1
@@ -93,43 +93,12 @@ def _share(text: str, most: float) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Controls:
-    """What a model must not tell of single rows, as the enclave enforces it.
+Controls = ModelPolicy
+"""What a model must not tell of single rows: a plan says it as owners demand it.
 
-    Each leaf holds at least `leaf_rows` of the rows that the model was trained on, from at least
-    `leaf_owners` owners, or the job fails. `bare` takes out of the model how many rows reach each
-    node and how much each split gained. `public_thresholds` lets a model split at the edges of
-    its matrix only, or the job fails.
-    """
-
-    leaf_rows: int = 0
-    leaf_owners: int = 0
-    bare: bool = False
-    public_thresholds: bool = False
-
-    def json(self) -> Json:
-        """The controls as canonical JSON has them."""
-        return {
-            "leaf_rows": self.leaf_rows,
-            "leaf_owners": self.leaf_owners,
-            "bare": self.bare,
-            "public_thresholds": self.public_thresholds,
-        }
-
-    @classmethod
-    def read(cls, value: Json) -> Self:
-        """Read controls. Raises: FormatError."""
-        fields = Fields(value, "the controls of a model")
-        found = cls(
-            leaf_rows=fields.integer("leaf_rows", 0, LEAF_ROWS),
-            leaf_owners=fields.integer("leaf_owners", 0, _EVALUATIONS),
-            bare=fields.boolean("bare"),
-            public_thresholds=fields.boolean("public_thresholds"),
-        )
-        fields.done()
-        return found
-
+Without enough rows or owners in a leaf, or with a threshold that is no edge of its matrix, the job
+fails.
+"""
 
 NO_CONTROLS: Final = Controls()
 

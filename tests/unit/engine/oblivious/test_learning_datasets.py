@@ -27,7 +27,7 @@ def higgs_like():
 
 def few_digits():
     x, y = load_digits(n_class=4, return_X_y=True)
-    return x[:400, 10:40], y[:400]
+    return x[:300, 18:38:2], y[:300]
 
 
 def steps():
