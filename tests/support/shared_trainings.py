@@ -25,7 +25,7 @@ from mc2.formats.manifest import (
 )
 from mc2.formats.receipt import Receipt
 from mc2.formats.result import Result
-from mc2.formats.worker_tasks import Ended, TrainStep
+from mc2.formats.worker_tasks import Ended, Task, TrainStep
 from mc2.plan.build import PlanBuilder
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.models import Evaluation, History, Matrix, Train
@@ -268,17 +268,20 @@ class Hosted:
         except Mc2Error as error:
             self.ends.append(Ended(worker=worker, code=error.code, message=str(error)))
         else:
-            self.lengths.append((worker, len(step.message), len(answer)))
+            if isinstance(step, TrainStep):
+                self.lengths.append((worker, len(step.message), len(answer)))
             self.ends.append(Ended(worker=worker, receipt=answer))
 
     def carried(self, worker: str, step: TrainStep) -> bytes:
-        """Hand on a step, and the answer."""
-        host = Host(self.reader(worker), lambda *_: None, lambda _: None)
+        """Hand on a step or a task, and the answer."""
+        host = Host(self.reader(worker), self.keep, lambda _: None)
+        if isinstance(step, Task):
+            return self.sessions[worker].task(step, host)
         return self.sessions[worker].train(step, host)
 
     def ended(self, *, wait: bool) -> Ended:
-        assert wait
-        return self.ends.pop(0)
+        assert wait or not self.ends or isinstance(self.steps[-1][1], Task)
+        return self.ends.pop(0) if self.ends else Ended()
 
     def keep(self, name: Digest, raw: bytes) -> None:
         assert digest(raw) == name

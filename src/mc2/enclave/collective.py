@@ -78,6 +78,11 @@ class LedCollectives:
             return None
         return SharedTrainings(self, runner, found, list(names), trainings, cuts)
 
+    @property
+    def dealing(self) -> None:
+        """Stock XGBoost trains on nothing that is dealt out."""
+        return
+
     def run(
         self, shared: SharedTrainings, node: int, tell: Callable[[int], None]
     ) -> tuple[bytes, Metrics]:

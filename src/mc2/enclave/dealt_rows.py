@@ -20,6 +20,7 @@ from mc2.formats.canonical import Json, decode, encode
 from mc2.formats.fields import Fields
 from mc2.formats.limits import LIMITS
 from mc2.formats.training_message import TrainingName
+from mc2.ml.boosting_dealt import DealtSets
 from mc2.ml.secret_matrix import (
     BYTES_BESIDE,
     SecretCuts,
@@ -48,9 +49,11 @@ class Deal:
     """Where the rows of each partition are. All of it is public.
 
     `places` are those to train on, `blocks` of all partitions but the first, which is the leader's.
+    `all_rows` are as many places as there could be, which decides how gradients are rounded.
     """
 
     salt: bytes
+    all_rows: int
     places: tuple[int, ...]
     blocks: tuple[Blocks, ...]
 
@@ -60,6 +63,7 @@ class Deal:
             {
                 "type": _TYPE,
                 "salt": self.salt.hex(),
+                "all_rows": self.all_rows,
                 "places": list(self.places),
                 "blocks": [[[b.json() for b in s] for s in part] for part in self.blocks],
             }
@@ -72,6 +76,7 @@ class Deal:
         fields.type(_TYPE)
         found = cls(
             salt=bytes.fromhex(fields.hex("salt", SALT_BYTES)),
+            all_rows=fields.integer("all_rows", 1, LIMITS.row_bound),
             places=fields.items("places", LIMITS.cluster_members, _places),
             blocks=fields.items("blocks", LIMITS.cluster_members, _part),
         )
@@ -106,17 +111,18 @@ def part_of(sets: Sets, parts: int, part: int) -> list[SecretMatrix | None]:
 
 
 def deal(
-    epoch: Epoch, node: int, sets: Sets, parts: int, write: Callable[[Digest, bytes], None]
+    epoch: Epoch, node: int, sets: DealtSets, parts: int, write: Callable[[Digest, bytes], None]
 ) -> Deal:
     """Seal the rows of all partitions but the first, and let the host keep them."""
     salt = fresh_salt()
     blocks = []
     for part in range(1, parts):
         cipher = _cipher(epoch, node, part, salt)
-        blocks.append(tuple(_sealed(cipher, part, *s, parts, write) for s in enumerate(sets)))
-    rows = _rows(sets[0])
+        blocks.append(tuple(_sealed(cipher, part, *s, parts, write) for s in enumerate(sets.every)))
+    rows = _rows(sets.matrices)
     edges = [cut(rows, parts, part) for part in range(parts)]
-    return Deal(salt, tuple(stop - start for start, stop in edges), tuple(blocks))
+    places = tuple(stop - start for start, stop in edges)
+    return Deal(salt, sets.all_rows, places, tuple(blocks))
 
 
 def _sealed(  # where a block belongs

@@ -221,7 +221,7 @@ class JobSession:
         if workers is not None and job.plan.mode == "oblivious":
             homes = {party: members[number] for party, number in at_home.items()}
             led = LedTrainings(job, member, self._limits, host, workers, names, homes)
-            if led.any:
+            if led.nodes or (led.any and (layout is None or layout.partitions == 1)):
                 outputs = work.compute(self._limits, led)
                 self._homes = home_shares(job, member.epoch, led)
                 return outputs, led.digest

@@ -18,6 +18,7 @@ from mc2.enclave.epoch import Epoch
 from mc2.enclave.release import Lease
 from mc2.enclave.task_leader import TaskLeader
 from mc2.enclave.task_runner import Finished, Host, Sharing, TaskRunner
+from mc2.enclave.trainings import LedTrainings
 from mc2.engine.collective.apart import Trainer
 from mc2.engine.inputs import read_inputs
 from mc2.engine.limits import EngineLimits
@@ -25,11 +26,15 @@ from mc2.errors import JobError
 from mc2.formats.manifest import Manifest
 from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker_tasks import Task
-from mc2.plan.check import uses
+from mc2.plan.check import CheckedPlan, uses
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
+from mc2.plan.oblivious_models import sizes_show
 from mc2.plan.oblivious_stages import OBLIVIOUS_BROADCAST_ROWS
+from mc2.plan.relations import Aggregate, Distinct, Explode, Join, Mark, Sort
 from mc2.plan.stages import BROADCAST_ROWS, InputSize, Layout, choose_layout, layout_of
+from mc2.plan.trained_together import shared_trainings
+from mc2.plan.windows import Window
 
 _OBLIVIOUS_BYTES: Final = 4 * 1024 * 1024
 """Sealed inputs in oblivious mode below which one enclave is as fast as several."""
@@ -72,13 +77,27 @@ def layout_for(job: AdmittedJob, members: int, limits: EngineLimits) -> Layout |
 def _oblivious_layout(job: AdmittedJob, members: int) -> Layout:
     """As many partitions as enclaves, where computing takes longer than moving blocks.
 
-    Trainings are spread in their own way, over rows that one enclave has computed.
+    What learns in its own way, or by sizes that are made public on the way, is computed in one.
     """
     sizes = input_sizes(job)
-    learns = any(isinstance(n.operation, ModelOperation | LinearOperation) for n in job.plan.nodes)
-    if learns or sum(i.size for i in sizes) < _OBLIVIOUS_BYTES:
+    if _learns_alone(job.checked) or sum(i.size for i in sizes) < _OBLIVIOUS_BYTES:
         members = 1
     return layout_of(sizes, members, OBLIVIOUS_BROADCAST_ROWS)
+
+
+def _learns_alone(checked: CheckedPlan) -> bool:
+    """Whether a plan has models, and nothing before them that is worth tasks of its own."""
+    operations = [n.operation for n in checked.plan.nodes]
+    if not any(isinstance(o, ModelOperation | LinearOperation) for o in operations):
+        return False
+    if not any(isinstance(o, _WORK) for o in operations):
+        return True
+    if any(isinstance(o, LinearOperation) for o in operations) or shared_trainings(checked):
+        return True
+    return sizes_show(checked.plan.nodes)
+
+
+_WORK: Final = (Aggregate, Distinct, Explode, Join, Mark, Sort, Window)
 
 
 class Spread:
@@ -93,7 +112,7 @@ class Spread:
         limits: EngineLimits,
     ) -> None:
         self._runner = _runner(job, layout, epoch, ciphers, limits)
-        self._oblivious, self._limits = job.plan.mode == "oblivious", limits
+        self._job, self._limits = job, limits
 
     def run(
         self,
@@ -112,7 +131,9 @@ class Spread:
         leased = _leased(host, member.lease)
 
         def sharing(left: Collection[str]) -> Sharing | None:
-            if trainer is None or self._oblivious:
+            if self._job.plan.mode == "oblivious":
+                return LedTrainings(self._job, member, self._limits, leased, workers, left)
+            if trainer is None:
                 return None
             return LedCollectives(member, self._limits, leased, workers, left, trainer)
 

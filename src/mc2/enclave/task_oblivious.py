@@ -11,6 +11,7 @@ from typing import TypeAlias
 from mc2.crypto.digest import Digest, digest
 from mc2.enclave.task_inputs import BlockSequence, ChunkRange, TaskSource
 from mc2.engine.limits import EngineLimits
+from mc2.engine.oblivious.learning import Together
 from mc2.engine.oblivious.part import Part, PartInput, PartSettings
 from mc2.errors import JobError
 from mc2.formats.block import BlockCipher, BlockPlace, BlockRef
@@ -30,12 +31,13 @@ def compute_part(  # noqa: PLR0913, PLR0917 - what a task is
     limits: EngineLimits,
     key: bytes,
     progress: Callable[[str], None],
+    together: Together | None = None,
 ) -> Part:
-    """Compute one task's tables. `key` is what the job draws from.
+    """Compute one task's tables. `key` is what the job draws from; `together` trains.
 
     Raises: EngineError, and what reading a source raises.
     """
-    settings = PartSettings(limits.threads, key, progress, partition=partition)
+    settings = PartSettings(limits.threads, key, progress, partition=partition, together=together)
     return Part(checked, stages, stage, [_input(s) for s in sources], settings)
 
 

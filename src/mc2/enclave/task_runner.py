@@ -40,6 +40,7 @@ from mc2.enclave.task_rules import (
 )
 from mc2.engine.fragment import Fragment, FragmentInput, open_fragment
 from mc2.engine.limits import EngineLimits
+from mc2.engine.oblivious.learning import Together as Dealing
 from mc2.engine.oblivious.part import Part
 from mc2.engine.outputs import Output
 from mc2.engine.run import Together
@@ -94,7 +95,12 @@ class Sharing(Protocol):
         ...
 
     def shared(self, runner: TaskRunner, found: AllTasks) -> Together | None:
-        """The trainings that are shared."""
+        """The trainings of stock XGBoost that are shared."""
+        ...
+
+    @property
+    def dealing(self) -> Dealing | None:
+        """Who trains on rows that the last task of an oblivious plan deals out."""
         ...
 
 
@@ -185,16 +191,14 @@ class TaskRunner:
         sources = self._opened_sources(Place(self.work.stages.last, 0), found.read, host.read)
         last, outputs = self.work.stages.last, dict[str, Output]()
         if self._oblivious:
-            with self._part(last, sources, host) as part:
+            dealing = None if sharing is None else sharing.dealing
+            with self._part(last, sources, host, together=dealing) as part:
                 outputs |= part.outputs()
-            return Finished(outputs, found.digest)
+            return Finished(outputs, _digest_of(receipts, sharing, found))
         together = None if sharing is None else sharing.shared(self, found)
         with self._opened(last, sources, host, together) as computed:
             outputs |= computed.outputs()
-        if sharing is None or not sharing.receipts:
-            return Finished(outputs, found.digest)
-        names = [*map(digest, receipts), *sharing.receipts]
-        return Finished(outputs, digest_of_receipts(names))
+        return Finished(outputs, _digest_of(receipts, sharing, found))
 
     @property
     def last_fragment(self) -> CheckedPlan:
@@ -290,7 +294,12 @@ class TaskRunner:
 
     @contextmanager
     def _part(
-        self, stage: int, sources: Sequence[TaskSource], host: Host, partition: int = 0
+        self,
+        stage: int,
+        sources: Sequence[TaskSource],
+        host: Host,
+        partition: int = 0,
+        together: Dealing | None = None,
     ) -> Iterator[Part]:
         """Compute a stage of a plan in oblivious mode, by the facts of the whole plan."""
         with _told(sources):
@@ -303,6 +312,7 @@ class TaskRunner:
                 self._limits,
                 drawing_key(self.work.epoch.context, self._ciphers),
                 host.progress,
+                together,
             )
             for rows in sources:
                 rows.read_rest()
@@ -342,6 +352,13 @@ class TaskRunner:
         if stage not in self._fragments:
             self._fragments[stage] = fragment(self._plan, self.work.stages, stage)
         return self._fragments[stage]
+
+
+def _digest_of(receipts: Sequence[bytes], sharing: Sharing | None, found: AllTasks) -> Digest:
+    """What names the receipts of all tasks, and of what trained with them."""
+    if sharing is None or not sharing.receipts:
+        return found.digest
+    return digest_of_receipts([*map(digest, receipts), *sharing.receipts])
 
 
 class _Writer:

@@ -25,6 +25,7 @@ from mc2.engine.limits import EngineLimits
 from mc2.engine.oblivious.learning import recipe_of
 from mc2.engine.oblivious.run import compute_rows
 from mc2.errors import (
+    DatasetError,
     DropoutError,
     EngineError,
     JobError,
@@ -42,7 +43,7 @@ from mc2.formats.training_message import TrainingName
 from mc2.formats.training_receipt import TrainingReceipt
 from mc2.formats.worker_tasks import TRAINING_BODY, TrainStep
 from mc2.ml.boosting import Trained
-from mc2.ml.boosting_dealt import DealingLeader, DealtPartition
+from mc2.ml.boosting_dealt import DealingLeader, DealtPartition, DealtSets
 from mc2.ml.boosting_together import (
     GatheredPartition,
     GatheringLeader,
@@ -144,7 +145,7 @@ class _Trainings:
         if rows is None:
             raise JobError("a training deals no rows to train on", hint=_HINT)
         matrices = evaluations(recipe.evaluations, judged)
-        part = DealtPartition(Run(), recipe, partition, sum(found.places), rows, matrices)
+        part = DealtPartition(Run(), recipe, partition, found.all_rows, rows, matrices)
         epoch, form = self._member.epoch, form_of(recipe, Shares(found.places, 0, 0))
         return MemberSide(epoch, found.named(epoch, node), partition, form, part)
 
@@ -231,7 +232,8 @@ class LedTrainings(_Trainings):
         self.dropped: dict[str, dict[int, int]] = {p: {} for p in home_parties(job.plan)}
         """The parties at home, each with the trainings that it dropped out of: from which round."""
         self._worth = frozenset(t.node for t in self._shared.values() if self._is_worth_it(t))
-        self._receipts: list[Digest] = []
+        self.receipts: list[Digest] = []
+        """What names the receipts of all trainings so far."""
         self.read: set[str] = set()
         """The datasets that members have read whole, for all trainings that need them."""
 
@@ -248,7 +250,16 @@ class LedTrainings(_Trainings):
     @property
     def digest(self) -> Digest | None:
         """What names the receipts of all trainings; None if there was none."""
-        return digest_of_receipts(self._receipts) if self._receipts else None
+        return digest_of_receipts(self.receipts) if self.receipts else None
+
+    def shared(self, *_: object) -> None:
+        """Stock XGBoost trains nothing in an oblivious plan."""
+        return
+
+    @property
+    def dealing(self) -> LedTrainings:
+        """Rows that the last task of a plan has are dealt out here."""
+        return self
 
     def _is_worth_it(self, training: SharedTraining) -> bool:
         """By public sizes alone: enough rows, several chunks, messages that can be sent."""
@@ -358,27 +369,30 @@ class LedTrainings(_Trainings):
         recipe: Recipe,
         trace: Run,
         key: bytes,
-        sets: Sequence[Sequence[SecretMatrix]],
+        sets: DealtSets,
         tell: Callable[[int], None],
     ) -> Trained:
-        """The model of a training whose rows are at hand: the matrix, then evaluation sets.
+        """The model of a training whose rows are at hand.
 
         Raises: as `train`.
         """
-        rows = sum(m.places for m in sets[0])
+        rows = sum(m.places for m in sets.matrices)
         count = min(1 + len(self._names), rows, LIMITS.cluster_members)
         epoch = self._member.epoch
         found = deal(epoch, index, sets, count, self._host.write)
-        leader = DealingLeader(trace, recipe, sets[0][0].cuts, key)
+        leader = DealingLeader(trace, recipe, sets.matrices[0].cuts, key)
         side = LeadingSide(epoch, found.named(epoch, index), leader)
 
         def begin(partition: int) -> MemberSide:
-            return self._dealt_side(index, found, partition, part_of(sets, count, partition))
+            return self._dealt_side(index, found, partition, part_of(sets.every, count, partition))
 
         theirs = {name: p for p, name in enumerate(self.free(count - 1), start=1)}
         roles = _Roles(count, begin, found.encode())
         steps = _Steps(self, index, roles, side, theirs)
-        self._run(index, leader, side, steps, tell)
+        try:
+            self._run(index, leader, side, steps, tell)
+        except DatasetError as error:  # blocks are dealt out anew by another attempt alone
+            raise JobError(f"a training ended: {error}", hint=_HINT) from error
         return leader.trained()
 
     def _run(
@@ -416,7 +430,7 @@ class LedTrainings(_Trainings):
                 raise JobError("a receipt tells of other messages than were sent", hint=_HINT)
             name = digest(raw)
             self._host.write(name, raw)
-            self._receipts.append(name)
+            self.receipts.append(name)
 
     def _key_of(self, name: str) -> VerifyKey:
         for member in self._member.epoch.members:

@@ -85,13 +85,14 @@ def train(  # noqa: PLR0913 - what there is to say
     evaluations: Mapping[str, Sequence[SecretMatrix]] | None = None,
     tell: Callable[[int], None] = lambda _: None,
     start: SecretModel | None = None,
+    all_rows: int | None = None,
 ) -> Trained:
     """Train on the rows of all partitions. The model does not depend on how they are cut.
 
     `key` (32 bytes) is secret and of this training alone: sampling, rounding and shuffling follow
     it and the identities of rows. Metrics of `evaluations` are made public: at the end, or after
     each round with early stopping. `tell` is called after each round. The trees of `start`, which
-    has the same cuts, classes and depth, come first.
+    has the same cuts, classes and depth, come first. `all_rows` counts places, if not those here.
 
     Raises: EngineError for what cannot be done; flags of the run for labels that do not fit.
     """
@@ -100,7 +101,7 @@ def train(  # noqa: PLR0913 - what there is to say
     if not partitions or any(m.cuts is not partitions[0].cuts for m in partitions):
         raise EngineError("all partitions must be binned by the same cuts")
     # Without padding, which depends on how rows are cut.
-    all_rows = sum(m.places for m in partitions)
+    places = sum(m.places for m in partitions) if all_rows is None else all_rows
     sets = evaluations or {}
     if any(m.cuts is not partitions[0].cuts for ms in sets.values() for m in ms):
         raise EngineError("evaluation sets must be binned by the cuts of the training set")
@@ -112,7 +113,7 @@ def train(  # noqa: PLR0913 - what there is to say
         partitions,
         parameters,
         key,
-        all_rows=all_rows,
+        all_rows=places,
         fixed_order=fixed,
         evaluations=sets,
         start=start,
@@ -271,7 +272,7 @@ class Leader:
             above, last = below, depth + 1 == self.parameters.max_depth
             kind, shown = Kind.LEAVES if last else Kind.LEVEL, self._shown(level)
             sums, *flags = yield Step(kind, turn, of_class, depth + 1, shown), level.splits
-        self._run.add_flags(flags[0])
+        self._run.add_failures(flags[0])
         rate = self._rate(turn)
         begin = self._start[of_class : of_class + 1] if turn == 0 else np.zeros(1)
         values = self._leaves(sums, above.bounds, units, rate, begin)

@@ -7,6 +7,7 @@ docs/spec/oblivious-boosting.md, section "Partitions and steps".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,23 @@ from mc2.ml.boosting_rounds import KEY_BYTES, Arrays, Form, Kind, Step
 from mc2.ml.boosting_together import Recipe
 from mc2.ml.secret_matrix import SecretCuts, SecretMatrix
 from mc2.operators.run import Run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DealtSets:
+    """Rows that are dealt out: those to train on, and those of each evaluation set.
+
+    `all_rows` are the places to train on at most, wherever rows are computed.
+    """
+
+    matrices: Sequence[SecretMatrix]
+    evaluations: tuple[Sequence[SecretMatrix], ...]
+    all_rows: int
+
+    @property
+    def every(self) -> tuple[Sequence[SecretMatrix], ...]:
+        """All sets, in order."""
+        return (self.matrices, *self.evaluations)
 
 
 class DealingLeader:

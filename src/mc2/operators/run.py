@@ -124,6 +124,10 @@ class Run:
             raise ValueError("tasks of one computation keep the same bits")
         self._flags |= flags
 
+    def add_failures(self, flags: Words) -> None:
+        """Join what went wrong elsewhere, where nobody keeps bits, with the flags of this run."""
+        self._flags[:1] |= flags[:1]
+
     def declassify(self, words: Words, reason: str) -> list[int]:
         """Make secret words public, for a reason that the plan shows to its reviewers."""
         self.declassified.append(reason)

@@ -20,6 +20,7 @@ from mc2.plan.literals import parse_float
 from mc2.plan.models import Annotate, History, Matrix, Predict, Recall, Slice
 from mc2.plan.parameters import Parameter
 from mc2.plan.plan import Node, Operation, PlanOutput
+from mc2.plan.relations import RowBound
 from mc2.plan.shapes import MatrixShape, ModelShape, Shape, TableShape
 from mc2.plan.training import Boosting, CrossValidate, Stopping, Train
 from mc2.plan.types import INTEGER_BITS
@@ -116,6 +117,11 @@ def is_released(outputs: Sequence[PlanOutput], model: int) -> bool:
     return any(o.kind == "model" and o.node == model and not o.keep for o in outputs)
 
 
+def sizes_show(nodes: Sequence[Node]) -> bool:
+    """Whether a plan makes public how many rows there are: tables then have as many places."""
+    return any(isinstance(n.operation, RowBound) and n.operation.leak != "none" for n in nodes)
+
+
 def has_history(nodes: Sequence[Node], model: int) -> bool:
     """Whether anybody is told the metrics of a training."""
     return any(isinstance(n.operation, History) and n.operation.model == model for n in nodes)
@@ -149,7 +155,7 @@ def _check_matrix(matrix: Matrix, sources: Sequence[Shape]) -> None:
 
 def _check_edges(matrix: Matrix) -> None:
     amounts = set(matrix.features) - set(matrix.categorical)
-    edged = {e.feature for e in (*matrix.edges, *matrix.noisy)}
+    edged = {e.feature for e in matrix.edges} | {n.feature for n in matrix.noisy}
     if edged and edged != amounts:
         raise _unsupported("edges of some features only", "name edges for each feature, or none")
     if any(n.edges > MOST_EDGES for n in matrix.noisy):

@@ -15,11 +15,12 @@ from tests.support.shared_trainings import (
 )
 
 from mc2.crypto.digest import digest
-from mc2.enclave import trainings
+from mc2.enclave import spread, trainings
 from mc2.enclave.dealt_rows import Deal, framed, unframed
-from mc2.errors import CryptoError, DatasetError, FormatError, JobError
+from mc2.errors import CryptoError, FormatError, JobError
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.training_receipt import TrainingReceipt
+from mc2.formats.worker_tasks import Task, TrainStep
 from mc2.plan.noisy_edges import NoisyEdges
 from mc2.plan.training import Controls
 
@@ -41,7 +42,7 @@ def alone(job):
 def receipts(host):
     found = []
     for raw in host.kept.values():
-        if raw[:1] == b"{":
+        if raw[:1] == b"{" and PayloadType.TRAINING_RECEIPT.encode() in raw:
             payload = Envelope.parse(raw, PayloadType.TRAINING_RECEIPT, TrainingReceipt.LIMIT)
             found.append(TrainingReceipt.parse(payload.payload))
     return found
@@ -83,6 +84,21 @@ def test_edges_are_drawn_where_all_rows_are():
     host = Hosted(job, ["b", "c"])
     assert host.run()[:2] == alone(job)[:2]
     assert {worker for worker, _ in host.steps} == {"b", "c"}
+
+
+def test_rows_that_tasks_compute_give_the_model_of_one_enclave(monkeypatch):
+    job = joined_job()
+    model, history, _ = alone(job)
+    monkeypatch.setattr(spread, "_OBLIVIOUS_BYTES", 0)
+    monkeypatch.setattr(spread, "OBLIVIOUS_BROADCAST_ROWS", 1)
+    host = Hosted(job, ["b", "c"])
+    found, metrics, together = host.run()
+    assert (found, metrics) == (model, history)
+    kinds = [type(step) for _, step in host.steps]
+    assert Task in kinds
+    assert TrainStep in kinds
+    assert together.tasks is not None
+    assert len(receipts(host)) == 3
 
 
 @pytest.mark.parametrize("lost", [1, 2, 9])
@@ -158,7 +174,7 @@ def test_a_member_refuses_another_deal_than_the_leaders(change, error, says):
 
 
 def test_a_member_refuses_another_block_than_the_deal_names():
-    with pytest.raises(DatasetError, match="is not the one"):
+    with pytest.raises(JobError, match="a training ended: a block is not the one"):
         Lying(block=lambda raw: raw[:-1] + bytes([raw[-1] ^ 1])).run()
 
 
@@ -175,6 +191,7 @@ def test_a_first_step_of_another_member_gives_no_answer_in_its_place():
         {"blocks": [[]] * 70},
         {"blocks": [3]},
         {"salt": "00"},
+        {"all_rows": 0},
         {"more": 1},
     ],
 )
@@ -184,6 +201,7 @@ def test_a_deal_has_one_form(change):
     value = {
         "type": "mc2/dealt-rows/v1",
         "salt": "ab" * 32,
+        "all_rows": 5,
         "places": [3, 2],
         "blocks": [[[block]]],
     }

@@ -22,6 +22,7 @@ from mc2.formats.schema import Schema
 from mc2.formats.worker_progress import round_trained
 from mc2.ml import boosted_trees, boosting
 from mc2.ml.boosting import PUBLIC, SECRET, Trained, Training
+from mc2.ml.boosting_dealt import DealtSets
 from mc2.ml.boosting_leaves import LeafRules, check_leaves
 from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.ml.boosting_tables import Roles, cuts_of_tables, matrices_of_tables
@@ -55,6 +56,8 @@ class _Rows:
 
     roles: Roles
     tables: tuple[SecretTable, ...]
+    places: int
+    """As many as all rows have at most, wherever they are computed."""
 
     @property
     def filled(self) -> list[SecretTable]:
@@ -86,10 +89,10 @@ class Together(Protocol):
         recipe: Recipe,
         trace: Trace,
         key: bytes,
-        sets: Sequence[Sequence[SecretMatrix]],
+        sets: DealtSets,
         tell: Callable[[int], None],
     ) -> Trained:
-        """As `train`, of rows that are here: those to train on, then each evaluation set."""
+        """As `train`, of rows that are here."""
         ...
 
 
@@ -156,9 +159,11 @@ class Learner:
         self._models: dict[int, Trained] = {}
         self._attributes: dict[int, Mapping[str, str]] = {}
 
-    def add_matrix(self, index: int, operation: Matrix, tables: Sequence[SecretTable]) -> None:
-        """Keep the rows of a matrix: tables whose rows stand in order."""
-        self._matrices[index] = _Rows(roles_of(operation), tuple(tables))
+    def add_matrix(
+        self, index: int, operation: Matrix, tables: Sequence[SecretTable], places: int
+    ) -> None:
+        """Keep the rows of a matrix, in so many places at most: tables whose rows are in order."""
+        self._matrices[index] = _Rows(roles_of(operation), tuple(tables), places)
 
     def forget_matrix(self, index: int) -> None:
         """Let the rows of a matrix go."""
@@ -201,12 +206,19 @@ class Learner:
         sets = {e.name: self._binned(e.matrix, cuts, labels=True) for e in judged}
         trace, places = self._trace, sum(m.places for m in matrices)
         if self._together is not None and self._together.deals(index, recipe, places):
-            dealt = [matrices, *sets.values()]
+            dealt = DealtSets(matrices, tuple(sets.values()), rows.places)
             trained = self._together.train_dealt(index, recipe, trace, key, dealt, tell)
         else:
-            parameters, how = recipe.parameters, recipe.training
             trained = boosting.train(
-                trace, matrices, parameters, how, key, evaluations=sets, tell=tell, start=start
+                trace,
+                matrices,
+                recipe.parameters,
+                recipe.training,
+                key,
+                evaluations=sets,
+                tell=tell,
+                start=start,
+                all_rows=rows.places,
             )
         check_leaves(self._trace, trained.model, matrices, self._leaf_rules(operation))
         return trained

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mc2.engine.oblivious.learning import Together
 from mc2.engine.oblivious.parts import fitted
 from mc2.engine.oblivious.seams import Seams
 from mc2.engine.oblivious.sheets import SheetRun, dealt
@@ -41,7 +42,7 @@ class PartInput:
 class PartSettings:
     """How a part is run: threads of kernels, the job's random key, whom to tell of progress.
 
-    `partition`: which of the stage's tasks it is, from 0.
+    `partition`: which of the stage's tasks it is, from 0. `together`: who trains with this task.
     """
 
     threads: int = 1
@@ -49,6 +50,7 @@ class PartSettings:
     progress: Callable[[str], None] = lambda _: None
     trace: Trace | None = None
     partition: int = 0
+    together: Together | None = None
 
 
 class Part:
@@ -72,7 +74,7 @@ class Part:
         trace = settings.trace or Trace()
         self._seams = Seams(stages.layout)
         trace.keep_bits(self._seams.bits)
-        self._run = _PartRun(checked, {}, settings.progress, trace, settings.key)
+        self._run = _PartRun(checked, {}, settings.progress, trace, settings.key, settings.together)
         self._partition = settings.partition
         self._results: list[SecretTable | Sheet | None] = []
         for step in here.steps:

@@ -57,6 +57,7 @@ from mc2.plan.models import (
 from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.oblivious_lists import COLLECTING
+from mc2.plan.oblivious_models import sizes_show
 from mc2.plan.oblivious_steps import is_computed, sorted_columns, steps, ties
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Operation, Plan, PlanOutput
@@ -192,6 +193,7 @@ class PlanRun:
         self._shapes = checked.shapes
         self._rooms = rooms(checked.plan.nodes)
         self._sources = tables
+        self._sizes_show = sizes_show(checked.plan.nodes)
         self._progress = progress
         self._ordered = ordered_nodes(checked.plan.nodes)
         self._tables: dict[int, SecretTable] = {}
@@ -231,7 +233,10 @@ class PlanRun:
         match node.operation:
             case Matrix(sources=sources) as operation:
                 tables = [self._in_front(s, self._tables[s]) for s in sources]
-                self._learner.add_matrix(index, operation, tables)
+                places = (
+                    sum(t.rows for t in tables) if self._sizes_show else self._facts[index].rows
+                )
+                self._learner.add_matrix(index, operation, tables, places)
                 self._linear.add_matrix(index, operation, tables)
             case Train() as operation:
                 self._learner.train(index, operation)
