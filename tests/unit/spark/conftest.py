@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,36 +78,65 @@ def serve(keeper: Keeper, stack: ExitStack) -> str:
     return f"tcp:{host}:{port}"
 
 
+class Machines:
+    """Enclaves that tests of a module share: starting one takes seconds of a processor.
+
+    A job that fails ends in its enclaves, and one that was killed is started again.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder, self._stack = folder, stack
+        self.root = make_root(folder)
+        self.settings = make_settings(folder, self.root)
+        self._leaders: dict[int, Worker] = {}
+        self._keepers: dict[int, list[tuple[Keeper, str]]] = {}
+
+    def leader(self, memory: int) -> Worker:
+        if memory not in self._leaders:
+            self._leaders[memory] = start_leader(self.root, self.folder, memory)
+            self._stack.callback(self._leaders[memory].kill)
+        self._leaders[memory].close()
+        return self._leaders[memory]
+
+    def keepers(self, count: int, memory: int) -> list[tuple[Keeper, str]]:
+        there = self._keepers.setdefault(memory, [])
+        while len(there) < count:
+            there.append(self.start(self.root, self.settings, memory))
+        return there[:count]
+
+    def start(self, root: Path, settings: KeeperSettings, memory: int) -> tuple[Keeper, str]:
+        """A keeper of its own."""
+        log = self.folder / f"enclave-{secrets.token_hex(4)}.log"
+        source = WorkerCommand(enclave_command(root, memory), log, {})
+        keeper = Keeper(source, open_storage(settings.storage), settings.token)
+        address = serve(keeper, self._stack)
+        keeper.start()
+        return keeper, address
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    with ExitStack() as stack:
+        yield Machines(tmp_path_factory.mktemp("machines"), stack)
+
+
 @pytest.fixture
-def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """`make_fleet(2)`: a leader and so many keepers."""
+def make_fleet(machines: Machines, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """`make_fleet(2)`: a leader and so many keepers; the one of number `other` is a stranger's."""
     with ExitStack() as stack:
 
         def make(count: int, other: int = -1, storage: str = "", memory: int = MEMORY) -> Fleet:
-            root = make_root(tmp_path)
-            settings = make_settings(tmp_path, root)
+            settings = machines.settings
             if storage:
                 settings = replace(settings, storage=storage)
-            keepers, addresses = [], []
-            for i in range(count):
-                own = root
-                if i == other:  # an enclave of another deployment
-                    (tmp_path / "other").mkdir()
-                    own = make_root(tmp_path / "other")
-                source = WorkerCommand(
-                    enclave_command(own, memory), tmp_path / f"enclave-{i}.log", {}
-                )
-                keeper = Keeper(source, open_storage(settings.storage), settings.token)
-                keepers.append(keeper)
-                addresses.append(serve(keeper, stack))
-            with ThreadPoolExecutor() as together:
-                started = [together.submit(keeper.start) for keeper in keepers]
-                leader = start_leader(root, tmp_path, memory)
-            stack.callback(leader.kill)
-            for each in started:
-                each.result()
-            jobs = ThreadJobs(addresses)
+                found = [machines.start(machines.root, settings, memory) for _ in range(count)]
+            else:
+                found = machines.keepers(count - (other >= 0), memory)
+            if other >= 0:  # an enclave of another deployment
+                found.insert(other, machines.start(make_root(tmp_path), settings, memory))
+            jobs = ThreadJobs([address for _, address in found])
             backend = stack.enter_context(SparkBackend(jobs, settings))
-            return Fleet(tmp_path, root, settings, leader, keepers, jobs, backend)
+            leader, keepers = machines.leader(memory), [keeper for keeper, _ in found]
+            return Fleet(machines.folder, machines.root, settings, leader, keepers, jobs, backend)
 
         yield make
