@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import sys
+from functools import partial
 
 import pytest
 from hypothesis import settings
@@ -15,17 +16,39 @@ settings.load_profile("same")
 vars(sys.modules["__main__"]).setdefault("__file__", __file__)
 
 
-@pytest.fixture(params=[pytest.param(n, marks=[pytest.mark.slow] * (n > 1)) for n in (1, 3)])
+@pytest.fixture(
+    params=[1, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, "spark"))],
+    ids=str,
+)
 def enclaves(request, monkeypatch):
-    """How many enclaves run the plans of a suite, each with a part of the rows; slow with three."""
-    monkeypatch.setattr("tests.support.differential.ENCLAVES", request.param)
+    """Where plans of a suite run: in one enclave, in three with a part of the rows each, on Spark."""
+    if request.param == "spark":
+        plans = request.getfixturevalue("spark_plans")
+        monkeypatch.setattr("tests.support.differential.RUN", plans.outputs)
+    elif request.param > 1:
+        run_in_enclaves(monkeypatch, request.param)
     return request.param
+
+
+def run_in_enclaves(monkeypatch, count):
+    from tests.support.differential import in_enclaves
+
+    monkeypatch.setattr("tests.support.differential.RUN", partial(in_enclaves, count))
 
 
 @pytest.fixture
 def three_enclaves(monkeypatch):
     """Three enclaves run each plan."""
-    monkeypatch.setattr("tests.support.differential.ENCLAVES", 3)
+    run_in_enclaves(monkeypatch, 3)
+
+
+@pytest.fixture(scope="session")
+def spark_plans(tmp_path_factory):
+    """A Spark of two processors that runs plans, for as long as tests ask it."""
+    from tests.spark.conftest import started_plans
+
+    with started_plans("local[2]", tmp_path_factory.mktemp("spark")) as found:
+        yield found
 
 
 def pytest_make_parametrize_id(config, val, argname):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.spark_plans import SparkPlans
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "build" / "spark" / "bin" / "python"
@@ -106,6 +107,30 @@ def cluster(tmp_path: Path, **hosts: str) -> Iterator[Standalone]:
             sizes = ["--cores", "1", "--memory", "700m", "--host", "127.0.0.1", "--webui-port", "0"]
             _await(run(name, [*start, worker, *sizes, address]), r"Successfully registered")
         yield Standalone(address, tmp_path, names)
+
+
+@contextmanager
+def started_plans(
+    master: str, folder: Path, names: dict[str, str] | None = None
+) -> Iterator[SparkPlans]:
+    """An application that runs plans of tests."""
+    assert PYTHON.exists(), "run `make build/spark/.installed`"
+    command = [str(PYTHON), "-m", "tests.support.spark_plans_driver", master]
+    found = SparkPlans(command, names or environment(folder), folder, ROOT)
+    try:
+        yield found
+    finally:
+        found.end()
+
+
+@pytest.fixture(scope="module")
+def plans_of_a_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkPlans]:
+    """An application on a cluster of two executors that runs plans of tests."""
+    with cluster(tmp_path_factory.mktemp("cluster")) as place:
+        folder = place.folder / "plans"
+        folder.mkdir()
+        with started_plans(place.master, folder, place.environment) as found:
+            yield found
 
 
 @dataclass(frozen=True)

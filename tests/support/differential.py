@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from mc2.engine.limits import EngineLimits
-from mc2.engine.outputs import TableOutput
+from mc2.engine.outputs import Output, TableOutput
 from mc2.engine.run import execute
 from mc2.formats.arrow import schema_of
 from mc2.formats.schema import Schema
@@ -22,9 +22,6 @@ from mc2.planner.catalog import Catalog
 from mc2.planner.script import compile_here
 from tests.support.catalogs import PACKAGES, catalog
 from tests.support.spread import execute_spread
-
-ENCLAVES = 1
-"""How many run each plan; the fixture `enclaves` sets it."""
 
 LIMITS = EngineLimits(memory_bytes=256 * 1024 * 1024, threads=1)
 
@@ -62,13 +59,24 @@ def planned(query: str, tables: Mapping[str, pa.Table]) -> list[tuple]:
     return rows_of(table_of(plan, tables, "r"))
 
 
+def in_one_piece(plan: Plan, tables: Mapping[str, pa.Table]) -> Mapping[str, Output]:
+    """What a plan gives in one engine."""
+    sources = {i.dataset: ArrowSource(tables[i.dataset]) for i in plan.inputs}
+    return execute(check_plan(plan), sources, LIMITS, lambda _: None)
+
+
+def in_enclaves(count: int, plan: Plan, tables: Mapping[str, pa.Table]) -> Mapping[str, Output]:
+    """What a plan gives in so many enclaves, with sealed blocks between."""
+    return execute_spread(plan, tables, LIMITS, enclaves=count)
+
+
+RUN: Callable[[Plan, Mapping[str, pa.Table]], Mapping[str, Output]] = in_one_piece
+"""Where plans run; the fixture `enclaves` sets it."""
+
+
 def table_of(plan: Plan, tables: Mapping[str, pa.Table], output: str) -> pa.Table:
-    """The table that a plan gives, by as many enclaves as `ENCLAVES` says."""
-    if ENCLAVES > 1:
-        found = execute_spread(plan, tables, LIMITS, enclaves=ENCLAVES)[output]
-    else:
-        sources = {i.dataset: ArrowSource(tables[i.dataset]) for i in plan.inputs}
-        found = execute(check_plan(plan), sources, LIMITS, lambda _: None)[output]
+    """The table that a plan gives, where `RUN` says."""
+    found = RUN(plan, tables)[output]
     assert isinstance(found, TableOutput)
     return found.table
 

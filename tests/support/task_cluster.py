@@ -18,6 +18,7 @@ from mc2.enclave.task_pieces import Place, TaskSet
 from mc2.enclave.task_runner import Finished, Host, TaskRunner
 from mc2.engine.limits import EngineLimits
 from mc2.formats.chunk import pack_rows
+from mc2.formats.dataset_open import dataset_cipher
 from mc2.formats.envelope import Envelope
 from mc2.formats.manifest import ChunkRef, Manifest, UsagePolicy, dataset_associated_data
 from mc2.formats.release import JobContext
@@ -41,7 +42,7 @@ class SealedTable:
 
     @property
     def cipher(self) -> ChunkCipher:
-        return ChunkCipher(self.key.raw)
+        return dataset_cipher(self.manifest, self.key.raw)
 
 
 def sealed(name: str, schema: Schema, table: pa.Table, chunk: int, version: int = 1) -> SealedTable:

@@ -17,7 +17,7 @@ from mc2.enclave.epoch import Epoch
 from mc2.enclave.task_pieces import Place, Receipts, Shares, TaskSet, fits, places
 from mc2.errors import FormatError, JobError, SignatureError
 from mc2.formats.block import TaskName
-from mc2.formats.dataset_open import rows_in_chunk
+from mc2.formats.dataset_open import rows_in_chunk, starts_segment
 from mc2.formats.manifest import Manifest
 from mc2.formats.statement import Verified
 from mc2.formats.task import TaskOrder, TaskReceipt, digest_of_receipts, member_name
@@ -221,16 +221,18 @@ class AllTasks:
 
 
 def _check_scans(work: Work, found: Mapping[Place, Verified[TaskReceipt]]) -> None:
-    """In a padded table no row follows a chunk with room left, and no task sees all chunks."""
+    """In a segment no row follows a chunk with room left; no task sees all chunks of a table."""
     for stage in range(work.stages.last):
         for place, source in enumerate(dataset_sources(work, stage)):
             manifest = work.manifests[source.input]
             full = True
             for partition in range(work.stages.stages[stage].tasks):
+                chunks = work.stages.chunks(source, stage, partition)
                 rows = found[Place(stage, partition)].value.scanned[place]
-                room = sum(
-                    rows_in_chunk(manifest, i) for i in work.stages.chunks(source, stage, partition)
-                )
+                room = sum(rows_in_chunk(manifest, i) for i in chunks)
+                begins = [starts_segment(manifest, i) for i in chunks]
+                full = full or any(begins)
                 if rows > room or (rows and not full):
                     raise FormatError(f"{manifest.dataset} has rows after its last chunk of rows")
-                full = full and rows == room
+                # Over several segments, the sum does not tell which of them has room left.
+                full = full and (rows == room or any(begins[1:]))

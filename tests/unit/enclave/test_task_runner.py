@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tests.support.expressions import shown
 from tests.support.plans import Job, Source, schema, table_rows
 from tests.support.random_plans import failures, random_job
-from tests.support.task_cluster import cluster_of, sealed
+from tests.support.segments import seal_segments
+from tests.support.task_cluster import SealedTable, TaskCluster, cluster_of, sealed
 
-from mc2.crypto.secret import SigningKey
+from mc2.crypto.secret import DataKey, SigningKey
 from mc2.enclave.task_inputs import ChunkRange
 from mc2.enclave.task_runner import TaskRunner
 from mc2.errors import (
@@ -26,6 +27,7 @@ from mc2.errors import (
     SignatureError,
 )
 from mc2.formats.task import TaskOrder
+from mc2.plan.check import check_plan
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.relations import (
     Aggregate,
@@ -464,6 +466,39 @@ def test_parts_of_a_dataset_must_fit_together():
     forged(run, 0, 0, lambda r: replace(r, scanned=tuple(n - 1 for n in r.scanned)))
     with pytest.raises(FormatError, match="rows after its last chunk"):
         rest(run)
+
+
+@pytest.fixture
+def grown(tmp_path):
+    """Makes a cluster over a table of three segments, each with room left in its second chunk."""
+    job = Job(t=Source(schema(k="int64", x="double"), [(i, i / 3) for i in range(9)], bound=0))
+    table = job.sources["a.t"].table
+    found = seal_segments("a.t", table, tmp_path, bound=5, chunk=2)
+    plan = job.plan(o=job.scan("t"))
+    given = replace(
+        plan.inputs[0],
+        manifest=found.manifest.digest,
+        row_bound=found.manifest.row_bound,
+        sizes="padded",
+        facts=found.manifest.facts,
+    )
+    tables = {"a.t": SealedTable(found.manifest, DataKey(found.key), dict(found.chunks))}
+    checked = check_plan(replace(plan, inputs=(given,)))
+    return lambda partitions: TaskCluster(checked, tables, partitions=partitions)
+
+
+@pytest.mark.parametrize("partitions", [2, 3, 4, 5, 9])
+def test_rows_may_follow_a_segment_that_was_not_full(grown, partitions):
+    found = grown(partitions).run().outputs["o"].table
+    assert sorted(table_rows(found)) == [(i, i / 3) for i in range(9)]
+
+
+def test_rows_may_not_follow_a_chunk_of_their_segment_that_was_not_full(grown):
+    run = grown(9)
+    run.tasks()
+    forged(run, 0, 5, lambda r: replace(r, scanned=(1,)))  # the last chunk of the second segment
+    with pytest.raises(FormatError, match="rows after its last chunk"):
+        run.finish()
 
 
 def test_an_epoch_that_is_over_opens_nothing():
