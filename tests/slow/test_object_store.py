@@ -11,10 +11,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 PYTHON = ROOT / "build" / "outside" / "bin" / "python"
 
 
-def test_a_bucket_carries_the_blocks_of_jobs(tmp_path: Path) -> None:
+@pytest.fixture
+def place(tmp_path: Path) -> Standalone:
     assert PYTHON.exists(), "run `make build/outside/.installed`"
     names = environment(tmp_path) | {"PYSPARK_PYTHON": str(PYTHON)}
-    place = Standalone("local[2]", tmp_path, names, python=PYTHON)
+    return Standalone("local[2]", tmp_path, names, python=PYTHON)
+
+
+def test_recipients_fetch_results_from_a_bucket(place: Standalone) -> None:
+    found = place.start("object_store", "results")
+    assert found["held"] == 2
+    assert found["in_folder"] == 0
+    assert found["same"]
+    assert found["short"] == found["gone"] == ["dataset", "dataset"]
+
+
+def test_a_bucket_carries_the_blocks_of_jobs(place: Standalone) -> None:
     found = place.start("object_store", "jobs")
     assert found["left_over"] == []
     for job in (found["first"], found["second"]):

@@ -1,6 +1,8 @@
-"""Jobs on Spark whose blocks stand in a bucket of a real S3 server on this machine, as JSON.
+"""Jobs whose blocks, or results, stand in a bucket of a real S3 server on this machine, as JSON.
 
-build/outside/bin/python -m tests.support.object_store MASTER FOLDER jobs
+build/outside/bin/python -m tests.support.object_store MASTER FOLDER jobs|results
+
+The jobs run on Spark; for results the workers of one process are enough.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from typing import Any
 
 from moto.server import ThreadedMotoServer
 
+from mc2.client.results import OpenedTable
+from mc2.errors import DatasetError
 from tests.support.spark_driver import Driver
 from tests.support.spark_jobs import MARKER
+from tests.support.world import world
 
 BUCKET = "sealed"
 PLACE = f"s3://{BUCKET}/blocks"
@@ -79,24 +84,69 @@ def jobs(driver: Driver, client: Any) -> dict[str, Any]:
     }
 
 
+def results(folder: Path, client: Any) -> dict[str, Any]:
+    """A party fetches results past the coordinator: as they are, altered, and gone."""
+    with world(folder, results=f"s3://{BUCKET}") as made:
+        made.agree()
+        made.bring()
+        job_id = made.job()
+        held = objects(client)
+
+        def fetch(storage: str) -> list[Any]:
+            try:
+                found = made.cy.results(job_id, storage=storage)["visits"]
+            except DatasetError as error:
+                return [error.code]
+            assert isinstance(found, OpenedTable)
+            return found.table.to_pylist()
+
+        places = ("", f"s3://{BUCKET}")
+        whole = [fetch(place) for place in places]
+        for key, raw in held.items():
+            client.put_object(Bucket=BUCKET, Key=key, Body=raw[:-1])
+        short = [fetch(place)[0] for place in places]
+        for key in held:
+            client.delete_object(Bucket=BUCKET, Key=key)
+        gone = [fetch(place)[0] for place in places]
+        here = {name.removeprefix("sha256:") for name in made.store.blobs.walk()}
+    names = {key.rpartition("/")[2] for key in held}
+    return {
+        "held": len(held),
+        "in_folder": len(names & here),
+        "same": whole[0] == whole[1] and len(whole[0]) > 1,
+        "short": short,
+        "gone": gone,
+    }
+
+
+def run_jobs(master: str, folder: Path, client: Any) -> dict[str, Any]:
+    """What happens to blocks."""
+    client.put_object(Bucket=BUCKET, Key="blocks/attempt-of-a-driver-that-died/x", Body=b"old")
+    driver = Driver(master, folder, {}, storage=PLACE)
+    try:
+        with driver.backend:  # removes what an earlier driver left
+            left_over = sorted(objects(client))
+            return {**jobs(driver, client), "left_over": left_over}
+    finally:
+        driver.stop()
+
+
 def main() -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    master, folder, _ = sys.argv[1:]
+    master, folder, what = sys.argv[1:]
     server = serve()
     import boto3
 
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
-    client.put_object(Bucket=BUCKET, Key="blocks/attempt-of-a-driver-that-died/x", Body=b"old")
-    driver = Driver(master, Path(folder), {}, storage=PLACE)
     try:
-        with driver.backend:  # removes what an earlier driver left
-            left_over = sorted(objects(client))
-            found = jobs(driver, client)
+        if what == "results":
+            found = results(Path(folder), client)
+        else:
+            found = run_jobs(master, Path(folder), client)
     finally:
-        driver.stop()
         server.stop()
-    print("\n" + json.dumps({**found, "left_over": left_over}))
+    print("\n" + json.dumps(found))
     return 0
 
 

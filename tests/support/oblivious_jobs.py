@@ -21,7 +21,7 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.result import Result
 from mc2.formats.task import TaskOrder, TaskReceipt
 from mc2.formats.worker_tasks import Ended, Task
-from mc2.spark.storage import BlobStorage
+from mc2.storage import BlobStorage
 from tests.support.enclave_jobs import Job, Sealed, make_job, open_key
 from tests.support.oblivious_cluster import sealed_padded
 from tests.support.oblivious_shop import Shop

@@ -38,6 +38,7 @@ from mc2.errors import WorkerError
 from mc2.formats.contract import Contract, Member
 from mc2.formats.status import JobStatus
 from mc2.formats.worker import JobOutcome, OpenedJob
+from mc2.storage import ResultStorage
 
 CODE = code_identity()
 TOKEN = "an invitation"
@@ -263,10 +264,11 @@ def world(
     workers: Callable[[World], Any] | None = None,
     workers_per_job: int = 1,
     trust: Trust | None = None,
+    results: str = "",
     **changes: Any,
 ) -> Iterator[World]:
     """A world with its scheduler running; nobody has agreed on anything yet."""
-    store = Store(folder / "coordinator")
+    store = Store(folder / "coordinator", results=ResultStorage(results) if results else None)
     service = Service(store, clock=lambda: datetime.now(UTC), invitation=lambda: TOKEN)
     found = World(folder, service, SimulatedRoot.make(), measurement=measure(CODE), **changes)
     scheduler: Scheduler[Any] = Scheduler(

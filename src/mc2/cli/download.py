@@ -30,6 +30,12 @@ from mc2.cli.verify import job_facts, warn
     help="How tables are written; models are XGBoost JSON.",
 )
 @click.option("--only", multiple=True, help="Only this result; repeatable.")
+@click.option(
+    "--storage",
+    metavar="URL",
+    default="",
+    help="Fetch them from here, if the coordinator has results stand in a storage of their own.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @simulation
 @home_option
@@ -40,6 +46,7 @@ def command(
     to: Path,
     ending: str,
     only: tuple[str, ...],
+    storage: str,
     overwrite: bool,
     unsafe_simulation: bool,
     home: Path | None,
@@ -57,6 +64,7 @@ def command(
         job_id,
         Destination(to, f".{ending}", overwrite),
         only=only,
+        storage=storage,
         told=lambda verified: warn(console, verified),
     )
     files = {name: str(path) for name, path in done.files.items()}

@@ -129,6 +129,12 @@ _HOME_SECONDS: Final = 300
     is_flag=True,
     help="With --backend spark: send mc2 itself to executors that do not have it.",
 )
+@click.option(
+    "--result-storage",
+    metavar="URL",
+    help="A path or URL where sealed results stand, for recipients to fetch them from there.  "
+    "[default: in the folder]",
+)
 @click.option("--foreground", is_flag=True, help="Do not return; log to standard error.")
 @output
 def command(
@@ -152,6 +158,7 @@ def command(
     spark_conf: tuple[str, ...],
     block_storage: str | None,
     ship: bool,
+    result_storage: str | None,
     foreground: bool,
 ) -> None:
     """Start a coordinator and its enclave workers.
@@ -179,6 +186,7 @@ def command(
     arguments += [f"--worker-address={address}" for address in worker_address]
     arguments += ["--workers", str(workers), "--workers-per-job", str(workers_per_job)]
     arguments += ["--home-seconds", str(home_seconds)]
+    arguments += [] if result_storage is None else ["--result-storage", result_storage]
     worker = worker_command(folder, tee, source, unconfined=unsafe_unconfined)
     arguments += ["--worker-command", shlex.join(worker), *spark]
     module = "mc2.spark" if spark else "mc2.coordinator"

@@ -20,6 +20,7 @@ from mc2.formats.bundle import JobBundle, Proof
 from mc2.formats.contract import Contract
 from mc2.formats.envelope import Envelope, PayloadType
 from mc2.formats.limits import LIMITS
+from mc2.storage import ResultStorage
 
 TABLE_ENDINGS: Final = (".parquet", ".csv", ".arrow", ".jsonl")
 PROOF_FILE: Final = "proof.json"
@@ -132,11 +133,15 @@ def _contract_in(raw: bytes) -> Contract:
 
 
 def open_outputs(
-    desk: Desk, job: VerifiedJob, only: tuple[str, ...] = ()
+    desk: Desk, job: VerifiedJob, only: tuple[str, ...] = (), *, storage: str = ""
 ) -> dict[str, OpenedTable | OpenedModel]:
     """Open the results that are for this party: all, or those named.
 
-    Raises: UsageError if there is nothing to open, ReceiptError, CoordinatorError.
+    `storage`: the path or URL where the coordinator has results stand, to fetch them from there.
+    It is for this party to name: nobody else says what a client opens.
+
+    Raises: UsageError if there is nothing to open, ReceiptError, CoordinatorError; DatasetError if
+    the storage does not have what the proof names.
     """
     mine = [n for n, r in job.results.items() if r.kept is None and desk.name in r.keys]
     names = list(only) or mine
@@ -145,13 +150,14 @@ def open_outputs(
             f"nothing of job {job.context.job_id} is for {desk.name}",
             hint="its recipients stand in: mc2 review",
         )
+    read_blob = ResultStorage(storage).get if storage else desk.coordinator.get_blob
     return {
         name: open_result(
             job,
             name,
             recipient=desk.name,
             key=desk.identity.receiving,
-            read_blob=desk.coordinator.get_blob,
+            read_blob=read_blob,
         )
         for name in sorted(names)
     }
@@ -163,19 +169,20 @@ def download(
     to: Destination,
     *,
     only: tuple[str, ...] = (),
+    storage: str = "",
     told: Callable[[VerifiedJob], None] | None = None,
 ) -> Downloaded:
     """Fetch, verify, open and write the results for this party, and the proof beside them.
 
     `told` hears of the verified job before anything of it is opened. Files are for this user
-    alone.
+    alone. `storage` is as for `open_outputs`.
 
-    Raises: UsageError, ReceiptError, ContractError, CoordinatorError.
+    Raises: UsageError, ReceiptError, ContractError, CoordinatorError, DatasetError.
     """
     job = fetch_proof(desk, job_id)
     if told is not None:
         told(job)
-    opened = open_outputs(desk, job, only)
+    opened = open_outputs(desk, job, only, storage=storage)
     files = to.place(opened)
     raw = desk.home.proofs.get(job_id) or b""
     proof = to.place_proof(raw)

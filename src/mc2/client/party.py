@@ -327,9 +327,17 @@ class Party:
         """Fetch and verify the proof of a job. Raises: ReceiptError."""
         return downloads.fetch_proof(self.desk, job_id)
 
-    def results(self, job_id: str, *only: str) -> dict[str, OpenedTable | OpenedModel]:
-        """Fetch, verify and open the results for this party, in memory. Raises: ReceiptError."""
-        return downloads.open_outputs(self.desk, self.verify_job(job_id), only)
+    def results(
+        self, job_id: str, *only: str, storage: str = ""
+    ) -> dict[str, OpenedTable | OpenedModel]:
+        """Fetch, verify and open the results for this party, in memory.
+
+        `storage`: where the coordinator has results stand, to fetch them past it.
+
+        Raises: ReceiptError; DatasetError if the storage does not have what the proof names.
+        """
+        job = self.verify_job(job_id)
+        return downloads.open_outputs(self.desk, job, only, storage=storage)
 
     def download(self, job_id: str, to: Destination, **options: Any) -> Downloaded:
         """Fetch, verify, open and write the results for this party. Raises: ReceiptError."""

@@ -62,6 +62,7 @@ def read_options(options: argparse.Namespace) -> ServerConfig:
             compute=options.compute_seconds,
             home=options.home_seconds,
         ),
+        result_storage=options.result_storage,
     )
 
 
@@ -97,6 +98,11 @@ def parser(program: str = "python -m mc2.coordinator") -> argparse.ArgumentParse
         type=float,
         default=timeouts.home,
         help="how long a job waits for enclaves at parties' homes",
+    )
+    found.add_argument(
+        "--result-storage",
+        default="",
+        help="a path or URL where sealed results stand instead of the folder",
     )
     found.add_argument("--openapi", action="store_true", help="print the OpenAPI document")
     return found

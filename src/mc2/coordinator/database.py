@@ -89,6 +89,7 @@ MIGRATIONS: Final[tuple[tuple[str, str], ...]] = (
         """,
     ),
     ("attempts in numbers", "ALTER TABLE attempts ADD COLUMN metrics BLOB NOT NULL DEFAULT x''"),
+    ("results elsewhere", "ALTER TABLE blobs ADD COLUMN place TEXT NOT NULL DEFAULT ''"),
 )
 
 

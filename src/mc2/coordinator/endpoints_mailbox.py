@@ -184,12 +184,15 @@ async def _receive(name: Digest, request: Request, caller: Authenticated) -> Non
     },
 )
 def get_blob(name: str, signed: Empty) -> Response:
-    """Fetch a sealed chunk, or with `Range` the rest of one."""
+    """Fetch a sealed chunk, or with `Range` the rest of one that stands in this folder."""
     digest = parse_digest(name)
-    path = signed.access.service.store.blob_path(digest)
+    store, headers = signed.access.service.store, {"ETag": f'"{digest}"'}
+    if (raw := store.elsewhere(digest)) is not None:
+        return Response(raw, headers=headers, media_type="application/octet-stream")
+    path = store.blob_path(digest)
     return _Blob(
         path,
-        headers={"ETag": f'"{digest}"'},
+        headers=headers,
         media_type="application/octet-stream",
         stat_result=path.stat(),
     )

@@ -366,7 +366,7 @@ class _Attempt(Generic[W]):
         job = self._rules.job_of(self.record)
         if job is None:
             raise JobError("the job went on")
-        self._service.store.put_blob(job.proposer, name, raw, self._service.clock())
+        self._service.store.put_result(job.proposer, name, raw, self._service.clock())
 
     def _progress(self, text: str) -> None:
         if isinstance(text, Said):

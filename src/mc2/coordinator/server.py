@@ -32,6 +32,7 @@ from mc2.coordinator.worker_pool import WorkerAddress, WorkerPool, WorkerSource,
 from mc2.crypto.tls import fingerprint
 from mc2.errors import CoordinatorError, UsageError
 from mc2.formats.coordinator_file import CoordinatorFile
+from mc2.storage import ResultStorage
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class ServerConfig:
     the first of them in the URL (none: `host` itself). `worker_command` is started
     `worker_count` times; workers elsewhere are reached at `worker_addresses`. A job has up to
     `workers_per_job` of them, as many as are free. `worker_environment`
-    is what those processes see besides PATH and the like.
+    is what those processes see besides PATH and the like. `result_storage`: where results stand,
+    if not in the folder: a path or a URL of fsspec's.
     """
 
     folder: Path
@@ -70,6 +72,7 @@ class ServerConfig:
     quotas: Quotas | None = None
     rates: Rates | None = None
     timeouts: Timeouts | None = None
+    result_storage: str = ""
 
     def host_names(self) -> tuple[str, ...]:
         """All names that the certificate is for, the one in the URL first.
@@ -132,7 +135,9 @@ class Coordinator:
         port = listener.getsockname()[1]
         authorities = [_authority(name, port) for name in names]
         self.url = f"https://{authorities[0]}"
-        store = Store(self._folder.data, self._config.quotas)
+        place = self._config.result_storage
+        results = ResultStorage(place) if place else None
+        store = Store(self._folder.data, self._config.quotas, results)
         service = Service(store, clock=now, invitation=self._folder.token)
         scheduler = Scheduler(
             service,

@@ -1,11 +1,14 @@
 """What a coordinator keeps: signed objects in a database, sealed chunks in a folder.
 
+Chunks of results may stand in a storage of their own (ADR 58); the database knows which do.
+
 Whatever a method here has returned from is on disk. Nothing is judged here but ceilings: what an
 object says, and whether it may come in, is for the rules that call this.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +19,11 @@ from typing import Final
 from mc2.coordinator.blobs import BlobFolder, BlobWriter
 from mc2.coordinator.database import Database
 from mc2.coordinator.refusals import NotFoundError, QuotaError
-from mc2.crypto.digest import Digest
-from mc2.errors import DatasetError
+from mc2.crypto.digest import Digest, digest
+from mc2.errors import DatasetError, FormatError, JobError
+from mc2.storage import ResultStorage
+
+_log = logging.getLogger(__name__)
 
 _MOST_VARIABLES: Final = 500  # of one SQL statement
 _TOUCH_SECONDS: Final = 24 * 3600  # how exactly the last use of a blob is known
@@ -46,11 +52,15 @@ class Party:
 class Store:
     """A folder that survives kill -9: `coordinator.db` and `blobs/`."""
 
-    def __init__(self, folder: Path, quotas: Quotas | None = None) -> None:
+    def __init__(
+        self, folder: Path, quotas: Quotas | None = None, results: ResultStorage | None = None
+    ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.database = Database(folder / "coordinator.db")
         self.blobs = BlobFolder(folder / "blobs")
         self.quotas = quotas or Quotas()
+        self._results = results
+        self._places: dict[str, ResultStorage] = {}
 
     def close(self) -> None:
         """Let go of the files."""
@@ -131,24 +141,65 @@ class Store:
             # a file that is named and not listed for the left-over of a crash.
             with self.database.transaction():
                 if not self._touch(name, now):
-                    self.charge(party, writer.size)
-                    self.database.run(
-                        "INSERT INTO blobs (digest, size, party, touched) VALUES (?, ?, ?, ?)",
-                        name,
-                        writer.size,
-                        party,
-                        int(now.timestamp()),
-                    )
+                    self._list(party, name, writer.size, now)
                 writer.settle()
+
+    def _list(self, party: str, name: Digest, size: int, now: datetime, place: str = "") -> None:
+        """Count and list a blob; `place`: the storage where it stands. Raises: QuotaError."""
+        self.charge(party, size)
+        self.database.run(
+            "INSERT INTO blobs (digest, size, party, touched, place) VALUES (?, ?, ?, ?, ?)",
+            name,
+            size,
+            party,
+            int(now.timestamp()),
+            place,
+        )
 
     def put_blob(self, party: str, name: Digest, raw: bytes | memoryview, now: datetime) -> None:
         """Take in a blob. Raises: as `receive`."""
         with self.receive(party, name, now) as writer:
             writer.write(raw)
 
+    def put_result(self, party: str, name: Digest, raw: bytes, now: datetime) -> None:
+        """Take in a chunk of a result, into the storage of results if there is one.
+
+        Raises: as `receive`; JobError if that storage does not take it.
+        """
+        if self._results is None:
+            self.put_blob(party, name, raw, now)
+            return
+        if digest(raw) != name:
+            raise FormatError("an enclave named a chunk by another digest than it has")
+        with self.database.transaction():
+            if self._touch(name, now):
+                return
+            self._list(party, name, len(raw), now, self._results.place)
+        try:
+            self._results.put(name, raw)
+        except JobError:
+            self._drop(name)
+            raise
+
+    def elsewhere(self, name: Digest) -> bytes | None:
+        """A blob that stands in a storage of results; None if it stands here.
+
+        Raises: NotFoundError; DatasetError if that storage does not give it.
+        """
+        self.blob_size(name)
+        place = self.database.value("SELECT place FROM blobs WHERE digest = ?", name)
+        return self._storage(place).get(name) if place else None
+
+    def _storage(self, place: str) -> ResultStorage:
+        """A storage of results: the present one, or one before it."""
+        if place not in self._places:
+            self._places[place] = ResultStorage(place)
+        return self._places[place]
+
     def read_blob(self, name: Digest) -> bytes:
         """A blob's bytes. Raises: NotFoundError; DatasetError if the disk damaged it."""
-        self.blob_size(name)
+        if (raw := self.elsewhere(name)) is not None:
+            return raw
         try:
             return self.blobs.read(name)
         except DatasetError:
@@ -226,7 +277,7 @@ class Store:
     def _drop(self, name: Digest, touched_before: int = 1 << 62) -> None:
         with self.database.transaction():
             rows = self.database.rows(
-                "DELETE FROM blobs WHERE digest = ? AND touched < ? RETURNING size, party",
+                "DELETE FROM blobs WHERE digest = ? AND touched < ? RETURNING size, party, place",
                 name,
                 touched_before,
             )
@@ -238,6 +289,11 @@ class Store:
                 )
         # Only now: a file must never go while the list on disk still has it.
         self._remove_if_unlisted(name)
+        for place in filter(None, (row["place"] for row in rows)):
+            try:
+                self._storage(place).remove(name)
+            except JobError as error:
+                _log.warning("a sealed chunk that nobody needs is left: %s", error)
 
     def _remove_if_unlisted(self, name: Digest) -> None:
         with self.database.transaction():  # so that nobody lists it meanwhile

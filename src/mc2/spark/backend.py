@@ -16,9 +16,9 @@ from mc2.errors import UsageError
 from mc2.spark.fleet import SparkFleet
 from mc2.spark.jobs import ContextJobs, SparkJobs
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.storage import open_storage
 from mc2.spark.tasks import ATTEMPT, SparkTasks
 from mc2.spark.wire import TOKEN_BYTES
+from mc2.storage import open_storage
 
 START_SECONDS: Final = 120
 TASK_SECONDS: Final = 3600

@@ -43,7 +43,6 @@ from mc2.formats.worker_cluster import Enter, Entered, Join, Prove
 from mc2.formats.worker_tasks import Task
 from mc2.spark.processes import ProcessWatch
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.storage import BlobStorage, open_storage
 from mc2.spark.wire import (
     BUSY,
     STEP,
@@ -58,6 +57,7 @@ from mc2.spark.wire import (
     send,
     watch_peer,
 )
+from mc2.storage import BlobStorage, open_storage
 
 _log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from mc2.spark.fleet import Member
 from mc2.spark.jobs import SparkJobs
 from mc2.spark.on_executor import Errand, run_task
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.storage import BlobStorage
 from mc2.spark.wire import STRANGER, AskStep, AskTask, TaskAnswer
+from mc2.storage import BlobStorage
 
 _log = logging.getLogger(__name__)
 

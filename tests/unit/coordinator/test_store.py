@@ -12,7 +12,8 @@ import pytest
 from mc2.coordinator.refusals import NotFoundError, QuotaError
 from mc2.coordinator.store import Party, Quotas, Store
 from mc2.crypto.digest import digest
-from mc2.errors import DatasetError, FormatError
+from mc2.errors import DatasetError, FormatError, JobError
+from mc2.storage import ResultStorage
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -99,6 +100,39 @@ def test_sweeping_removes_what_nothing_holds(store, tmp_path):
     assert store.missing([used, unused, fresh], NOW) == [unused]
     assert sorted(store.blobs.walk()) == sorted([used, fresh])
     put(store, b"z" * 90)  # the room is free again
+
+
+def test_results_stand_elsewhere(tmp_path):
+    """Uploads stay in the folder; what nothing holds is removed, wherever it stands."""
+    place = tmp_path / "results"
+    store = Store(tmp_path / "data", results=ResultStorage(str(place)))
+    held, left, upload = digest(b"held"), digest(b"left"), put(store, b"upload")
+    for raw in (b"held", b"left", b"held"):
+        store.put_result("ada", digest(raw), raw, NOW)
+    assert list(store.blobs.walk()) == [upload]
+    assert store.hold("a job", [held, upload]) == {held: 4, upload: 6}
+    assert store.elsewhere(upload) is None
+    assert store.elsewhere(held) == store.read_blob(held) == b"held"
+    with pytest.raises(FormatError):
+        store.put_result("ada", digest(b"a"), b"b", NOW)
+    assert store.sweep(NOW + 8 * DAY, 7 * DAY) == 1
+    assert [p.read_bytes() for p in place.rglob("*") if p.is_file()] == [b"held"]
+    with pytest.raises(NotFoundError):
+        store.read_blob(left)
+    store.close()
+    again = Store(tmp_path / "data")  # the operator took the option away
+    assert again.read_blob(held) == b"held"
+    again.close()
+
+
+def test_a_storage_that_takes_no_results_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_bytes(b"no folder")
+    store = Store(tmp_path / "data", results=ResultStorage(str(tmp_path / "file")))
+    with pytest.raises(JobError, match="does not take"):
+        store.put_result("ada", digest(b"x"), b"x", NOW)
+    assert store.missing([digest(b"x")], NOW) == [digest(b"x")]
+    assert store.database.integer("SELECT SUM(bytes) FROM usage") == 0
+    store.close()
 
 
 def test_sweeping_stops_when_told(store):

@@ -27,7 +27,7 @@ from mc2.coordinator.workers import Worker
 from mc2.spark.backend import SparkBackend
 from mc2.spark.keeper import Keeper
 from mc2.spark.settings import KeeperSettings
-from mc2.spark.storage import open_storage
+from mc2.storage import open_storage
 
 
 @dataclass

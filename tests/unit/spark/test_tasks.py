@@ -34,7 +34,7 @@ from mc2.formats.limits import LIMITS
 from mc2.formats.task import TaskOrder
 from mc2.formats.worker_tasks import Ended, Task, TrainStep
 from mc2.spark.backend import SparkBackend
-from mc2.spark.storage import open_storage
+from mc2.storage import open_storage
 
 Workers = Mapping[str, Any]
 RECEIPT = PayloadType.TASK_RECEIPT.encode()

@@ -1,8 +1,8 @@
-"""Where sealed blocks and chunks stand while an attempt runs, for all hosts of a Spark application.
+"""Sealed blobs at a path that several hosts share, or at a URL of object storage.
 
-One folder for each attempt, one file for each blob, named by its digest. A folder is on a file
-system that all hosts share, or in object storage (any that fsspec knows). What is read is believed
-nothing: the enclave compares digests.
+One file for each blob, named by its digest, in folders: one for each attempt that runs on Spark,
+for blocks and chunks of inputs; and one for results, which recipients fetch from there. Storage is
+any that fsspec knows. What is read is believed nothing: whoever reads compares digests.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from mc2.crypto.digest import Digest, parse_digest
-from mc2.errors import UsageError
+from mc2.crypto.digest import Digest, digest, parse_digest, same_digest
+from mc2.errors import DatasetError, JobError, UsageError
+
+RESULTS: Final = "results"
+"""The folder of results."""
 
 
 class BlobStorage(Protocol):
@@ -31,6 +35,10 @@ class BlobStorage(Protocol):
 
     def find(self, folder: str, name: Digest) -> bytes | None:
         """A blob, if it is there. Raises: OSError."""
+        ...
+
+    def remove(self, folder: str, name: Digest) -> None:
+        """Remove a blob; again is no error. Raises: OSError."""
         ...
 
     def clear(self, folder: str) -> None:
@@ -97,6 +105,10 @@ class FolderStorage:
         except FileNotFoundError:
             return None
 
+    def remove(self, folder: str, name: Digest) -> None:
+        """Remove a blob."""
+        (self._root / folder / _file_name(name)).unlink(missing_ok=True)
+
     def clear(self, folder: str) -> None:
         """Remove a folder."""
         shutil.rmtree(self._root / folder, ignore_errors=True)
@@ -134,6 +146,11 @@ class ObjectStorage:
         except FileNotFoundError:
             return None
 
+    def remove(self, folder: str, name: Digest) -> None:
+        """Remove a blob."""
+        with suppress(FileNotFoundError):
+            self._system.rm_file(self._path(folder, name))
+
     def clear(self, folder: str) -> None:
         """Remove a folder."""
         self._system.invalidate_cache()  # other hosts have written since it last looked
@@ -153,3 +170,53 @@ class ObjectStorage:
 
     def _path(self, folder: str, name: Digest) -> str:
         return f"{self._root}/{folder}/{_file_name(name)}"
+
+
+class ResultStorage:
+    """Sealed chunks of results, which a coordinator writes and recipients read.
+
+    Whoever runs the storage may lose them, and nothing else: a proof names each by its digest.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        """Its path or URL."""
+        self._storage = open_storage(place)
+
+    def put(self, name: Digest, raw: bytes) -> None:
+        """Keep a chunk. Raises: JobError if the storage does not take it."""
+        try:
+            self._storage.put(RESULTS, name, raw)
+        except Exception as error:  # noqa: BLE001  each kind of storage has errors of its own
+            raise JobError(
+                f"{self.place} does not take a result: {type(error).__name__}",
+                hint="its operator looks at the storage's address, permissions and room",
+            ) from None
+
+    def get(self, name: Digest) -> bytes:
+        """A chunk. Raises: DatasetError if it is not there, or not what was put there."""
+        try:
+            raw = self._storage.find(RESULTS, name)
+        except Exception as error:  # noqa: BLE001  each kind of storage has errors of its own
+            raise DatasetError(
+                f"{self.place} does not give {name}: {type(error).__name__}",
+                hint="see whether the storage is there, and lets you read",
+            ) from None
+        if raw is None:
+            raise DatasetError(
+                f"{self.place} has lost {name}, or never had it",
+                hint="ask for it without --storage; if it is gone, run the job again",
+            )
+        if not same_digest(digest(raw), name):
+            raise DatasetError(
+                f"what {self.place} gives for {name} are other bytes",
+                hint="whoever can write there altered a result: run the job again",
+            )
+        return raw
+
+    def remove(self, name: Digest) -> None:
+        """Remove a chunk; again is no error. Raises: JobError if the storage does not answer."""
+        try:
+            self._storage.remove(RESULTS, name)
+        except Exception as error:  # noqa: BLE001  each kind of storage has errors of its own
+            raise JobError(f"{self.place} does not remove: {type(error).__name__}") from None
