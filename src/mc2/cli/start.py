@@ -174,13 +174,7 @@ def command(
         raise UsageError("--tpm-log is for --tee tpm", hint="leave it out")
     if workers:
         _check_hardware(tee, source)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot make the folder {folder}: {error.strerror}", hint="name another: --folder"
-        ) from None
-    folder = folder.resolve()
+    folder = _made(folder)
     arguments = ["--folder", str(folder), "--host", host, "--port", str(port)]
     arguments += [f"--name={name}" for name in names]
     arguments += [f"--worker-address={address}" for address in worker_address]
@@ -199,6 +193,17 @@ def command(
         return
     _run_in_background(folder, module, arguments, console)
     _report(console, folder, _policy_facts(folder, tee, source, unconfined=unsafe_unconfined))
+
+
+def _made(folder: Path) -> Path:
+    """The coordinator's folder, by its whole path. Raises: UsageError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the folder {folder}: {error.strerror}", hint="name another: --folder"
+        ) from None
+    return folder.resolve()
 
 
 def check_server_installed() -> None:

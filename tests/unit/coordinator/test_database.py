@@ -63,7 +63,7 @@ def test_a_failed_transaction_leaves_nothing(tmp_path):
 def test_wrong_types_do_not_get_in(tmp_path):
     database = Database(tmp_path / "db")
     with pytest.raises(sqlite3.IntegrityError):
-        database.run("INSERT INTO blobs VALUES ('a', 'many', 'ada', 1)")
+        database.run("INSERT INTO blobs VALUES ('a', 'many', 'ada', 1, '')")
     database.close()
 
 
