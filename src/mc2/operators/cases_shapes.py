@@ -13,6 +13,7 @@ from mc2.formats.fixed import ChunkForm, fixed_places
 from mc2.formats.schema import Column, DataType, Schema, decimal
 from mc2.operators import (
     ascending,
+    carried,
     constants,
     conversions,
     dates,
@@ -178,6 +179,37 @@ def _one_network(run: Run, made: Made) -> object:
         found.append(sheets.table_sheet(run, table, keys, rows + 2))
     layouts = planes.layouts_of(table)
     return sheets.table_of(run, sheets.merged(run, found), layouts)
+
+
+@case("carried")
+def _carried(run: Run, made: Made) -> object:
+    """A task's rows between those of two others, of whom each tells what it must."""
+    whats: list[Aggregate | windows.Pick] = []
+    lines = []
+    for rows in (9, made.rows, 7):
+        table = made.table(*KINDS, rows=rows)
+        orders = [Order(table.columns["n"])]
+        keys = windows.window_keys(run, table, ["t"], orders)
+        columns = table.columns
+        whats = [
+            Aggregate("n", "count_star", None, INT64, made.marks(rows)),
+            Aggregate("si", "sum", columns["i"], INT64),
+            Aggregate("mt", "max", columns["t"], TEXT),
+            windows.Pick(columns["t"], 1),
+            windows.Pick(columns["i"], None, True),
+        ]
+        lines.append(carried.line_of(run, marks_of(table.present), keys, dict(enumerate(whats))))
+    told = [carried.told(run, line) for line in lines]
+    line = lines[1].around(told[0], told[2])
+    places = carried.ordered(run, line)
+    spans = (windows.Span(windows.END, windows.END), windows.Span(windows.END, windows.Place(-1)))
+    found = [
+        windows.over_frame(run, places, what, span)
+        for what in carried.functions_of(run, line).values()
+        for span in spans
+    ]
+    ranks = [windows.rank_rows(run, places, n) for n in ("row_number", "rank", "dense_rank")]
+    return [*told, *found, *ranks]
 
 
 @case("windows/unique")

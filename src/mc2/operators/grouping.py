@@ -60,7 +60,8 @@ FUNCTIONS: Final = (
 class Aggregate:
     """One aggregate: of an argument (none for count_star), of rows where `where` is 1.
 
-    `kind` is the type of its result, `distinct` takes equal arguments once.
+    `kind` is the type of its result, `distinct` takes equal arguments once. `counts`: of how many
+    values each argument has been made already, or for how many rows a row of a count stands.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Aggregate:
     kind: DataType
     where: Marks | None = None
     distinct: bool = False
+    counts: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +383,10 @@ def _running(
     keep = _kept(run, groups, argument, where)
     rows = len(keep)
     count = np.empty(rows, dtype=np.uint64)
-    run.call(_native.running_count, groups.starts, keep, count)
+    if one.counts is None:
+        run.call(_native.running_count, groups.starts, keep, count)
+    else:
+        count = add_counts(run, groups.starts, keep, one.counts)
     known = np.ones(rows, dtype=np.uint8)
     parts = {"\0count": SecretColumn(_ONE, count.reshape(-1, 1), known)}
     if argument is not None and one.function in SPREADS:
@@ -435,6 +440,13 @@ def _as_stored(run: Run, layout: Layout, words: Words) -> Words:
     for place, (word, _) in enumerate(compared_words(layout)):
         stored[:, word] = words[:, place]
     return restored_words(run, layout, stored)
+
+
+def add_counts(run: Run, starts: Marks, keep: Marks, counts: Words) -> Words:
+    """Sums of numbers of kept rows up to each row of its group: far below 2^63."""
+    low, high = np.empty_like(counts), np.empty(len(counts), dtype=np.int64)
+    run.call(_native.running_sum, starts, keep, counts.view(np.int64), low, high)
+    return low
 
 
 def running_parts(

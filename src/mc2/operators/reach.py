@@ -57,6 +57,7 @@ from mc2.operators.windows import (
     changes,
     count_rows,
     is_difference,
+    kept_rows,
     last_of,
     mirror,
     nothing,
@@ -382,23 +383,19 @@ def _pick(line: _Line, what: Pick, start: float | None, end: float | None) -> Se
         return mirror(_last_one(line.turned(), turned, end, start))
     before, upper = _numbers(np.zeros(line.rows.rows, dtype=np.uint64)), None
     if start is not None:
-        kept = _numbers(count_rows(line.run, line.rows.starts, _kept(line.run, line.rows, what)))
+        kept = _numbers(
+            count_rows(line.run, line.rows.starts, kept_rows(line.run, line.rows.present, what))
+        )
         before = _numbers(flat_words_of(line.at({"n": kept}, -start, strict=True)["n"]))
     if end is not None:
         upper = _ends(line, None, end)[1]
     return _nth(line.run, line.rows, what, before, upper)
 
 
-def _kept(run: Run, rows: Ordered, what: Pick) -> Marks:
-    return (
-        conjunction(run, rows.present, known_of(what.value)) if what.ignore_nulls else rows.present
-    )
-
-
 def _last_one(line: _Line, what: Pick, start: float | None, end: float | None) -> SecretColumn:
     """The last kept value of a frame: the last one up to its end, if it is not before its start."""
     run, rows = line.run, line.rows
-    keep = _kept(run, rows, what)
+    keep = kept_rows(run, rows.present, what)
     parts = {
         "value": carry(run, rows.starts, keep, what.value),
         "number": carry(run, rows.starts, keep, _numbered(run, rows)),
@@ -417,7 +414,7 @@ def _last_one(line: _Line, what: Pick, start: float | None, end: float | None) -
 
 def _before(run: Run, rows: Ordered, what: Pick, span: Span) -> SecretColumn:
     """How many rows are kept before the start of each frame, so many rows on or at its equals."""
-    keep = _kept(run, rows, what)
+    keep = kept_rows(run, rows.present, what)
     kept = _numbers(count_rows(run, rows.starts, keep))
     if span.start.equals:
         own = np.empty(rows.rows, dtype=np.uint64)
@@ -438,7 +435,7 @@ def _nth(
     upper: SecretColumn | None = None,
 ) -> SecretColumn:
     """The n-th kept value after so many, if its row's number is not above another one."""
-    keep = _kept(run, rows, what)
+    keep = kept_rows(run, rows.present, what)
     kept = _numbers(count_rows(run, rows.starts, keep))
     place = constant(_NUMBER, what.place or 1, rows.rows)
     wanted = compute(run, Operation.ADD, before, place, INT64, _nowhere(rows.rows))

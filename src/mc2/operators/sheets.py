@@ -85,6 +85,11 @@ def table_sheet(run: Run, table: SecretTable, keys: Sequence[Key], places: int) 
     return sorted_sheet(run, keys, flatten(run, table), places)
 
 
+def plain_sheet(run: Run, table: SecretTable) -> Sheet:
+    """The places of a table as they are, which nobody merges with others."""
+    return Sheet([SIGNED], [np.zeros(table.rows, dtype=np.uint64), *flatten(run, table)])
+
+
 def merged(run: Run, sheets: Sequence[Sheet]) -> Sheet:
     """All rows of some sheets in order: neighbours together, until there is one."""
     while len(sheets) > 1:
@@ -175,8 +180,7 @@ def last_right(run: Run, sheet: Sheet, layouts: Mapping[str, Layout]) -> Sheet:
         out = np.empty_like(plane)
         run.call(_native.fill_forward, starts, rights, plane, out, seen)
         found.append(out[-1:].copy())
-    row = rebuild(run, layouts, found, seen[-1:].copy())
-    return Sheet([SIGNED], [np.zeros(1, dtype=np.uint64), *flatten(run, row)])
+    return plain_sheet(run, rebuild(run, layouts, found, seen[-1:].copy()))
 
 
 # --- blocks

@@ -9,7 +9,7 @@ else that many rows, one group for each row. Variances have no running value: ea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from mc2 import _native
 from mc2.formats.schema import DECIMAL_DIGITS
 from mc2.operators.arithmetic import Operation
-from mc2.operators.grouping import Aggregate, finished, running_parts
+from mc2.operators.grouping import Aggregate, add_counts, finished, running_parts
 from mc2.operators.handles import (
     Layout,
     Marks,
@@ -57,11 +57,17 @@ _SIGN_BIT: Final = 63
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ordered:
-    """Rows in the order of a window: where partitions start, and where rows equal in its order."""
+    """Rows in the order of a window: where partitions start, and where rows equal in its order.
+
+    `counts`: how many rows a place stands for, and `groups`: how many that differ in the order, if
+    not for one (`mc2.operators.carried`).
+    """
 
     table: SecretTable
     starts: Marks
     equals: Marks
+    counts: Words | None = None
+    groups: Words | None = None
 
     @property
     def rows(self) -> int:
@@ -101,28 +107,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pick:
-    """The value of one row of a frame: its first one, its last one, or its n-th one."""
+    """The value of one row of a frame: its first one, its last one, or its n-th one.
+
+    Of the rows that `keep` says; else of all, or with `ignore_nulls` of those that have a value.
+    """
 
     value: SecretColumn
     place: int | None
     ignore_nulls: bool = False
+    keep: Marks | None = None
 
 
 def arrange(
     run: Run, table: SecretTable, keys: Sequence[str], orders: Sequence[Order], ties: Ties
 ) -> Ordered:
     """The rows by partition, then in order, then by what `ties` says; absent rows last."""
-    by_key = equality_keys(run, [table.columns[k] for k in keys], table.present)
-    by_order: list[Key] = []
-    for one in orders:
-        by_order += order_keys(
-            run,
-            one.column,
-            descending=one.descending,
-            nulls_first=one.nulls_first,
-            nullable=one.nullable,
-        )
-    rest = _tie_keys(run, table, ties)
+    by_key, by_order = window_keys(run, table, keys, orders)
+    rest = tie_keys(run, table, ties)
     found, planes = sort_planes(run, [*by_key, *by_order, *rest], flatten(run, table))
     moved = rebuild(run, layouts_of(table), planes)
     starts = changes(run, found[: len(by_key)])
@@ -134,7 +135,24 @@ def arrange(
     return Ordered(moved, starts, equals)
 
 
-def _tie_keys(run: Run, table: SecretTable, ties: Ties) -> list[Key]:
+def window_keys(
+    run: Run, table: SecretTable, keys: Sequence[str], orders: Sequence[Order]
+) -> tuple[list[Key], list[Key]]:
+    """What rows of one partition agree in, and what they are in order of."""
+    by_order: list[Key] = []
+    for one in orders:
+        by_order += order_keys(
+            run,
+            one.column,
+            descending=one.descending,
+            nulls_first=one.nulls_first,
+            nullable=one.nullable,
+        )
+    return equality_keys(run, [table.columns[k] for k in keys], table.present), by_order
+
+
+def tie_keys(run: Run, table: SecretTable, ties: Ties) -> list[Key]:
+    """What orders rows of one partition that are equal in its order."""
     keys: list[Key] = []
     for name in ties.columns:
         value = table.columns[name]
@@ -160,25 +178,40 @@ def changes(run: Run, keys: Sequence[Words]) -> Marks:
 
 def rank_rows(run: Run, rows: Ordered, what: str, parts: int = 1) -> SecretColumn:
     """row_number, rank, dense_rank, percent_rank, cume_dist; ntile, of so many `parts`."""
-    everywhere = np.ones(rows.rows, dtype=np.uint8)
-    number = count_rows(run, rows.starts, everywhere)
+    number = _added(run, rows.starts, rows.counts)
     if what == "row_number":
         return column(run, Layout(INT32), number, rows.present)
     if what == "dense_rank":
-        return column(run, Layout(INT32), count_rows(run, rows.starts, rows.equals), rows.present)
+        places = _added(run, rows.starts, rows.groups, rows.equals)
+        return column(run, Layout(INT32), places, rows.present)
     total = end_of(run, rows.starts, number)
     if what == "ntile":
         return column(run, Layout(INT32), _part(run, number, total, parts), rows.present)
     if what == "cume_dist":
         last = end_of(run, rows.equals, number)
         return column(run, Layout(DOUBLE), _ratio(run, last, total), rows.present)
-    rank, seen = np.empty_like(number), np.empty_like(everywhere)
-    run.call(_native.fill_forward, rows.equals, rows.equals, number, rank, seen)
+    rank, seen = np.empty_like(number), np.empty_like(rows.equals)
+    first = number if rows.counts is None else _first_number(run, number, rows.counts)
+    run.call(_native.fill_forward, rows.equals, rows.equals, first, rank, seen)
     if what == "rank":
         return column(run, Layout(INT32), rank, rows.present)
     before, others = _less_one(run, rank), _less_one(run, total)
     ratio = _ratio(run, before, _at_least_one(run, others))
     return column(run, Layout(DOUBLE), ratio, rows.present)
+
+
+def _added(run: Run, starts: Marks, counts: Words | None, keep: Marks | None = None) -> Words:
+    """How many kept rows there are in the group up to each place, which stand for `counts`."""
+    keep = np.ones_like(starts) if keep is None else keep
+    return (
+        count_rows(run, starts, keep) if counts is None else add_counts(run, starts, keep, counts)
+    )
+
+
+def _first_number(run: Run, number: Words, counts: Words) -> Words:
+    """The number of the first of the rows that a place stands for."""
+    before = whole_numbers(run, Operation.SUBTRACT, number, counts)
+    return whole_numbers(run, Operation.ADD, before, np.ones_like(before))
 
 
 def _part(run: Run, number: Words, total: Words, parts: int) -> Words:
@@ -318,21 +351,29 @@ def _filled(
 
 def over_frame(run: Run, rows: Ordered, what: Aggregate | Pick, span: Span) -> SecretColumn:
     """An aggregate, or a pick, of the rows of a frame; what counts is there, and where it says."""
+    return frame_value(run, what, frame_parts(run, rows, what, span), rows.present)
+
+
+def frame_parts(run: Run, rows: Ordered, what: Aggregate | Pick, span: Span) -> Parts:
+    """What of a frame `frame_value` makes a value of, for each row."""
     if span.start == END:
-        parts = _up_to(run, rows, what, span.end)
-    elif span.end == END:
+        return _up_to(run, rows, what, span.end)
+    if span.end == END:
         turned = _up_to(run, turned_rows(run, rows), turn(what), span.start)
-        parts = {name: mirror(part) for name, part in turned.items()}
-    elif span.start.rows is None or span.end.rows is None:  # from equals to equals
+        return {name: mirror(part) for name, part in turned.items()}
+    if span.start.rows is None or span.end.rows is None:  # from equals to equals
         whole = Ordered(rows.table, rows.equals, rows.equals)
-        parts = _up_to(run, whole, what, END)
-    elif isinstance(what, Aggregate) and is_difference(what):
-        parts = _between(run, rows, what, -span.start.rows, span.end.rows)
-    else:
-        parts = _near(run, rows, what, -span.start.rows, span.end.rows)
+        return _up_to(run, whole, what, END)
+    if isinstance(what, Aggregate) and is_difference(what):
+        return _between(run, rows, what, -span.start.rows, span.end.rows)
+    return _near(run, rows, what, -span.start.rows, span.end.rows)
+
+
+def frame_value(run: Run, what: Aggregate | Pick, parts: Parts, present: Marks) -> SecretColumn:
+    """The aggregate, or the pick, of what a frame has; NULL for rows that are not there."""
     if isinstance(what, Aggregate):
-        return finished(run, what, parts, rows.present)
-    known = conjunction(run, known_of(parts[PICKED]), rows.present)
+        return finished(run, what, parts, present)
+    known = conjunction(run, known_of(parts[PICKED]), present)
     return column(run, what.value.layout, words_of(parts[PICKED]), known)
 
 
@@ -362,7 +403,7 @@ def is_difference(what: Aggregate) -> bool:
     argument = what.argument
     if what.function not in {"sum", "avg"} or argument is None:
         return False
-    return not argument.layout.is_real and not argument.layout.is_wide
+    return what.counts is not None or (not argument.layout.is_real and not argument.layout.is_wide)
 
 
 def _between(run: Run, rows: Ordered, what: Aggregate, first: int, last: int) -> Parts:
@@ -408,13 +449,20 @@ def up_to_each(run: Run, starts: Marks, present: Marks, what: Aggregate | Pick) 
     """At each row, of those of its group up to it."""
     if isinstance(what, Aggregate):
         return running_parts(run, starts, present, what)
-    keep = conjunction(run, present, known_of(what.value)) if what.ignore_nulls else present
+    keep = kept_rows(run, present, what)
     if what.place is not None:
         count, chosen = count_rows(run, starts, keep), np.empty_like(keep)
         wanted = np.full_like(count, what.place)
         run.call(_native.compare, _EQUAL, False, count, wanted, chosen)
         keep = conjunction(run, keep, chosen)
     return {PICKED: carry(run, starts, keep, what.value)}
+
+
+def kept_rows(run: Run, present: Marks, what: Pick) -> Marks:
+    """The rows of which one is picked."""
+    if what.keep is not None:
+        return conjunction(run, present, what.keep)
+    return conjunction(run, present, known_of(what.value)) if what.ignore_nulls else present
 
 
 def last_of(run: Run, starts: Marks, part: SecretColumn) -> SecretColumn:
@@ -456,7 +504,7 @@ def turn(what: Aggregate | Pick) -> Aggregate | Pick:
     if isinstance(turned, Pick):
         if turned.place not in {None, 1}:
             raise ValueError("places are counted from the start of a partition")
-        return Pick(turned.value, 1 if turned.place is None else None, turned.ignore_nulls)
+        return replace(turned, place=1 if turned.place is None else None)
     return turned
 
 
@@ -465,10 +513,12 @@ def rearranged(
 ) -> Aggregate | Pick:
     """The same over rows that are moved at public places."""
     if isinstance(what, Pick):
-        return Pick(arrayed(what.value, move), what.place, what.ignore_nulls)
+        keep = None if what.keep is None else move(what.keep)
+        return replace(what, value=arrayed(what.value, move), keep=keep)
     argument = None if what.argument is None else arrayed(what.argument, move)
     where = None if what.where is None else move(what.where)
-    return Aggregate(what.name, what.function, argument, what.kind, where, what.distinct)
+    counts = None if what.counts is None else move(what.counts)
+    return replace(what, argument=argument, where=where, counts=counts)
 
 
 # --- public moves of whole arrays

@@ -28,8 +28,9 @@ class Deal:
     `pairs`: tasks of a pair get all of each other's. `transpose`: one place after the other to each
     task in turn. `untranspose`: runs of equal length. `halves`: the lower half to the task before,
     the upper one to the one after. `edges`: to the task before as many first places as could belong
-    to what starts there, to the one after the last place. `whole`: all in one part. In `pairs`,
-    `halves` and `edges` each task also gets all that it has itself. `copies`: in how many places at
+    to what starts there, to the one after the last place. `around`: the first `reach` places to the
+    task before, the last ones to the one after. `whole`: all in one part. In `pairs`, `halves`,
+    `edges` and `around` each task also gets all that it has itself. `copies`: in how many places at
     most one task's own rows had one key, before all were sorted.
     """
 
@@ -37,6 +38,7 @@ class Deal:
     places: int
     round: int = 0
     copies: int = 1
+    reach: int = 0
 
     def json(self) -> Json:
         """The deal as canonical JSON has it."""
@@ -45,6 +47,7 @@ class Deal:
             "places": self.places,
             "round": self.round,
             "copies": self.copies,
+            "reach": self.reach,
         }
 
     def parts(self, tasks: int, writer: int) -> tuple[slice, ...]:
@@ -65,13 +68,16 @@ class Deal:
                 return every
             case "pairs":
                 return every if partner(tasks, self.round, writer) == reader else NOTHING
-            case "halves":
-                lower, upper = slice(0, self.places // 2), slice(self.places // 2, self.places)
-                return {writer - 1: lower, writer + 1: upper}.get(reader, NOTHING)
-            case _:  # edges
-                first = slice(0, tasks * self.copies - 1)
-                last = slice(self.places - 1, self.places)
-                return {writer - 1: first, writer + 1: last}.get(reader, NOTHING)
+            case _:
+                first, last = self._to_neighbours(tasks)
+                before, after = slice(0, first), slice(self.places - last, self.places)
+                return {writer - 1: before, writer + 1: after}.get(reader, NOTHING)
+
+    def _to_neighbours(self, tasks: int) -> tuple[int, int]:
+        """How many first places go to the task before, and how many last ones to the one after."""
+        if self.way == "halves":
+            return self.places // 2, self.places - self.places // 2
+        return (self.reach, self.reach) if self.way == "around" else (tasks * self.copies - 1, 1)
 
 
 def network(tasks: int) -> tuple[tuple[tuple[int, int], ...], ...]:

@@ -21,6 +21,7 @@ from mc2.plan.oblivious_deals import Deal, deals_for, places_for
 from mc2.plan.oblivious_joins import JoinForm, join_form
 from mc2.plan.oblivious_parts import Part, parts_of, real_sums, summed, weight
 from mc2.plan.oblivious_steps import sorted_columns, ties
+from mc2.plan.oblivious_windows import TOLD_PLACES, window_reach
 from mc2.plan.oblivious_written import Notes, Work, write_obliviously
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.relations import (
@@ -142,8 +143,8 @@ class _Cutter:
             case _ if isinstance(operation, _REDUCING) and sources[0].split:
                 return self._over(index, [self._gathered(index, sources[0])], split=False)
             case Window() if sources[0].split:
-                whole = self.pieces.exchange(sources[0], "gather")
-                return self._over(index, [whole], split=False)
+                apart = self._window_apart(index, operation, sources[0])
+                return apart or self._single(index, sources)
             case _ if isinstance(operation, _ONE_SOURCE):
                 return self._over(index, sources, split=sources[0].split)
             case _:  # models, and whatever nobody has taught this module to split: right first
@@ -351,6 +352,31 @@ class _Cutter:
         self.notes.node_of[piece] = index
         self.notes.work[piece] = Work("finish", room, part)
         return Placed(piece, split=True, ordered=self._ordered[index])
+
+    def _window_apart(self, index: int, operation: Window, source: Placed) -> Placed | None:
+        """A window over rows that all tasks have sorted together; None if one task must do it.
+
+        Each task sees so many places of its neighbours, and what all others tell of their rows.
+        """
+        reach = window_reach(operation, self._schema(operation.source).by_name())
+        if reach is None:
+            return None
+        rows, tasks = self._facts[operation.source].rows, self._layout.partitions
+        # Of what a task has, so much is left to tell beside what its neighbours see.
+        room = max(self._rooms[operation.source], reach + TOLD_PLACES)
+        if not worth_sorting(self._layout, rows, room):
+            return None
+        places = places_for(tasks, room)
+        dealt = self._in_order(index, [source.piece], places)
+        near = self._dealt(dealt, Deal("around", places, reach=reach), "deal")
+        told = self.pieces.operation(self._nodes[index], [near])
+        self.notes.node_of[told] = index
+        self.notes.work[told] = Work("carry")
+        both = [
+            self._dealt(near, Deal("whole", places + 2 * reach), "keep"),
+            self._dealt(told, Deal("whole", 2 * TOLD_PLACES), "broadcast"),
+        ]
+        return self._finished(index, both, places)
 
     def _joined_apart(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mc2.errors import PlanError
-from mc2.formats.schema import Column
+from mc2.formats.schema import DECIMAL_DIGITS, Column
 from mc2.plan.expressions import Expression, Literal
 from mc2.plan.oblivious_lists import Sizes, greatest_sizes, named_sizes
 from mc2.plan.typing import type_of
@@ -26,6 +26,16 @@ _COMPUTED: Final = frozenset(
     }
 )  # fmt: skip
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
+
+
+TOLD_PLACES: Final = 5
+"""Of what a task tells of its rows: equal ones at its start and end, what is next to them in their
+partitions, and all between."""
+_ADDED_UP: Final = frozenset(
+    {"avg", "bool_and", "bool_or", "count", "count_star", "max", "min", "sum"}
+)
+_MORE_DIGITS: Final = 10
+"""Of a sum of any rows that a table may have."""
 
 
 def window_expressions(operation: Window) -> list[Expression]:
@@ -76,6 +86,50 @@ def has_distance(column: WindowColumn) -> bool:
     if frame is None or frame.unit != "range":
         return False
     return frame.start.offset is not None or frame.end.offset is not None
+
+
+def window_reach(operation: Window, columns: Mapping[str, Column]) -> int | None:
+    """How many places of its neighbours a task looks at; None if that does not do for a function.
+
+    One at least, to see whether rows are equal. Of all other rows a task needs what others have
+    made of theirs, in `TOLD_PLACES`.
+    """
+    reaches = [_reach(c, columns) for c in operation.columns]
+    found = [r for r in reaches if r is not None]
+    return max(1, *found) if len(found) == len(reaches) else None
+
+
+def is_near(column: WindowColumn, columns: Mapping[str, Column]) -> bool:
+    """Whether a function looks at the rows so many places away alone, and at nothing else."""
+    if column.function in NEIGHBOURS:
+        return not column.ignore_nulls
+    frame = column.frame
+    if frame is None or frame.unit != "rows" or _subtracts(column, columns):
+        return False
+    return not (frame.start.at.startswith("unbounded") or frame.end.at.startswith("unbounded"))
+
+
+def _reach(column: WindowColumn, columns: Mapping[str, Column]) -> int | None:
+    if column.function in NEIGHBOURS:
+        return abs(_number(column.arguments[1])) if is_near(column, columns) else None
+    frame = column.frame
+    if frame is None:
+        return 0
+    if has_distance(column) or not (is_near(column, columns) or _adds_up(column, columns)):
+        return None
+    offsets = [b.offset for b in (frame.start, frame.end) if b.offset is not None]
+    return 1 + max((_number(o) for o in offsets), default=0)
+
+
+def _adds_up(column: WindowColumn, columns: Mapping[str, Column]) -> bool:
+    """Whether what tasks have made of their rows can be added up to what all rows give."""
+    if column.function in PICKS:
+        return column.function != "nth_value"
+    if column.function not in {"sum", "avg"}:
+        return column.function in _ADDED_UP
+    kind = type_of(column.arguments[0], columns).type
+    wide = kind.name == "decimal" and kind.precision + _MORE_DIGITS > DECIMAL_DIGITS
+    return kind.name != "double" and not wide
 
 
 def _check_frame(column: WindowColumn, frame: Frame, rows: int, *, subtracts: bool) -> None:

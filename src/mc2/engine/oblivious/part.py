@@ -85,15 +85,16 @@ class Part:
     ) -> SecretTable | Sheet | None:
         if step.source is not None:
             return self._read(step, step.source)
+        here = self._partition, self._stage.tasks
         match step.work:
             case "arrange" if step.places is not None:
                 read = [self._table(place) for place in step.reads]
                 return self._run.arranged(step.node, read, step.places, step.part)
             case "carry":
-                return self._run.carried(step.node, self._sheet(step.reads[0]), step.part)
+                sheet = self._sheet(step.reads[0])
+                return self._run.carried(step.node, sheet, *here, step.part)
             case "finish":
                 found = [self._sheet(place) for place in step.reads]
-                here = self._partition, self._stage.tasks
                 return self._run.finished(step.node, found, *here, step.part)
             case "means" if step.part is not None:
                 return self._run.means(step.node, step.part, self._table(step.reads[0]))

@@ -444,11 +444,14 @@ class PlanRun:
 
     def _window(self, operation: Window, index: int) -> SecretTable:
         schemas = self._schema(operation.source), self._schema(index)
+        source = self._tables[operation.source]
+        return compute_window(self.trace, operation, source, schemas, self.window_ties(operation))
+
+    def window_ties(self, operation: Window) -> ordering.Ties:
+        """What to look at, where rows of one partition are equal in its order."""
         orders = (k.expression for k in operation.order)
         names = [e.name for e in orders if isinstance(e, ColumnRef)]
-        ties = self._ties(operation.source, [*operation.keys, *names])
-        source = self._tables[operation.source]
-        return compute_window(self.trace, operation, source, schemas, ties)
+        return self._ties(operation.source, [*operation.keys, *names])
 
     def _sort(self, operation: Sort, source: SecretTable, first: int | None = None) -> SecretTable:
         return ordering.sort_table(self.trace, source, *self.orders(operation, source), first)

@@ -14,6 +14,7 @@ import numpy as np
 from mc2.engine.oblivious.expressions import one_layout
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.parts import PartsRun, fitted
+from mc2.engine.oblivious.windows_apart import Beside, WindowHere, arrange_window, refuse_equal
 from mc2.errors import FormatError, PlanError
 from mc2.operators import grouping, joining, lining, ordering, partial, sheets
 from mc2.operators.blocks import absent_row
@@ -24,9 +25,11 @@ from mc2.operators.sheets import Sheet
 from mc2.plan.oblivious_apart import as_left, carried_side, full_parts
 from mc2.plan.oblivious_deals import Deal, partner
 from mc2.plan.oblivious_joins import JoinForm, join_form
+from mc2.plan.oblivious_windows import window_reach
 from mc2.plan.plan import Operation
 from mc2.plan.relations import Aggregate, Distinct, Join, Mark, Sort
 from mc2.plan.types import INT64
+from mc2.plan.windows import Window
 
 _FIRST: Final = "\0first"
 
@@ -56,7 +59,7 @@ def dealt(run: Run, deal: Deal, tasks: int, task: int, sheet: Sheet) -> Sheet:
             return sheets.cut_sheet(both, slice(start, start + deal.places))
         case "halves":
             return _middle(run, parts, before=task > 0, after=task < tasks - 1)
-        case "edges":
+        case "edges" | "around":
             return sheet
         case _:
             return sheets.merged(run, parts)
@@ -109,6 +112,11 @@ class SheetRun(PartsRun):
                 table = ordering.bounded(self.trace, table, places)
                 by = self._facts[operation.source].fewest(list(table.columns))
                 keys = equality_keys(self.trace, [table.columns[n] for n in by], table.present)
+            case Window():
+                table = fitted(table, self.table_layouts(operation.source))
+                table = ordering.bounded(self.trace, table, places)
+                schema, ties = self._schema(operation.source), self.window_ties(operation)
+                return arrange_window(self.trace, operation, table, schema, ties, places)
             case _:
                 raise PlanError(f"no tasks sort rows for {operation.OP}")
         return sheets.table_sheet(self.trace, table, keys, places)
@@ -147,8 +155,14 @@ class SheetRun(PartsRun):
             raise PlanError("no one row of this join stands for those in earlier tasks")
         return form, side == 0
 
-    def carried(self, index: int, sheet: Sheet, part: int | None = None) -> Sheet:
-        """The last row of the carried side that a task has, if it has one."""
+    def carried(
+        self, index: int, sheet: Sheet, task: int, tasks: int, part: int | None = None
+    ) -> Sheet:
+        """What others need of a task: of a join the last row of the carried side, if it has one."""
+        node = self._plan.nodes[index].operation
+        if isinstance(node, Window):
+            beside = self._beside(node, sheet, task, tasks)
+            return self._window_over(index, node, sheet, beside).told()
         operation = self._join_of(index, part)
         _, turned = self._form(operation)
         layouts = self.table_layouts(operation.sources[0 if turned else 1])
@@ -202,15 +216,44 @@ class SheetRun(PartsRun):
     ) -> SecretTable:
         """A node of the rows that a task has once all are in order; or a part of an aggregate."""
         operation = self._plan.nodes[index].operation
+        if isinstance(operation, Window):
+            return self._kept(index, self._window_here(index, operation, found, task, tasks))
         if isinstance(operation, Join) and part is not None:
             join = self._join_of(index, part)
             return self._filled(index, self._joined(index, join, found, task))
         if part is not None:
             return self.values_here(index, part, found[0], *_edges(task, tasks))
-        table = self._finished(index, operation, found, task, tasks)
+        return self._kept(index, self._finished(index, operation, found, task, tasks))
+
+    def _kept(self, index: int, table: SecretTable) -> SecretTable:
+        """The columns of a node that are read, in no more places than it has rows."""
         names = [n for n in self._schema(index).names if n in self._steps.needed[index]]
         kept = SecretTable({n: table.columns[n] for n in names}, table.present)
         return ordering.bounded(self.trace, kept, self._facts[index].rows)
+
+    def _window_here(
+        self, index: int, operation: Window, found: Sequence[Sheet], task: int, tasks: int
+    ) -> SecretTable:
+        beside = self._beside(operation, found[0], task, tasks)
+        here = self._window_over(index, operation, found[0], beside)
+        if self.window_ties(operation).unique:
+            layouts = self.table_layouts(operation.source)
+            refuse_equal(self.trace, found[0], layouts, beside)
+        return here.computed(found[1], task, tasks)
+
+    def _window_over(
+        self, index: int, operation: Window, sheet: Sheet, beside: Beside
+    ) -> WindowHere:
+        table = sheets.table_of(self.trace, sheet, self.table_layouts(operation.source))
+        schemas = self._schema(operation.source), self._schema(index)
+        return WindowHere(self.trace, operation, table, schemas, beside)
+
+    def _beside(self, operation: Window, sheet: Sheet, task: int, tasks: int) -> Beside:
+        reach = window_reach(operation, self._schema(operation.source).by_name())
+        if reach is None:
+            raise PlanError("a window needs more than tasks tell of their rows")
+        before, after = (reach if other else 0 for other in (task > 0, task < tasks - 1))
+        return Beside(before, sheet.rows - before - after, after)
 
     def _finished(
         self, index: int, operation: Operation, found: Sequence[Sheet], task: int, tasks: int

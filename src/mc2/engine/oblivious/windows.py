@@ -27,8 +27,7 @@ def compute_window(
 ) -> SecretTable:
     """The rows of a window's source with its functions' columns: `schemas` are before and after."""
     before, after = (s.by_name() for s in schemas)
-    evaluator = Evaluator.over(run, source)
-    orders = [_order(evaluator, k, before) for k in operation.order]
+    orders = window_orders(run, operation, source, before)
     rows = windows.arrange(run, source, operation.keys, orders, ties)
     here = Evaluator.over(run, rows.table)
     columns = dict(rows.table.columns)
@@ -38,6 +37,14 @@ def compute_window(
     for one in operation.columns:
         columns[one.name] = _function(run, (rows, key), here, one, after[one.name].type)
     return SecretTable(columns, rows.table.present)
+
+
+def window_orders(
+    run: Run, operation: Window, source: SecretTable, columns: Mapping[str, Column]
+) -> list[ordering.Order]:
+    """What the rows of a partition are in order of."""
+    evaluator = Evaluator.over(run, source)
+    return [_order(evaluator, k, columns) for k in operation.order]
 
 
 def _order(of: Evaluator, key: SortKey, columns: Mapping[str, Column]) -> ordering.Order:
@@ -54,31 +61,50 @@ def _function(
 ) -> SecretColumn:
     rows, key = arranged
     if one.function in RANKINGS:
-        parts = _number(one.arguments[0]) if one.arguments else 1
-        return windows.rank_rows(run, rows, one.function, parts)
+        return windows.rank_rows(run, rows, one.function, rank_parts(one))
     if one.function in NEIGHBOURS:
-        away = _number(one.arguments[1]) * (-1 if one.function == "lag" else 1)
-        pair = one_layout(here.of(one.arguments[0]), here.of(one.arguments[2]))
-        return windows.neighbour(run, rows, pair[0], away, pair[1], ignore_nulls=one.ignore_nulls)
+        value, away, default = neighbour_of(here, one)
+        return windows.neighbour(run, rows, value, away, default, ignore_nulls=one.ignore_nulls)
+    return reach.over_span(run, rows, key, framed(run, here, one, kind), span_of(one))
+
+
+def rank_parts(one: WindowColumn) -> int:
+    """How many parts `ntile` makes."""
+    return _number(one.arguments[0]) if one.arguments else 1
+
+
+def neighbour_of(here: Evaluator, one: WindowColumn) -> tuple[SecretColumn, int, SecretColumn]:
+    """The value of a neighbour, how many rows on it is, and what stands for none."""
+    away = _number(one.arguments[1]) * (-1 if one.function == "lag" else 1)
+    value, default = one_layout(here.of(one.arguments[0]), here.of(one.arguments[2]))
+    return value, away, default
+
+
+def span_of(one: WindowColumn) -> windows.Span:
+    """The frame of a function that has one."""
     if one.frame is None:
         raise EngineError(f"{one.function} has no frame")
-    span = windows.Span(
+    return windows.Span(
         _place(one.frame.start, one.frame.unit, forward=False),
         _place(one.frame.end, one.frame.unit, forward=True),
     )
+
+
+def framed(
+    run: Run, here: Evaluator, one: WindowColumn, kind: DataType
+) -> Aggregate | windows.Pick:
+    """What a function does of the rows of its frame, with its arguments computed."""
     if one.function in AGGREGATES:
         where, inside = None, here
         if one.where is not None:
             where = logic.value_marks(run, here.of(one.where))
             inside = here.where(where)
         argument = inside.of(one.arguments[0]) if one.arguments else None
-        what = Aggregate(one.name, one.function, argument, kind, where)
-        return reach.over_span(run, rows, key, what, span)
+        return Aggregate(one.name, one.function, argument, kind, where)
     place = {"first_value": 1, "last_value": None}.get(one.function, 0)
     if one.function == "nth_value":
         place = _number(one.arguments[1])
-    pick = windows.Pick(here.of(one.arguments[0]), place, one.ignore_nulls)
-    return reach.over_span(run, rows, key, pick, span)
+    return windows.Pick(here.of(one.arguments[0]), place, one.ignore_nulls)
 
 
 def _place(bound: Bound, unit: str, *, forward: bool) -> windows.Place:
