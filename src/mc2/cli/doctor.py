@@ -25,6 +25,12 @@ _EXTRAS: Final = (
 )
 """A package of each extra, and the extra."""
 
+_SCRIPT: Final = """
+import mc2
+job = mc2.Job("doctor")
+job.release("n", job.sql("SELECT count(*) AS n FROM me.rows"), to=["me"])
+"""
+
 
 @click.command(epilog="Example: mc2 doctor --json")
 @click.option(
@@ -47,6 +53,7 @@ def command(console: Console, home: Path | None, oblivious: bool) -> None:
             *_python(),
             _kernels(),
             _confinement(),
+            _scripts(),
             *_hardware(),
             _home(home),
         ]
@@ -107,6 +114,29 @@ def _confinement() -> Finding:
         "processes cannot be confined here: scripts do not compile, workers do not start",
         "on Linux install libseccomp (Debian: apt-get install libseccomp2)",
     )
+
+
+def _scripts() -> Finding:
+    """Compile a short script, as those of others are compiled."""
+    from mc2.crypto.digest import digest
+    from mc2.errors import Mc2Error
+    from mc2.formats.schema import Column, DataType, Schema
+    from mc2.planner.catalog import Catalog, CatalogTable
+    from mc2.planner.script import compile_script
+
+    columns = Schema((Column("n", DataType("int64")),))
+    rows = CatalogTable(manifest=digest(b"rows"), owner="me", schema=columns, row_bound=1)
+    catalog = Catalog(
+        contract=digest(b"doctor"),
+        name="doctor",
+        members={"me": ("analyst", "owner", "recipient")},
+        datasets={"me.rows": rows},
+    )
+    try:
+        compile_script(_SCRIPT, name="doctor.py", catalog=catalog)
+    except Mc2Error as error:
+        return Finding("scripts", POOR, f"none compiles: {error}", "reinstall mc2: make setup")
+    return Finding("scripts", GOOD, "compile, in a confined process")
 
 
 def _hardware() -> list[Finding]:

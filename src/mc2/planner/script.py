@@ -141,7 +141,8 @@ def _run_worker(request: bytes) -> bytes:
     if not answer or len(answer) > _ANSWER_BYTES:
         raise PlanError(
             "the process that compiles the script died",
-            hint="the script takes too long or too much memory; make it smaller",
+            hint="the script takes too long or too much memory: make it smaller; if small ones die "
+            "too, `mc2 doctor` says what is wrong here",
         )
     return answer
 

@@ -32,3 +32,11 @@ def test_says_what_can_be_attested(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert good.keys() == {"sev-snp by configfs-tsm", "tpm"}
     assert good["sev-snp by configfs-tsm"] == "gives amd-sev-snp/v1, tier hardware-cvm"
     assert "does not keep the host out" in good["tpm"]
+
+
+def test_a_party_learns_whether_scripts_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._scripts().state == "ok"
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    found = doctor._scripts()
+    assert found.state == "missing"
+    assert "died" in found.detail

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.support.amd_hierarchy import Amd
+from tests.support.fake_tee import FakeMachine, snp_machine
 
+from mc2.attestation.collect import choose
 from mc2.attestation.collect.tees import TEES
 from mc2.cli.start import _spark_arguments, _tpm_source, command, worker_command
 from mc2.coordinator.__main__ import parser as coordinator_parser
@@ -14,7 +17,7 @@ from mc2.coordinator.__main__ import read_options
 from mc2.coordinator.scheduler import Timeouts
 from mc2.enclave.__main__ import _parser
 from mc2.enclave.measured_code import ISOLATED
-from mc2.errors import UsageError
+from mc2.errors import AttestationError, UsageError
 from mc2.spark.__main__ import _parser as spark_parser
 
 
@@ -59,7 +62,7 @@ def test_the_coordinator_hears_how_many_share_a_job_and_how_long_it_waits_for_ho
 ) -> None:
     heard: list[list[str]] = []
     monkeypatch.setattr("mc2.cli.start._run_here", lambda _, arguments: heard.append(arguments))
-    words = ["--folder", str(tmp_path), "--foreground", *given]
+    words = ["--folder", str(tmp_path), "--foreground", "--workers", "0", *given]
     CliRunner().invoke(command, words, catch_exceptions=False)
     (arguments,) = heard
     asked = coordinator_parser().parse_args(arguments)
@@ -68,6 +71,23 @@ def test_the_coordinator_hears_how_many_share_a_job_and_how_long_it_waits_for_ho
     assert timeouts is not None
     assert timeouts.home == seconds
     assert (seconds == Timeouts().home) == (not given)
+
+
+def test_workers_that_could_prove_nothing_are_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "LocalMachine", FakeMachine)
+    started: list[str] = []
+    monkeypatch.setattr("mc2.cli.start._run_here", lambda module, _: started.append(module))
+    words = ["--folder", str(tmp_path / "new"), "--foreground"]
+    with pytest.raises(AttestationError, match="no TEE") as caught:
+        CliRunner().invoke(command, words, catch_exceptions=False)
+    assert "--workers 0" in caught.value.hint
+    assert not started
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr(choose, "LocalMachine", lambda: snp_machine(Amd()))
+    CliRunner().invoke(command, words, catch_exceptions=False)
+    assert started == ["mc2.coordinator"]
 
 
 def test_options_of_spark_are_for_spark() -> None:
