@@ -76,8 +76,10 @@ MC2_INLINE void swap_words(u64& a, u64& b, u64 mask) noexcept {
     a ^= change;
     b ^= change;
 }
+// The barrier stands inside of loops over i: known to stay as it is, t would let a compiler run them in
+// two halves, one up to t and one from there.
 MC2_INLINE u64 turn_word(std::size_t i, u32 t, u32 s) noexcept {
-    const u64 below = 0 - ((static_cast<u64>(i) - static_cast<u64>(t)) >> 63);
+    const u64 below = 0 - ((static_cast<u64>(i) - value_barrier(static_cast<u64>(t))) >> 63);
     return value_barrier(~below ^ (0 - static_cast<u64>(s)));
 }
 
