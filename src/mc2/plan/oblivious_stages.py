@@ -47,7 +47,7 @@ from mc2.plan.windows import Window
 OBLIVIOUS_BROADCAST_ROWS: Final = 4096
 """Inputs of no more rows are read by one task: sorting them costs less than a task."""
 
-_ONE_SOURCE = (Project, Filter, Sort, Limit, RowBound, Distinct, Aggregate, Window)
+_ONE_SOURCE = (Project, Filter, Explode, Sort, Limit, RowBound, Distinct, Aggregate, Window)
 _REDUCING = (Sort, Limit, RowBound, Distinct, Aggregate)
 _KEEP_LEFT = frozenset({"left", "semi", "anti", "single"})
 _BOTH = frozenset({"inner", "cross"})
@@ -105,7 +105,8 @@ class _Cutter:
             case Join() | Mark():
                 room = self._room_of_join(index, operation)
             case Explode():
-                room = rows
+                places = -(-rows // max(1, self._facts[operation.source].rows))
+                room = self._rooms[operation.source] * places
             case _:
                 room = sum(self._rooms[s] for s in operation.sources)
         return min(room, rows)
