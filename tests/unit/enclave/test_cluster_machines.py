@@ -143,6 +143,15 @@ def test_no_probe_where_evidence_is_complete(job: Job) -> None:
     worker.enter(formed.admissions["a"])
 
 
+def test_no_token_where_the_leaders_evidence_is_complete(job: Job) -> None:
+    leader = Leader(job)
+    worker = Worker(job)
+    formed, _ = admit(leader, worker, worker.join(leader, leader.rules.invite()))
+    said = replace(payload(formed.admissions["a"], Admission), token=WRONG)
+    with pytest.raises(AttestationError, match="exactly where one is needed"):
+        worker.enter(said.sign(leader.signing))
+
+
 def test_a_member_without_a_machine_answers_no_probe(
     job: Job, leader: Leader, vault: Vault
 ) -> None:

@@ -293,6 +293,18 @@ def test_members_come_after_an_invitation_once(job: Job, leader: Leader) -> None
         leader.admit({})
 
 
+def test_members_are_bounded(job: Job, leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = replace(LIMITS, cluster_members=2)  # the leader counts
+    monkeypatch.setattr("mc2.enclave.cluster_leader.LIMITS", few)
+    invitation = leader.rules.invite()
+    formed = leader.admit({n: Worker(job).join(leader, invitation) for n in ("a", "b")})
+    assert list(formed.admissions) == ["a"]
+    assert len(formed.epoch.members) == 2
+    (out,) = formed.left_out
+    assert (out.name, type(out.error)) == ("b", AttestationError)
+    assert "at most 2 members" in str(out.error)
+
+
 def test_epochs_are_bounded(leader: Leader) -> None:
     for _ in range(LIMITS.epochs):
         leader.rules.invite()
@@ -338,6 +350,13 @@ def test_an_admission_says_what_was_agreed(
     said = replace(payload(raw, Admission), **changes)
     with pytest.raises(AttestationError, match=match):
         worker.enter(said.sign(leader.signing))
+
+
+def test_an_admission_is_to_the_job_that_was_opened(job: Job, leader: Leader) -> None:
+    worker, raw = admitted_worker(leader)
+    context = replace(job, attempt=2).context
+    with pytest.raises(AttestationError, match="another job"):
+        worker.enter(resealed(leader, worker, payload(raw, Admission), context=context))
 
 
 def test_an_admission_is_signed_by_the_leader(leader: Leader) -> None:
