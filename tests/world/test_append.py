@@ -2,11 +2,13 @@
 
 import pyarrow as pa
 import pytest
-from tests.support.world import VISITS_A, VISITS_B
+from tests.support.world import ALONE_AND_SHARED, VISITS_A, VISITS_B
 
 from mc2.client.seal import SealOptions
 from mc2.errors import DatasetError, UsageError
 from mc2.formats.manifest import UsagePolicy
+
+pytestmark = ALONE_AND_SHARED
 
 COUNT = """\
 import mc2
@@ -25,11 +27,15 @@ def count(world):
 
 
 def test_a_job_reads_all_segments_as_one_table(world):
+    first = world.ada.datasets()["ada.visits"].value.chunks
     put = []
     world.mailboxes["ada"].lies["put_blob"] = lambda real, *a: (put.append(a[0]), real(*a))[1]
     sealed = world.ada.upload(VISITS_A, "visits", options=APPEND)
     assert sealed.manifest.version == 2
-    assert len(put) == 1  # nothing of the first version went up again
+    chunks = sealed.manifest.chunks
+    assert chunks[: len(first)] == first
+    # Nothing of the first version went up again.
+    assert put == [c.digest for c in chunks[len(first) :]]
     pool = pa.concat_tables([VISITS_A, VISITS_A])
     expected = {"n": pool.num_rows, "s": sum(filter(None, pool["patient"].to_pylist()))}
     assert count(world) == [expected]

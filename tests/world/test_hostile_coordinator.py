@@ -9,7 +9,7 @@ import base64
 from dataclasses import replace
 
 import pytest
-from tests.support.world import SCRIPT, VISITS_A
+from tests.support.world import ALONE_AND_SHARED, SCRIPT, VISITS_A
 from tests.support.world import world as make_world
 
 from mc2.attestation.simulated.root import SimulatedRoot
@@ -82,6 +82,7 @@ def chunk_lies():
     }
 
 
+@ALONE_AND_SHARED
 @pytest.mark.parametrize("name", sorted(chunk_lies()))
 def test_chunks(world, name):
     assert isinstance(run_under(world, chunk_lies()[name]), DatasetError | CryptoError)
@@ -165,6 +166,7 @@ OLD = {
 }
 
 
+@ALONE_AND_SHARED
 @pytest.mark.parametrize("name", sorted(OLD))
 def test_what_an_earlier_job_left(world, name):
     earlier = Proof.parse(
@@ -189,6 +191,7 @@ def test_an_older_version_of_a_dataset(world):
     assert isinstance(run_under(world, lie), DatasetError)
 
 
+@ALONE_AND_SHARED
 def test_a_second_enclave_for_the_same_attempt_gets_no_grant(world):
     """Two sessions answer one challenge: the owner's ledger gives one grant, to one of them."""
     job_id = world.propose()
@@ -215,6 +218,7 @@ def test_a_second_enclave_for_the_same_attempt_gets_no_grant(world):
         worker.run(twin["grants"], world.store.read_blob, lambda *_: None, print, timeout_seconds=1)
 
 
+@ALONE_AND_SHARED
 def test_evidence_of_another_enclave_shown_to_an_owner(world):
     """The coordinator shows Ada the evidence of an earlier job: she grants nothing."""
     earlier = Proof.parse(world.cy.coordinator.proof(world.job()))

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from tests.support.world import VISITS_A
-from tests.support.world import world as make_world
+from tests.support.world import ALONE_AND_SHARED, VISITS_A
 
 from mc2.cli.datasets import command as datasets_command
 from mc2.cli.demo.hostile import Lie
@@ -63,14 +62,6 @@ job.release("n", job.sql("SELECT count(*) AS n FROM {b}", b=job.kept("both")), t
 """
 
 
-@pytest.fixture
-def world(tmp_path):
-    with make_world(tmp_path) as found:
-        found.agree()
-        found.bring()
-        yield found
-
-
 def edited(raw, edit):
     value = decode(raw, LIMITS.bundle_bytes, "test")
     edit(value)
@@ -85,6 +76,7 @@ def fails(world, job_id):
     return caught.value
 
 
+@ALONE_AND_SHARED
 def test_a_kept_table_is_joined_in_a_later_job(world):
     kept = world.job(KEEP)
     job_id = world.propose(USE)
@@ -237,6 +229,7 @@ def test_a_kept_result_that_is_swapped_on_the_way_is_refused_by_the_enclave(worl
     assert isinstance(fails(world, job_id), DatasetError)
 
 
+@ALONE_AND_SHARED
 def test_altered_chunks_of_a_kept_result_are_refused(world):
     kept = world.job(KEEP)
     names = {c.digest for c in world.cy.verify_job(kept).results["both"].chunks}
@@ -316,6 +309,7 @@ def shares_of(world, job_id):
     return Result.parse(proof.results["both"])
 
 
+@ALONE_AND_SHARED
 def test_a_grant_without_the_true_share_is_refused_and_names_who(world, monkeypatch):
     from mc2.client import release
     from mc2.crypto.secret import DataKey
@@ -334,6 +328,7 @@ def test_a_grant_without_the_true_share_is_refused_and_names_who(world, monkeypa
     assert "bo granted is not its share of kept.both" in str(error)
 
 
+@ALONE_AND_SHARED
 def test_a_bundle_names_kept_results_in_base64_of_the_shares_alone(world):
     """What the coordinator holds of a kept result never has the key: only sealed shares."""
     result = shares_of(world, world.job(KEEP))

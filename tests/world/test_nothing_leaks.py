@@ -2,11 +2,12 @@
 
 import struct
 
-from tests.support.world import VISITS_A, VISITS_B
+from tests.support.world import ALONE_AND_SHARED, VISITS_A, VISITS_B
 from tests.support.world import world as make_world
 
 from mc2.cli.demo.hostile import Lie
 from mc2.client.data_key import derive_data_key
+from mc2.client.seal import SealOptions
 
 MARKERS = {
     "text": ["Zanzibar-marker-one", "Zanzibar-marker-two"],
@@ -61,18 +62,21 @@ def needles(world):
                 yield bytes(key.raw)
 
 
-def test_the_coordinator_sees_no_plaintext_and_no_key(tmp_path):
+@ALONE_AND_SHARED
+def test_the_coordinator_sees_no_plaintext_and_no_key(tmp_path, workers):
     seen = []
 
     def tapped(value):
         seen.append(value if isinstance(value, bytes) else b"".join(value.values()))
         return value
 
-    with make_world(tmp_path) as world:
+    options = SealOptions(rows_per_chunk=2) if workers > 1 else SealOptions()
+    with make_world(tmp_path, workers_per_job=workers) as world:
         world.agree()
-        world.ada.upload(marked(VISITS_A), "visits")
-        world.bo.upload(marked(VISITS_B), "visits")
-        world.lie = Lie(bundle=tapped, grants=tapped)
+        world.ada.upload(marked(VISITS_A), "visits", options=options)
+        world.bo.upload(marked(VISITS_B), "visits", options=options)
+        # Chunks of inputs, and the blocks that enclaves hand to one another.
+        world.lie = Lie(tapped, tapped, lambda name, read: tapped(read(name)))
         job_id = world.job(SCRIPT)
         opened = world.cy.results(job_id)["rows"].table
         assert sorted(set(opened["text"].to_pylist())) == sorted(MARKERS["text"])

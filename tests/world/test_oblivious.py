@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from tests.support.world import VISITS_A, VISITS_B, world
+from tests.support.world import ALONE_AND_SHARED, VISITS_A, VISITS_B, world
 
 from mc2.client.downloads import fetch_proof
 from mc2.client.review_text import review_text
@@ -33,15 +33,17 @@ def options(**changes):
 
 
 @pytest.fixture
-def padded(tmp_path):
-    with world(tmp_path) as found:
+def padded(tmp_path, workers):
+    rows = options(rows_per_chunk=4) if workers > 1 else options()
+    with world(tmp_path, workers_per_job=workers) as found:
         found.agree()
-        found.ada.upload(VISITS_A, "visits", options=options())
-        found.bo.upload(VISITS_B, "visits", options=options())
+        found.ada.upload(VISITS_A, "visits", options=rows)
+        found.bo.upload(VISITS_B, "visits", options=rows)
         found.ada.upload(SITES, "sites", options=options(unique=(("site",),)))
         yield found
 
 
+@ALONE_AND_SHARED
 def test_a_job_from_upload_to_result(padded):
     job_id = padded.job(SCRIPT.replace("BOUND", "5"))
     table = padded.cy.results(job_id)["visits"].table
@@ -67,6 +69,7 @@ def test_the_review_says_what_the_host_learns(padded):
     assert "memory the enclave uses when" not in text
 
 
+@ALONE_AND_SHARED
 def test_more_rows_than_a_declared_bound_fail_the_job_at_its_end(padded):
     job_id = padded.propose(SCRIPT.replace("BOUND", "2"))
     padded.approve(job_id)
