@@ -44,7 +44,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "start": ("Operate", "Start a coordinator and its enclave workers."),
     "stop": ("Operate", "Stop them."),
 }
-HIDDEN: Final = frozenset[str]()
 
 
 class Commands(click.Group):

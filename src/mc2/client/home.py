@@ -21,7 +21,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -227,8 +226,3 @@ def _user_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_config_path("mc2", appauthor=False)
-
-
-def home_from_environment(given: Path | None = None) -> Home:
-    """The home that commands use. Raises: UsageError if it is missing or open to others."""
-    return Home.open(find_home(given, os.environ))

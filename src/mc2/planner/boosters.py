@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mc2.plan.shapes import ModelShape
     from mc2.planner.draft import Draft
 
-_HOME: Final = "release the model, and ask stock xgboost at home"
 _KINDS: Final = ("cover", "gain", "total_cover", "total_gain", "weight")
 
 

@@ -32,7 +32,6 @@ from mc2.plan.types import (
 )
 from mc2.plan.typing import type_of
 
-_EXACT_IN_DOUBLE: Final = 2**53
 _MOMENTS: Final = ("date", "timestamp", "timestamp_utc")
 _DEEPEST: Final = EXPRESSION_DEPTH - 8  # what the planner itself may still put around it
 
