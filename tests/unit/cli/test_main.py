@@ -3,6 +3,7 @@
 import errno
 import json
 
+import click
 import pytest
 
 from mc2.cli import main as cli
@@ -40,3 +41,21 @@ def test_no_command_shows_the_menu_as_it_is(arguments, monkeypatch, capsys):
     assert err.startswith("Usage: ")
     assert len(err.splitlines()) > 5
     assert "\\u000a" not in err
+
+
+def commands(command, *path):
+    """Every command that does something, with the words that lead to it."""
+    if not isinstance(command, click.Group):
+        yield " ".join(path), command
+        return
+    with click.Context(command) as context:
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), *path, name)
+
+
+def test_every_command_speaks_json_and_shows_an_example():
+    found = dict(commands(cli.Commands("mc2")))
+    assert {name.split()[0] for name in found} == set(cli.COMMANDS)
+    for name, command in found.items():
+        assert "--json" in {word for p in command.params for word in p.opts}, name
+        assert f"mc2 {name}" in (command.epilog or ""), name
