@@ -17,6 +17,7 @@ import numpy as np
 from mc2 import _native
 from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.operators.arithmetic import widened
+from mc2.operators.counting import all_there, as_words, is_some, number_column
 from mc2.operators.grouping import Aggregate, add_counts
 from mc2.operators.handles import (
     Layout,
@@ -29,7 +30,7 @@ from mc2.operators.handles import (
     known_of,
     words_of,
 )
-from mc2.operators.logic import column, complement, conjunction, disjunction
+from mc2.operators.logic import column, conjunction, disjunction
 from mc2.operators.ordering import cut, union_all
 from mc2.operators.packing import compacted_planes
 from mc2.operators.planes import Key, flatten, layouts_of, rebuild
@@ -44,9 +45,7 @@ from mc2.operators.windows import (
     up_to_each,
 )
 from mc2.plan.oblivious_windows import TOLD_PLACES
-from mc2.plan.types import INT64
 
-_NUMBER: Final = Layout(INT64)
 _PARTITION, _ORDER = "\0partition", "\0order"  # no column of a plan starts so
 _ROWS, _GROUPS, _THERE = "\0rows", "\0groups", "\0there"
 _VALUE, _COUNT = "\0value", "\0count"
@@ -92,28 +91,28 @@ def line_of(
     """
     rows = len(present)
     columns = {
-        f"{name}{place}": _numbers(key.words)
+        f"{name}{place}": number_column(key.words)
         for name, some in zip((_PARTITION, _ORDER), keys, strict=True)
         for place, key in enumerate(some)
     }
-    columns |= {name: _numbers(np.ones(rows, dtype=np.uint64)) for name in (_ROWS, _GROUPS)}
-    columns[_THERE] = _numbers(_as_words(run, present))
+    columns |= {name: number_column(np.ones(rows, dtype=np.uint64)) for name in (_ROWS, _GROUPS)}
+    columns[_THERE] = number_column(as_words(run, present))
     for place, what in functions.items():
         value, counts = _of_one(run, present, what)
         columns |= {} if value is None else {f"{_VALUE}{place}": value}
-        columns[f"{_COUNT}{place}"] = _numbers(counts)
-    return Line(SecretTable(columns, _everywhere(rows)), functions)
+        columns[f"{_COUNT}{place}"] = number_column(counts)
+    return Line(SecretTable(columns, all_there(rows)), functions)
 
 
 def _of_one(run: Run, present: Marks, what: Aggregate | Pick) -> tuple[SecretColumn | None, Words]:
     """What a single row has of a function, and how many values that is of: one or none."""
     if isinstance(what, Pick):
-        return what.value, _as_words(run, kept_rows(run, present, what))
+        return what.value, as_words(run, kept_rows(run, present, what))
     marks = [present]
     marks += [] if what.where is None else [what.where]
     marks += [] if what.argument is None else [known_of(what.argument)]
     keep = conjunction(run, *marks)
-    counts, value = _as_words(run, keep), what.argument
+    counts, value = as_words(run, keep), what.argument
     if value is None or what.function in _COUNTS:
         return None, counts
     words, layout = words_of(value), value.layout
@@ -128,7 +127,7 @@ def functions_of(run: Run, line: Line) -> dict[int, Aggregate | Pick]:
     found: dict[int, Aggregate | Pick] = {}
     for place, what in line.functions.items():
         counts = flat_words_of(line.table.columns[f"{_COUNT}{place}"])
-        value, some = line.table.columns.get(f"{_VALUE}{place}"), _some(run, counts)
+        value, some = line.table.columns.get(f"{_VALUE}{place}"), is_some(run, counts)
         if isinstance(what, Pick):
             if value is None:
                 raise ValueError("what is picked is a value")
@@ -144,7 +143,7 @@ def functions_of(run: Run, line: Line) -> dict[int, Aggregate | Pick]:
 def ordered(run: Run, line: Line) -> Ordered:
     """The places as rows in the order of a window."""
     by = [_keys(line, _PARTITION), _keys(line, _ORDER)]
-    there = SecretMarks(_some(run, flat_words_of(line.table.columns[_THERE])))
+    there = SecretMarks(is_some(run, flat_words_of(line.table.columns[_THERE])))
     return Ordered(
         SecretTable({}, there),
         changes(run, by[0]),
@@ -162,13 +161,13 @@ def told(run: Run, line: Line) -> SecretTable:
     everywhere = np.ones(line.rows, dtype=np.uint8)
     for name, keep in ((_ROWS, everywhere), (_GROUPS, rows.equals)):
         counts = flat_words_of(table.columns[name])
-        columns[name] = _numbers(add_counts(run, bounds, keep, counts))
+        columns[name] = number_column(add_counts(run, bounds, keep, counts))
     for place, what in functions_of(run, line).items():
         parts = up_to_each(run, bounds, rows.present, what)
         if f"{_VALUE}{place}" in columns:
             columns[f"{_VALUE}{place}"] = parts[PICKED]
         counts = flat_words_of(table.columns[f"{_COUNT}{place}"])
-        columns[f"{_COUNT}{place}"] = _numbers(add_counts(run, bounds, everywhere, counts))
+        columns[f"{_COUNT}{place}"] = number_column(add_counts(run, bounds, everywhere, counts))
     ends = np.empty_like(bounds)
     run.call(_native.ends, bounds, ends)
     return _last_of_each(run, SecretTable(columns, table.present), ends)
@@ -190,18 +189,18 @@ def _bounds(run: Run, rows: Ordered) -> Marks:
 
 def _last_of_each(run: Run, table: SecretTable, ends: Marks) -> SecretTable:
     """The marked rows in front. What stands behind them stands for no row, and has their keys."""
-    planes = [*flatten(run, table), _as_words(run, ends)]
+    planes = [*flatten(run, table), as_words(run, ends)]
     *moved, kept = compacted_planes(run, planes, ends, TOLD_PLACES)
-    found, exists = rebuild(run, layouts_of(table), moved), _some(run, kept)
+    found, exists = rebuild(run, layouts_of(table), moved), is_some(run, kept)
     columns = dict(found.columns)
     for name, value in found.columns.items():
         if name.startswith((_PARTITION, _ORDER)):
-            columns[name] = _numbers(_carried(run, flat_words_of(value), exists))
+            columns[name] = number_column(_carried(run, flat_words_of(value), exists))
         elif not name.startswith(_VALUE):
             out = np.empty((TOLD_PLACES, 1), dtype=np.uint64)
             run.call(_native.clear_rows, exists, words_of(value), out)
-            columns[name] = _numbers(out.reshape(-1))
-    return SecretTable(columns, _everywhere(TOLD_PLACES))
+            columns[name] = number_column(out.reshape(-1))
+    return SecretTable(columns, all_there(TOLD_PLACES))
 
 
 def _carried(run: Run, words: Words, keep: Marks) -> Words:
@@ -227,24 +226,3 @@ def padded(before: int, after: int) -> Callable[[np.ndarray], np.ndarray]:
 
 def _keys(line: Line, kind: str) -> list[Words]:
     return [flat_words_of(c) for n, c in line.table.columns.items() if n.startswith(kind)]
-
-
-def _numbers(words: Words) -> SecretColumn:
-    return SecretColumn(_NUMBER, words.reshape(-1, 1), np.ones(len(words), dtype=np.uint8))
-
-
-def _as_words(run: Run, marks: Marks) -> Words:
-    out = np.empty(len(marks), dtype=np.uint64)
-    run.call(_native.marks_to_words, marks, out)
-    return out
-
-
-def _some(run: Run, counts: Words) -> Marks:
-    """Where a count is not zero."""
-    none = np.empty(len(counts), dtype=np.uint8)
-    run.call(_native.equal_rows, counts.reshape(-1, 1), np.zeros((1, 1), np.uint64), none)
-    return complement(run, none)
-
-
-def _everywhere(rows: int) -> SecretMarks:
-    return SecretMarks(np.ones(rows, dtype=np.uint8))

@@ -20,8 +20,10 @@ from mc2.operators import (
     exact,
     grouping,
     joining,
+    lining,
     ordering,
     packing,
+    pairing,
     partial,
     planes,
     seams,
@@ -31,7 +33,15 @@ from mc2.operators import (
     windows,
 )
 from mc2.operators.grouping import Aggregate
-from mc2.operators.handles import Layout, SecretColumn, SecretTable, known_of, marks_of, words_of
+from mc2.operators.handles import (
+    Layout,
+    SecretColumn,
+    SecretMarks,
+    SecretTable,
+    known_of,
+    marks_of,
+    words_of,
+)
 from mc2.operators.joining import On
 from mc2.operators.made import INSTANT, KINDS, NARROW, TEXT, WIDE, Made, case, everywhere
 from mc2.operators.ordering import Order, Ties
@@ -210,6 +220,24 @@ def _carried(run: Run, made: Made) -> object:
     ]
     ranks = [windows.rank_rows(run, places, n) for n in ("row_number", "rank", "dense_rank")]
     return [*told, *found, *ranks]
+
+
+@case("pairing")
+def _pairing(run: Run, made: Made) -> object:
+    """A task's rows between those of two others, and its share of the places of pairs."""
+    lined, left = [], made.table(*KINDS, rows=9)
+    for rows in (9, made.rows, 7):
+        left, right = made.table(*KINDS, rows=rows), made.table(*KINDS, rows=5)
+        on = [On(left.columns["i"], right.columns["i"])]
+        keys, words = lining.line_up(run, left, right, on)
+        lined.append(sheets.sorted_sheet(run, keys, words, rows + 6))
+    told = sheets.joined_sheets([pairing.told_numbers(run, one) for one in lined])
+    here = pairing.numbers(run, lined[1], told, 1, 50)
+    rows, _ = sheets.both_sides(run, lined[1], planes.layouts_of(left), planes.layouts_of(left))
+    rows = SecretTable({**rows.columns, "start": here.start}, SecretMarks(here.has_pairs))
+    asked = pairing.markers(range(11, 11 + rows.rows), 50, "place")
+    earlier = ordering.cut(rows, 0, 1)
+    return [here, pairing.placed(run, rows, earlier, asked, ("start", "place"))]
 
 
 @case("windows/unique")

@@ -121,6 +121,12 @@ def cut_sheet(sheet: Sheet, places: slice) -> Sheet:
     return Sheet(flips, [p[places].copy() for p in planes])
 
 
+def key_words(sheet: Sheet) -> list[Words]:
+    """The words of a sheet's keys, in the order in which they count."""
+    flips, planes = _opened(sheet)
+    return list(planes[: len(flips)])
+
+
 def table_of(
     run: Run, sheet: Sheet, layouts: Mapping[str, Layout], keep: Marks | None = None
 ) -> SecretTable:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from mc2.plan.expressions import ColumnRef
+from mc2.plan.matching import Equality
 from mc2.plan.oblivious_deals import places_for
 from mc2.plan.oblivious_joins import JoinForm
 from mc2.plan.relations import Join, Mark
@@ -17,7 +19,14 @@ from mc2.plan.stages import Layout
 SORTED_APART: Final = 16
 """How many times the rows that one task reads alone there must be to be sorted over several."""
 
-_PAIR: Final = 2
+PAIR: Final = "\0pair"  # no column of a plan starts so
+RANK: Final = "\0rank"
+"""Columns of rows that are paired by number: which partner a place has, and which one a row is."""
+
+PAIR_PLACES: Final = 2
+"""How many places a task tells of its rows, of which pairs are numbered."""
+
+_TWO: Final = 2
 _ASKS: Final = frozenset({"semi", "anti"})
 
 
@@ -29,7 +38,7 @@ def worth_sorting(layout: Layout, rows: int, room: int) -> bool:
     than others, or rows are too few for so many tasks.
     """
     tasks = layout.partitions
-    if tasks <= _PAIR or rows <= SORTED_APART * layout.broadcast_rows:
+    if tasks <= _TWO or rows <= SORTED_APART * layout.broadcast_rows:
         return False
     return tasks * places_for(tasks, room) <= 2 * rows
 
@@ -46,6 +55,22 @@ def carried_side(operation: Join | Mark, form: JoinForm) -> int | None:
     if form.to_one and operation.how in {"inner", "left"}:
         return 1
     return 0 if form.of_one and operation.how == "inner" else None
+
+
+def makes_pairs(operation: Join | Mark, form: JoinForm) -> bool:
+    """Whether it is a join of many rows with many, of which tasks can number the pairs.
+
+    With a further condition no bound above counts its pairs: a whole side is sent then.
+    """
+    inner = isinstance(operation, Join) and operation.how == "inner"
+    many = not (form.to_one or form.of_one)
+    return inner and many and bool(form.equalities) and form.whole is None
+
+
+def numbered_pairs(form: JoinForm) -> JoinForm:
+    """The form of a join whose pairs are numbered: each place has one partner, of its number."""
+    number = Equality(ColumnRef(PAIR), ColumnRef(RANK), nulls=False)
+    return replace(form, equalities=(*form.equalities, number), to_one=True, compared=None)
 
 
 def as_left(operation: Join) -> Join:

@@ -16,7 +16,14 @@ from typing import Final
 from mc2.formats.schema import Schema
 from mc2.plan.check import CheckedPlan
 from mc2.plan.facts import Facts
-from mc2.plan.oblivious_apart import as_left, carried_side, full_parts, worth_sorting
+from mc2.plan.oblivious_apart import (
+    PAIR_PLACES,
+    as_left,
+    carried_side,
+    full_parts,
+    makes_pairs,
+    worth_sorting,
+)
 from mc2.plan.oblivious_deals import Deal, deals_for, places_for
 from mc2.plan.oblivious_joins import JoinForm, join_form
 from mc2.plan.oblivious_parts import Part, parts_of, real_sums, summed, weight
@@ -51,7 +58,7 @@ _ONE_SOURCE = (Project, Filter, Explode, Sort, Limit, RowBound, Distinct, Aggreg
 _REDUCING = (Sort, Limit, RowBound, Distinct, Aggregate)
 _KEEP_LEFT = frozenset({"left", "semi", "anti", "single"})
 _BOTH = frozenset({"inner", "cross"})
-_WITH_ROOM = frozenset({"finish", "together"})
+_WITH_ROOM = frozenset({"finish", "together", "match"})
 
 
 def cut_obliviously(checked: CheckedPlan, layout: Layout) -> StagePlan:
@@ -141,7 +148,7 @@ class _Cutter:
                 return self._sorted_apart(index, sources[0])
             case Aggregate() if parts := self._parts(index, sources[0]):
                 return self._in_parts(index, operation, sources[0], parts)
-            case _ if isinstance(operation, _REDUCING) and sources[0].split:
+            case _ if sources and self._is_reduced(index, sources[0]):
                 return self._over(index, [self._gathered(index, sources[0])], split=False)
             case Window() if sources[0].split:
                 apart = self._window_apart(index, operation, sources[0])
@@ -335,9 +342,11 @@ class _Cutter:
 
     def _in_order(self, index: int, reads: list[int], places: int, part: int | None = None) -> int:
         """The rows of a node's sources in order over all tasks, so many in each."""
-        piece = self.pieces.operation(self._nodes[index], reads)
-        self.notes.node_of[piece] = index
-        self.notes.work[piece] = Work("arrange", places, part)
+        piece = self._works(index, reads, Work("arrange", places, part))
+        return self._through(piece, places)
+
+    def _through(self, piece: int, places: int) -> int:
+        """Rows of tasks after all rounds of a sort over the tasks."""
         for deal in deals_for(self._layout.partitions, places):
             piece = self._dealt(piece, deal, "deal")
         return piece
@@ -415,6 +424,69 @@ class _Cutter:
         ]
         return self._finished(index, both, places, part)
 
+    def _pairs_apart(
+        self, index: int, operation: Join, left: Placed, right: Placed
+    ) -> Placed | None:
+        """A join of many with many; None if a whole side is sent, and room is for all its pairs.
+
+        Rows of both sides in one order number their pairs; places of pairs find their left rows in
+        an order of both, and in a third one their right rows, as in a join with one partner each.
+        """
+        sides, tasks = operation.sources, self._layout.partitions
+        if sides[0] == sides[1] or not (left.split and right.split):
+            return None
+        if not makes_pairs(operation, self._form(operation)):
+            return None
+        rooms, rows = [self._rooms[s] for s in sides], [self._facts[s].rows for s in sides]
+        if not worth_sorting(self._layout, sum(rows), sum(rooms)):
+            return None
+        bound = self._facts[index].rows
+        places = places_for(tasks, sum(rooms))
+        middle = places_for(tasks, places + -(-bound // tasks))
+        last = places_for(tasks, middle + places)
+        # What one task holds at once: the rows in order and as two sides, or all pairs of its part.
+        if 2 * last >= min(bound, rooms[0] * rows[1], rooms[1] * rows[0]):
+            return None
+        read = [self.pieces.exchange(s, "keep").piece for s in (left, right)]
+        lined = self._in_order(index, read, places)
+        numbers = self._works(index, [lined], Work("number"))
+        first = [(lined, places, "keep"), (numbers, PAIR_PLACES, "broadcast")]
+        middles = self._sorted_anew(index, first, Work("place", middle))
+        lasts = self._works(index, [middles], Work("last"))
+        second = [*first, (middles, middle, "keep"), (lasts, 1, "broadcast")]
+        paired = self._sorted_anew(index, second, Work("pair", last))
+        partners = self._works(index, [paired], Work("partner"))
+        both = self._whole([(paired, last, "keep"), (partners, 1, "broadcast")])
+        piece = self._works(index, both, Work("match", last))
+        return Placed(piece, split=True, ordered=self._ordered[index])
+
+    def _is_reduced(self, index: int, source: Placed) -> bool:
+        """Whether what tasks make of their own rows comes together in one task."""
+        operation = self._nodes[index].operation
+        if isinstance(operation, RowBound) and self._are_numbered(operation):
+            return False
+        return isinstance(operation, _REDUCING) and source.split
+
+    def _are_numbered(self, operation: RowBound) -> bool:
+        """Whether tasks have numbered the rows that a bound counts, and none is beyond it."""
+        source = operation.source
+        while isinstance(below := self._nodes[source].operation, Project):
+            source = below.source
+        work = self.notes.work.get(self.placed[source].piece, Work())
+        return work.kind == "match" and self._facts[source].rows <= operation.rows
+
+    def _works(self, index: int, reads: list[int], work: Work) -> int:
+        return self._worked(index, reads, work).piece
+
+    def _whole(self, tables: Sequence[tuple[int, int, str]]) -> list[int]:
+        """Tables as another stage reads them: of each its piece, its places and how they go."""
+        return [self._dealt(piece, Deal("whole", n), kind) for piece, n, kind in tables]
+
+    def _sorted_anew(self, index: int, tables: Sequence[tuple[int, int, str]], work: Work) -> int:
+        """What a work makes of tables of other stages, in order over all tasks."""
+        piece = self._works(index, self._whole(tables), work)
+        return self._through(piece, work.places or 0)
+
     def _full_apart(
         self, index: int, operation: Join, left: Placed, right: Placed
     ) -> Placed | None:
@@ -456,6 +528,8 @@ class _Cutter:
             apart = self._joined_apart(index, as_left(operation), right, left)
         else:
             apart = self._joined_apart(index, operation, left, right)
+        if apart is None and isinstance(operation, Join):
+            apart = self._pairs_apart(index, operation, left, right)
         if apart is not None:
             return apart
         whole = self._whole_side(operation, left, right)

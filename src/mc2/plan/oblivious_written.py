@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from mc2.formats.canonical import Json
 from mc2.plan.oblivious_deals import Deal
@@ -12,6 +13,8 @@ from mc2.plan.relations import Scan
 from mc2.plan.stages import DatasetSource, Exchange, Layout, Stage, StagePlan
 from mc2.plan.stages_pieces import Piece, Pieces
 from mc2.plan.stages_write import Draft, StageWriter, apart, place_in
+
+_SORTS: Final = frozenset({"arrange", "place", "pair"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class Step:
     by what the node needs next to each other; `carry` finds the row that later tasks must see;
     `finish` computes the node of rows that are in order over all tasks. `part`: it is done for one
     part of an aggregate or a `full` join alone, by number; `means` and `distances` are work for the
-    former, and `together` is one table of both parts of the latter.
+    former, and `together` is one table of both parts of the latter. `number`, `place`, `last`,
+    `pair`, `partner` and `match` are the work of a join of many rows with many.
     """
 
     node: int
@@ -140,7 +144,7 @@ class _StepWriter(StageWriter[Step, ObliviousExchange]):
             source = place_in(draft.sources, DatasetSource(operation.input, piece.split))
             return place_in(draft.computed, Step(node, (), source))
         work = self._notes.work.get(place, Work())
-        places = work.places if work.kind == "arrange" else None
+        places = work.places if work.kind in _SORTS else None
         reads = tuple(self._reads(piece)[r] for r in piece.reads)
         return place_in(draft.computed, Step(node, reads, None, work.kind, places, work.part))
 

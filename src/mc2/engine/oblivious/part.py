@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mc2.engine.oblivious.learning import Together
+from mc2.engine.oblivious.pairs_apart import PairRun
 from mc2.engine.oblivious.parts import fitted
 from mc2.engine.oblivious.seams import Seams
-from mc2.engine.oblivious.sheets import SheetRun, dealt
+from mc2.engine.oblivious.sheets import dealt
 from mc2.engine.outputs import ChunkSource, ModelOutput, PaddedOutput
 from mc2.errors import PlanError
 from mc2.operators import ordering
@@ -80,7 +81,7 @@ class Part:
         for step in here.steps:
             self._results.append(self._computed(step))
 
-    def _computed(  # noqa: PLR0911 - one a kind of work
+    def _computed(  # noqa: C901, PLR0911 - one a kind of work
         self, step: Step
     ) -> SecretTable | Sheet | None:
         if step.source is not None:
@@ -96,6 +97,8 @@ class Part:
             case "finish":
                 found = [self._sheet(place) for place in step.reads]
                 return self._run.finished(step.node, found, *here, step.part)
+            case "number" | "last" | "partner" | "place" | "pair" | "match":
+                return self._paired(step)
             case "means" if step.part is not None:
                 return self._run.means(step.node, step.part, self._table(step.reads[0]))
             case "distances" if step.part is not None:
@@ -115,6 +118,16 @@ class Part:
             if isinstance(table := self._results[place], SecretTable)
         }
         return self._run.over(step.node, tables)
+
+    def _paired(self, step: Step) -> SecretTable | Sheet:
+        """The work of a join of many rows with many."""
+        here, found = (self._partition, self._stage.tasks), [self._sheet(p) for p in step.reads]
+        if step.work == "match":
+            return self._run.matched(step.node, found, self._partition)
+        if step.places is None:
+            return self._run.told_of_pairs(step.node, step.work, found[0])
+        made = self._run.placed if step.work == "place" else self._run.paired
+        return made(step.node, found, *here, step.places)
 
     def _table(self, place: int) -> SecretTable:
         table = self._results[place]
@@ -221,7 +234,7 @@ class Part:
         return found
 
 
-class _PartRun(SheetRun):
+class _PartRun(PairRun):
     """A run of single nodes over tables that somebody else keeps."""
 
     def over(self, index: int, tables: Mapping[int, SecretTable]) -> SecretTable | None:

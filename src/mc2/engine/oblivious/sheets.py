@@ -22,7 +22,7 @@ from mc2.operators.handles import SecretTable
 from mc2.operators.planes import equality_keys
 from mc2.operators.run import Run
 from mc2.operators.sheets import Sheet
-from mc2.plan.oblivious_apart import as_left, carried_side, full_parts
+from mc2.plan.oblivious_apart import as_left, carried_side, full_parts, makes_pairs
 from mc2.plan.oblivious_deals import Deal, partner
 from mc2.plan.oblivious_joins import JoinForm, join_form
 from mc2.plan.oblivious_windows import window_reach
@@ -137,8 +137,13 @@ class SheetRun(PartsRun):
             larger = 0 if found[0].rows > found[1].rows else 1
             rows = found[larger].rows - over
             found[larger] = ordering.bounded(self.trace, found[larger], rows)
-        needed = self._steps.needed[index]
-        joiner = Joiner(self.trace, form, found[0], found[1], needed)
+        return self._in_line(form, found, places, turned=turned)
+
+    def _in_line(
+        self, form: JoinForm, found: Sequence[SecretTable], places: int, *, turned: bool = False
+    ) -> Sheet:
+        """The rows of two tables by what must be equal, right ones first; of `turned` left ones."""
+        joiner = Joiner(self.trace, form, found[0], found[1], frozenset())
         on = [joining.On(*one_layout(o.left, o.right), o.nulls) for o in joiner.on()]
         if turned:
             found, on = found[::-1], [joining.On(o.right, o.left, o.nulls) for o in on]
@@ -151,7 +156,7 @@ class SheetRun(PartsRun):
         facts = self._facts[operation.left], self._facts[operation.right]
         form = join_form(operation, schemas[0], schemas[1], facts)
         side = carried_side(operation, form)
-        if side is None:
+        if side is None and not makes_pairs(operation, form):
             raise PlanError("no one row of this join stands for those in earlier tasks")
         return form, side == 0
 

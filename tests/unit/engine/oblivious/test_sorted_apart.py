@@ -10,13 +10,13 @@ from tests.support.differential import rows_of
 from tests.support.oblivious import opened, run_obliviously
 from tests.support.oblivious_plans import both_ways
 from tests.support.oblivious_stages import ObliviousStages
-from tests.support.sorted_apart import KINDS, WHAT, job_of, plan_of
+from tests.support.sorted_apart import KINDS, WHAT, job_of, only_rows, plan_of
 
 from mc2.engine.oblivious.sheets import dealt
 from mc2.errors import EngineError, FormatError
 from mc2.operators.planes import Key
 from mc2.operators.run import Run
-from mc2.operators.sheets import Sheet, cut_sheet, sorted_sheet, write_sheet
+from mc2.operators.sheets import Sheet, sorted_sheet, write_sheet
 from mc2.plan.oblivious_deals import Deal
 
 FEW, MANY = 4, 6
@@ -91,15 +91,6 @@ def test_other_keys_hand_on_blocks_of_the_same_sizes(what, tasks):
         seen.append(cut.seen)
     assert seen[0]
     assert all(s == seen[0] for s in seen)
-
-
-def only_rows(run, sheet, parts):
-    """A planted leak: places without a row are left out, so that sizes tell how many there are."""
-    for places in parts:
-        flips, planes = Sheet._open(cut_sheet(sheet, places))
-        there = (planes[-1] & 1) == 1
-        kept = Sheet(flips, [p[there].copy() for p in planes])
-        yield from write_sheet(run, kept, [slice(None)])
 
 
 def by_key(run, sheet, parts):
