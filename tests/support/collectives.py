@@ -6,19 +6,20 @@ All enclaves are in this process; their trainings are not. The host between them
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from mc2.crypto.digest import Digest
 from mc2.enclave import collective
 from mc2.enclave.cluster_member import Membership
-from mc2.enclave.collective import LedCollectives
+from mc2.enclave.collective import LedCollectives, Process
 from mc2.enclave.collective_member import MemberCollectives
 from mc2.enclave.release import Lease
-from mc2.enclave.task_runner import Finished
+from mc2.enclave.task_runner import Finished, Host
 from mc2.engine.collective.apart import Trainer
 from mc2.errors import Mc2Error
+from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker_tasks import Ended, TrainStep
 from tests.support.task_cluster import TaskCluster
 
@@ -56,6 +57,8 @@ class Together:
         self.answers: list[bytes] = []
         self.lie: Callable[[str, TrainStep], TrainStep | Ended] = lambda _, step: step
         self.lie_back: Callable[[str, bytes], bytes] = lambda _, raw: raw
+        self.workers: OtherWorkers = self
+        self.process = Process(trainers[0])
         self._ended: list[Ended] = []
         self.members = {
             f"w{i}": MemberCollectives(
@@ -94,17 +97,21 @@ class Together:
 
     # the job
 
+    def led(self, host: Host, names: Collection[str]) -> LedCollectives:
+        """The leader's side of all trainings, over the members of such names."""
+        return LedCollectives(
+            self._membership(0),
+            self.cluster.limits,
+            host,
+            self.workers,
+            list(names),
+            self.process,
+        )
+
     def run(self) -> tuple[Finished, list[Digest]]:
         """All tasks, then the last one; what names the receipts of trainings."""
         self.cluster.tasks()
-        led = LedCollectives(
-            self._membership(0),
-            self.cluster.limits,
-            self.cluster.host(),
-            self,
-            list(self.members),
-            self.trainers[0],
-        )
+        led = self.led(self.cluster.host(), self.members)
         try:
             receipts = list(self.cluster.receipts.values())
             return self.cluster.runners[0].finish(receipts, self.cluster.host(), led), led.receipts

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tools.vectors.tasks import KEY, LAYOUTS, PLACE, ROWS, SALT, SCHEMA, TASK
 
 from mc2.crypto.digest import digest
+from mc2.enclave.collective_rows import encode_order, read_order
 from mc2.errors import Mc2Error
 from mc2.formats.block import BlockCipher, BlockRef
 from mc2.formats.canonical import encode
@@ -40,10 +43,24 @@ def read_oblivious_sheet(raw: bytes) -> bytes:
     return again
 
 
+def read_collective_order(raw: bytes) -> bytes:
+    cut: Any = SimpleNamespace(work=SimpleNamespace(digest=TASK.stages))
+    asked = []
+
+    def runner_of(partitions: int) -> Any:
+        asked.append(partitions)
+        return cut
+
+    runner, inputs = read_order(raw, runner_of)
+    assert runner is cut
+    return encode_order(asked[0], TASK.stages, inputs)
+
+
 READERS: dict[str, Callable[[bytes], bytes]] = {
     "task-order": lambda raw: TaskOrder.parse(raw).encode(),
     "task-receipt": lambda raw: encode(TaskReceipt.parse(raw).json()),
     "training-receipt": lambda raw: encode(TrainingReceipt.parse(raw).json()),
+    "collective-order": read_collective_order,
     "block": read_block,
     "oblivious-block": read_oblivious_block,
     "oblivious-sheet": read_oblivious_sheet,

@@ -48,6 +48,7 @@ def cases() -> Iterator[Case]:
     yield from _orders()
     yield from _receipts()
     yield from _training_receipts()
+    yield from _collective_orders()
     yield from _blocks()
     yield from _oblivious_blocks()
     yield from _oblivious_sheets()
@@ -101,6 +102,47 @@ def _training_receipts() -> Iterator[Case]:
     yield bad("no-log", lambda v: v.pop("log"), "a field is missing")
     yield bad("more", lambda v: v["training"].update(more=1), "a field too many")
     yield bad("type", lambda v: v.update(type="mc2/training-receipt/v2"), "another version")
+
+
+def _collective_orders() -> Iterator[Case]:
+    raw = encode(
+        {
+            "type": "mc2/collective-order/v1",
+            "partitions": 3,
+            "stages": TASK.stages,
+            "inputs": [[0, [_ZERO, digest(b"receipt")]], [2, []]],
+        }
+    )
+
+    def bad(name: str, edit: Callable[[Any], None], comment: str) -> Case:
+        return _case("collective-order", name, _edited(raw, edit), "FormatError", comment)
+
+    yield _case("collective-order", "good", raw, "", "two sources, one of them without a task")
+    yield _case("collective-order", "spaces", raw + b" ", "FormatError", "not canonical")
+    yield _case("collective-order", "cut", raw[:-1], "FormatError", "the last byte is missing")
+    yield bad("type", lambda v: v.update(type="mc2/collective-order/v2"), "another version")
+    yield bad("no-stages", lambda v: v.pop("stages"), "a field is missing")
+    yield bad("more", lambda v: v.update(more=1), "a field too many")
+    yield bad("no-partition", lambda v: v.update(partitions=0), "a plan is cut into one or more")
+    yield bad("partitions-text", lambda v: v.update(partitions="3"), "partitions are a number")
+    yield bad("stages-no-digest", lambda v: v.update(stages="x"), "stages go by digest")
+    yield bad("inputs-no-list", lambda v: v.update(inputs={}), "inputs are a list")
+    yield bad("source-twice", lambda v: v["inputs"].append([2, []]), "a source is named once")
+    yield bad("out-of-order", lambda v: v["inputs"].reverse(), "sources ascend")
+    yield bad(
+        "source-below-zero", lambda v: v["inputs"][0].__setitem__(0, -1), "places count from 0"
+    )
+    yield bad("source-truth", lambda v: v["inputs"][0].__setitem__(0, False), "a place is a number")
+    yield bad("source-alone", lambda v: v["inputs"][0].pop(), "a source has its receipts")
+    yield bad("three", lambda v: v["inputs"][0].append(0), "an input is a pair")
+    yield bad("receipt-no-digest", lambda v: v["inputs"][0][1].append("x"), "receipts go by digest")
+    yield _case(
+        "collective-order",
+        "other-cut",
+        _edited(raw, lambda v: v.update(stages=_ZERO)),
+        "JobError",
+        "the stages are not those that the member cuts: here, those of all cases' task",
+    )
 
 
 def _receipts() -> Iterator[Case]:

@@ -17,6 +17,7 @@ from typing import Final
 
 from mc2.attestation.claims import Collector
 from mc2.attestation.collect.tees import AUTO, TEES, TPM, TPM_CODE_LOG, TPM_DEVICE, TpmSource
+from mc2.enclave.cluster_server import TURN_SECONDS
 from mc2.enclave.code_identity import code_identity
 from mc2.enclave.hardening import keep_outputs
 from mc2.enclave.known_packages import import_only_known_packages
@@ -70,6 +71,7 @@ def _run(asked: argparse.Namespace, log: Log) -> None:
         limits=EngineLimits(**_given(memory_bytes=asked.memory_bytes, threads=asked.threads)),
         peers=_peers(simulated=asked.tee == "simulated"),
         unsafe_unconfined=asked.unsafe_unconfined,
+        turn_seconds=asked.turn_seconds,
         check_loaded=check_loaded,
     )
     run_worker(options, collector, code, warnings, log)
@@ -220,6 +222,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         default=None,
         help="how many processors a job may use (default: all)",
+    )
+    parser.add_argument(
+        "--turn-seconds",
+        type=_positive,
+        default=TURN_SECONDS,
+        help="how long this worker waits for a member's turn in a training that it leads "
+        "(default: %(default)s)",
     )
     unsafe = parser.add_argument_group("unsafe", "for demonstrations and tests only")
     unsafe.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -47,18 +48,22 @@ class Channel:
                 self._broken = True
                 raise ChannelClosedError from None
 
-    def ask(self, message: FromEnclave) -> FromHost:
-        """Send a message and receive its answer. Raises: as `send` and `receive`."""
+    def ask(self, message: FromEnclave, seconds: float | None = None) -> FromHost:
+        """Send a message and receive its answer, whole within so many `seconds`.
+
+        Raises: as `send` and `receive`.
+        """
         with self._turn:
             self.send(message)
-            return self.receive()
+            return self.receive(seconds)
 
-    def receive(self) -> FromHost:
-        """Receive one message. Raises: FormatError, and from then on ChannelClosedError."""
+    def receive(self, seconds: float | None = None) -> FromHost:
+        """Receive one message. Raises: FormatError, TimeoutError; then ChannelClosedError."""
         if self._broken:
             raise ChannelClosedError
         self._broken = True  # unless a whole message comes
-        message = parse_from_host(self._receive_frame())
+        until = None if seconds is None else time.monotonic() + seconds
+        message = parse_from_host(self._receive_frame(until))
         self._broken = False
         return message
 
@@ -67,9 +72,10 @@ class Channel:
         self._broken = True
         return FormatError(reason)
 
-    def _receive_frame(self) -> Frame:
+    def _receive_frame(self, until: float | None) -> Frame:
         reader = FrameReader()
         while True:
+            self._await(until)
             try:
                 data = self._connection.recv(min(reader.wanted, _PIECE_BYTES))
             except OSError:
@@ -80,6 +86,15 @@ class Channel:
                 raise FormatError("the connection ends inside a frame")
             if (frame := reader.feed(data)) is not None:
                 return frame
+
+    def _await(self, until: float | None) -> None:
+        """Wait for more of a message. Raises: TimeoutError."""
+        if until is None:
+            return
+        waiting = select.poll()
+        waiting.register(self._connection, select.POLLIN)
+        if not waiting.poll(max(0.0, until - time.monotonic()) * 1000):
+            raise TimeoutError
 
     def close(self) -> None:
         """Hang up."""

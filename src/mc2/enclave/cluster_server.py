@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 from mc2.crypto.digest import Digest
 from mc2.enclave.channel import Channel
-from mc2.errors import JobError
-from mc2.formats.worker import Missing, Stored
+from mc2.errors import JobError, WorkerError
+from mc2.formats.worker import FromHost, Missing, Stored
 from mc2.formats.worker_cluster import (
     Admit,
     Admitted,
@@ -24,6 +25,9 @@ from mc2.formats.worker_cluster import (
     Told,
 )
 from mc2.formats.worker_tasks import Assign, AssignTraining, Await, Ended, Keep, Task, TrainStep
+
+TURN_SECONDS: Final = 3600
+"""How long a job's leader waits for a member's turn in a training, if nothing else is said."""
 
 _HINT: Final = "see the coordinator's log, then propose the job again"
 
@@ -60,8 +64,17 @@ def answer_joining(session: Joining, message: Join | Prove | Enter) -> Joined | 
 class HostedWorkers:
     """The other enclaves, through this one's host; fulfils `OtherWorkers`."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(
+        self, channel: Channel, turn_seconds: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`turn_seconds`: how long this enclave waits for an answer to a step of a training."""
         self._channel = channel
+        self._turn_seconds, self._clock = turn_seconds, clock
+        self._waited: dict[str, float] = {}
+        """How many seconds this enclave has waited for each worker that is at a step.
+
+        What it computes itself meanwhile does not count.
+        """
 
     def gather(self, invitation: bytes) -> Mapping[str, bytes]:
         """Have workers invited; member evidence by the host's names. Raises: JobError."""
@@ -93,18 +106,47 @@ class HostedWorkers:
     def assign(self, worker: str, task: Task | TrainStep) -> None:
         """Have a member run a task, or take a step of a training. Raises: JobError."""
         if isinstance(task, TrainStep):
+            self._waited[worker] = 0.0
             self._stored(AssignTraining(worker, task), "could not hand on a step to a worker")
         else:
             self._stored(Assign(worker, task), "could not hand on a task to a worker")
 
     def ended(self, *, wait: bool) -> Ended:
-        """Which assigned task has ended. Raises: JobError."""
-        answer = self._channel.ask(Await(wait))
+        """Which assigned task has ended.
+
+        Raises: JobError; WorkerError if the answer to a step of a training is late.
+        """
+        answer = self._awaited(wait=wait)
         if isinstance(answer, Ended):
+            self._waited.pop(answer.worker, None)
             return answer
         if isinstance(answer, Missing):
             raise JobError("the host could not tell which task has ended", hint=_HINT)
         raise self._channel.give_up("the answer is which task has ended")
+
+    def _awaited(self, *, wait: bool) -> FromHost:
+        """The host's next answer, and how long each worker has been waited for by then."""
+        longest = max(self._waited.values(), default=None)
+        seconds = None if longest is None else self._turn_seconds - longest
+        began = self._clock()
+        try:
+            answer = self._channel.ask(Await(wait), seconds)
+        except TimeoutError:
+            raise self._late() from None
+        for worker in self._waited:
+            self._waited[worker] += self._clock() - began
+        # Others may answer all the while: that must not hide that one is starved.
+        if any(waited > self._turn_seconds for waited in self._waited.values()):
+            raise self._late()
+        return answer
+
+    def _late(self) -> WorkerError:
+        late = max(self._waited, key=lambda worker: self._waited[worker])
+        return WorkerError(
+            f"{late} kept a training waiting for more than {self._turn_seconds} seconds",
+            hint="look at its host, then run the job again; --turn-seconds of mc2-enclave sets how "
+            "long is too long",
+        )
 
     def keep(self, name: Digest, raw: bytes) -> None:
         """Have the host keep a block or a receipt. Raises: JobError."""

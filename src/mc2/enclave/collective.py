@@ -9,6 +9,7 @@ Spec: docs/spec/collective.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from mc2.crypto.digest import Digest, digest, same_digest
@@ -42,6 +43,27 @@ _HINT: Final = "the host mixed up a training: run the job again"
 _AGAIN: Final = "run the job again: nothing of the training is kept"
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A shared training that has ended. `order` names the very rows that it was over."""
+
+    order: bytes
+    model: bytes
+    metrics: Metrics
+    receipts: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The leader's process for trainings, and what has ended of one epoch's, by node.
+
+    The last task may run again, for a block that was lost, and members train once.
+    """
+
+    trainer: Trainer
+    ended: dict[int, Trained] = field(default_factory=dict)
+
+
 class LedCollectives:
     """The trainings that a job's leader shares with members of its epoch.
 
@@ -55,10 +77,11 @@ class LedCollectives:
         host: Host,
         workers: OtherWorkers,
         names: Collection[str],
-        trainer: Trainer,
+        process: Process,
     ) -> None:
         self.member, self.limits, self.host = member, limits, host
-        self.workers, self._names, self.trainer = workers, names, trainer
+        self.workers, self._names = workers, names
+        self.trainer, self._ended = process.trainer, process.ended
         self.receipts: list[Digest] = []
         """What names the receipts of all trainings so far."""
 
@@ -86,8 +109,23 @@ class LedCollectives:
     def run(
         self, shared: SharedTrainings, node: int, tell: Callable[[int], None]
     ) -> tuple[bytes, Metrics]:
-        """Train; the model's file and its metrics. Raises: as `_Led.run`."""
-        led = _Led(shared, node, self, tell)
+        """Train, or take what a training of the same rows gave; the model's file and its metrics.
+
+        Raises: as `_Led.run`; JobError if the rows of one that has ended were lost.
+        """
+        order = order_of(shared.runner, shared.found, shared.trainings[node])
+        found = self._ended.get(node)
+        if found is None:
+            found = self._ended[node] = self._train(_Led(shared, node, self, tell, order))
+        elif found.order != order:
+            raise JobError(
+                "the host lost rows of a training that had ended, and members train once",
+                hint=_AGAIN,
+            )
+        self.receipts.extend(found.receipts)
+        return found.model, found.metrics
+
+    def _train(self, led: _Led) -> Trained:
         try:
             return led.run()
         except DatasetError as error:  # blocks are written anew, trainings are not
@@ -145,9 +183,14 @@ class _Led:
     """One training, in its leader."""
 
     def __init__(
-        self, shared: SharedTrainings, node: int, led: LedCollectives, tell: Callable[[int], None]
+        self,
+        shared: SharedTrainings,
+        node: int,
+        led: LedCollectives,
+        tell: Callable[[int], None],
+        order: bytes,
     ) -> None:
-        self._shared, self._node, self._led = shared, node, led
+        self._shared, self._node, self._led, self._order = shared, node, led, order
         self._rows = shared.cuts[node]
         self._epoch = led.member.epoch
         self._workers, self._host = led.workers, led.host
@@ -168,7 +211,7 @@ class _Led:
         lease, trainer = led.member.lease, led.trainer
         self._own = OwnTraining(trainer, lease, tell)
 
-    def run(self) -> tuple[bytes, Metrics]:
+    def run(self) -> Trained:
         """Train. Raises: EngineError, WorkerError, JobError, FormatError, GrantError."""
         self._begin()
         while not (self._own.ended and len(self._models) == len(self._names)):
@@ -182,15 +225,13 @@ class _Led:
         model = digest(self._own.model)
         if any(found != model for found in self._models.values()):
             raise JobError("the members of a training have different models", hint=_HINT)
-        self._finish()
-        return self._own.model, _metrics(self._own.metrics)
+        receipts = self._finish()
+        return Trained(self._order, self._own.model, _metrics(self._own.metrics), receipts)
 
     def _begin(self) -> None:
-        shared = self._shared
-        order = order_of(shared.runner, shared.found, shared.trainings[self._node])
         places = encode(list(self._name.places))
         for member in self._names:
-            sealed = self._lines[member].say(order)
+            sealed = self._lines[member].say(self._order)
             self._assign(member, len(places).to_bytes(_LENGTH, "big") + places + sealed)
         head = head_of(
             self._shared.runner,
@@ -253,8 +294,8 @@ class _Led:
             raise EngineError("the members of a training wait for one another", hint=_AGAIN)
         self._more |= self._names.keys() - self._models.keys()
 
-    def _finish(self) -> None:
-        """Take exactly one receipt of each member, of exactly this line's messages."""
+    def _finish(self) -> tuple[Digest, ...]:
+        """Take exactly one receipt of each member, of exactly this line's messages; their names."""
         own = TrainingReceipt(
             training=self._name, partition=0, member=self._epoch.own, log=first_log(self._name)
         )
@@ -271,9 +312,8 @@ class _Led:
             if not same_digest(found.log, self._lines[member].log):
                 raise JobError("a receipt tells of other messages than were sent", hint=_HINT)
         for raw in raws:
-            name = digest(raw)
-            self._host.write(name, raw)
-            self._led.receipts.append(name)
+            self._host.write(digest(raw), raw)
+        return tuple(map(digest, raws))
 
 
 def _answer(ended: Ended) -> bytes:

@@ -133,11 +133,17 @@ def order_of(runner: TaskRunner, found: AllTasks, training: ApartTraining) -> by
     """What a member is told first: how the plan is cut, and which receipts name its rows."""
     work, inputs = runner.work, found.inputs
     names = dict(zip(_exchanged(runner), inputs, strict=True))
+    read = {place: names[place] for place in sources_read(training)}
+    return encode_order(work.stages.layout.partitions, work.digest, read)
+
+
+def encode_order(partitions: int, stages: Digest, inputs: Mapping[int, Sequence[Digest]]) -> bytes:
+    """The order's one encoding. `inputs`: receipts by source, in the order of places."""
     said: Json = {
         "type": _ORDER,
-        "partitions": work.stages.layout.partitions,
-        "stages": work.digest,
-        "inputs": [[p, list(names[p])] for p in sources_read(training)],
+        "partitions": partitions,
+        "stages": stages,
+        "inputs": [[place, list(names)] for place, names in inputs.items()],
     }
     return encode(said)
 

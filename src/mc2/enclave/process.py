@@ -35,14 +35,16 @@ UNCONFINED_WARNING: Final = (
 class WorkerOptions:
     """Where a worker listens, what of the machine a job may use, and whether it is confined.
 
-    `peers` says which evidence of other enclaves it believes. `check_loaded` has the last word,
-    when all is loaded and nobody is served yet.
+    `peers` says which evidence of other enclaves it believes, `turn_seconds` how long it waits for
+    a member's turn in a training that it leads. `check_loaded` has the last word, when all is
+    loaded and nobody is served yet.
     """
 
     address: Address
     limits: EngineLimits
     peers: PeerTrust
     unsafe_unconfined: bool
+    turn_seconds: int
     check_loaded: Callable[[], None]
 
 
@@ -93,7 +95,7 @@ def run_worker(
         packages={name: code[name] for name in PACKAGES},
         warnings=warnings,
     )
-    _serve(listener, Server(make_session, ready, log))
+    _serve(listener, Server(make_session, ready, log, options.turn_seconds))
 
 
 def _serve(listener: Listener, server: Server) -> None:

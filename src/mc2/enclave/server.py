@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mc2.crypto.digest import Digest
 from mc2.enclave.channel import Channel, ChannelClosedError
-from mc2.enclave.cluster_server import HostedWorkers, answer_joining
+from mc2.enclave.cluster_server import TURN_SECONDS, HostedWorkers, answer_joining
 from mc2.enclave.task_runner import Host
 from mc2.errors import DatasetError, Mc2Error
 from mc2.formats.other_workers import OtherWorkers
@@ -103,11 +103,17 @@ class Server:
     """
 
     def __init__(
-        self, make_session: Callable[[], Session], ready: Ready, log: Callable[[str], None]
+        self,
+        make_session: Callable[[], Session],
+        ready: Ready,
+        log: Callable[[str], None],
+        turn_seconds: int = TURN_SECONDS,
     ) -> None:
+        """`turn_seconds`: how long a job's leader waits for a member's turn in a training."""
         self._make_session = make_session
         self._ready = ready
         self._log = log
+        self._turn_seconds = turn_seconds
         self._session: Session | None = None
 
     def serve(self, channel: Channel) -> None:
@@ -178,7 +184,7 @@ class Server:
         self, channel: Channel, session: Session, message: Run | Task | TrainStep
     ) -> FromEnclave:
         host = _Host(channel)
-        workers = HostedWorkers(channel)
+        workers = HostedWorkers(channel, self._turn_seconds)
         if isinstance(message, Task):
             serving = Host(host.read, workers.keep, _say_nothing)
             return TaskDone(session.task(message, serving))

@@ -13,7 +13,7 @@ from mc2.crypto.chunks import ChunkCipher
 from mc2.crypto.digest import Digest
 from mc2.enclave.admission import AdmittedJob
 from mc2.enclave.cluster_member import Membership
-from mc2.enclave.collective import LedCollectives
+from mc2.enclave.collective import LedCollectives, Process
 from mc2.enclave.epoch import Epoch
 from mc2.enclave.release import Lease
 from mc2.enclave.task_leader import TaskLeader
@@ -129,13 +129,14 @@ class Spread:
         Raises: as `TaskLeader.run`; GrantError after the lease.
         """
         leased = _leased(host, member.lease)
+        process = None if trainer is None else Process(trainer)
 
         def sharing(left: Collection[str]) -> Sharing | None:
             if self._job.plan.mode == "oblivious":
                 return LedTrainings(self._job, member, self._limits, leased, workers, left)
-            if trainer is None:
+            if process is None:
                 return None
-            return LedCollectives(member, self._limits, leased, workers, left, trainer)
+            return LedCollectives(member, self._limits, leased, workers, left, process)
 
         return TaskLeader(self._runner, leased, workers, names, sharing).run()
 

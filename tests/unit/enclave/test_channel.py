@@ -6,8 +6,10 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from mc2.crypto.digest import digest
-from mc2.enclave.channel import Channel
+from mc2.enclave.channel import Channel, ChannelClosedError
 from mc2.formats.frames import FrameReader
 from mc2.formats.worker import Chunk, Read, parse_from_enclave
 
@@ -39,3 +41,25 @@ def test_every_thread_gets_its_own_answers() -> None:
     channel.close()
     serving.join()
     theirs.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0"])
+def test_an_answer_that_does_not_come_in_time_ends_the_channel(sent: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = Channel(ours)
+        theirs.sendall(sent)  # the rest of the frame never comes
+        with pytest.raises(TimeoutError):
+            channel.ask(Read(digest(b"a")), seconds=0.01)
+        for part in Chunk(b"late").frame().encode():
+            theirs.sendall(part)
+        with pytest.raises(ChannelClosedError):
+            channel.receive()
+
+
+def test_an_answer_in_time_is_one() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for part in Chunk(b"there").frame().encode():
+            theirs.sendall(part)
+        assert Channel(ours).ask(Read(digest(b"a")), seconds=0) == Chunk(b"there")
