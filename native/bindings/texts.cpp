@@ -42,15 +42,14 @@ void bind_reading(nb::module_& m) {
           },
           "a"_a.noconvert(), "out"_a.noconvert(), "How many characters of UTF-8.");
     m.def("like",
-          [](Rows a, const std::vector<std::pair<unsigned, unsigned>>& steps, Marks counts, OutMarks out, OutWords flags) {
-              require_one_length(out, a, counts);
+          [](Rows a, const std::vector<std::pair<unsigned, unsigned>>& steps, OutMarks out) {
+              require_one_length(out, a);
               require_texts(a.shape(1));
-              require_flags(flags);
               const std::vector<PatternStep> pattern = pattern_of(steps);
               nb::gil_scoped_release unlocked;
-              texts().like(a.data(), a.shape(1), pattern.data(), pattern.size(), counts.data(), out.data(), out.shape(0), flags.data());
+              texts().like(a.data(), a.shape(1), pattern.data(), pattern.size(), out.data(), out.shape(0));
           },
-          "a"_a.noconvert(), "steps"_a, "counts"_a.noconvert(), "out"_a.noconvert(), "flags"_a.noconvert(),
+          "a"_a.noconvert(), "steps"_a, "out"_a.noconvert(),
           "1 where the text matches steps (kind, byte): 0 this byte, 1 any character, 2 any run of them.");
 }
 
@@ -68,16 +67,15 @@ void bind_making(nb::module_& m) {
           "lower"_a, "a"_a.noconvert(), "counts"_a.noconvert(), "out"_a.noconvert(), "flags"_a.noconvert(),
           "Letters of ASCII in lower or upper case.");
     m.def("substring",
-          [](Rows a, std::int64_t start, std::int64_t count, Marks counts, OutRows out, OutWords flags) {
-              require_one_length(out, a, counts);
+          [](Rows a, std::int64_t start, std::int64_t count, OutRows out) {
+              require_one_length(out, a);
               require_texts(a.shape(1));
               require(a.shape(1) == out.shape(1), "all rows must have one width");
               require(start >= -(1 << 30) && start <= 1 << 30 && count >= 0 && count <= 1 << 30, "places and counts are small");
-              require_flags(flags);
               nb::gil_scoped_release unlocked;
-              texts().substring(a.data(), a.shape(1), start, count, counts.data(), out.data(), out.shape(0), flags.data());
+              texts().substring(a.data(), a.shape(1), start, count, out.data(), out.shape(0));
           },
-          "a"_a.noconvert(), "start"_a, "count"_a, "counts"_a.noconvert(), "out"_a.noconvert(), "flags"_a.noconvert(),
+          "a"_a.noconvert(), "start"_a, "count"_a, "out"_a.noconvert(),
           "At most `count` characters from place `start`: 1 is the first, -1 the last.");
     m.def("trim",
           [](Rows a, bool start, bool end, OutRows out) {

@@ -46,10 +46,11 @@ void texts_cases(std::vector<Case>& cases) {
         cases.push_back({"texts.like" + suffix, sizes, [width](Probe& p) {
             const N n = p.rows();
             const u64* a = texts_of(p, width);
-            const u8* counts = p.marks(n);
-            u8* out = p.room<u8>(n);
-            u64* flags = p.room<u64>(1);
-            p.kernel([=] { kernels::texts().like(a, width, pattern, 7, counts, out, n, flags); });
+            u8 *out = p.room<u8>(n), *plain = p.room<u8>(n);
+            p.kernel([=] {
+                kernels::texts().like(a, width, pattern, 7, out, n);
+                kernels::texts().like(a, width, pattern, 3, plain, n);
+            });
         }});
         // No character of any kind, which needs no ASCII; no steps; a run alone.
         for (const auto& [from, count] : {std::pair<N, N>{0, 3}, {0, 0}, {1, 1}, {3, 1}}) {
@@ -89,7 +90,7 @@ void texts_cases(std::vector<Case>& cases) {
         }
         for (const i64 start : {i64{3}, i64{-5}, i64{0}}) {
             cases.push_back(one_column(std::string("texts.substring/").append(std::to_string(start)) + of, width,
-                [start](K k, In a, N w, const u8* counts, u64* out, N n, u64* flags) { k.substring(a, w, start, 4, counts, out, n, flags); }));
+                [start](K k, In a, N w, const u8*, u64* out, N n, u64*) { k.substring(a, w, start, 4, out, n); }));
         }
         for (const auto& [start, end] : {std::pair{true, true}, {true, false}, {false, true}}) {
             cases.push_back(one_column((start ? end ? "texts.trim/both" : "texts.trim/start" : "texts.trim/end") + of, width,

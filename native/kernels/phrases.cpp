@@ -11,61 +11,91 @@ constexpr std::size_t most_words = most_text_bytes / 8;
 
 MC2_INLINE Word one_if(Mask when) noexcept { return Word(when.word() & 1); }
 
-void substring_at(const u64* a, std::size_t width, const i64* start, const i64* count, const u8* counts, u64* out,
-                  std::size_t rows, u64* flags) noexcept {
+void substring_at(Unit unit, const u64* a, std::size_t width, const i64* start, const i64* count, u64* out,
+                  std::size_t rows) noexcept {
     using Place = Secret<i64>;
-    Flags raised;
     for (std::size_t i = 0; i < rows; ++i) {
         const u64* row = a + i * width;
-        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, width - 1));
-        const Place length(static_cast<i64>(row[width - 1])), begin(start[i]);
+        const Place begin(start[i]), most = larger(Place(count[i]), Place(0));
         const Place from_start = larger(begin - Place(1), Place(0));
+        const Word units = unit == Unit::byte ? Word(row[width - 1]) : characters_of(row, width - 1);
+        const Place length = Place::from_bits(units.bits());
         const Place from = select(begin < Place(0), length + begin, from_start);
+        if (unit == Unit::character) {
+            cut_characters(row, width, from, most, out + i * width);
+            continue;
+        }
         const Place first = within(from, length);
-        const Place last = larger(within(from + larger(Place(count[i]), Place(0)), length), first);
+        const Place last = larger(within(from + most, length), first);
         cut_out(row, width, Word(first.bits()), Word(last.bits()), out + i * width);
     }
-    raised.raise_in(flags);
 }
 
-void position(const u64* a, std::size_t a_width, const u64* b, std::size_t b_width, const u8* counts, u64* out,
-              std::size_t rows, u64* flags) noexcept {
-    Flags raised;
+void position(Unit unit, const u64* a, std::size_t a_width, const u64* b, std::size_t b_width, u64* out,
+              std::size_t rows) noexcept {
     const std::size_t words = a_width - 1, wanted = b_width - 1, most = 8 * words;
     for (std::size_t i = 0; i < rows; ++i) {
         const u64 *row = a + i * a_width, *text = b + i * b_width;
-        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, words));
         const Word length(row[words]), size(text[wanted]);
         u64 moving[most_words + 1], masks[most_words];
         for (std::size_t j = 0; j < words; ++j) moving[j] = row[j];
         for (std::size_t j = 0; j < wanted; ++j) masks[j] = bytes_before(size, 8 * j);
-        Word found(0);
+        Word found(0), before(0);
         Mask open = Mask::constant(true);
         for (std::size_t place = 0; place <= most; ++place) {
             u64 other = 0;
             for (std::size_t j = 0; j < wanted; ++j) other |= ((j < words ? moving[j] : 0) ^ text[j]) & masks[j];
             const Mask here = open & (Word(other) == Word(0)) & (Word(place) + size <= length);
-            found = select(here, Word(place + 1), found);
+            found = select(here, before + Word(1), found);
             open = open & ~here;
+            before = before + (unit == Unit::byte ? Word(1) : Word(character_starts(moving[0]) >> 56));
             for (std::size_t j = 0; j < words; ++j) moving[j] = (moving[j] << 8) | (j + 1 < words ? moving[j + 1] >> 56 : 0);
         }
         out[i] = found.bits();
     }
-    raised.raise_in(flags);
 }
 
-void reverse(const u64* a, std::size_t width, const u8* counts, u64* out, std::size_t rows, u64* flags) noexcept {
-    Flags raised;
+// The bytes of a row and of nothing after it, so that each has three that follow.
+constexpr std::size_t most_size = 4;
+MC2_INLINE void spread_bytes(const u64* row, std::size_t words, Word* bytes) noexcept {
+    for (std::size_t place = 0; place < 8 * words; ++place) bytes[place] = byte_at(row, place);
+    for (std::size_t more = 0; more < most_size; ++more) bytes[8 * words + more] = Word(0);
+}
+MC2_INLINE Mask continues(Word byte) noexcept { return (byte & Word(0xc0)) == Word(0x80); }
+
+// The bytes of each character from its last to its first.
+MC2_INLINE void turn_characters(Word* bytes, std::size_t count) noexcept {
+    Mask more[most_size];  // whether the byte so many places on continues what stands here
+    for (std::size_t k = 0; k < most_size; ++k) more[k] = continues(bytes[k]);
+    for (std::size_t place = 0; place < count; ++place) {
+        const Mask two = ~more[0] & more[1], three = two & more[2], four = three & more[3];
+        // Turned only where it starts; what has been turned is not looked at again, its kind being known before.
+        const Mask next = place + most_size < count ? continues(bytes[place + most_size]) : Mask::constant(false);
+        swap_if(two & ~three, bytes[place], bytes[place + 1]);
+        swap_if(three & ~four, bytes[place], bytes[place + 2]);
+        swap_if(four, bytes[place], bytes[place + 3]);
+        swap_if(four, bytes[place + 1], bytes[place + 2]);
+        for (std::size_t k = 0; k + 1 < most_size; ++k) more[k] = more[k + 1];
+        more[most_size - 1] = next;
+    }
+}
+
+void reverse(const u64* a, std::size_t width, u64* out, std::size_t rows) noexcept {
     const std::size_t words = width - 1;
     for (std::size_t i = 0; i < rows; ++i) {
         const u64* row = a + i * width;
         u64* made = out + i * width;
-        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, words));
-        for (std::size_t j = 0; j < words; ++j) made[j] = __builtin_bswap64(row[words - 1 - j]);
+        Word bytes[most_text_bytes + most_size];
+        spread_bytes(row, words, bytes);
+        turn_characters(bytes, 8 * words);
+        for (std::size_t j = 0; j < words; ++j) {
+            u64 word = 0;
+            for (std::size_t k = 0; k < 8; ++k) word = (word << 8) | bytes[8 * (words - j) - 1 - k].bits();
+            made[j] = word;
+        }
         move_bytes(made, words, Word(8 * words) - Word(row[words]), true);
         made[words] = row[words];
     }
-    raised.raise_in(flags);
 }
 
 // A text that is written from its end on: bytes are put before it.
@@ -134,41 +164,67 @@ void replace(const u64* a, std::size_t width, const u8* old_text, std::size_t ol
     }
 }
 
-void translate(const u64* a, std::size_t width, const Replaced* table, std::size_t count, const u8* counts, u64* out,
-               std::size_t rows, u64* flags) noexcept {
-    Flags raised;
+// Whether one of the characters of a set stands at a place.
+MC2_INLINE Mask stands(const Word* bytes, Character character) noexcept {
+    Mask here = Mask::constant(character.size > 0);
+    for (unsigned k = 0; k < character.size; ++k) {
+        here = here & (bytes[k] == Word((character.bytes >> (8 * (character.size - 1 - k))) & 0xff));
+    }
+    return here;
+}
+
+void translate(const u64* a, std::size_t width, const Replaced* table, std::size_t count, u64* out,
+               std::size_t out_width, std::size_t rows) noexcept {
     const std::size_t most = 8 * (width - 1);
     for (std::size_t i = 0; i < rows; ++i) {
         const u64* row = a + i * width;
-        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, width - 1));
         const Word length(row[width - 1]);
-        Growing made(width - 1);
-        for (std::size_t place = most; place-- > 0;) {
-            const Word byte = byte_at(row, place);
-            Word by = byte;
-            Mask stays = Word(place) < length;
-            for (std::size_t k = 0; k < count; ++k) {
-                const Mask here = byte == Word(table[k].byte);
-                by = select(here, Word(table[k].by), by);
-                stays = stays & ~(here & Mask::constant(table[k].drops));
-            }
-            made.put_before(stays, by.bits(), 1);
+        Word bytes[most_text_bytes + most_size];
+        spread_bytes(row, width - 1, bytes);
+        u8 goes[most_text_bytes];  // the byte is one of a character that becomes another
+        Mask going = Mask::constant(false);
+        for (std::size_t place = 0; place < most; ++place) {
+            Mask found = Mask::constant(false);
+            for (std::size_t k = 0; k < count; ++k) found = found | stands(bytes + place, table[k].old);
+            going = found | (going & continues(bytes[place]));
+            goes[place] = going.byte();
         }
-        made.give(out + i * width);
+        Growing made(out_width - 1);
+        for (std::size_t place = most; place-- > 0;) {
+            const Mask inside = Word(place) < length;
+            made.put_before(inside & ~Mask::from_bit(goes[place]), bytes[place].bits(), 1);
+            for (unsigned size = 1; size <= most_size; ++size) {
+                Mask found = Mask::constant(false);
+                Word by(0);
+                bool any = false;
+                for (std::size_t k = 0; k < count; ++k) {
+                    if (table[k].by.size != size) continue;
+                    const Mask here = stands(bytes + place, table[k].old);
+                    by = select(here, Word(table[k].by.bytes), by);
+                    found = found | here;
+                    any = true;
+                }
+                if (any) made.put_before(inside & found, by.bits(), size);
+            }
+        }
+        made.give(out + i * out_width);
     }
-    raised.raise_in(flags);
 }
 
-void trim_any(const u64* a, std::size_t width, const u8* set, std::size_t count, bool start, bool end, u64* out,
+void trim_any(const u64* a, std::size_t width, const Character* set, std::size_t count, bool start, bool end, u64* out,
               std::size_t rows) noexcept {
     for (std::size_t i = 0; i < rows; ++i) {
         const u64* row = a + i * width;
         const Word length(row[width - 1]);
+        Word bytes[most_text_bytes + most_size];
+        spread_bytes(row, width - 1, bytes);
         Word first = length, last(0);  // of the bytes that stay: the first, and after the last
+        Mask goes = Mask::constant(false);
         for (std::size_t place = 0; place < 8 * (width - 1); ++place) {
-            const Word byte = byte_at(row, place);
-            Mask stays = Word(place) < length;
-            for (std::size_t k = 0; k < count; ++k) stays = stays & (byte != Word(set[k]));
+            Mask found = Mask::constant(false);
+            for (std::size_t k = 0; k < count; ++k) found = found | stands(bytes + place, set[k]);
+            goes = found | (goes & continues(bytes[place]));
+            const Mask stays = ~goes & (Word(place) < length);
             first = select(stays, smaller(first, Word(place)), first);
             last = select(stays, Word(place + 1), last);
         }
@@ -178,9 +234,49 @@ void trim_any(const u64* a, std::size_t width, const u8* set, std::size_t count,
     }
 }
 
+void part(Part what, const u64* a, std::size_t width, const u8* mark, std::size_t size, i64 number, u64* out,
+          std::size_t rows) noexcept {
+    const std::size_t most = 8 * (width - 1), gap = what == Part::between ? size : 1;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const u64* row = a + i * width;
+        const Word length(row[width - 1]);
+        u8 marks[most_text_bytes];
+        Word left(0), total(0);
+        for (std::size_t place = 0; place < most; ++place) {
+            Mask here = (Word(place + size) <= length) & (left == Word(0));
+            for (std::size_t k = 0; k < size; ++k) {
+                here = here & (place + k < most ? byte_at(row, place + k) == Word(mark[k]) : Mask::constant(false));
+            }
+            left = select(here, Word(gap), left);
+            left = left - one_if(left != Word(0));
+            marks[place] = here.byte();
+            total = total + one_if(here);
+        }
+        // Before which mark it ends, and after which it begins; 0 is the text's start, and all after the last its end.
+        const Word after(static_cast<u64>(number));
+        const bool from_end = number < 0;
+        const Word opens = what == Part::between ? (from_end ? total + after + Word(1) : after - Word(1))
+                                                 : (from_end ? total + after + Word(1) : Word(0));
+        const Word shuts = what == Part::between ? opens + Word(1) : (from_end ? total + Word(1) : after);
+        const Mask before_all = Mask::from_bit(opens.bits() >> 63), beyond = opens > total;
+        Word from(0), to = length, seen(0);
+        for (std::size_t place = 0; place < most; ++place) {
+            const Mask here = Mask::from_bit(marks[place]);
+            seen = seen + one_if(here);
+            from = select(here & (seen == opens), Word(place + size), from);
+            to = select(here & (seen == shuts), Word(place), to);
+        }
+        if (what == Part::between) {
+            to = select(before_all | beyond, Word(0), to);
+            from = select(before_all | beyond, Word(0), from);
+        }
+        cut_out(row, width, from, to, out + i * width);
+    }
+}
+
 }  // namespace
 
 extern const PhrasesKernels phrases_table;
-const PhrasesKernels phrases_table = {substring_at, position, reverse, replace, translate, trim_any};
+const PhrasesKernels phrases_table = {substring_at, position, reverse, replace, translate, trim_any, part};
 
 }  // namespace mc2::oblivious::MC2_ISA

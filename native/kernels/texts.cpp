@@ -21,16 +21,7 @@ MC2_INLINE u64 zero_bytes(u64 word) noexcept {
 MC2_INLINE u64 gather_tops(u64 tops) noexcept { return ((tops >> 7) * u64{0x8040201008040201}) >> 56; }
 
 void count_characters(const u64* a, std::size_t width, u64* out, std::size_t rows) noexcept {
-    for (std::size_t i = 0; i < rows; ++i) {
-        const u64* row = a + i * width;
-        u64 continued = 0;
-        for (std::size_t j = 0; j + 1 < width; ++j) {
-            // 10xxxxxx: the top bit is set and the next one is not.
-            const u64 tops = row[j] & ~(row[j] << 1) & top_bits;
-            continued += ((tops >> 7) * every_byte) >> 56;
-        }
-        out[i] = row[width - 1] - continued;
-    }
+    for (std::size_t i = 0; i < rows; ++i) out[i] = characters_of(a + i * width, width - 1).bits();
 }
 
 // --- sets of positions in a text, a bit each
@@ -114,6 +105,15 @@ public:
         after.bits[0] |= 1;
         return after & ~inside_;
     }
+    // Where bytes stand that do not begin a character.
+    MC2_INLINE Places<words> continued() const noexcept {
+        Places<words> found = Places<words>::none();
+        for (std::size_t i = 0; i < count_; ++i) {
+            const u64 tops = (character_starts(__builtin_bswap64(bytes_[i])) ^ every_byte) << 7;
+            found.bits[i / 8] |= gather_tops(tops) << (8 * (i % 8));
+        }
+        return found & inside_;
+    }
     // Where this byte stands.
     MC2_INLINE Places<words> places_of(u8 byte) const noexcept {
         Places<words> found = Places<words>::none();
@@ -180,31 +180,52 @@ MC2_INLINE Mask matches(const Text<words>& text, const PatternStep* steps, std::
     }
 }
 
+// The same where a step may be any one character, of one byte to four: step by step, all places that
+// can be reached. A place within a character is reached only where its start is, and goes the same way.
 template <unsigned words>
-MC2_INLINE void like_rows(const u64* a, std::size_t width, const PatternStep* steps, std::size_t count,
-                          const u8* counts, u8* out, std::size_t rows, u64* flags) noexcept {
-    bool one = false;
-    for (std::size_t k = 0; k < count; ++k) one = one || steps[k].kind == PatternStep::Kind::any_one;
-    Flags raised;
-    for (std::size_t i = 0; i < rows; ++i) {
-        const u64* row = a + i * width;
-        if (one) raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, width - 1));
-        out[i] = matches(Text<words>(row, width), steps, count).byte();
+MC2_INLINE Mask matches_characters(const Text<words>& text, const PatternStep* steps, std::size_t count) noexcept {
+    constexpr unsigned most_continued = 3;
+    const Places<words> continued = text.continued();
+    Places<words> reach = Places<words>::none();
+    reach.bits[0] = 1;
+    for (std::size_t k = 0; k < count; ++k) {
+        switch (steps[k].kind) {
+            case PatternStep::Kind::byte: reach = (reach & text.places_of(steps[k].byte)).later(1); break;
+            case PatternStep::Kind::any_run: reach = reach.from_first(); break;
+            case PatternStep::Kind::any_one:
+                reach = (reach & text.inside()).later(1);
+                for (unsigned more = 0; more < most_continued; ++more) {
+                    const Places<words> moved = (reach & continued).later(1);
+                    for (unsigned i = 0; i < words; ++i) reach.bits[i] = (reach.bits[i] & ~continued.bits[i]) | moved.bits[i];
+                }
+                break;
+        }
     }
-    raised.raise_in(flags);
+    return (reach & text.end()).any();
 }
 
-void like(const u64* a, std::size_t width, const PatternStep* steps, std::size_t count, const u8* counts, u8* out,
-          std::size_t rows, u64* flags) noexcept {
+template <unsigned words>
+MC2_INLINE void like_rows(const u64* a, std::size_t width, const PatternStep* steps, std::size_t count, u8* out,
+                          std::size_t rows) noexcept {
+    bool one = false;
+    for (std::size_t k = 0; k < count; ++k) one = one || steps[k].kind == PatternStep::Kind::any_one;
+    for (std::size_t i = 0; i < rows; ++i) {
+        const Text<words> text(a + i * width, width);
+        out[i] = (one ? matches_characters(text, steps, count) : matches(text, steps, count)).byte();
+    }
+}
+
+void like(const u64* a, std::size_t width, const PatternStep* steps, std::size_t count, u8* out,
+          std::size_t rows) noexcept {
     const std::size_t places = 8 * (width - 1) + 1;
     if (places <= 64) {
-        like_rows<1>(a, width, steps, count, counts, out, rows, flags);
+        like_rows<1>(a, width, steps, count, out, rows);
     } else if (places <= 128) {
-        like_rows<2>(a, width, steps, count, counts, out, rows, flags);
+        like_rows<2>(a, width, steps, count, out, rows);
     } else if (places <= 256) {
-        like_rows<4>(a, width, steps, count, counts, out, rows, flags);
+        like_rows<4>(a, width, steps, count, out, rows);
     } else {
-        like_rows<16>(a, width, steps, count, counts, out, rows, flags);
+        like_rows<16>(a, width, steps, count, out, rows);
     }
 }
 
@@ -229,19 +250,13 @@ void change_case(LetterCase to, const u64* a, std::size_t width, const u8* count
     raised.raise_in(flags);
 }
 
-void substring(const u64* a, std::size_t width, i64 start, i64 count, const u8* counts, u64* out, std::size_t rows,
-               u64* flags) noexcept {
-    Flags raised;
+void substring(const u64* a, std::size_t width, i64 start, i64 count, u64* out, std::size_t rows) noexcept {
     for (std::size_t i = 0; i < rows; ++i) {
         const u64* row = a + i * width;
-        raised.raise(Flag::out_of_domain, Mask::from_bit(counts[i]) & beyond_ascii(row, width - 1));
-        const Secret<i64> length(static_cast<i64>(row[width - 1]));
-        const Secret<i64> from = start < 0 ? length + Secret<i64>(start) : Secret<i64>(start == 0 ? 0 : start - 1);
-        const Secret<i64> first = within(from, length);
-        const Secret<i64> last = larger(within(from + Secret<i64>(count), length), first);
-        cut_out(row, width, Secret<u64>(first.bits()), Secret<u64>(last.bits()), out + i * width);
+        Secret<i64> from(start == 0 ? 0 : start - 1);
+        if (start < 0) from = Secret<i64>::from_bits(characters_of(row, width - 1).bits()) + Secret<i64>(start);
+        cut_characters(row, width, from, Secret<i64>(count), out + i * width);
     }
-    raised.raise_in(flags);
 }
 
 void trim(const u64* a, std::size_t width, bool start, bool end, u64* out, std::size_t rows) noexcept {

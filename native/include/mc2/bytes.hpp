@@ -23,6 +23,30 @@ MC2_INLINE Mask beyond_ascii(const u64* row, std::size_t words) noexcept {
     return Secret<u64>(tops) != Secret<u64>(0);
 }
 
+// A one in the lowest bit of each byte that begins a character of UTF-8: all but 10xxxxxx.
+MC2_INLINE u64 character_starts(u64 word) noexcept { return ((~word | (word << 1)) & top_bits) >> 7; }
+
+// How many characters a text has: zeros after it do not count.
+MC2_INLINE Secret<u64> characters_of(const u64* row, std::size_t words) noexcept {
+    u64 continued = 0;
+    for (std::size_t j = 0; j < words; ++j) continued += ((character_starts(row[j]) ^ every_byte) * every_byte) >> 56;
+    return Secret<u64>(row[words]) - Secret<u64>(continued);
+}
+
+// Before which byte so many characters stand, a secret number below 2^63; the length if there are fewer.
+MC2_INLINE Secret<u64> place_after(const u64* row, std::size_t words, Secret<u64> characters) noexcept {
+    Secret<u64> place(0), open = characters + Secret<u64>(1);  // how many starts may come until it is passed
+    for (std::size_t j = 0; j < words; ++j) {
+        // In each byte, the first one lowest, how many characters have begun in the word up to there.
+        const u64 begun = __builtin_bswap64(character_starts(row[j])) * every_byte;
+        const u64 most = smaller(open, Secret<u64>(9)).bits() * every_byte;
+        const u64 before = ((most + ~top_bits - begun) & top_bits) >> 7;
+        place = place + Secret<u64>((before * every_byte) >> 56);
+        open = open - smaller(open, Secret<u64>(begun >> 56));
+    }
+    return smaller(place, Secret<u64>(row[words]));
+}
+
 MC2_INLINE Secret<u64> byte_at(const u64* row, std::size_t place) noexcept {
     return Secret<u64>((row[place / 8] >> (56 - 8 * (place % 8))) & 0xff);
 }
@@ -58,6 +82,15 @@ MC2_INLINE void cut_out(const u64* row, std::size_t width, Secret<u64> from, Sec
     const Secret<u64> length = to - from;
     for (std::size_t j = 0; j + 1 < width; ++j) out[j] &= bytes_before(length, 8 * j);
     out[width - 1] = length.bits();
+}
+
+// At most `count` characters, not below zero, from the character `from` on, which may be below zero:
+// what would stand before the text takes of the count.
+MC2_INLINE void cut_characters(const u64* row, std::size_t width, Secret<i64> from, Secret<i64> count, u64* out) noexcept {
+    const Secret<i64> nothing(0);
+    const Secret<u64> first(larger(from, nothing).bits()), last(larger(from + count, nothing).bits());
+    const Secret<u64> begin = place_after(row, width - 1, first), end = place_after(row, width - 1, last);
+    cut_out(row, width, begin, larger(end, begin), out);
 }
 
 MC2_INLINE Secret<i64> within(Secret<i64> place, Secret<i64> length) noexcept {

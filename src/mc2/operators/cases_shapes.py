@@ -275,7 +275,7 @@ def _constants(run: Run, made: Made) -> object:
     text = made.column(TEXT, 127, 9)
     values = constants.column_of_values(Layout(INT64), [None, *range(1, made.rows)])
     steps = texts.like_steps("a\\%_%")
-    matched = texts.matches(run, text, steps, everywhere(made))
+    matched = texts.matches(run, text, steps)
     joined = On(values, made.column(INT64, made.rows))
     left = SecretTable({"v": joined.left}, constants.all_marks(made.rows, value=True))
     right = SecretTable({"w": joined.right}, made.present())

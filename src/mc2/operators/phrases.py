@@ -1,8 +1,9 @@
-"""Functions of texts at secret places; places count characters of ASCII, from 1."""
+"""Functions of texts at secret places; places count characters (code points), from 1."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -22,52 +23,64 @@ from mc2.operators.handles import (
 )
 from mc2.operators.logic import both, choose, column, complement, conjunction, disjunction
 from mc2.operators.run import Run
-from mc2.operators.texts import concat, fitted, shortened
-from mc2.plan.oblivious_texts import replaced_bytes
+from mc2.operators.texts import concat, count_characters, fitted, shortened
+from mc2.plan.oblivious_texts import (
+    CHARACTER_BYTES,
+    replaced_bytes,
+    translated_growth,
+)
 from mc2.plan.types import INT32, STRING
 
 
 def substring_at(
-    run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn, counts: Marks
+    run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn
 ) -> SecretColumn:
     """At most so many characters from a place, both secret; a negative place is from the end."""
+    return _cut(run, a, start, count, characters=True)
+
+
+def _bytes_at(run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn) -> SecretColumn:
+    return _cut(run, a, start, count, characters=False)
+
+
+def _cut(
+    run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn, *, characters: bool
+) -> SecretColumn:
     known = conjunction(run, known_of(a), known_of(start), known_of(count))
     out = np.empty_like(words_of(a))
     places = (flat_words_of(start).view(np.int64), flat_words_of(count).view(np.int64))
-    counted = conjunction(run, counts, known)
-    run.checked(_native.substring_at, words_of(a), *places, counted, out)
+    run.call(_native.substring_at, characters, words_of(a), *places, out)
     return column(run, a.layout, out, known)
 
 
-def position(run: Run, a: SecretColumn, b: SecretColumn, counts: Marks) -> SecretColumn:
-    """Where the second first occurs in the first; 0 if nowhere."""
+def position(
+    run: Run, a: SecretColumn, b: SecretColumn, *, characters: bool = True
+) -> SecretColumn:
+    """Where the second first occurs in the first, in characters or bytes; 0 if nowhere."""
     known = conjunction(run, known_of(a), known_of(b))
     out = np.empty(a.rows, dtype=np.uint64)
-    counted = conjunction(run, counts, known)
-    run.checked(_native.position, words_of(a), words_of(b), counted, out)
+    run.call(_native.position, characters, words_of(a), words_of(b), out)
     return column(run, Layout(INT32), out, known)
 
 
 def contains(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
-    """Whether the second occurs in the first; bytes are compared, so that any text will do."""
-    nowhere = np.zeros(a.rows, dtype=np.uint8)
-    return at_most(run, _number(1, a.rows), position(run, a, b, nowhere))
+    """Whether the second occurs in the first."""
+    return at_most(run, _number(1, a.rows), position(run, a, b, characters=False))
 
 
 def begins(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
-    """Whether the first starts with the second, byte by byte."""
-    nowhere = np.zeros(a.rows, dtype=np.uint8)
-    return _alike(run, substring_at(run, a, _number(1, a.rows), _size(b), nowhere), b)
+    """Whether the first starts with the second."""
+    return _alike(run, _bytes_at(run, a, _number(1, a.rows), _size(b)), b)
 
 
 def ends(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
-    """Whether the first ends with the second, byte by byte."""
+    """Whether the first ends with the second."""
     nowhere = np.zeros(a.rows, dtype=np.uint8)
     less = compute(
         run, Operation.SUBTRACT, _number(0, a.rows), _size(b), INT32, np.zeros_like(nowhere)
     )
     long_enough = at_most(run, _size(b), _size(a))
-    tail = substring_at(run, a, less, _size(b), nowhere)
+    tail = _bytes_at(run, a, less, _size(b))
     empty = equal(run, _size(b), _number(0, b.rows))
     found = both(run, long_enough, _alike(run, tail, b))
     return choose(run, _true(run, empty), _truth_where_known(run, empty, a, b), found)
@@ -100,10 +113,10 @@ def _number(value: int, rows: int) -> SecretColumn:
     return constant(Layout(INT32), value, rows)
 
 
-def reverse(run: Run, a: SecretColumn, counts: Marks) -> SecretColumn:
+def reverse(run: Run, a: SecretColumn) -> SecretColumn:
     """Characters from the last to the first."""
-    counted, out = conjunction(run, counts, known_of(a)), np.empty_like(words_of(a))
-    run.checked(_native.reverse, words_of(a), counted, out)
+    out = np.empty_like(words_of(a))
+    run.call(_native.reverse, words_of(a), out)
     return column(run, a.layout, out, known_of(a))
 
 
@@ -122,22 +135,22 @@ def replace(run: Run, a: SecretColumn, old: bytes, new: bytes) -> SecretColumn:
 
 
 def replace_secret(
-    run: Run, a: SecretColumn, old: SecretColumn, new: SecretColumn, counts: Marks
+    run: Run, a: SecretColumn, old: SecretColumn, new: SecretColumn
 ) -> SecretColumn:
     """As `replace`, of texts that nobody may know: a search for each byte that there could be."""
     nowhere = np.zeros_like(known_of(a))
     known = conjunction(run, known_of(a), known_of(old), known_of(new))
-    counted, most = conjunction(run, counts, known), a.layout.text_bytes
+    most = a.layout.text_bytes
     room = most * max(1, new.layout.text_bytes)
     one, zero, all_of_it = (_number(n, a.rows) for n in (1, 0, MOST_TEXT_BYTES))
     empty = equal_marks(run, _size(old), zero)
     rest, found = a, shortened(_nothing(run, a), 1)
     for _ in range(most):
-        place = position(run, rest, old, counted)
+        place = position(run, rest, old, characters=False)
         here = conjunction(run, less_marks(run, zero, place), complement(run, empty))
-        before = substring_at(run, rest, one, _sum(run, place, -1), nowhere)
+        before = _bytes_at(run, rest, one, _sum(run, place, -1))
         after = compute(run, Operation.ADD, place, _size(old), INT32, nowhere)
-        tail = substring_at(run, rest, after, all_of_it, nowhere)
+        tail = _bytes_at(run, rest, after, all_of_it)
         for part in (before, new):
             longer = concat(run, found, part, nowhere)
             found = choose(run, here, longer, fitted(found, longer.layout.text_bytes))
@@ -166,21 +179,22 @@ def concat_with(
     return column(run, found.layout, words_of(found), known_of(mark))
 
 
-def translate(run: Run, a: SecretColumn, old: str, new: str, counts: Marks) -> SecretColumn:
+def translate(run: Run, a: SecretColumn, old: str, new: str) -> SecretColumn:
     """Each character of the second made the one at its place in the third, or nothing."""
-    table: dict[int, tuple[int, int, bool]] = {}
-    for place, character in enumerate(old):
-        drops = place >= len(new)
-        by = 0 if drops else ord(new[place])
-        table.setdefault(ord(character), (ord(character), by, drops))
-    counted, out = conjunction(run, counts, known_of(a)), np.empty_like(words_of(a))
-    run.checked(_native.translate, words_of(a), list(table.values()), counted, out)
-    return column(run, a.layout, out, known_of(a))
+    table: dict[str, str] = {}
+    for character, by in zip_longest(old, new[: len(old)], fillvalue=""):
+        table.setdefault(character, by)
+    growth = translated_growth(old, new)
+    wide = Layout(a.type, min(MOST_TEXT_BYTES, 8 * growth * (a.layout.words - 1)))
+    out = np.empty((a.rows, wide.words), dtype=np.uint64)
+    pairs = [(character.encode(), by.encode()) for character, by in table.items()]
+    run.call(_native.translate, words_of(a), pairs, out)
+    return shortened(column(run, wide, out, known_of(a)), growth * a.layout.text_bytes)
 
 
 def trim_any(run: Run, a: SecretColumn, characters: str, *, start: bool, end: bool) -> SecretColumn:
-    """Without some public characters of ASCII at the start, the end, or both."""
-    out, some = np.empty_like(words_of(a)), bytes(sorted(set(characters.encode())))
+    """Without some public characters at the start, the end, or both."""
+    out, some = np.empty_like(words_of(a)), [c.encode() for c in sorted(set(characters))]
     run.call(_native.trim_any, words_of(a), some, start, end, out)
     return column(run, a.layout, out, known_of(a))
 
@@ -203,52 +217,64 @@ def _nothing(run: Run, a: SecretColumn) -> SecretColumn:
 def pad(
     run: Run, a: SecretColumn, length: int, fill: str | SecretColumn, counts: Marks, *, start: bool
 ) -> SecretColumn:
-    """Filled up by a text at the start or the end, or cut, to a public number of characters."""
+    """Filled up by a text at the start or the end, or cut, to a public number of characters.
+
+    Raises: EngineError if texts could become too long.
+    """
     if length < 1:
         return shortened(_nothing(run, a), 1)
-    ends_at = _number(length, a.rows)
-    cut = substring_at(run, a, _number(1, a.rows), ends_at, counts)
-    cut = shortened(cut, min(a.layout.text_bytes, length))
+    ends_at, first = _number(length, a.rows), _number(1, a.rows)
+    cut = substring_at(run, a, first, ends_at)
+    cut = shortened(cut, min(a.layout.text_bytes, CHARACTER_BYTES * length))
     if not isinstance(fill, SecretColumn):
         if not fill:
             return cut
-        filling = constant(Layout(STRING, length), (fill * length)[:length].encode(), a.rows)
+        again = (fill * length)[:length].encode()
+        filling = constant(Layout(STRING, len(again)), again, a.rows)
     else:
-        filling = _repeated_to(run, fill, length, counts)
+        filling = _repeated_to(run, fill, length)
     nowhere = np.zeros_like(known_of(a))
-    missing = compute(run, Operation.SUBTRACT, ends_at, _size(cut), INT32, nowhere)
-    filling = substring_at(run, filling, _number(1, a.rows), missing, nowhere)
+    missing = compute(
+        run, Operation.SUBTRACT, ends_at, count_characters(run, cut), INT32, nowhere
+    )
+    filling = substring_at(run, filling, first, missing)
     pair = (filling, cut) if start else (cut, filling)
-    return shortened(concat(run, *pair, counts), length)
+    made = concat(run, *pair, counts)
+    return shortened(made, min(CHARACTER_BYTES * length, made.layout.text_bytes))
 
 
-def _repeated_to(run: Run, fill: SecretColumn, length: int, counts: Marks) -> SecretColumn:
-    """A text of ASCII again and again, to so many characters; nothing for no text."""
-    nowhere, copies = np.zeros_like(counts), 1
+def _repeated_to(run: Run, fill: SecretColumn, length: int) -> SecretColumn:
+    """A text again and again, to so many characters; nothing for no text."""
+    nowhere, copies = np.zeros_like(known_of(fill)), 1
     first, last = _number(1, fill.rows), _number(length, fill.rows)
-    found = substring_at(run, fill, first, last, counts)
-    found = shortened(found, min(length, found.layout.text_bytes))
+    most = CHARACTER_BYTES * length
+    found = substring_at(run, fill, first, last)
+    found = shortened(found, min(most, found.layout.text_bytes))
     while copies < length:
-        found = substring_at(run, concat(run, found, found, nowhere), first, last, nowhere)
-        found = shortened(found, min(length, found.layout.text_bytes))
+        found = substring_at(run, concat(run, found, found, nowhere), first, last)
+        found = shortened(found, min(most, found.layout.text_bytes))
         copies *= 2
-    return found
+    return shortened(found, min(length * fill.layout.text_bytes, found.layout.text_bytes))
 
 
-def split_part(run: Run, a: SecretColumn, mark: bytes, number: int, counts: Marks) -> SecretColumn:
-    """The part of a public number, from 1, between occurrences of a public text."""
+def split_part(run: Run, a: SecretColumn, mark: bytes, number: int) -> SecretColumn:
+    """The part of a public number, from the end if below zero, between public texts."""
     if not mark:
-        return a if number == 1 else shortened(_nothing(run, a), 1)
-    here = constant(Layout(STRING, len(mark)), mark, a.rows)
-    zero, rest = _number(0, a.rows), a
-    for _ in range(number - 1):
-        place = position(run, rest, here, counts)
-        after = _sum(run, place, len(mark))
-        tail = substring_at(run, rest, after, _number(MOST_TEXT_BYTES, a.rows), counts)
-        rest = choose(run, less_marks(run, zero, place), tail, _nothing(run, rest))
-    place = position(run, rest, here, counts)
-    part = substring_at(run, rest, _number(1, a.rows), _sum(run, place, -1), counts)
-    return choose(run, less_marks(run, zero, place), part, rest)
+        return a if abs(number) == 1 else shortened(_nothing(run, a), 1)
+    return _part(run, a, mark, number, around=False)
+
+
+def substring_index(run: Run, a: SecretColumn, mark: bytes, count: int) -> SecretColumn:
+    """What stands before so many public texts, or after them from the end if below zero."""
+    if not mark or not count:
+        return shortened(_nothing(run, a), 1)
+    return _part(run, a, mark, count, around=True)
+
+
+def _part(run: Run, a: SecretColumn, mark: bytes, number: int, *, around: bool) -> SecretColumn:
+    out = np.empty_like(words_of(a))
+    run.call(_native.part, around, words_of(a), mark, number, out)
+    return column(run, a.layout, out, known_of(a))
 
 
 def _sum(run: Run, a: SecretColumn, more: int) -> SecretColumn:
@@ -263,4 +289,4 @@ def name_of(run: Run, number: SecretColumn, names: str) -> SecretColumn:
     before = compute(run, Operation.MULTIPLY, number, three, INT32, nowhere)
     all_names = constant(Layout(STRING, len(names)), names.encode(), number.rows)
     start = _sum(run, before, -2)
-    return shortened(substring_at(run, all_names, start, three, nowhere), 3)
+    return shortened(_bytes_at(run, all_names, start, three), 3)

@@ -1,4 +1,4 @@
-"""Functions of texts whose greatest length is public; characters are ASCII where not said."""
+"""Functions of texts whose greatest length is public; characters are code points of UTF-8."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mc2.formats.schema import DataType
 from mc2.operators.handles import Layout, Marks, SecretColumn, known_of, words_of
 from mc2.operators.logic import column, conjunction, truth
 from mc2.operators.run import Run
+from mc2.plan.oblivious_texts import CHARACTER_BYTES
 from mc2.plan.types import INT32
 
 Step = tuple[int, int]
@@ -43,11 +44,10 @@ def like_steps(pattern: str, escape: str = "\\") -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def matches(run: Run, a: SecretColumn, steps: tuple[Step, ...], counts: Marks) -> SecretColumn:
+def matches(run: Run, a: SecretColumn, steps: tuple[Step, ...]) -> SecretColumn:
     """Whether the whole text matches public steps."""
-    counted = conjunction(run, counts, known_of(a))
     out = np.empty(a.rows, dtype=np.uint8)
-    run.checked(_native.like, words_of(a), list(steps), counted, out)
+    run.call(_native.like, words_of(a), list(steps), out)
     return truth(run, out, known_of(a))
 
 
@@ -76,18 +76,18 @@ def count_characters(run: Run, a: SecretColumn) -> SecretColumn:
 
 
 def change_case(run: Run, a: SecretColumn, counts: Marks, *, lower: bool) -> SecretColumn:
-    """All letters in lower or upper case."""
+    """All letters in lower or upper case; text beyond ASCII raises a flag."""
     counted, out = conjunction(run, counts, known_of(a)), np.empty_like(words_of(a))
     run.checked(_native.change_case, lower, words_of(a), counted, out)
     return column(run, a.layout, out, known_of(a))
 
 
-def substring(run: Run, a: SecretColumn, start: int, count: int, counts: Marks) -> SecretColumn:
+def substring(run: Run, a: SecretColumn, start: int, count: int) -> SecretColumn:
     """At most so many characters from a public place: 1 is the first, -1 the last."""
-    counted, out = conjunction(run, counts, known_of(a)), np.empty_like(words_of(a))
-    run.checked(_native.substring, words_of(a), start, count, counted, out)
+    out = np.empty_like(words_of(a))
+    run.call(_native.substring, words_of(a), start, count, out)
     found = column(run, a.layout, out, known_of(a))
-    return shortened(found, min(a.layout.text_bytes, max(count, 1)))
+    return shortened(found, min(a.layout.text_bytes, CHARACTER_BYTES * max(count, 1)))
 
 
 def shortened(a: SecretColumn, text_bytes: int) -> SecretColumn:

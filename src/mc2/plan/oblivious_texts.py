@@ -14,19 +14,24 @@ from mc2.plan.types import INTEGER_BITS
 TEXTS: Final = frozenset(
     {
         "position", "replace", "translate", "reverse", "repeat", "pad_start", "pad_end",
-        "split_part", "day_name", "month_name", "concat_with", "matches",
+        "split_part", "substring_index", "day_name", "month_name", "concat_with", "matches",
     }
 )  # fmt: skip
 _FIXED: Final = {
     "translate": (1, 2), "repeat": (1,), "pad_start": (1,), "pad_end": (1,),
-    "split_part": (1, 2), "trim": (1,), "trim_start": (1,), "trim_end": (1,),
+    "split_part": (1, 2), "substring_index": (1, 2), "trim": (1,), "trim_start": (1,), "trim_end": (1,),
 }  # fmt: skip
 """Which arguments are constants, which everybody may read."""
 _CHARACTERS: Final = frozenset({"translate", "trim", "trim_start", "trim_end"})
+_MOST_CHARACTERS: Final = 256
+"""Constant characters that are looked for, one after the other."""
+CHARACTER_BYTES: Final = 4
+"""The most bytes of a character in UTF-8."""
 _PADS: Final = frozenset({"pad_start", "pad_end"})
-_MOST_PARTS: Final = 64
 _MOST_PADDED: Final = 508
-"""Characters: what is filled and the filling stand side by side."""
+"""Characters by a constant text. What is filled and the filling stand side by side."""
+_MOST_REPEATED: Final = 127
+"""Characters by a secret text, which is doubled until it suffices."""
 MOST_SEARCHED: Final = 64
 """The most bytes of a text in which what is replaced is no constant: a search for each of them."""
 _MOST_PLACE: Final = 1 << 28
@@ -90,18 +95,17 @@ def check_text(function: str, arguments: Sequence[Expression]) -> None:
             f"{function} takes constants in oblivious mode, but for its text", hint=_ENCRYPTED
         )
     texts = [_text(a) for a in fixed]
-    if function in _PADS and int(texts[0]) > _MOST_PADDED:
+    if function in _PADS:
+        most = _MOST_PADDED if is_fixed(arguments[2]) else _MOST_REPEATED
+        if int(texts[0]) > most:
+            raise PlanError(f"oblivious mode fills texts up to {most} characters", hint=_ENCRYPTED)
+    if function in _CHARACTERS and any(len(t) > _MOST_CHARACTERS for t in texts):
         raise PlanError(
-            f"oblivious mode fills texts up to {_MOST_PADDED} characters", hint=_ENCRYPTED
+            f"{function} takes at most {_MOST_CHARACTERS} characters in oblivious mode",
+            hint=_ENCRYPTED,
         )
-    if function in _PADS and is_fixed(arguments[2]):
-        texts.append(_text(arguments[2]))
-    if function in _CHARACTERS | _PADS and not all(t.isascii() for t in texts):
-        raise PlanError(f"{function} takes ASCII in oblivious mode", hint=_ENCRYPTED)
-    if function == "split_part" and not 0 < int(texts[1]) <= _MOST_PARTS:
-        raise PlanError(
-            f"oblivious mode counts parts from the start, at most {_MOST_PARTS}", hint=_ENCRYPTED
-        )
+    if function == "split_part" and not int(texts[1]):
+        raise PlanError("parts of a text count from 1, or from -1 at its end", hint=_ENCRYPTED)
 
 
 def is_public_replacement(arguments: Sequence[Expression]) -> bool:
@@ -127,6 +131,22 @@ def _replaced_width(parts: Sequence[int], arguments: Sequence[Expression]) -> in
     return parts[0] * max(1, parts[2]) + max(parts[0], parts[2])
 
 
+def translated_growth(old: str, new: str) -> int:
+    """How many bytes come of one at most, where characters become those at the same places."""
+    pairs = zip(old, new, strict=False)
+    return max([1, *(-(-len(by.encode()) // len(c.encode())) for c, by in pairs)])
+
+
+def _padded_width(parts: Sequence[int], arguments: Sequence[Expression]) -> int:
+    """What is filled, and as much filling as there is room for."""
+    length = max(1, int(_text(arguments[1]) or 0))
+    most = CHARACTER_BYTES * length
+    if is_fixed(arguments[2]):
+        fill = len((_text(arguments[2]) * length)[:length].encode())
+        return min(parts[0], most) + fill
+    return min(parts[0], most) + min(most, length * max(1, parts[2]))
+
+
 def width_of_text(function: str, parts: Sequence[int], arguments: Sequence[Expression]) -> int:
     """The most bytes that a function of texts gives; `parts` are those of its arguments."""
     match function:
@@ -137,10 +157,10 @@ def width_of_text(function: str, parts: Sequence[int], arguments: Sequence[Expre
         case "repeat":
             return max(1, parts[0] * int(_text(arguments[1]) or 0))
         case "pad_start" | "pad_end":
-            length = max(1, int(_text(arguments[1]) or 0))
-            fills = not is_fixed(arguments[2]) or bool(_text(arguments[2]))
-            return length if fills else min(length, parts[0])
-        case "translate" | "reverse" | "split_part" | "substring":
+            return _padded_width(parts, arguments)
+        case "translate":
+            return parts[0] * translated_growth(_text(arguments[1]), _text(arguments[2]))
+        case "reverse" | "split_part" | "substring_index" | "substring":
             return parts[0]
         case _:
             return _NAME_BYTES

@@ -35,7 +35,7 @@ from mc2.plan.oblivious_lists import (
     sizes_of_list_call,
     sizes_of_open,
 )
-from mc2.plan.oblivious_texts import MOST_SPELLED, is_fixed, width_of_text
+from mc2.plan.oblivious_texts import CHARACTER_BYTES, MOST_SPELLED, is_fixed, width_of_text
 
 _FIRST: Final = frozenset({"lower", "upper", "trim", "trim_start", "trim_end", "nullif", "reverse"})
 _GREATEST: Final = frozenset({"coalesce", "greatest", "least"})
@@ -142,7 +142,8 @@ def _sizes_of_call(
     if name == "concat":  # of texts or lists
         return {**greatest_sizes(parts), "": sum(sizes)}
     if name == "substring" and is_fixed(arguments[2]) and isinstance(arguments[2], Literal):
-        return {"": min(sizes[0], max(1, int(arguments[2].text or 0)))}
+        count = max(1, int(arguments[2].text or 0))
+        return {"": min(sizes[0], CHARACTER_BYTES * count)}
     return {"": width_of_text(name, sizes, arguments)}
 
 

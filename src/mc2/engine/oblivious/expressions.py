@@ -63,7 +63,12 @@ from mc2.plan.expressions import (
 from mc2.plan.functions import Argument
 from mc2.plan.literals import literal_value
 from mc2.plan.oblivious_lists import LAMBDAS, OPEN, looked_at
-from mc2.plan.oblivious_texts import has_fixed_places, is_fixed, is_public_replacement
+from mc2.plan.oblivious_texts import (
+    CHARACTER_BYTES,
+    has_fixed_places,
+    is_fixed,
+    is_public_replacement,
+)
 from mc2.plan.regex_steps import pattern_steps
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import Inside, type_of
@@ -300,38 +305,40 @@ def _text(argument: Expression) -> str:
 
 def _like(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     steps = texts.like_steps(_text(arguments[1]))
-    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+    return texts.matches(of.run, of.of(arguments[0]), steps)
 
 
 def _contains(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     if not is_fixed(arguments[1]):
         return phrases.contains(of.run, of.of(arguments[0]), of.of(arguments[1]))
     steps = (*_RUN_STEP, *texts.literal_steps(_text(arguments[1])), *_RUN_STEP)
-    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+    return texts.matches(of.run, of.of(arguments[0]), steps)
 
 
 def _starts_with(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     if not is_fixed(arguments[1]):
         return phrases.begins(of.run, of.of(arguments[0]), of.of(arguments[1]))
     steps = (*texts.literal_steps(_text(arguments[1])), *_RUN_STEP)
-    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+    return texts.matches(of.run, of.of(arguments[0]), steps)
 
 
 def _ends_with(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     if not is_fixed(arguments[1]):
         return phrases.ends(of.run, of.of(arguments[0]), of.of(arguments[1]))
     steps = (*_RUN_STEP, *texts.literal_steps(_text(arguments[1])))
-    return texts.matches(of.run, of.of(arguments[0]), steps, of.counts)
+    return texts.matches(of.run, of.of(arguments[0]), steps)
 
 
 def _substring(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     if not has_fixed_places(arguments):
         values = [of.of(a) for a in arguments]
-        found = phrases.substring_at(of.run, values[0], values[1], values[2], of.counts)
-        most = max(1, int(_text(arguments[2]))) if is_fixed(arguments[2]) else MOST_TEXT_BYTES
+        found = phrases.substring_at(of.run, values[0], values[1], values[2])
+        most = MOST_TEXT_BYTES
+        if is_fixed(arguments[2]):
+            most = CHARACTER_BYTES * max(1, int(_text(arguments[2])))
         return texts.shortened(found, min(found.layout.text_bytes, most))
     start, count = int(_text(arguments[1])), int(_text(arguments[2]))
-    return texts.substring(of.run, of.of(arguments[0]), start, count, of.counts)
+    return texts.substring(of.run, of.of(arguments[0]), start, count)
 
 
 def _round(way: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
@@ -366,14 +373,14 @@ def _trim(name: str) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn
 def _replace(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     if not is_public_replacement(arguments):
         text, *others = (of.of(a) for a in arguments)
-        return phrases.replace_secret(of.run, text, others[0], others[1], of.counts)
+        return phrases.replace_secret(of.run, text, others[0], others[1])
     old, new = (_text(a).encode() for a in arguments[1:])
     return phrases.replace(of.run, of.of(arguments[0]), old, new)
 
 
 def _translate(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
     old, new = _text(arguments[1]), _text(arguments[2])
-    return phrases.translate(of.run, of.of(arguments[0]), old, new, of.counts)
+    return phrases.translate(of.run, of.of(arguments[0]), old, new)
 
 
 def _repeat(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
@@ -389,9 +396,14 @@ def _pad(*, start: bool) -> Callable[[Evaluator, Sequence[Expression]], SecretCo
     return compute
 
 
-def _split_part(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
-    mark, number = _text(arguments[1]).encode(), int(_text(arguments[2]))
-    return phrases.split_part(of.run, of.of(arguments[0]), mark, number, of.counts)
+def _part(
+    take: Callable[[Run, SecretColumn, bytes, int], SecretColumn],
+) -> Callable[[Evaluator, Sequence[Expression]], SecretColumn]:
+    def compute(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
+        mark, number = _text(arguments[1]).encode(), int(_text(arguments[2]))
+        return take(of.run, of.of(arguments[0]), mark, number)
+
+    return compute
 
 
 def _matches(of: Evaluator, arguments: Sequence[Expression]) -> SecretColumn:
@@ -411,7 +423,8 @@ _WITH_LITERALS: Final = {
     "repeat": _repeat,
     "pad_start": _pad(start=True),
     "pad_end": _pad(start=False),
-    "split_part": _split_part,
+    "split_part": _part(phrases.split_part),
+    "substring_index": _part(phrases.substring_index),
     "like": _like,
     "contains": _contains,
     "starts_with": _starts_with,
@@ -545,8 +558,8 @@ _SIMPLE: Final[Mapping[str, _Simple]] = {
     "make_date": lambda of, v, _: dates.make_date(of.run, v[0], v[1], v[2], of.counts),
     "lower": lambda of, v, _: texts.change_case(of.run, v[0], of.counts, lower=True),
     "upper": lambda of, v, _: texts.change_case(of.run, v[0], of.counts, lower=False),
-    "position": lambda of, v, _: phrases.position(of.run, v[0], v[1], of.counts),
-    "reverse": lambda of, v, _: phrases.reverse(of.run, v[0], of.counts),
+    "position": lambda of, v, _: phrases.position(of.run, v[0], v[1]),
+    "reverse": lambda of, v, _: phrases.reverse(of.run, v[0]),
     "day_name": _name("day_of_week", "SunMonTueWedThuFriSat"),
     "month_name": _name("month", "JanFebMarAprMayJunJulAugSepOctNovDec"),
     "power": lambda of, v, _: curves.power(of.run, v[0], v[1]),
