@@ -46,22 +46,17 @@ void texts_cases(std::vector<Case>& cases) {
         cases.push_back({"texts.like" + suffix, sizes, [width](Probe& p) {
             const N n = p.rows();
             const u64* a = texts_of(p, width);
-            u8 *out = p.room<u8>(n), *plain = p.room<u8>(n);
-            p.kernel([=] {
-                kernels::texts().like(a, width, pattern, 7, out, n);
-                kernels::texts().like(a, width, pattern, 3, plain, n);
-            });
+            u8* out = p.room<u8>(n);
+            p.kernel([=] { kernels::texts().like(a, width, pattern, 7, out, n); });
         }});
-        // No character of any kind, which needs no ASCII; no steps; a run alone.
+        // No step for any one character; no steps; a run alone.
         for (const auto& [from, count] : {std::pair<N, N>{0, 3}, {0, 0}, {1, 1}, {3, 1}}) {
             const std::string steps = "/steps_" + std::to_string(from) + "_" + std::to_string(count);
             cases.push_back({"texts.like" + suffix + steps, sizes, [=, from = from, count = count](Probe& p) {
                 const N n = p.rows();
                 const u64* a = texts_of(p, width);
-                const u8* counts = p.marks(n);
                 u8* out = p.room<u8>(n);
-                u64* flags = p.room<u64>(1);
-                p.kernel([=] { kernels::texts().like(a, width, pattern + from, count, counts, out, n, flags); });
+                p.kernel([=] { kernels::texts().like(a, width, pattern + from, count, out, n); });
             }});
         }
     }
@@ -70,10 +65,8 @@ void texts_cases(std::vector<Case>& cases) {
         cases.push_back({std::string("texts.like/").append(std::to_string(8 * (width - 1))), {5}, [width](Probe& p) {
             const N n = p.rows();
             const u64* a = texts_of(p, width);
-            const u8* counts = p.marks(n);
             u8* out = p.room<u8>(n);
-            u64* flags = p.room<u64>(1);
-            p.kernel([=] { kernels::texts().like(a, width, pattern, 3, counts, out, n, flags); });
+            p.kernel([=] { kernels::texts().like(a, width, pattern, 3, out, n); });
         }});
     }
     for (const N width : {N{2}, N{4}, N{9}, N{20}}) {

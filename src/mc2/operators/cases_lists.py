@@ -82,7 +82,7 @@ def _lengths(run: Run, made: Made) -> object:
         lengths.at_most(run, a, 2, counts), lengths.at_most(run, a, _MOST, counts),
         lengths.repeat_up_to(run, text, count, 2, counts),
         lengths.sequence(run, ends, step, 4, counts),
-        *(lengths.split(run, text, b"a", 3, limit, counts) for limit in (None, 2)),
+        *(lengths.split(run, text, b"a", 3, limit) for limit in (None, 2)),
     ]  # fmt: skip
 
 

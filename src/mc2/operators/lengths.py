@@ -134,9 +134,7 @@ def _below(run: Run, a: SecretColumn, b: SecretColumn) -> Marks:
     return out
 
 
-def split(
-    run: Run, a: SecretColumn, mark: bytes, most: int, limit: int | None, counts: Marks
-) -> SecretColumn:
+def split(run: Run, a: SecretColumn, mark: bytes, most: int, limit: int | None) -> SecretColumn:
     """The parts of texts between occurrences of a public text; the first `most` of them.
 
     With a `limit` there are no more than so many, and the last one is all that is left.
@@ -148,17 +146,16 @@ def split(
     parts: list[SecretColumn] = []
     marks: list[Marks] = []
     for number in range(min(most, limit or most)):
-        place = position(run, rest, here, counts)
+        place = position(run, rest, here, characters=False)
         found = conjunction(run, there, less_marks(run, zero, place))
         before = compute(run, Operation.SUBTRACT, place, one, INT32, nowhere)
-        part = choose(
-            run, found, *in_one_layout([substring_at(run, rest, one, before, counts), rest])
-        )
+        part = substring_at(run, rest, one, before, characters=False)
+        part = choose(run, found, *in_one_layout([part, rest]))
         parts.append(rest if number + 1 == limit else part)
         marks.append(there)
         after = constant(Layout(INT32), len(mark), rows)
         behind = compute(run, Operation.ADD, place, after, INT32, nowhere)
-        rest, there = substring_at(run, rest, behind, whole, counts), found
+        rest, there = substring_at(run, rest, behind, whole, characters=False), found
     every = np.stack(marks, axis=1).reshape(-1)
     layout = parts[0].layout
     words: Words = np.stack([words_of(p) for p in in_one_layout(parts)], axis=1)

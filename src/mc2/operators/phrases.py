@@ -33,19 +33,9 @@ from mc2.plan.types import INT32, STRING
 
 
 def substring_at(
-    run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn
+    run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn, *, characters: bool = True
 ) -> SecretColumn:
-    """At most so many characters from a place, both secret; a negative place is from the end."""
-    return _cut(run, a, start, count, characters=True)
-
-
-def _bytes_at(run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn) -> SecretColumn:
-    return _cut(run, a, start, count, characters=False)
-
-
-def _cut(
-    run: Run, a: SecretColumn, start: SecretColumn, count: SecretColumn, *, characters: bool
-) -> SecretColumn:
+    """At most so many characters or bytes from a place, both secret; below zero from the end."""
     known = conjunction(run, known_of(a), known_of(start), known_of(count))
     out = np.empty_like(words_of(a))
     places = (flat_words_of(start).view(np.int64), flat_words_of(count).view(np.int64))
@@ -70,7 +60,7 @@ def contains(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
 
 def begins(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
     """Whether the first starts with the second."""
-    return _alike(run, _bytes_at(run, a, _number(1, a.rows), _size(b)), b)
+    return _alike(run, substring_at(run, a, _number(1, a.rows), _size(b), characters=False), b)
 
 
 def ends(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
@@ -80,7 +70,7 @@ def ends(run: Run, a: SecretColumn, b: SecretColumn) -> SecretColumn:
         run, Operation.SUBTRACT, _number(0, a.rows), _size(b), INT32, np.zeros_like(nowhere)
     )
     long_enough = at_most(run, _size(b), _size(a))
-    tail = _bytes_at(run, a, less, _size(b))
+    tail = substring_at(run, a, less, _size(b), characters=False)
     empty = equal(run, _size(b), _number(0, b.rows))
     found = both(run, long_enough, _alike(run, tail, b))
     return choose(run, _true(run, empty), _truth_where_known(run, empty, a, b), found)
@@ -134,9 +124,7 @@ def replace(run: Run, a: SecretColumn, old: bytes, new: bytes) -> SecretColumn:
     return shortened(made, replaced_bytes(a.layout.text_bytes, len(old), len(new)))
 
 
-def replace_secret(
-    run: Run, a: SecretColumn, old: SecretColumn, new: SecretColumn
-) -> SecretColumn:
+def replace_secret(run: Run, a: SecretColumn, old: SecretColumn, new: SecretColumn) -> SecretColumn:
     """As `replace`, of texts that nobody may know: a search for each byte that there could be."""
     nowhere = np.zeros_like(known_of(a))
     known = conjunction(run, known_of(a), known_of(old), known_of(new))
@@ -148,9 +136,9 @@ def replace_secret(
     for _ in range(most):
         place = position(run, rest, old, characters=False)
         here = conjunction(run, less_marks(run, zero, place), complement(run, empty))
-        before = _bytes_at(run, rest, one, _sum(run, place, -1))
+        before = substring_at(run, rest, one, _sum(run, place, -1), characters=False)
         after = compute(run, Operation.ADD, place, _size(old), INT32, nowhere)
-        tail = _bytes_at(run, rest, after, all_of_it)
+        tail = substring_at(run, rest, after, all_of_it, characters=False)
         for part in (before, new):
             longer = concat(run, found, part, nowhere)
             found = choose(run, here, longer, fitted(found, longer.layout.text_bytes))
@@ -234,9 +222,7 @@ def pad(
     else:
         filling = _repeated_to(run, fill, length)
     nowhere = np.zeros_like(known_of(a))
-    missing = compute(
-        run, Operation.SUBTRACT, ends_at, count_characters(run, cut), INT32, nowhere
-    )
+    missing = compute(run, Operation.SUBTRACT, ends_at, count_characters(run, cut), INT32, nowhere)
     filling = substring_at(run, filling, first, missing)
     pair = (filling, cut) if start else (cut, filling)
     made = concat(run, *pair, counts)
@@ -289,4 +275,4 @@ def name_of(run: Run, number: SecretColumn, names: str) -> SecretColumn:
     before = compute(run, Operation.MULTIPLY, number, three, INT32, nowhere)
     all_names = constant(Layout(STRING, len(names)), names.encode(), number.rows)
     start = _sum(run, before, -2)
-    return shortened(_bytes_at(run, all_names, start, three), 3)
+    return shortened(substring_at(run, all_names, start, three, characters=False), 3)

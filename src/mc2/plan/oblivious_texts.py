@@ -19,7 +19,8 @@ TEXTS: Final = frozenset(
 )  # fmt: skip
 _FIXED: Final = {
     "translate": (1, 2), "repeat": (1,), "pad_start": (1,), "pad_end": (1,),
-    "split_part": (1, 2), "substring_index": (1, 2), "trim": (1,), "trim_start": (1,), "trim_end": (1,),
+    "split_part": (1, 2), "substring_index": (1, 2),
+    "trim": (1,), "trim_start": (1,), "trim_end": (1,),
 }  # fmt: skip
 """Which arguments are constants, which everybody may read."""
 _CHARACTERS: Final = frozenset({"translate", "trim", "trim_start", "trim_end"})
@@ -131,7 +132,7 @@ def _replaced_width(parts: Sequence[int], arguments: Sequence[Expression]) -> in
     return parts[0] * max(1, parts[2]) + max(parts[0], parts[2])
 
 
-def translated_growth(old: str, new: str) -> int:
+def translated_growth(old: str = "", new: str = "") -> int:
     """How many bytes come of one at most, where characters become those at the same places."""
     pairs = zip(old, new, strict=False)
     return max([1, *(-(-len(by.encode()) // len(c.encode())) for c, by in pairs)])
@@ -158,10 +159,9 @@ def width_of_text(function: str, parts: Sequence[int], arguments: Sequence[Expre
             return max(1, parts[0] * int(_text(arguments[1]) or 0))
         case "pad_start" | "pad_end":
             return _padded_width(parts, arguments)
-        case "translate":
-            return parts[0] * translated_growth(_text(arguments[1]), _text(arguments[2]))
-        case "reverse" | "split_part" | "substring_index" | "substring":
-            return parts[0]
+        case "translate" | "reverse" | "split_part" | "substring_index" | "substring":
+            changed = arguments[1:] if function == "translate" else ()
+            return parts[0] * translated_growth(*map(_text, changed))
         case _:
             return _NAME_BYTES
 

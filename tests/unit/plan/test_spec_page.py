@@ -1,11 +1,13 @@
 """docs/spec/plan.md names every operation, function and aggregate as the code has it."""
 
+import re
 from pathlib import Path
 
 from tools.vectors.plan import whole_plan
 
 from mc2.plan.aggregates import AGGREGATES
 from mc2.plan.functions import FUNCTIONS
+from mc2.plan.oblivious import FUNCTIONS as OBLIVIOUS
 from mc2.plan.plan import OPERATIONS
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "spec" / "plan.md").read_text()
@@ -43,3 +45,9 @@ def test_operations_and_their_fields():
 def test_fields_of_the_plan():
     for field in whole_plan().json():
         assert f"`{field}`" in PAGE
+
+
+def test_functions_that_oblivious_mode_lacks():
+    table = PAGE.split("| not in oblivious mode | functions |")[1].split("\n\n")[0]
+    named = [n for line in table.splitlines()[2:] for n in re.findall(r"`(\w+)`", line)]
+    assert sorted(named) == sorted(set(FUNCTIONS) - OBLIVIOUS)

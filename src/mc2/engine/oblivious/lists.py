@@ -87,9 +87,7 @@ def _repeat(call: ListCall) -> SecretColumn:
 def _split(call: ListCall) -> SecretColumn:
     mark, limit = plain_text(call.text(1)) or "", int(call.text(2))
     wanted = limit if limit > 0 else None
-    return lengths.split(
-        call.run, call.values[0], mark.encode(), call.most("split"), wanted, call.counts
-    )
+    return lengths.split(call.run, call.values[0], mark.encode(), call.most("split"), wanted)
 
 
 def _one(function: Callable[..., SecretColumn]) -> Callable[[ListCall], SecretColumn]:
