@@ -65,8 +65,11 @@ void texts_cases(std::vector<Case>& cases) {
         cases.push_back({std::string("texts.like/").append(std::to_string(8 * (width - 1))), {5}, [width](Probe& p) {
             const N n = p.rows();
             const u64* a = texts_of(p, width);
-            u8* out = p.room<u8>(n);
-            p.kernel([=] { kernels::texts().like(a, width, pattern, 3, out, n); });
+            u8 *out = p.room<u8>(n), *characters = p.room<u8>(n);
+            p.kernel([=] {
+                kernels::texts().like(a, width, pattern, 3, out, n);
+                kernels::texts().like(a, width, pattern, 7, characters, n);
+            });
         }});
     }
     for (const N width : {N{2}, N{4}, N{9}, N{20}}) {

@@ -61,7 +61,7 @@ ALLOWED = (
         "tells which of the training's parameters are in use: they are public",
     ),
     Allowed("texts", "like|concat|substring|trim", "masked move", _MASKS),
-    Allowed("phrases", "substring_at|reverse|trim_any", "masked move", _MASKS),
+    Allowed("phrases", "substring_at|reverse|trim_any|part", "masked move", _MASKS),
     Allowed(
         "texts", "like", "lanes to a register",
         "the bits become a set of places that is only computed with: no jump or address reads it",
@@ -94,8 +94,8 @@ ALLOWED = (
     Allowed(  # texts, numbers in texts, packed rows
         "",
         _any_of(
-            "concat count_characters like match_few pack_bits position replace reverse "
-            "spell_decimal substring substring_at trim trim_any unpack_bits"
+            "concat count_characters like match_few pack_bits part position replace reverse "
+            "spell_decimal substring substring_at translate trim trim_any unpack_bits"
         ),
         "unseen jump", _ENDS,
     ),
