@@ -16,6 +16,7 @@ constexpr std::size_t lanes = 4;
 constexpr std::size_t most_bins = 256;
 constexpr double least_gain = 1e-6;  // XGBoost's kRtEps
 constexpr std::size_t threads_pay_above = 1 << 14;
+constexpr int gain_bits_off = 29;  // of a double's 53, which leaves a float's 24
 
 // Sums of one side, in real units.
 struct Side {
@@ -56,6 +57,29 @@ MC2_INLINE Reals score_of(const Side& side, const SplitRules& rules, bool genera
     return keep(side.h > reals(0.0), score);
 }
 
+// Gains as stock XGBoost compares them, as floats: what is equal but for the last digits of doubles is
+// equal. On their bits, since conversions take longer for some numbers. For gains from 0 on.
+MC2_INLINE Reals rounded(Reals gain) noexcept {
+    constexpr i64 unit = i64{1} << gain_bits_off;
+    return from_bits((bits_of(gain) + (unit >> 1)) & -unit);
+}
+
+// The place of a candidate in the order that stock XGBoost looks in, where the first of equal gains
+// wins: missing rows to the right and borders from the lowest, then missing rows to the left and
+// borders from the highest; of categories the lowest, with missing rows to the left first.
+MC2_INLINE Lanes64 border_order(Lanes64 bin, bool left) noexcept { return left ? (bin ^ 255) | 256 : bin; }
+MC2_INLINE Lanes64 category_order(Lanes64 bin, bool left) noexcept { return (bin << 1) | (left ? 0 : 1); }
+
+struct Place {
+    Secret<u64> bin, left;
+};
+MC2_INLINE Place place_of(Secret<u64> order, Mask category) noexcept {
+    const Secret<u64> back = (order >> 8) & Secret<u64>(1);
+    const Mask backwards = back == Secret<u64>(1);
+    const Secret<u64> border = (order ^ keep_if(backwards, Secret<u64>(255))) & Secret<u64>(255);
+    return {select(category, (order >> 1) & Secret<u64>(255), border), select(category, (order & Secret<u64>(1)) ^ Secret<u64>(1), back)};
+}
+
 // Whether values of leaves may only rise, or only fall, with the feature of a candidate.
 struct Direction {
     Lanes64 rising, falling;
@@ -64,7 +88,7 @@ struct Direction {
 // The best of the candidates that one lane has seen.
 struct Best {
     Reals gain;
-    Lanes64 order;  // feature << 9 | missing left << 8 | bin
+    Lanes64 order;  // feature << 9 | border_order or category_order
     Lanes64 g, h;   // of the left side
     Reals left_weight, right_weight;
 };
@@ -109,10 +133,11 @@ public:
         Best best = nothing(at);
         feature(sums, {window + 1, false, true, 0, direction}, at, masked(Lanes64{} - 1), best);
         const Choice choice = chosen(best, at);
-        const Secret<u32> place(static_cast<u32>(choice.order & 255)), base = window_base(out.thresholds[node], shift);
+        const Place found = place_of(Secret<u64>(choice.order), Mask::constant(false));
+        const Secret<u32> place(static_cast<u32>(found.bin.bits())), base = window_base(out.thresholds[node], shift);
         const Mask behind = place == Secret<u32>(static_cast<u32>(window));
         const Secret<u32> threshold = select(behind, Secret<u32>(static_cast<u32>(bins - 1)), base + place);
-        const Split split{out.features[node], static_cast<u8>(threshold.bits()), static_cast<u8>(((choice.order >> 8) & 1) * missing_left + is_split)};
+        const Split split{out.features[node], static_cast<u8>(threshold.bits()), static_cast<u8>(found.left.bits() * missing_left + is_split)};
         write(numeric & choice.found, choice, split, at, signs, node, out);
     }
 
@@ -166,23 +191,29 @@ private:
         }
         for (std::size_t b = all.count; b < all.count + lanes; ++b) sums_g[b] = sums_h[b] = 0;
         const i64 missing_g = at.g - all_g, missing_h = at.h - all_h;
-        for (int left = 0; left <= (all.nullable ? 1 : 0); ++left) {
-            for (std::size_t b = 0; b < all.count; b += lanes) {
-                Lanes64 left_g, left_h;
-                std::memcpy(&left_g, sums_g + b, sizeof left_g);
-                std::memcpy(&left_h, sums_h + b, sizeof left_h);
-                if (all.one_hot) {
-                    left_g = (left != 0 ? at.g : at.g - missing_g) - left_g;
-                    left_h = (left != 0 ? at.h : at.h - missing_h) - left_h;
-                } else if (left != 0) {
-                    left_g += missing_g;
-                    left_h += missing_h;
-                }
-                const Lanes64 place = Lanes64{0, 1, 2, 3} + static_cast<i64>(b);
-                const Lanes64 order = place + static_cast<i64>(all.code | (static_cast<std::size_t>(left) << 8));
-                candidates(left_g, left_h, at, may & (place < static_cast<i64>(all.count)), order, all.direction, best);
+        const std::size_t padded = (all.count + lanes - 1) & ~(lanes - 1);
+        const auto four = [&](std::size_t b, bool left) __attribute__((always_inline)) {
+            Lanes64 left_g, left_h;
+            std::memcpy(&left_g, sums_g + b, sizeof left_g);
+            std::memcpy(&left_h, sums_h + b, sizeof left_h);
+            if (all.one_hot) {
+                left_g = (left ? at.g : at.g - missing_g) - left_g;
+                left_h = (left ? at.h : at.h - missing_h) - left_h;
+            } else if (left) {
+                left_g += missing_g;
+                left_h += missing_h;
             }
+            const Lanes64 bin = Lanes64{0, 1, 2, 3} + static_cast<i64>(b);
+            const Lanes64 order = (all.one_hot ? category_order(bin, left) : border_order(bin, left)) + static_cast<i64>(all.code);
+            candidates(left_g, left_h, at, may & (bin < static_cast<i64>(all.count)), order, all.direction, best);
+        };
+        // In each lane in their order.
+        for (std::size_t b = 0; b < padded; b += lanes) {
+            if (all.one_hot) four(b, true);
+            if (!all.one_hot || all.nullable) four(b, false);
         }
+        if (all.one_hot || !all.nullable) return;
+        for (std::size_t b = padded; b > 0; b -= lanes) four(b - lanes, true);
     }
 
     MC2_INLINE void candidates(Lanes64 left_g, Lanes64 left_h, const Node& at, Lanes64 may, Lanes64 order, const Direction& direction,
@@ -193,7 +224,7 @@ private:
             left_weight = weight_of(left, rules_, at.limits);
             right_weight = weight_of(right, rules_, at.limits);
         }
-        const Reals gain = score_of(left, rules_, general_, left_weight) + score_of(right, rules_, general_, right_weight) - at.base;
+        const Reals gain = rounded(score_of(left, rules_, general_, left_weight) + score_of(right, rules_, general_, right_weight) - at.base);
         const Reals least = reals(rules_.min_child_weight);
         Lanes64 better = may & (gain > best.gain) & (left.h >= least) & (right.h >= least) & (left.h > reals(0.0)) & (right.h > reals(0.0)) &
                          (gain > reals(least_gain)) & (gain >= reals(rules_.gamma));
@@ -250,8 +281,9 @@ private:
         for (std::size_t f = 0; f < features_.features; ++f) {
             if (features_.one_hot[f] != 0) one_hot = one_hot | keep_if(Secret<u64>(feature) == Secret<u64>(f), Secret<u64>(split_one_hot));
         }
-        const u64 flags = ((choice.order >> 8) & 1) * missing_left + one_hot.bits() + is_split;
-        return {static_cast<u32>(feature), static_cast<u8>(select(choice.found, Secret<u64>(choice.order & 255), Secret<u64>(255)).bits()),
+        const Place place = place_of(Secret<u64>(choice.order), one_hot == Secret<u64>(split_one_hot));
+        const u64 flags = place.left.bits() * missing_left + one_hot.bits() + is_split;
+        return {static_cast<u32>(feature), static_cast<u8>(select(choice.found, place.bin, Secret<u64>(255)).bits()),
                 static_cast<u8>(select(choice.found, Secret<u64>(flags), Secret<u64>(missing_left)).bits())};
     }
 

@@ -278,17 +278,24 @@ def slow_split(histogram, total, first, counts, nullable, one_hot, rules):  # no
     for f, count in enumerate(counts):
         part = histogram[first[f] : first[f] + count].astype(float)
         missing = total - part.sum(0)
-        for left_missing in range(2 if nullable[f] else 1):
-            for b in range(count):
-                side = total - part[b] - missing if one_hot[f] else part[: b + 1].sum(0)
-                side = side + missing if left_missing else side
-                other = total - side
-                if min(side[1], other[1]) < least or min(side[1], other[1]) <= 0:
-                    continue
-                gain = score(*side) + score(*other) - score(*total)
-                if gain > max(best[0] * (1 + 1e-12), 1e-6) and gain >= gamma:
-                    best = (gain, f, b, left_missing)
+        for b, left_missing in candidates(count, nullable[f], one_hot[f]):
+            side = total - part[b] - missing if one_hot[f] else part[: b + 1].sum(0)
+            side = side + missing if left_missing else side
+            other = total - side
+            if min(side[1], other[1]) < least or min(side[1], other[1]) <= 0:
+                continue
+            gain = float(np.float32(score(*side) + score(*other) - score(*total)))
+            if gain > max(best[0], 1e-6) and gain >= gamma:
+                best = (gain, f, b, left_missing)
     return best
+
+
+def candidates(count, nullable, one_hot):
+    """Bins, and sides of missing values, in the order in which the first of equal gains wins."""
+    if one_hot:
+        return [(b, left) for b in range(count) for left in ((1, 0) if nullable else (1,))]
+    forward, back = range(count), reversed(range(count if nullable else 0))
+    return [*((b, 0) for b in forward), *((b, 1) for b in back)]
 
 
 @settings(max_examples=30, deadline=None)

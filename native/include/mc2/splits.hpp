@@ -44,8 +44,9 @@ struct SplitsKernels {
     // `histograms` as HistogramsKernels makes them, in units of units[0] for g and units[1] for h;
     // `totals` sums of all rows of each node. A candidate counts if its node may use the feature
     // (allowed[node * features + feature]), both sides have min_child_weight, and the gain is above
-    // gamma and 10^-6. Of equal gains the lowest feature wins, then missing to the right, then the
-    // lowest bin.
+    // gamma and 10^-6. Gains are rounded to 24 bits. Of equal ones the lowest feature wins, then missing to
+    // the right and the lowest bin, then missing to the left and the highest bin; of categories the lowest,
+    // then missing to the left.
     void (*find)(const i64* histograms, const i64* totals, const double* bounds, const u8* allowed, std::size_t nodes,
                  const SplitFeatures& features, const SplitRules& rules, const double* units, const Splits& out);
     // Splits found between cells of 2^shift bins, looked for once more between bins: in place, and only those

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,28 @@ def test_features_of_few_values_give_the_models_of_stock(objective, more, weighe
     )
     wanted = stock.predict(data, output_margin=True).reshape(len(x), -1).T
     assert np.abs(mine - wanted).max() < 1e-3 * (1 + np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("objective", ["binary:logistic", "multi:softprob"])
+@pytest.mark.parametrize("more", [{}, {"lambda": 0.0}, {"lambda": 2.0, "max_depth": 8}])
+@pytest.mark.parametrize("seed", [0, 2])
+def test_of_equal_gains_the_split_of_stock_wins(objective, more, seed):
+    """Few rows of few values: many splits gain the same, and tell other rows different things."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 4, (120, 3)).astype(float)
+    x[rng.random(x.shape) < 0.15] = np.nan
+    y = rng.integers(0, 3 if objective == "multi:softprob" else 2, len(x)).astype(float)
+    parameters = asked(objective, **more)
+    mine = stock_of(*fit(x, y, parameters, 1)[:2])
+    stock = xgboost.train(
+        {**parameters, "tree_method": "hist", "nthread": 1},
+        xgboost.DMatrix(x, y, feature_names=mine.feature_names),
+        1,
+    )
+    rows = np.array(list(product([0, 1, 2, 3, np.nan], repeat=3)))
+    every = xgboost.DMatrix(rows, feature_names=mine.feature_names)
+    wanted = stock.predict(every, output_margin=True)
+    assert np.abs(mine.predict(every, output_margin=True) - wanted).max() < 1e-5
 
 
 def test_categories_are_split_one_against_the_rest():
