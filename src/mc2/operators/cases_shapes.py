@@ -226,11 +226,11 @@ def _carried(run: Run, made: Made) -> object:
 def _pairing(run: Run, made: Made) -> object:
     """A task's rows between those of two others, and its share of the places of pairs."""
     lined, left = [], made.table(*KINDS, rows=9)
-    for rows in (9, made.rows, 7):
-        left, right = made.table(*KINDS, rows=rows), made.table(*KINDS, rows=5)
+    for size in (9, made.rows, 7):
+        left, right = made.table(*KINDS, rows=size), made.table(*KINDS, rows=5)
         on = [On(left.columns["i"], right.columns["i"])]
         keys, words = lining.line_up(run, left, right, on)
-        lined.append(sheets.sorted_sheet(run, keys, words, rows + 6))
+        lined.append(sheets.sorted_sheet(run, keys, words, size + 6))
     told = sheets.joined_sheets([pairing.told_numbers(run, one) for one in lined])
     here = pairing.numbers(run, lined[1], told, 1, 50)
     rows, _ = sheets.both_sides(run, lined[1], planes.layouts_of(left), planes.layouts_of(left))
