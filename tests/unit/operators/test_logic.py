@@ -88,8 +88,8 @@ def test_comparisons(layout, data):
         for found, pair in zip(opened(operator(run, a, b)), rows, strict=True):
             there = [v for v in pair if v is not None]
             expected = best(there, key=place, default=None)
-            equals = [  # where equal values become one, -0.0 becomes 0.0
-                tuple(words_of_value(layout, v or type(v)()))
+            equals = [  # where equal values become one, -0.0 becomes 0.0, and NaNs become one too
+                tuple(words_of_value(layout, math.nan if place(v) == (1, 0.0) else v or type(v)()))
                 for v in there
                 if place(v) == place(expected)
             ]
