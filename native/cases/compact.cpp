@@ -36,7 +36,7 @@ void compact_cases(std::vector<Case>& cases) {
             p.kernel([=, &p] { kernels::compact().distribute(rows, width, p.rows(), to); });
         }, large});
     }
-    cases.push_back({"compact.ranks", {1, 100}, [](Probe& p) {
+    cases.push_back({"compact.ranks", {1, 7, 100, 1003}, [](Probe& p) {
         const auto* keep = p.marks(p.rows());
         auto* out = p.room<u64>(p.rows());
         p.kernel([=, &p] { kernels::compact().ranks(keep, out, p.rows()); });

@@ -7,7 +7,8 @@ namespace mc2::oblivious {
 
 namespace {
 
-const std::vector<std::size_t> sizes = {1, 2, 100};
+// The last is cut into shares of which a later one finds much before it.
+const std::vector<std::size_t> sizes = {1, 2, 100, 701};
 
 // The inputs that nearly all scans have.
 struct Groups {

@@ -16,8 +16,8 @@
 #include <cstddef>
 
 #include "mc2/lanes.hpp"
-#include "mc2/pool.hpp"
 #include "mc2/secret.hpp"
+#include "mc2/shares.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
 namespace {
@@ -416,7 +416,7 @@ public:
 private:
     // The first n2 rows meet those n1 later.
     void join(u64* data, std::size_t n1, std::size_t n2, u32 m) const noexcept {
-        over_threads(n2, [&](std::size_t from, std::size_t to) { rows_.layer(data, data + n1 * rows_.width(), m, 0, from, to); });
+        cut_over_threads(n2, [&](std::size_t from, std::size_t to) { rows_.layer(data, data + n1 * rows_.width(), m, 0, from, to); });
     }
 
     // Layer by layer; what is worked on stays in the first-level cache.
@@ -466,18 +466,18 @@ private:
     void block_on_threads(u64* data, std::size_t n, const u32* pre, u32 shift) const noexcept {
         const std::size_t wide = rows_.width(), small = n / 16, middle = n / 4;
         const auto outer = [&] {
-            over_threads(middle, [&](std::size_t from, std::size_t to) { whole(data, middle, pre, shift, from, to); });
+            cut_over_threads(middle, [&](std::size_t from, std::size_t to) { whole(data, middle, pre, shift, from, to); });
         };
         const auto inner = [&] {
             for (std::size_t p = 0; p < n; p += middle) {
-                over_threads(small, [&](std::size_t from, std::size_t to) { whole(data + p * wide, small, pre + p, shift, from, to); });
+                cut_over_threads(small, [&](std::size_t from, std::size_t to) { whole(data + p * wide, small, pre + p, shift, from, to); });
             }
         };
         if constexpr (!forward) {
             outer();
             inner();
         }
-        over_parts(16, n, [&](std::size_t from, std::size_t to) {
+        cut_over_threads(16, n, [&](std::size_t from, std::size_t to) {
             for (std::size_t part = from; part < to; ++part) block(data + part * small * wide, small, pre + part * small, shift);
         });
         if constexpr (forward) {
@@ -492,34 +492,26 @@ private:
         rows_.template quad<forward>(data, k, pre, shift, even(from), even(to));
     }
 
-    template <typename F>
-    static void over_parts(std::size_t all, std::size_t rows, F f) noexcept {
-        const unsigned parts = parts_for(rows);
-        if (parts == 1) return f(std::size_t{0}, all);
-        struct Share {
-            F& f;
-            std::size_t all;
-            unsigned parts;
-        } share{f, all, parts};
-        run_parts(parts, [](void* context, unsigned part) {
-            const Share& s = *static_cast<Share*>(context);
-            s.f(share_of(s.all, part, s.parts), share_of(s.all, part + 1, s.parts));
-        }, &share);
-    }
-    template <typename F>
-    static void over_threads(std::size_t all, F f) noexcept { over_parts(all, all, f); }
-
     Rows<W> rows_;
 };
 
+// How many of [0, to) are marked.
+u64 count_before(const u8* keep, std::size_t to) noexcept {
+    u64 sum = 0;
+    for (std::size_t i = 0; i < to; ++i) sum += keep[i] & 1;
+    return sum;
+}
+
 // pre[i] = marks before i, for i in [0, n].
 void count_marks(const u8* keep, std::size_t n, u32* pre) noexcept {
-    u32 sum = 0;
-    pre[0] = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-        sum += keep[i] & 1;
-        pre[i + 1] = sum;
-    }
+    cut_scan(n, [=](std::size_t from, std::size_t to) {
+        u32 sum = static_cast<u32>(count_before(keep, from));
+        for (std::size_t i = from; i < to; ++i) {
+            pre[i] = sum;
+            sum += keep[i] & 1;
+        }
+        if (to == n) pre[n] = sum;
+    });
 }
 
 template <bool forward>
@@ -542,94 +534,142 @@ void run(u64* data, std::size_t width, std::size_t n, const u8* keep) {
 }
 
 void ranks_of(const u8* keep, u64* out, std::size_t n) noexcept {
-    u64 sum = 0;
-    for (std::size_t i = 0; i < n; ++i) out[i] = sum += keep[i] & 1;
+    cut_scan(n, [=](std::size_t from, std::size_t to) {
+        u64 sum = count_before(keep, from);
+        for (std::size_t i = from; i < to; ++i) out[i] = sum += keep[i] & 1;
+    });
 }
 
 // --- distribution ---------------------------------------------------------------------------------
 
-// The same network backwards, with each row's own target instead of prefix counts. A target with
-// its highest bit set is none.
-template <int W>
-class Distribution {
+// The same network backwards, for places alone, with each one's own target instead of counts. A
+// target with its highest bit set is none. Where targets arrive, rows belong: with these marks,
+// `Compaction` backwards moves them there.
+class Targets {
 public:
-    explicit Distribution(std::size_t width) noexcept : rows_(width) {}
-
     // Targets of this range are relative to `base`.
-    MC2_APART void any(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
+    MC2_APART static void any(u32* to, std::size_t n, u32 base) noexcept {
         if (n <= 1) return;
         const std::size_t n1 = power_at_most(n), n2 = n - n1;
-        // A row that belongs behind the first n2 places goes n1 places on.
-        for (std::size_t i = 0; i < n2; ++i) {
-            const u32 target = to[i];
-            exchange(data, to, i, i + n1, top_bit(~target & ~(target - base - static_cast<u32>(n2))));
-        }
-        any(data, to, n2, base);
-        block(data + n2 * rows_.width(), to + n2, n1, base + static_cast<u32>(n2));
+        // What belongs behind the first n2 places goes n1 places on.
+        cut_over_threads(n2, [=](std::size_t from, std::size_t end) {
+            for (std::size_t i = from; i < end; ++i) {
+                const u32 target = to[i];
+                exchange(to, i, i + n1, ~target & ~(target - base - static_cast<u32>(n2)));
+            }
+        });
+        any(to, n2, base);
+        block(to + n2, n1, base + static_cast<u32>(n2));
     }
 
 private:
-    MC2_INLINE static u64 top_bit(u32 word) noexcept { return value_barrier(0 - static_cast<u64>(word >> 31)); }
+    static constexpr std::size_t in_vector = 8;
 
-    MC2_INLINE void exchange(u64* data, u32* to, std::size_t i, std::size_t j, u64 mask) const noexcept {
-        const u32 change = value_barrier(to[i] ^ to[j]) & static_cast<u32>(mask);
+    // The two swap if the highest bit of `when` is set.
+    MC2_INLINE static void exchange(u32* to, std::size_t i, std::size_t j, u32 when) noexcept {
+        const u32 change = value_barrier(to[i] ^ to[j]) & value_barrier(0 - (when >> 31));
         to[i] ^= change;
         to[j] ^= change;
-        rows_.swap_rows(data + i * rows_.width(), data + j * rows_.width(), all64(mask));
     }
+    // In the highest bit: whether the lower of two, or the upper, belongs where the other one is. `up`
+    // moves the bit of the distance there.
+    MC2_INLINE static V rises(V low, V base, unsigned up) noexcept {
+        return both(left32(sub32(low, base), up), differ(low, all32(~u32{0})));
+    }
+    MC2_INLINE static V falls(V high, V base, unsigned up) noexcept {
+        return differ(either(left32(sub32(high, base), up), high), all32(~u32{0}));
+    }
+    MC2_INLINE static V where_set(V when) noexcept { return greater32(all32(0), when); }
 
-    MC2_APART void block(u64* data, u32* to, std::size_t n, u32 base) const noexcept {
-        if (n * (rows_.bytes() + sizeof(u32)) <= near_bytes || n <= 16) {
-            for (std::size_t k = n / 2; k >= 1; k /= 2) {
-                for (std::size_t p = 0; p < n; p += 2 * k) layer(data + p * rows_.width(), to + p, k, base);
+    MC2_APART static void block(u32* to, std::size_t n, u32 base) noexcept {
+        if (n < in_vector) return tiny(to, n, base);
+        const unsigned parts = parts_for(n);
+        if (parts > 1 && n >= 64 * in_vector) {
+            // Four layers together, then sixteen blocks apart.
+            std::size_t size = n;
+            for (; size > n / 16; size /= 2) {
+                for (std::size_t p = 0; p < n; p += size) {
+                    cut_over_threads(size / 2 / in_vector, n, [=](std::size_t from, std::size_t end) {
+                        layer(to + p, size / 2, base, in_vector * from, in_vector * end);
+                    });
+                }
             }
+            cut_over_threads(16, n, [=](std::size_t from, std::size_t end) {
+                for (std::size_t p = from; p < end; ++p) block(to + p * size, size, base);
+            });
             return;
         }
-        const std::size_t k = n / 2;
-        layer(data, to, k, base);
-        block(data, to, k, base);
-        block(data + k * rows_.width(), to + k, k, base);
+        if (n * sizeof(u32) <= near_bytes) return near(to, n, base);
+        layer(to, n / 2, base, 0, n / 2);
+        block(to, n / 2, base);
+        block(to + n / 2, n / 2, base);
     }
 
-    // Rows i and i + k swap if the lower belongs up, or the upper down. `base` is where the block of
-    // a power of two begins: lower bits of a distance from there are those of one from the half's.
-    void layer(u64* data, u32* to, std::size_t k, u32 base) const noexcept {
+    static void near(u32* to, std::size_t n, u32 base) noexcept {
+        for (std::size_t k = n / 2; k >= in_vector; k /= 2) {
+            for (std::size_t p = 0; p < n; p += 2 * k) layer(to + p, k, base, 0, k);
+        }
+        for (std::size_t p = 0; p < n; p += in_vector) leaf(to + p, base);
+    }
+
+    // Places i and i + k, for i in [from, end) of k. `base` is where the block of a power of two
+    // begins: lower bits of a distance from there are those of one from the half's.
+    static void layer(u32* to, std::size_t k, u32 base, std::size_t from, std::size_t end) noexcept {
         const unsigned up = 31 - log2_of(k);
-        std::size_t i = 0;
-        for (; i + 8 <= k; i += 8) {
+        const V begin = all32(base);
+        for (std::size_t i = from; i < end; i += in_vector) {
             V low = load(to + i), high = load(to + i + k);
-            const V from = all32(base);
-            const V rises = both(left32(sub32(low, from), up), differ(low, all32(~u32{0})));
-            const V falls = either(left32(sub32(high, from), up), high);
-            const V mask = greater32(all32(0), either(rises, differ(falls, all32(~u32{0}))));
-            swap_vectors(low, high, mask);
+            swap_vectors(low, high, where_set(either(rises(low, begin, up), falls(high, begin, up))));
             store(to + i, low);
             store(to + i + k, high);
-            u32 masks[8];
-            store(masks, mask);
-            for (std::size_t r = 0; r < 8; ++r) {
-                rows_.swap_rows(data + (i + r) * rows_.width(), data + (i + r + k) * rows_.width(), all32(masks[r]));
-            }
-        }
-        for (; i < k; ++i) {
-            const u32 low = to[i], high = to[i + k];
-            const u32 rises = ((low - base) << up) & ~low, falls = ~(((high - base) << up) | high);
-            exchange(data, to, i, i + k, top_bit(rises | falls));
         }
     }
 
-    Rows<W> rows_;
+    // Layers 4, 2 and 1 of eight places. Each pair's verdict is made on both of its lanes.
+    MC2_INLINE static void leaf(u32* to, u32 base) noexcept {
+        const V begin = all32(base);
+        const u64 all = ~u64{0}, second = ~u64{0} << 32;
+        V v = load(to);
+        v = small_layer<2>(v, begin, mc2::oblivious::MC2_ISA::words(0, 0, all, all), [](V a) { return swap_halves(a); });
+        v = small_layer<1>(v, begin, mc2::oblivious::MC2_ISA::words(0, all, 0, all), [](V a) { return swap_neighbours(a); });
+        v = small_layer<0>(v, begin, all64(second), [](V a) { return swap_words32(a); });
+        store(to, v);
+    }
+    template <unsigned log2_k, typename Swap>
+    MC2_INLINE static V small_layer(V v, V begin, V upper, Swap swap) noexcept {
+        const V other = swap(v), low = choose(v, other, upper), high = choose(other, v, upper);
+        return choose(v, other, where_set(either(rises(low, begin, 31 - log2_k), falls(high, begin, 31 - log2_k))));
+    }
+
+    static void tiny(u32* to, std::size_t n, u32 base) noexcept {
+        for (std::size_t k = n / 2; k >= 1; k /= 2) {
+            const unsigned up = 31 - log2_of(k);
+            for (std::size_t p = 0; p < n; p += 2 * k) {
+                for (std::size_t i = p; i < p + k; ++i) {
+                    const u32 low = to[i], high = to[i + k];
+                    exchange(to, i, i + k, (((low - base) << up) & ~low) | ~(((high - base) << up) | high));
+                }
+            }
+        }
+    }
 };
 
 void distribute_rows(u64* data, std::size_t width, std::size_t n, u32* to) {
     if (n == 0 || width == 0) return;
     const Secret<u64> end(n);
-    for (std::size_t i = 0; i < n; ++i) to[i] |= static_cast<u32>((Secret<u64>(to[i]) >= end).word()) & (u32{1} << 31);
-    if (width == 1) return Distribution<1>(1).any(data, to, n, 0);
-    if (width == 2) return Distribution<2>(2).any(data, to, n, 0);
-    if (width == 3) return Distribution<3>(3).any(data, to, n, 0);
-    if (width == 4) return Distribution<4>(4).any(data, to, n, 0);
-    Distribution<0>(width).any(data, to, n, 0);
+    cut_over_threads(n, [=](std::size_t from, std::size_t last) {
+        for (std::size_t i = from; i < last; ++i) {
+            to[i] |= static_cast<u32>((Secret<u64>(to[i]) >= end).word()) & (u32{1} << 31);
+        }
+    });
+    Targets::any(to, n, 0);
+    const Scratch scratch(n), counts((n + 1) * sizeof(u32));
+    u8* const came = scratch.as<u8>();
+    cut_over_threads(n, [=](std::size_t from, std::size_t last) {
+        for (std::size_t i = from; i < last; ++i) came[i] = (Secret<u64>(to[i]) == Secret<u64>(i)).byte();
+    });
+    count_marks(came, n, counts.as<u32>());
+    run_counted<false>(data, width, n, counts.as<u32>());
 }
 
 // Columns [w, w + 4) of rows [i, i + 4), to rows and back: four by four words at once.
@@ -654,29 +694,43 @@ MC2_INLINE void unpack_square(const u64* rows, std::size_t width, std::size_t w,
     store(columns[w + 3] + i, d);
 }
 
+// f(from, to) over shares of rows that begin at whole squares.
+template <typename F>
+void cut_squares(std::size_t n, F f) {
+    cut_over_threads((n + square - 1) / square, n, [=](std::size_t from, std::size_t to) {
+        f(from * square, to * square < n ? to * square : n);
+    });
+}
+
 void pack_rows(const u64* const* columns, std::size_t width, std::size_t n, u64* rows) noexcept {
-    const std::size_t wide = width - width % square, high = n - n % square;
-    for (std::size_t i = 0; i < high; i += square) {
-        for (std::size_t w = 0; w < wide; w += square) pack_square(columns, width, w, i, rows);
-        for (std::size_t w = wide; w < width; ++w) {
-            for (std::size_t r = i; r < i + square; ++r) rows[r * width + w] = columns[w][r];
+    const std::size_t wide = width - width % square;
+    cut_squares(n, [=](std::size_t from, std::size_t to) {
+        const std::size_t high = to - to % square;
+        for (std::size_t i = from; i < high; i += square) {
+            for (std::size_t w = 0; w < wide; w += square) pack_square(columns, width, w, i, rows);
+            for (std::size_t w = wide; w < width; ++w) {
+                for (std::size_t r = i; r < i + square; ++r) rows[r * width + w] = columns[w][r];
+            }
         }
-    }
-    for (std::size_t i = high; i < n; ++i) {
-        for (std::size_t w = 0; w < width; ++w) rows[i * width + w] = columns[w][i];
-    }
+        for (std::size_t i = high; i < to; ++i) {
+            for (std::size_t w = 0; w < width; ++w) rows[i * width + w] = columns[w][i];
+        }
+    });
 }
 void unpack_rows(const u64* rows, std::size_t width, std::size_t n, u64* const* columns) noexcept {
-    const std::size_t wide = width - width % square, high = n - n % square;
-    for (std::size_t i = 0; i < high; i += square) {
-        for (std::size_t w = 0; w < wide; w += square) unpack_square(rows, width, w, i, columns);
-        for (std::size_t w = wide; w < width; ++w) {
-            for (std::size_t r = i; r < i + square; ++r) columns[w][r] = rows[r * width + w];
+    const std::size_t wide = width - width % square;
+    cut_squares(n, [=](std::size_t from, std::size_t to) {
+        const std::size_t high = to - to % square;
+        for (std::size_t i = from; i < high; i += square) {
+            for (std::size_t w = 0; w < wide; w += square) unpack_square(rows, width, w, i, columns);
+            for (std::size_t w = wide; w < width; ++w) {
+                for (std::size_t r = i; r < i + square; ++r) columns[w][r] = rows[r * width + w];
+            }
         }
-    }
-    for (std::size_t i = high; i < n; ++i) {
-        for (std::size_t w = 0; w < width; ++w) columns[w][i] = rows[i * width + w];
-    }
+        for (std::size_t i = high; i < to; ++i) {
+            for (std::size_t w = 0; w < width; ++w) columns[w][i] = rows[i * width + w];
+        }
+    });
 }
 
 }  // namespace

@@ -3,20 +3,25 @@
 #include <bit>
 
 #include "mc2/arithmetic.hpp"
+#include "mc2/shares.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
 namespace {
 
 void gather_bits(const u8* const* marks, std::size_t count, u64* out, std::size_t rows) noexcept {
-    for (std::size_t i = 0; i < rows; ++i) {
-        u64 word = 0;
-        for (std::size_t k = 0; k < count; ++k) word |= static_cast<u64>(marks[k][i] & 1) << k;
-        out[i] = word;
-    }
+    cut_over_threads(rows, [=](std::size_t from, std::size_t to) {
+        for (std::size_t i = from; i < to; ++i) {
+            u64 word = 0;
+            for (std::size_t k = 0; k < count; ++k) word |= static_cast<u64>(marks[k][i] & 1) << k;
+            out[i] = word;
+        }
+    });
 }
 
 void spread_bit(const u64* words, unsigned place, u8* out, std::size_t rows) noexcept {
-    for (std::size_t i = 0; i < rows; ++i) out[i] = static_cast<u8>((words[i] >> place) & 1);
+    cut_over_threads(rows, [=](std::size_t from, std::size_t to) {
+        for (std::size_t i = from; i < to; ++i) out[i] = static_cast<u8>((words[i] >> place) & 1);
+    });
 }
 
 void extreme_rows(const u8* starts, const u8* keep, const u64* values, const u64* flips, std::size_t width,

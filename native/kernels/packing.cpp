@@ -2,6 +2,7 @@
 
 #include "mc2/lanes.hpp"
 #include "mc2/secret.hpp"
+#include "mc2/shares.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
 namespace {
@@ -23,10 +24,17 @@ MC2_INLINE void add_value(const PackedValue& value, std::size_t from, std::size_
     for (std::size_t i = from; i < to; ++i) out[i] |= ((((in[i * value.stride] - low) ^ flip) >> right) & mask) << left;
 }
 
+// f(from, to) for each block of all rows.
+template <typename F>
+void each_block(std::size_t rows, F f) noexcept {
+    cut_over_threads((rows + block - 1) / block, rows, [=](std::size_t first, std::size_t last) {
+        for (std::size_t b = first; b < last; ++b) f(b * block, least(b * block + block, rows));
+    });
+}
+
 void pack_bits(const PackedValue* values, std::size_t value_count, const PackedMark* marks, std::size_t mark_count,
                u64* out, std::size_t rows) noexcept {
-    for (std::size_t from = 0; from < rows; from += block) {
-        const std::size_t to = least(from + block, rows);
+    each_block(rows, [=](std::size_t from, std::size_t to) {
         for (std::size_t i = from; i < to; ++i) out[i] = 0;
         for (std::size_t v = 0; v < value_count; ++v) add_value(values[v], from, to, out);
         for (std::size_t m = 0; m < mark_count; ++m) {
@@ -34,7 +42,7 @@ void pack_bits(const PackedValue* values, std::size_t value_count, const PackedM
             const unsigned left = marks[m].left;
             for (std::size_t i = from; i < to; ++i) out[i] |= static_cast<u64>(in[i] & 1) << left;
         }
-    }
+    });
 }
 
 MC2_INLINE void add_part(const PackedPart& part, std::size_t from, std::size_t to, u64* out) noexcept {
@@ -50,9 +58,8 @@ MC2_INLINE void add_part(const PackedPart& part, std::size_t from, std::size_t t
 
 void unpack_bits(const PackedPart* parts, std::size_t count, u64 flip, u64 low, const u8* keep, u64* out,
                  std::size_t out_stride, std::size_t rows) noexcept {
-    u64 near[block];
-    for (std::size_t from = 0; from < rows; from += block) {
-        const std::size_t to = least(from + block, rows);
+    each_block(rows, [=](std::size_t from, std::size_t to) {
+        u64 near[block];
         for (std::size_t i = 0; i < to - from; ++i) near[i] = 0;
         for (std::size_t p = 0; p < count; ++p) add_part(parts[p], from, to, near);
         if (out_stride == 1) {
@@ -62,7 +69,7 @@ void unpack_bits(const PackedPart* parts, std::size_t count, u64 flip, u64 low, 
                 out[i * out_stride] = ((near[i - from] ^ flip) + low) & (0 - static_cast<u64>(keep[i] & 1));
             }
         }
-    }
+    });
 }
 
 // --- a row among few
@@ -130,9 +137,11 @@ MC2_INLINE void match_lanes(const Few& few, const u64* keys, const u8* keep, std
 void match_few(const u64* keys, const u8* keep, std::size_t rows, const u64* few_keys, const u8* few_keep,
                const u64* few_words, std::size_t few, std::size_t width, u64* const* out, u8* found) noexcept {
     const Few all{few_keys, few_keep, few_words, few, width};
-    std::size_t row = 0;
-    for (; row + lanes <= rows; row += lanes) match_lanes(all, keys, keep, row, lanes, out, found);
-    if (row < rows) match_lanes(all, keys, keep, row, rows - row, out, found);
+    each_block(rows, [=](std::size_t from, std::size_t to) {
+        std::size_t row = from;
+        for (; row + lanes <= to; row += lanes) match_lanes(all, keys, keep, row, lanes, out, found);
+        if (row < to) match_lanes(all, keys, keep, row, to - row, out, found);
+    });
 }
 
 }  // namespace

@@ -19,9 +19,10 @@
 #include "mc2/sort.hpp"
 
 #include <cstddef>
+#include <cstring>
 
 #include "mc2/lanes.hpp"
-#include "mc2/pool.hpp"
+#include "mc2/shares.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
 namespace {
@@ -388,7 +389,7 @@ public:
         if (there == size) return clean_all(data, size);
         const std::size_t half = size / 2;
         if (there > half) {
-            cut_over_threads(there - half, [&](std::size_t from, std::size_t to) { sweep<1, Step::clean>(data, size, from, to); });
+            cut_over_threads(there - half, (there - half) * lanes, [&](std::size_t from, std::size_t to) { sweep<1, Step::clean>(data, size, from, to); });
             clean_all(data, half);
             return clean_cut(data + half * pitch(), half, there - half);
         }
@@ -402,7 +403,7 @@ public:
         if (there < size) {
             // Place i meets size-1-i, which exists for i >= size - there only.
             const std::size_t from = size - there;
-            cut_over_threads(half - from, [&](std::size_t a, std::size_t b) {
+            cut_over_threads(half - from, (half - from) * lanes, [&](std::size_t a, std::size_t b) {
                 sweep<1, Step::mirror_reversed>(data, size, from + a, from + b);
             });
             clean_all(data, half);
@@ -410,7 +411,7 @@ public:
         }
         const unsigned radix = first_radix(log2_of(size));
         const std::size_t rest = size >> radix;
-        cut_over_threads(rest, [&](std::size_t a, std::size_t b) { sweep<Step::mirror_reversed>(radix, data, size, a, b); });
+        cut_over_threads(rest, rest * lanes, [&](std::size_t a, std::size_t b) { sweep<Step::mirror_reversed>(radix, data, size, a, b); });
         if (rest < 4) {
             clean_near(data, rest, size);
             for (std::size_t at = 0; at < size; at += 4) finish(data + at * pitch());
@@ -425,7 +426,7 @@ public:
     MC2_APART void clean_all(u64* data, std::size_t size) const noexcept {
         if (size < 64 || parts_for(size * lanes) == 1) return clean_plain(data, size);
         const unsigned radix = max_radix;
-        cut_over_threads(size >> radix, [&](std::size_t from, std::size_t to) { sweep<Step::clean>(radix, data, size, from, to); });
+        cut_over_threads(size >> radix, (size >> radix) * lanes, [&](std::size_t from, std::size_t to) { sweep<Step::clean>(radix, data, size, from, to); });
         clean_parts(data, size >> radix, std::size_t{1} << radix);
     }
 
@@ -434,25 +435,9 @@ public:
             for (std::size_t part = 0; part < count; ++part) clean_all(data + part * size * pitch(), size);
             return;
         }
-        cut_over_threads(count, [&](std::size_t from, std::size_t to) {
+        cut_over_threads(count, size * lanes * count, [&](std::size_t from, std::size_t to) {
             for (std::size_t part = from; part < to; ++part) clean_plain(data + part * size * pitch(), size);
-        }, size * lanes * count);
-    }
-
-    // f(from, to) over [0, all), in contiguous parts of public sizes.
-    template <typename F>
-    void cut_over_threads(std::size_t all, F f, std::size_t rows = 0) const noexcept {
-        const unsigned parts = parts_for(rows != 0 ? rows : all * lanes);
-        if (parts == 1) return f(std::size_t{0}, all);
-        struct Share {
-            F& f;
-            std::size_t all;
-            unsigned parts;
-        } share{f, all, parts};
-        run_parts(parts, [](void* context, unsigned part) {
-            const Share& s = *static_cast<Share*>(context);
-            s.f(share_of(s.all, part, s.parts), share_of(s.all, part + 1, s.parts));
-        }, &share);
+        });
     }
 
     // --- rows in and out -----------------------------------------------------------------------
@@ -573,9 +558,28 @@ public:
                 }
             }
         }
-        cut_over_threads((rows + lanes - 1) / lanes, [&](std::size_t from, std::size_t to) {
+        give_all(word, data, rows);
+    }
+
+    void give_all(const SortWord* word, const u64* data, std::size_t rows) const {
+        cut_over_threads((rows + lanes - 1) / lanes, rows, [&](std::size_t from, std::size_t to) {
             give(word, data, from * lanes, to * lanes < rows ? to * lanes : rows);
         });
+    }
+
+    // Four rows, from `row` on, of the first run backwards and the second one behind it.
+    MC2_INLINE void take_valley(const SortWord* word, u64* to, std::size_t row, std::size_t rows, std::size_t first) const noexcept {
+        for (std::size_t w = 0; w < words(); ++w) {
+            if (row + lanes <= first) {
+                store(to + lanes * w, reverse(fetch(word[w], first - lanes - row)));
+            } else if (row >= first && row + lanes <= rows) {
+                store(to + lanes * w, fetch(word[w], row));
+            } else {
+                for (std::size_t i = row; i < row + lanes; ++i) {
+                    to[lanes * w + i - row] = fetch_or_pad(word[w], w < K, i < first ? first - 1 - i : i, rows);
+                }
+            }
+        }
     }
 
     // The first run backwards, then the second: one valley, which is bitonic, also with what is
@@ -585,35 +589,56 @@ public:
         const std::size_t vectors = (rows + 15) / 16 * 4;
         const Scratch main(vectors * pitch() * 8);
         u64* const data = main.as<u64>();
-        for (std::size_t row = 0; row < vectors * lanes; ++row) {
-            const std::size_t from = row < first ? first - 1 - row : row;
-            for (std::size_t w = 0; w < words(); ++w) {
-                data[row / lanes * pitch() + lanes * w + row % lanes] = fetch_or_pad(word[w], w < K, from, rows);
-            }
-        }
+        cut_over_threads(vectors, rows, [&](std::size_t from, std::size_t to) {
+            for (std::size_t j = from; j < to; ++j) take_valley(word, data + j * pitch(), j * lanes, rows, first);
+        });
         clean_cut(data, power_at_least(vectors), vectors);
-        give(word, data, 0, rows);
+        give_all(word, data, rows);
     }
 
-    // Keeps the `size` first rows so far beside the next `size` sorted ones; the lower half of
-    // their merge is kept.
+    // The rows are cut into streams, as many whatever number of threads there is; the first rows of
+    // each stream are found, and of those the first of all.
     void top(const SortWord* word, std::size_t rows, std::size_t kept) const {
         if (rows == 0 || kept == 0) return;
         const std::size_t size = power_at_least(kept < smallest_block ? smallest_block : kept);
-        const std::size_t block = size * row_bytes();
-        const Scratch main(2 * block), side(block);
+        const std::size_t blocks = whole_blocks(rows, size);
+        const std::size_t streams = blocks < most_streams ? 1 : most_streams;
+        const Scratch main(streams * 3 * size * row_bytes());
         u64* const data = main.as<u64>();
-        u64* const next = data + size * words();
-        sort_block(word, side.as<u64>(), data, size / lanes, 0, rows);
-        for (std::size_t first = size; first < rows; first += size) {
-            sort_block(word, side.as<u64>(), next, size / lanes, first, rows);
-            sweep<1, Step::mirror_reversed>(data, 2 * size / lanes, 0, size / lanes);
-            clean_plain(data, size / lanes);
+        const std::size_t apart = 3 * size * words();
+        cut_over_threads(streams, rows, [&](std::size_t from, std::size_t to) {
+            for (std::size_t s = from; s < to; ++s) {
+                const auto begin = [=](std::size_t stream) { return share_of(blocks, static_cast<unsigned>(stream), static_cast<unsigned>(streams)); };
+                first_of(word, data + s * apart, size, begin(s), begin(s + 1), rows);
+            }
+        });
+        for (std::size_t s = 1; s < streams; ++s) {
+            std::memcpy(data + size * words(), data + s * apart, size * row_bytes());
+            keep_first(data, size);
         }
         give(word, data, 0, kept);
     }
 
 private:
+    static constexpr std::size_t most_streams = 16;
+
+    // The first `size` rows of blocks [from, to) come to `data`, which has room for three blocks: the
+    // first rows so far, the next sorted ones, and what these are sorted in.
+    void first_of(const SortWord* word, u64* data, std::size_t size, std::size_t from, std::size_t to, std::size_t rows) const noexcept {
+        u64 *const next = data + size * words(), *const near = next + size * words();
+        sort_block(word, near, data, size / lanes, from * size, rows);
+        for (std::size_t block = from + 1; block < to; ++block) {
+            sort_block(word, near, next, size / lanes, block * size, rows);
+            keep_first(data, size);
+        }
+    }
+
+    // Of two sorted blocks, one behind the other, the lower half of their merge comes to the first.
+    void keep_first(u64* data, std::size_t size) const noexcept {
+        sweep<1, Step::mirror_reversed>(data, 2 * size / lanes, 0, size / lanes);
+        clean_plain(data, size / lanes);
+    }
+
     std::size_t payload_;
 };
 

@@ -171,6 +171,17 @@ void run_parts(unsigned parts, void (*task)(void*, unsigned), void* context) {
 
 std::size_t share_of(std::size_t all, unsigned part, unsigned parts) noexcept { return all * part / parts; }
 
+std::size_t scan_share_of(std::size_t all, unsigned part, unsigned parts) noexcept {
+    if (part >= parts) return all;
+    // Share p takes as long as share 0 if it begins at 1 + q + ... + q^(p-1) times its length, q = 3/4.
+    double begin = 0, end = 0, length = 1;
+    for (unsigned p = 0; p < parts; ++p, length *= 0.75) {
+        if (p == part) begin = end;
+        end += length;
+    }
+    return static_cast<std::size_t>(static_cast<double>(all) * begin / end) / 8 * 8;
+}
+
 Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes), mapped_(bytes >= huge_page) {
     if (mapped_) {
         bytes_ = (bytes + huge_page - 1) / huge_page * huge_page;

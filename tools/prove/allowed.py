@@ -68,7 +68,7 @@ ALLOWED = (
     ),
     Allowed(
         "",
-        _any_of("Network Compaction Distribution Rows sort_rows merge_rows top_rows")
+        _any_of("Network Compaction Targets Rows sort_rows merge_rows top_rows")
         + "|void (Network|Rows|with_network)<.*",
         "unseen jump", _NETWORKS,
     ),
@@ -87,8 +87,10 @@ ALLOWED = (
             "add and_known and_marks bits clear_rows divide_wide_rows doubles equal_rows "
             "expand_rows extreme_rows gather_bits marks_to_words narrow_bytes narrow_floats "
             "not_marks or_known or_marks raise_flag read_texts select_rows spread_bit "
-            "widen_bytes widen_floats words_to_marks write_texts"
-        ),
+            "widen_bytes widen_floats words_to_marks write_texts count_rows count_marks extremes "
+            "fill_down ranks_of sum_words"
+        )
+        + "|(void )?(over_shares|cut_scan|cut_over_threads)<.*",
         "unseen jump", _ENDS,
     ),
     Allowed(  # texts, numbers in texts, packed rows

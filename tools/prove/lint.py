@@ -54,7 +54,7 @@ _SETS_FLAGS = re.compile(
 # sizes are public is for memcheck to see.
 _CALLS = re.compile(
     r"memset|memcpy|memmove"
-    r"|mc2::oblivious::(Scratch::~?Scratch|run_parts|parts_for|share_of|threads|serial_below)\b.*"
+    r"|mc2::oblivious::(Scratch::~?Scratch|run_parts|parts_for|(scan_)?share_of|threads|serial_below)\b.*"
     r"|mc2::oblivious::kernels::\w+\(\)"
     r"|_Unwind_Resume|__stack_chk_fail"
 )

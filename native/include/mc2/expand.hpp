@@ -17,6 +17,21 @@ struct ExpandKernels {
     // first `bound` rows are there. count and bound < 2^31.
     void (*expand)(const u64* rows, std::size_t width, std::size_t count, const u64* counts, u64* out,
                    std::size_t bound, u64* copy, u8* valid, u64* flags);
+
+    // Rows of two sides in groups, the right ones of each group first: how often each is in a pair.
+    // Pairs of a left row stand together, in the order of right rows. A right row's copy c is at
+    // place `low half of its seat` + c * `upper half`.
+    //   starts        1 0 0 0 1 0
+    //   lefts         0 0 1 1 0 1    neither side marks what cannot have partners
+    //   rights        1 1 0 0 1 0
+    //   left_copies   0 0 2 2 0 1    out
+    //   right_copies  2 2 0 0 1 0    out
+    //   seats         2:0 2:1 . . 1:4 .    out; of left rows they mean nothing
+    // Places above `bound` are all one. rows and bound < 2^31.
+    void (*count_pairs)(const u8* starts, const u8* lefts, const u8* rights, std::size_t rows, std::size_t bound,
+                        u64* left_copies, u64* right_copies, u64* seats) noexcept;
+    // out[i] = the place of copy[i] by its seat, and the greatest word where there is no row.
+    void (*seat_rows)(const u64* seats, const u64* copy, const u8* valid, std::size_t rows, u64* out) noexcept;
 };
 
 }  // namespace mc2::oblivious

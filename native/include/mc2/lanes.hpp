@@ -48,6 +48,8 @@ MC2_INLINE V add64(V a, V b) noexcept { return _mm256_add_epi64(a, b); }
 MC2_INLINE V sub64(V a, V b) noexcept { return _mm256_sub_epi64(a, b); }
 // Each 32-bit word shifted left by a public count.
 MC2_INLINE V left32(V a, unsigned count) noexcept { return _mm256_sll_epi32(a, _mm_cvtsi32_si128(static_cast<int>(count))); }
+// Each word shifted right by a public count; the upper bits are zeros.
+MC2_INLINE V right64(V a, unsigned count) noexcept { return _mm256_srl_epi64(a, _mm_cvtsi32_si128(static_cast<int>(count))); }
 MC2_INLINE V add32(V a, V b) noexcept { return _mm256_add_epi32(a, b); }
 MC2_INLINE V sub32(V a, V b) noexcept { return _mm256_sub_epi32(a, b); }
 MC2_INLINE V half32(V a) noexcept { return _mm256_srli_epi32(a, 1); }
@@ -61,6 +63,8 @@ MC2_INLINE u64 first_word(V v) noexcept { return static_cast<u64>(_mm256_extract
 MC2_INLINE V swap_neighbours(V a) noexcept { return _mm256_permute4x64_epi64(a, 0xB1); }
 MC2_INLINE V swap_halves(V a) noexcept { return _mm256_permute4x64_epi64(a, 0x4E); }
 MC2_INLINE V reverse(V a) noexcept { return _mm256_permute4x64_epi64(a, 0x1B); }
+// The two halves of each word change places.
+MC2_INLINE V swap_words32(V a) noexcept { return _mm256_shuffle_epi32(a, 0xB1); }
 // Lanes 0123 -> 0022.
 MC2_INLINE V copy_even(V a) noexcept { return _mm256_shuffle_epi32(a, 0x44); }
 MC2_INLINE void transpose(V& a, V& b, V& c, V& d) noexcept {
@@ -120,6 +124,7 @@ MC2_INLINE V left32(V a, unsigned count) noexcept {
     typedef u32 Unsigned32 __attribute__((vector_size(16)));
     return {(Half)((Unsigned32)a.low << count), (Half)((Unsigned32)a.high << count)};
 }
+MC2_INLINE V right64(V a, unsigned count) noexcept { return {a.low >> count, a.high >> count}; }
 MC2_INLINE V all64(u64 word) noexcept { return {Half{word, word}, Half{word, word}}; }
 MC2_INLINE V all32(u32 word) noexcept { return all64((static_cast<u64>(word) << 32) | word); }
 MC2_INLINE V words(u64 a, u64 b, u64 c, u64 d) noexcept { return {Half{a, b}, Half{c, d}}; }
@@ -150,6 +155,7 @@ MC2_INLINE Half turned(Half h) noexcept { return Half{h[1], h[0]}; }
 MC2_INLINE V swap_neighbours(V a) noexcept { return {turned(a.low), turned(a.high)}; }
 MC2_INLINE V swap_halves(V a) noexcept { return {a.high, a.low}; }
 MC2_INLINE V reverse(V a) noexcept { return {turned(a.high), turned(a.low)}; }
+MC2_INLINE V swap_words32(V a) noexcept { return {a.low << 32 | a.low >> 32, a.high << 32 | a.high >> 32}; }
 MC2_INLINE V copy_even(V a) noexcept { return {Half{a.low[0], a.low[0]}, Half{a.high[0], a.high[0]}}; }
 MC2_INLINE void transpose(V& a, V& b, V& c, V& d) noexcept {
     const V p = a, q = b, r = c, s = d;

@@ -29,6 +29,10 @@ unsigned parts_for(std::size_t rows) noexcept;
 // and not in the kernels, so that no divider is among their instructions, not even for public sizes.
 std::size_t share_of(std::size_t all, unsigned part, unsigned parts) noexcept;
 
+// The same for scans, of which a share first reads all rows before it, four times as fast: later
+// shares are the smaller ones. Each but the last ends at a multiple of eight rows.
+std::size_t scan_share_of(std::size_t all, unsigned part, unsigned parts) noexcept;
+
 // Memory for one call: its size is public, its pages are touched before any secret is in it, and it
 // is wiped when it is given back.
 class Scratch {

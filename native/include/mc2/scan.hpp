@@ -3,6 +3,7 @@
 // `starts` has a 1 at the first row of each group, `keep` a 1 at each row that counts (NULLs and
 // padding do not). Running aggregates start anew at each start, so that the last row of a group has
 // the group's aggregate. Without groups: starts = 1 0 0 0 ... Only bit 0 of a mark is looked at.
+// No array that is written may be one that is read, but by `fill_backward`.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +43,8 @@ struct ScanKernels {
     // Aggregates of a small public domain without a sort: every row is added to every code's sum,
     // masked. Raises Flag::out_of_domain for a kept code of `domain` or more. `domain` <= 256.
     void (*sum_by_code)(const u8* codes, const u8* keep, const i64* values, std::size_t rows, std::size_t domain,
-                        u64* low, i64* high, u64* flags) noexcept;
-    void (*count_by_code)(const u8* codes, const u8* keep, std::size_t rows, std::size_t domain, u64* out, u64* flags) noexcept;
+                        u64* low, i64* high, u64* flags);
+    void (*count_by_code)(const u8* codes, const u8* keep, std::size_t rows, std::size_t domain, u64* out, u64* flags);
 };
 
 }  // namespace mc2::oblivious

@@ -391,6 +391,17 @@ def expand(rows: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order
     flags[0] |= 4 when there are more than len(out), the public bound.
     """
 
+def count_pairs(starts: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], lefts: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rights: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], bound: int, left_copies: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')], right_copies: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')], seats: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    In how many pairs of its group each row of two sides is, the right ones first in each group.
+    seats tell `seat_rows` where each copy of a right row stands among all pairs.
+    """
+
+def seat_rows(seats: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], copy: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], valid: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Where each copy stands among all pairs: the greatest word where there is none.
+    """
+
 def filled(counts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], capacity: int, out: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], flags: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """1 for the places that are filled, of chunks of so many places each."""
 

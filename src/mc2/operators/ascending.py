@@ -38,21 +38,24 @@ def may_ascend(layout: Layout) -> bool:
     return layout.words == 1 and not layout.is_real
 
 
-def in_order(run: Run, value: SecretColumn, present: Marks) -> SecretColumn:
+def in_order(run: Run, value: SecretColumn, present: Marks, *, front: bool = False) -> SecretColumn:
     """The column with its order: its values in rows that are there ascend, none of them NULL.
 
-    The caller knows that. Every other row takes the value of the one before it.
+    The caller knows that. Every other row takes the value of the one before it. With `front`, rows
+    that are there stand before all others.
     """
-    ends = ends_of(value.layout, value.ends)
-    least = _LEAST if ends is None else ends[0]
-    # A row in front, so that rows before the first one that is there have a place as well.
-    words = np.concatenate([np.array([least & _ALL], dtype=np.uint64), flat_words_of(value)])
-    keep = np.concatenate([np.ones(1, dtype=np.uint8), conjunction(run, present, known_of(value))])
+    words, keep = flat_words_of(value), conjunction(run, present, known_of(value))
+    if not front:
+        # A row in front, so that rows before the first one that is there have a place as well.
+        ends = ends_of(value.layout, value.ends)
+        least = _LEAST if ends is None else ends[0]
+        words = np.concatenate([np.array([least & _ALL], dtype=np.uint64), words])
+        keep = np.concatenate([np.ones(1, dtype=np.uint8), keep])
     starts = np.zeros_like(keep)
-    starts[0] = 1
+    starts[:1] = 1
     order, seen = np.empty_like(words), np.empty_like(keep)
     run.call(_native.fill_forward, starts, keep, words, order, seen)
-    return with_order(value, order[1:])
+    return with_order(value, order if front else order[1:])
 
 
 def checked_order(run: Run, value: SecretColumn, present: Marks) -> SecretColumn:

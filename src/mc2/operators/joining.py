@@ -15,7 +15,6 @@ import numpy as np
 
 from mc2 import _native
 from mc2.formats.schema import DataType
-from mc2.operators.arithmetic import Operation
 from mc2.operators.ascending import in_order, may_ascend
 from mc2.operators.elements import in_one_layout
 from mc2.operators.grouping import check_unique
@@ -26,6 +25,7 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
+    codes_of,
     ends_of,
     flat_words_of,
     known_of,
@@ -45,6 +45,7 @@ from mc2.operators.packing import (
     Source,
     compacted_planes,
     merge_packed,
+    repacked,
     sort_packed,
 )
 from mc2.operators.planes import (
@@ -53,7 +54,6 @@ from mc2.operators.planes import (
     Key,
     joined,
     marks_at,
-    planes_of,
     sort_planes,
 )
 from mc2.operators.run import Flag, Run
@@ -62,6 +62,7 @@ from mc2.operators.texts import fitted
 _PLACE: Final = "\0place"  # no column of a plan starts so
 _FEW: Final = 64  # right rows that every left row is compared with
 _FEW_WORDS: Final = 16
+_BITS: Final = 64
 _MERGED: Final = 3  # sorts cost about so many times what a merge does
 
 
@@ -141,13 +142,15 @@ def _in_order_of_keys(
     """
     if len(on) != 1 or order_of(on[0].left) is None:
         return found
-    return _ascending(run, found, {n for n, c in source.columns.items() if c is on[0].left})
+    return _ascending(run, found, _names_of(source, on[0].left))
 
 
-def _ascending(run: Run, found: SecretTable, names: Collection[str]) -> SecretTable:
+def _ascending(
+    run: Run, found: SecretTable, names: Collection[str], *, front: bool = False
+) -> SecretTable:
     present = marks_of(found.present)
     columns = {
-        name: in_order(run, value, present) if name in names else value
+        name: in_order(run, value, present, front=front) if name in names else value
         for name, value in found.columns.items()
     }
     return SecretTable(columns, found.present)
@@ -276,14 +279,8 @@ def _pairs_in_order(
     """Pairs that stand in order of their one key, in which they agree: none of them is NULL."""
     if len(on) != 1 or not may_ascend(on[0].left.layout):
         return pairs
-    keys = on[0].left, on[0].right
-    names = {
-        n
-        for side, key in zip(sides, keys, strict=True)
-        for n, c in side.columns.items()
-        if c is key
-    }
-    return _ascending(run, pairs, names)
+    left, right = _names_of(sides[0], on[0].left), _names_of(sides[1], on[0].right)
+    return _ascending(run, pairs, left | right)
 
 
 def fetched(run: Run, rows: SecretTable, source: SecretTable, on: Sequence[On]) -> SecretTable:
@@ -316,32 +313,56 @@ def match(
     Pairs of one left row stand together.
     """
     both = _sort_together(run, left, right, on)
-    # Right rows of a group come first: at left rows their count is complete, at right rows the
-    # pairs so far are those of earlier groups.
-    rank = _running_count(run, both.starts, both.rights)
-    many_right = _of_group(run, both.starts, rank)
-    many_left = _of_group(run, both.starts, _running_count(run, both.starts, both.lefts))
-    copies = _where(run, both.lefts, many_right)
-    pairs_left, _, valid = _expand(run, both.planes, copies, bound)
+    copies, seats = np.empty((2, len(both.starts)), dtype=np.uint64), np.empty_like(both.planes[0])
+    sides = both.starts, both.lefts, both.rights
+    run.call(_native.count_pairs, *sides, bound, *copies, seats)
+    pairs_left, _, valid = _expand(run, both.planes, copies[0], bound)
+    mine = Source(pairs_left).table(run, both.left, valid)
 
-    theirs = both.planes
-    placing = [rank, many_right, _running_total(run, copies)]
-    repeated, copy, _ = _expand(
-        run, [*theirs, *placing], _where(run, both.rights, many_left), bound
+    # What both sides have the same stands in the left rows.
+    shared = {r: n for r, n in _shared_keys(left, right, on).items() if n in mine.columns}
+    own = {n: lying for n, lying in both.right.columns.items() if n not in shared}
+    planes, packed = repacked(run, both.planes, Packed(own, both.right.present))
+    repeated, copy, _ = _expand(run, [seats, *planes], copies[1], bound)
+    place = np.empty(bound, dtype=np.uint64)
+    run.call(_native.seat_rows, repeated[0], copy, valid, place)
+    (_, *aligned) = sort_packed(run, [place, *repeated[1:]], _BITS)
+    theirs = Source(aligned).table(run, packed, valid)
+    if len(on) == 1 and may_ascend(on[0].left.layout):
+        mine = _ascending(run, mine, _names_of(left, on[0].left), front=True)
+        theirs = _ascending(run, theirs, _names_of(right, on[0].right) - shared.keys(), front=True)
+    columns = {
+        n: _as_other(mine.columns[shared[n]], value) if n in shared else theirs.columns[n]
+        for n, value in right.columns.items()
+    }
+    return side_by_side(mine, SecretTable(columns, theirs.present), valid)
+
+
+def _names_of(table: SecretTable, value: SecretColumn) -> set[str]:
+    return {n for n, c in table.columns.items() if c is value}
+
+
+def _shared_keys(left: SecretTable, right: SecretTable, on: Sequence[On]) -> dict[str, str]:
+    """The right columns that in all pairs are the same as a left one: what must be equal.
+
+    Not so where values that are spelled in several ways can be equal.
+    """
+    found: dict[str, str] = {}
+    for one in on:
+        layout = one.left.layout
+        same = layout == one.right.layout and one.left.domain == one.right.domain
+        names = sorted(_names_of(left, one.left))
+        if same and names and not layout.is_nested and not layout.is_real:
+            found |= dict.fromkeys(_names_of(right, one.right), names[0])
+    return found
+
+
+def _as_other(value: SecretColumn, other: SecretColumn) -> SecretColumn:
+    """A column that agrees with another one, whose values lie between its own ends."""
+    found = SecretColumn(
+        value.layout, words_of(value), known_of(value), other.ends, value.domain, codes_of(value)
     )
-    # Copy c of the right row of rank r (from 1) belongs to the group's left row c, there to
-    # partner r: at place `first of the group` + c * partners + r - 1.
-    rank, many_right, before = repeated[len(theirs) :]
-    place = _add(run, before, _add(run, _multiply(run, copy, many_right), rank))
-    absent = _where_zero(run, rank)
-    keys = [Key(absent, SIGNED), Key(place, UNSIGNED)]
-    _, aligned = sort_planes(run, keys, repeated[: len(theirs)])
-    pairs = side_by_side(
-        Source(pairs_left).table(run, both.left, valid),
-        Source(aligned).table(run, both.right, valid),
-        valid,
-    )
-    return _pairs_in_order(run, pairs, (left, right), on)
+    return _same_order(value, found)
 
 
 def cross(run: Run, left: SecretTable, right: SecretTable) -> SecretTable:
@@ -475,62 +496,6 @@ def _of_one_width(one: On) -> On:
     return On(fitted(one.left, size), fitted(one.right, size), one.nulls)
 
 
-# --- counting, on words
-
-
-def _running_count(run: Run, starts: Marks, keep: Marks) -> Words:
-    out = np.empty(len(starts), dtype=np.uint64)
-    run.call(_native.running_count, starts, keep, out)
-    return out
-
-
-def _of_group(run: Run, starts: Marks, running: Words) -> Words:
-    """The value at the last row of the group, at all its rows."""
-    ends, seen = np.empty((2, len(starts)), dtype=np.uint8)
-    out = np.empty_like(running)
-    run.call(_native.ends, starts, ends)
-    run.call(_native.fill_backward, starts, ends, running, out, seen)
-    return out
-
-
-def _running_total(run: Run, counts: Words) -> Words:
-    """Sums from the first row on."""
-    starts, everywhere = np.zeros(len(counts), np.uint8), np.ones(len(counts), np.uint8)
-    starts[:1] = 1
-    low, high = np.empty_like(counts), np.empty(len(counts), dtype=np.int64)
-    run.call(_native.running_sum, starts, everywhere, counts.view(np.int64), low, high)
-    return low
-
-
-def _where(run: Run, keep: Marks, words: Words) -> Words:
-    out = np.empty((len(words), 1), dtype=np.uint64)
-    run.call(_native.clear_rows, keep, words.reshape(-1, 1), out)
-    return out.reshape(-1)
-
-
-def _where_zero(run: Run, words: Words) -> Words:
-    """1 where a word is zero."""
-    marks, out = np.empty(len(words), dtype=np.uint8), np.empty_like(words)
-    run.call(_native.equal_rows, words.reshape(-1, 1), np.zeros((1, 1), np.uint64), marks)
-    run.call(_native.marks_to_words, marks, out)
-    return out
-
-
-def _add(run: Run, a: Words, b: Words) -> Words:
-    return _arithmetic(run, Operation.ADD, a, b)
-
-
-def _multiply(run: Run, a: Words, b: Words) -> Words:
-    return _arithmetic(run, Operation.MULTIPLY, a, b)
-
-
-def _arithmetic(run: Run, what: Operation, a: Words, b: Words) -> Words:
-    """Of numbers that stay far below 2^63 wherever they mean anything."""
-    out, nobody = np.empty_like(a), np.zeros(len(a), dtype=np.uint8)
-    run.checked(_native.integers, int(what), a, b, nobody, out)
-    return out
-
-
 def expanded(run: Run, table: SecretTable, counts: Words, bound: int) -> tuple[SecretTable, Words]:
     """Rows as often as their counts say, in `bound` places, and which copy each is.
 
@@ -546,8 +511,11 @@ def _expand(
     run: Run, planes: Sequence[Words], counts: Words, bound: int
 ) -> tuple[list[Words], Words, Marks]:
     """Rows as often as their counts say: the planes, which copy each is, and where there is one."""
-    rows = joined(planes)
-    out = np.empty((bound, rows.shape[1]), dtype=np.uint64)
+    rows = np.empty((len(planes[0]), len(planes)), dtype=np.uint64)
+    run.call(_native.pack, list(planes), rows)
+    out = np.empty((bound, len(planes)), dtype=np.uint64)
     copy, valid = np.empty(bound, dtype=np.uint64), np.empty(bound, dtype=np.uint8)
     run.checked(_native.expand, rows, counts, out, copy, valid)
-    return planes_of(out), copy, valid
+    repeated = [np.empty(bound, dtype=np.uint64) for _ in planes]
+    run.call(_native.unpack, out, repeated)
+    return repeated, copy, valid

@@ -335,6 +335,31 @@ class Source:
         return found
 
 
+def repacked(run: Run, planes: Sequence[Words], packed: Packed) -> tuple[list[Words], Packed]:
+    """What lies in planes in new ones, side by side."""
+    packer = Packer(run, Form(), len(planes[0]))
+
+    def moved(piece: Piece) -> list[Piece]:
+        words = planes[piece.plane].reshape(-1, 1)
+        found = []
+        for taken in packer.form.take(piece.bits):
+            part = Part(0, 0, piece.left, piece.bits)
+            packer.put(words, Place(part, (taken,)))
+            found.append(replace(taken, below=taken.below + piece.below))
+        return found
+
+    columns = {}
+    for name, lying in packed.columns.items():
+        places = tuple(
+            replace(place, pieces=tuple(p for piece in place.pieces for p in moved(piece)))
+            for place in lying.places
+        )
+        known = None if lying.known is None else moved(lying.known)[0]
+        columns[name] = replace(lying, places=places, known=known)
+    found = Packed(columns, moved(packed.present)[0])
+    return packer.written(), found
+
+
 def sort_packed(run: Run, planes: Sequence[Words], bits: int) -> list[Words]:
     """Sort rows by so many of their highest bits, at least one; in place where it can be."""
     keys = -(-bits // _BITS)
