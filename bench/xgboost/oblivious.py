@@ -42,9 +42,10 @@ def higgs_like(rows: int, features: int, seed: int = 0) -> tuple[np.ndarray, np.
 
 
 def column(values: np.ndarray) -> SecretColumn:
-    """A column of doubles."""
-    words = np.ascontiguousarray(values, dtype=np.float64).view(np.uint64).reshape(-1, 1)
-    return SecretColumn(Layout(DataType("double")), words, np.ones(len(values), np.uint8))
+    """A column of doubles; NaN is NULL."""
+    known = ~np.isnan(values)
+    words = np.where(known, values, 0.0).astype(np.float64).view(np.uint64).reshape(-1, 1)
+    return SecretColumn(Layout(DataType("double")), words, known.astype(np.uint8))
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
