@@ -18,7 +18,7 @@ def desk(monkeypatch):
     """A desk whose jobs have the outputs that `opened` says; all else is other tests' matter."""
     opened = {}
     monkeypatch.setattr(downloads, "fetch_proof", lambda _desk, job_id: job_id)
-    monkeypatch.setattr(downloads, "open_outputs", lambda _desk, _job, _only: dict(opened))
+    monkeypatch.setattr(downloads, "open_outputs", lambda _desk, _job, _only, **_: dict(opened))
     home = SimpleNamespace(proofs=SimpleNamespace(get=PROOFS.get))
     return SimpleNamespace(home=home, opened=opened)
 
