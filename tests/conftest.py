@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 import sys
 from functools import partial
 
@@ -10,6 +11,10 @@ from hypothesis import settings
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("new", deadline=None, print_blob=True)
 settings.load_profile("same")
+
+# The client of PySpark's tests brings gRPC, whose threads come up again in whatever this process
+# forks, and end it. No enclave has gRPC.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 # A worker of pytest-xdist has a main module without a file. PySpark takes that for a run of its own
 # doctests, looks for a whole Spark, and ends the process if there is none.

@@ -120,8 +120,9 @@ def test_everything_goes_up_and_comes_down(fresh, world):
     entry = DatasetEntry("ada.visits", 1, world.sealed["ada"].manifest.digest)
     assert cy.datasets()[0] == entry
     assert cy.manifest(entry.manifest) == world.sealed["ada"].envelope
-    job_id = cy.propose(world.plan.encode(), world.proposal())
-    assert cy.propose(world.plan.encode(), world.proposal()) == job_id
+    proposal = world.proposal()  # it says when, to the second
+    job_id = cy.propose(world.plan.encode(), proposal)
+    assert cy.propose(world.plan.encode(), proposal) == job_id
     assert ada.jobs() == [cy.job(job_id)]
     seen = cy.news(job_id, 0, 5).event
     for owner in ("ada", "bo"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +30,9 @@ from mc2.formats.worker_tasks import TrainStep
 from mc2.plan.trained_apart import trainings_apart
 
 LIMITS = EngineLimits(memory_bytes=512 * 1024 * 1024, threads=1)
-LEASE = Lease(600, time.monotonic)
+LEASE = Lease(
+    600, lambda: 0.0
+)  # by a clock that stands: this is read once, however long tests take
 
 
 class NoTrainer:
