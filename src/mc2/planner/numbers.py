@@ -118,19 +118,19 @@ class Numbers:
             return self
         raise PlanError(_ROWS, hint="reshape(preds.shape) or reshape(-1, 1)")
 
-    def sum(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+    def sum(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002 - numpy's
         """The sum over all rows, or over the numbers of each (`axis=1`)."""
         return reduced("sum", self, axis, keepdims)
 
-    def mean(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+    def mean(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002 - numpy's
         """The mean, as `sum`."""
         return reduced("mean", self, axis, keepdims)
 
-    def min(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+    def min(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002 - numpy's
         """The least number, as `sum`."""
         return reduced("min", self, axis, keepdims)
 
-    def max(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+    def max(self, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002 - numpy's
         """The greatest number, as `sum`."""
         return reduced("max", self, axis, keepdims)
 
@@ -209,7 +209,7 @@ def numpy_functions() -> dict[str, Callable[..., Numbers]]:
         return call
 
     def reduction(name: str) -> Callable[..., Numbers]:
-        def call(a: object, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002
+        def call(a: object, axis: object = None, keepdims: object = False) -> Numbers:  # noqa: FBT002 - numpy's
             return reduced(name, a, axis, keepdims)
 
         return call
