@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -87,13 +86,6 @@ def test_tasks_take_as_long_as_they_take() -> None:
 
 
 # --- in mid-training
-
-
-@pytest.fixture(scope="module")
-def trainers() -> Iterator[Trainers]:
-    found = Trainers()
-    yield found
-    found.close()
 
 
 class Starving(Slow):

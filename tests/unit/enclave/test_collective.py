@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.collectives import Together, Trainers, worth_sharing
+from tests.support.collectives import Together, worth_sharing
 from tests.support.plans import Job
 from tests.support.task_cluster import cluster_of
 from tests.support.training import Training, columns, source, stock, stock_matrix
@@ -33,13 +33,6 @@ ROWS = (600, 150)
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This process .* is multi-threaded:DeprecationWarning"
 )
-
-
-@pytest.fixture(scope="module")
-def trainers() -> Iterator[Trainers]:
-    found = Trainers()
-    yield found
-    found.close()
 
 
 @pytest.fixture(autouse=True)

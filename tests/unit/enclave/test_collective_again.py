@@ -29,13 +29,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture(scope="module")
-def trainers() -> Iterator[Trainers]:
-    found = Trainers()
-    yield found
-    found.close()
-
-
 @pytest.fixture(autouse=True)
 def _small() -> Iterator[None]:
     with worth_sharing(10):
