@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from mc2.engine.oblivious.expressions import Evaluator, one_layout
+from mc2.engine.oblivious.calls import one_layout
+from mc2.engine.oblivious.expressions import Evaluator
 from mc2.operators import bands, comparisons, grouping, joining, logic, ordering
 from mc2.operators.handles import (
     Marks,

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from mc2.engine.oblivious.expressions import Evaluator, literal_number
+from mc2.engine.oblivious.calls import literal_number
+from mc2.engine.oblivious.expressions import Evaluator
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.learning import Learner, Together
 from mc2.engine.oblivious.linear import LinearLearner

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from mc2.engine.oblivious.expressions import one_layout
+from mc2.engine.oblivious.calls import one_layout
 from mc2.engine.oblivious.joins import Joiner
 from mc2.engine.oblivious.parts import PartsRun, fitted
 from mc2.engine.oblivious.windows_apart import Beside, WindowHere, arrange_window, refuse_equal

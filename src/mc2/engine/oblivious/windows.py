@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mc2.engine.oblivious.expressions import Evaluator, literal_number, one_layout
+from mc2.engine.oblivious.calls import literal_number, one_layout
+from mc2.engine.oblivious.expressions import Evaluator
 from mc2.errors import EngineError
 from mc2.formats.schema import Column, DataType, Schema
 from mc2.operators import logic, ordering, reach, windows
