@@ -59,6 +59,7 @@ from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_joins import join_form
 from mc2.plan.oblivious_lists import COLLECTING
 from mc2.plan.oblivious_models import sizes_show
+from mc2.plan.oblivious_rewrites import as_run
 from mc2.plan.oblivious_steps import is_computed, sorted_columns, steps, ties
 from mc2.plan.ordering import ordered_nodes
 from mc2.plan.plan import Operation, Plan, PlanOutput
@@ -96,7 +97,7 @@ def execute(  # noqa: PLR0913 - what a run has
     key: bytes = b"",
     together: Together | None = None,
 ) -> Mapping[str, PaddedOutput | ModelOutput]:
-    """Compute a plan's outputs, by name, from its inputs, by dataset.
+    """Compute a plan's outputs, by name, from its inputs, by dataset: `as_run` of it is run.
 
     `progress` is told in words what is being done, never a value of the data. Kernels use so many
     `threads`, by a fixed partition. `key` is 32 random bytes of this job alone, which nobody
@@ -109,6 +110,7 @@ def execute(  # noqa: PLR0913 - what a run has
     if checked.plan.mode != "oblivious":
         raise PlanError("the plan is for another mode")
     use_threads(threads)
+    checked = as_run(checked)
     run = PlanRun(checked, tables, progress, trace or Trace(), key, together)
     apart = frozenset(() if together is None else together.nodes)
     wanted = _wanted(checked.plan, [o.node for o in checked.plan.outputs], apart)
