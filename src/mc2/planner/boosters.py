@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mc2.errors import PlanError
 from mc2.planner.columns import names_of, text_of
+from mc2.planner.drafted import draft_of, node_of
 from mc2.planner.matrices import DMatrix, kinds_of
 from mc2.planner.tables import Table
 
@@ -85,12 +86,18 @@ class Booster:
         return self._predicted(data, what, iteration_range, rounds, keep, name)
 
     def predict_class(
-        self, data: DMatrix, *, rounds: str = "all", keep: Sequence[str] = (), name: str = "class"
+        self,
+        data: DMatrix,
+        *,
+        iteration_range: tuple[int, int] = (0, 0),
+        rounds: str = "all",
+        keep: Sequence[str] = (),
+        name: str = "class",
     ) -> Table:
         """The most likely class of each row, by its number. Raises: PlanError."""
         if not isinstance(data, DMatrix):
             raise PlanError("predict takes a DMatrix", hint="DMatrix(table)")
-        return self._predicted(data, "class", (0, 0), rounds, keep, name)
+        return self._predicted(data, "class", iteration_range, rounds, keep, name)
 
     def _predicted(
         self,
@@ -108,7 +115,7 @@ class Booster:
         first, last = _range(span, self._rounds())
         operation = Predict(
             model=self._node,
-            matrix=data._node,  # noqa: SLF001 - one API
+            matrix=node_of(data),
             keep=names_of(keep, "keep", kinds_of(data)),
             name=text_of(name, "name"),
             what=what,
@@ -218,11 +225,11 @@ class Booster:
     @property
     def feature_names(self) -> list[str]:
         """The names of the features, in the model's order."""
-        return [f.name for f in self._shape().features]
+        return [f.name for f in shape_of_model(self).features]
 
     def num_features(self) -> int:
         """How many features it has."""
-        return len(self._shape().features)
+        return len(shape_of_model(self).features)
 
     @property
     def best_iteration(self) -> int:
@@ -234,7 +241,7 @@ class Booster:
 
     def num_boosted_rounds(self) -> int:
         """Only the enclave knows, after early stopping. Raises: PlanError."""
-        if self._shape().has_best:
+        if shape_of_model(self).has_best:
             raise PlanError("only the enclave knows when it stopped", hint="release summary()")
         return self._rounds()
 
@@ -243,16 +250,8 @@ class Booster:
         del fname
         raise PlanError("a script writes no files", hint='job.release("model", model, to=[...])')
 
-    def _shape(self) -> ModelShape:
-        from mc2.plan.shapes import ModelShape
-
-        shape = self._draft.shape(self._node)
-        if not isinstance(shape, ModelShape):
-            raise PlanError("models come from xgboost.train")
-        return shape
-
     def _rounds(self) -> int:
-        return self._shape().rounds
+        return shape_of_model(self).rounds
 
     def _inspected(self, what: str) -> Table:
         from mc2.plan.models import Inspect
@@ -264,6 +263,16 @@ class Booster:
 
     def __repr__(self) -> str:
         return "Booster()"
+
+
+def shape_of_model(model: Booster) -> ModelShape:
+    """What the plan knows of a model. Raises: PlanError if its node is none."""
+    from mc2.plan.shapes import ModelShape
+
+    shape = draft_of(model).shape(node_of(model))
+    if not isinstance(shape, ModelShape):
+        raise PlanError("models come from xgboost.train")
+    return shape
 
 
 def _range(span: object, rounds: int) -> tuple[int, int]:

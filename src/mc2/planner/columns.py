@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mc2.errors import PlanError
+from mc2.planner.drafted import draft_of, node_of
 from mc2.planner.tables import Table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def columns_of_all(tables: Sequence[Table]) -> dict[str, DataType]:
 
     found: list[dict[str, DataType]] = []
     for table in tables:
-        shape = table._draft.shape(table._node)  # noqa: SLF001 - one API in two modules
+        shape = draft_of(table).shape(node_of(table))
         columns = shape.schema.columns if isinstance(shape, TableShape) else ()
         found.append({c.name: c.type for c in columns})
     for place, other in enumerate(found[1:], 2):

@@ -67,7 +67,7 @@ class Spark:
         relation: Json = {"sql": {"query": query}}
         if frames:
             references = [
-                {"subquery_alias": {"input": _own(f)._relation, "alias": name}}  # noqa: SLF001
+                {"subquery_alias": {"input": _relation_of(f), "alias": name}}
                 for name, f in sorted(frames.items())
             ]
             relation = {"with_relations": {"root": relation, "references": references}}
@@ -170,7 +170,7 @@ class DataFrame:
             raise PlanError(f"there is no join {how!r}", hint=", ".join(_JOINS))
         content: Json = {
             "left": self._relation,
-            "right": _own(other)._relation,  # noqa: SLF001 - one API
+            "right": _relation_of(other),
             "join_type": f"JOIN_TYPE_{kind}",
         }
         if isinstance(on, str):
@@ -188,7 +188,7 @@ class DataFrame:
     def _set(self, kind: str, other: DataFrame, **more: bool) -> DataFrame:
         content = {
             "left_input": self._relation,
-            "right_input": _own(other)._relation,  # noqa: SLF001 - one API
+            "right_input": _relation_of(other),
             "set_op_type": f"SET_OP_TYPE_{kind}",
             **more,
         }
@@ -318,7 +318,7 @@ class Grouped:
         return self._each("max", names)
 
 
-def _own(value: object) -> DataFrame:
+def _relation_of(value: object) -> Json:
     if not isinstance(value, DataFrame):
         raise PlanError(f"a {type(value).__name__} is no DataFrame of this script")
-    return value
+    return value._relation  # noqa: SLF001 - scripts have no such name: one place reads it

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
 from mc2.errors import PlanError
-from mc2.planner.boosters import Booster
+from mc2.planner.boosters import Booster, shape_of_model
 from mc2.planner.learning import train
 from mc2.planner.matrices import DMatrix
 from mc2.planner.tables import Table
@@ -201,7 +201,7 @@ class XGBModel:
         return self.get_booster().rows(given)
 
     def _which(self, span: object) -> str:
-        stops = self.get_booster()._shape().has_best  # noqa: SLF001 - one API
+        stops = shape_of_model(self.get_booster()).has_best
         return "best" if stops and span is None else "all"
 
     def evals_result(self) -> Table:
@@ -269,13 +269,12 @@ class XGBClassifier(XGBModel):
             return super().predict(X, **options)
         span = options.pop("iteration_range", None)
         options.pop("output_margin", None)
-        return self.get_booster()._predicted(  # noqa: SLF001 - one API
+        return self.get_booster().predict_class(
             self._rows(X),
-            "class",
-            span or (0, 0),
-            self._which(span),
-            options.pop("keep", ()),
-            options.pop("name", "prediction"),
+            iteration_range=span or (0, 0),
+            rounds=self._which(span),
+            keep=options.pop("keep", ()),
+            name=options.pop("name", "prediction"),
         )
 
     def predict_proba(self, X: Any, **options: Any) -> Table:  # noqa: N803

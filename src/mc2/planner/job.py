@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mc2.errors import FormatError, PlanError, UsageError
 from mc2.formats.secret_value import is_secret_value
 from mc2.planner.boosters import Booster
+from mc2.planner.drafted import node_of
 from mc2.planner.estimators import XGBModel
 from mc2.planner.linear import Estimator
 from mc2.planner.tables import Table
@@ -179,7 +180,7 @@ class Job:
             return "table", self._own("value", value)
         if isinstance(value, (Booster, Estimator, XGBModel)):
             model = value.get_booster() if isinstance(value, XGBModel) else value
-            return "model", model._node  # noqa: SLF001 - one API in two modules
+            return "model", node_of(model)
         raise PlanError(
             f"a {type(value).__name__} cannot be {done}", hint=f"{what} a table or a model"
         )
@@ -207,7 +208,7 @@ class Job:
         table = _table_of(table, self._draft)
         if not isinstance(table, Table):
             raise PlanError(f"{name}= is a {type(table).__name__}, not a table")
-        return table._node  # noqa: SLF001 - one API
+        return node_of(table)
 
     def __repr__(self) -> str:
         return "Job()"

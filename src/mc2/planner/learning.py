@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mc2.errors import PlanError
 from mc2.planner.boosters import Booster
 from mc2.planner.callbacks import EarlyStopping, LearningRateScheduler, check_count, read_callbacks
+from mc2.planner.drafted import draft_of, node_of
 from mc2.planner.formulas import metric, objective
 from mc2.planner.matrices import DMatrix, kinds_of
 from mc2.planner.tables import Table
@@ -79,19 +80,19 @@ def train(  # noqa: PLR0913 - stock XGBoost's arguments, and ours
         raise PlanError("xgb_model= is a model of this script")
     stopping, rates = _callbacks(callbacks, num_boost_round, early_stopping_rounds, maximize)
     operation = Train(
-        matrix=dtrain._node,  # noqa: SLF001 - one API
+        matrix=node_of(dtrain),
         parameters=read_params(params, dtrain),
         num_boost_round=num_boost_round,
         evaluations=_evaluations(evals),
         stopping=stopping,
         learning_rates=rates,
-        start=None if xgb_model is None else xgb_model._node,  # noqa: SLF001 - one API
+        start=None if xgb_model is None else node_of(xgb_model),
         objective=None if obj is None else objective(obj),
         metric=None if custom_metric is None else metric(custom_metric),
         controls=_checked(min_leaf_rows, min_leaf_owners, strip_statistics, public_thresholds),
         dropout=_dropout(on_dropout, least_parties),
     )
-    draft = dtrain._draft  # noqa: SLF001 - one API
+    draft = draft_of(dtrain)
     return Booster(draft, draft.add(operation))
 
 
@@ -135,7 +136,7 @@ def cv(  # noqa: PLR0913 - stock XGBoost's arguments
     stopping, rates = _callbacks(callbacks, num_boost_round, early_stopping_rounds, maximize)
     settings = {**params, "eval_metric": chosen} if chosen else params
     operation = CrossValidate(
-        matrix=dtrain._node,  # noqa: SLF001 - one API
+        matrix=node_of(dtrain),
         parameters=read_params(settings, dtrain),
         num_boost_round=num_boost_round,
         parts=0 if folds is not None else nfold,
@@ -148,7 +149,7 @@ def cv(  # noqa: PLR0913 - stock XGBoost's arguments
         objective=None if obj is None else objective(obj),
         metric=None if custom_metric is None else metric(custom_metric),
     )
-    draft = dtrain._draft  # noqa: SLF001 - one API
+    draft = draft_of(dtrain)
     return Table(draft, draft.add(operation))
 
 
@@ -248,7 +249,7 @@ def _evaluations(evals: object) -> tuple[Evaluation, ...]:
             or not isinstance(pair[1], str)
         ):
             raise PlanError("evals is a list of pairs", hint='evals=[(dtest, "test")]')
-        found.append(Evaluation(pair[1], pair[0]._node))  # noqa: SLF001 - one API
+        found.append(Evaluation(pair[1], node_of(pair[0])))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mc2.errors import PlanError
 from mc2.planner.columns import names_of, text_of
+from mc2.planner.drafted import draft_of, node_of
 from mc2.planner.matrices import DMatrix, kinds_of
 from mc2.planner.tables import Table
 
@@ -50,9 +51,8 @@ class Estimator(ABC):
         return dict(self._settings)
 
     def _fit(self, rows: DMatrix) -> Self:
-        node = rows._draft.add(self._operation(rows))  # noqa: SLF001 - one API
+        self._fitted = draft_of(rows).add(self._operation(rows))
         self._features = rows.feature_names
-        self._fitted = node
         return self
 
     @abstractmethod
@@ -82,12 +82,13 @@ class Estimator(ABC):
         rows = _matrix(data, {"features": self._features})
         operation = Apply(
             model=model,
-            matrix=rows._node,  # noqa: SLF001 - one API
+            matrix=node_of(rows),
             keep=names_of(keep, "keep", kinds_of(rows)),
             name=text_of(name, "name"),
             what=what,
         )
-        return Table(rows._draft, rows._draft.add(operation))  # noqa: SLF001 - one API
+        draft = draft_of(rows)
+        return Table(draft, draft.add(operation))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -154,7 +155,7 @@ class LinearRegression(_Regression):
         from mc2.plan.linear_models import FitLinear
 
         intercept = self._settings["fit_intercept"] is True
-        return FitLinear(rows._node, "linear", "0.0", intercept)  # noqa: SLF001 - one API
+        return FitLinear(node_of(rows), "linear", "0.0", intercept)
 
 
 class Ridge(_Regression):
@@ -173,7 +174,7 @@ class Ridge(_Regression):
 
         intercept = self._settings["fit_intercept"] is True
         penalty = float_text(_number(self._settings["alpha"], "alpha", 0.0))
-        return FitLinear(rows._node, "linear", penalty, intercept)  # noqa: SLF001 - one API
+        return FitLinear(node_of(rows), "linear", penalty, intercept)
 
 
 class ElasticNet(_Regression):
@@ -207,7 +208,7 @@ class ElasticNet(_Regression):
         alpha = _number(self._settings["alpha"], "alpha", 0.0)
         share = _number(self._settings["l1_ratio"], "l1_ratio", 0.0)
         return FitLinear(
-            rows._node,  # noqa: SLF001 - one API
+            node_of(rows),
             "linear",
             float_text(alpha * (1 - share)),
             self._settings["fit_intercept"] is True,
@@ -285,7 +286,7 @@ class LogisticRegression(_Regression):
         cost = 0.0 if own["penalty"] is None else 1 / own["C"]
         share = {"l1": 1.0, "elasticnet": own["l1_ratio"]}.get(own["penalty"], 0.0)
         return FitLinear(
-            rows._node,  # noqa: SLF001 - one API
+            node_of(rows),
             "logistic",
             float_text(cost * (1 - share)),
             own["fit_intercept"] is True,
@@ -383,7 +384,7 @@ class KMeans(Estimator):
         starts = 1 if centres or own["n_init"] == "auto" else own["n_init"]
         seed = 0 if centres else own["random_state"]
         return FitClusters(
-            rows._node,  # noqa: SLF001 - one API
+            node_of(rows),
             own["n_clusters"], own["max_iter"], seed, starts, centres,
         )  # fmt: skip
 

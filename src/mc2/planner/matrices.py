@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mc2.errors import PlanError
 from mc2.planner.columns import check_column, columns_of_all, names_of
+from mc2.planner.drafted import draft_of, node_of
 from mc2.planner.tables import Table
 
 if TYPE_CHECKING:  # `import mc2` stays light
@@ -92,9 +93,9 @@ class DMatrix:
             _typed(feature_types, used),
         )
         _check_features(named, used)
-        self._draft: Draft = given[0]._draft  # noqa: SLF001 - one API in two modules
+        self._draft: Draft = draft_of(given[0])
         operation = Matrix(
-            sources=tuple(t._node for t in given),  # noqa: SLF001
+            sources=tuple(node_of(t) for t in given),
             features=used,
             label=first,
             more_labels=more,
@@ -285,7 +286,7 @@ def kinds_of(matrix: DMatrix) -> dict[str, DataType]:
     """The columns of the sources of a matrix, with their types."""
     from mc2.plan.shapes import MatrixShape
 
-    shape = matrix._draft.shape(matrix._node)  # noqa: SLF001 - one API
+    shape = draft_of(matrix).shape(node_of(matrix))
     if not isinstance(shape, MatrixShape):
         return {}
     return {c.name: c.type for c in shape.schema.columns}

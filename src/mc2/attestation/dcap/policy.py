@@ -31,8 +31,6 @@ TD_ATTRIBUTES: Final = {
 """The attributes of a TD that have a name here, by bit. Bits 0 to 7 are debug; the rest must be
 zero whatever the policy says, because nobody here knows what they would allow the host."""
 
-TD_REGISTERS: Final = ("rtmr0", "rtmr1", "rtmr2", "rtmr3")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SgxSection(PolicySection):
