@@ -7,8 +7,8 @@ expression fits the columns it stands over is found by `mc2.plan.typing`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from mc2.errors import FormatError
@@ -197,6 +197,28 @@ def walk(expression: Expression) -> Iterator[Expression]:
 def columns_of(expression: Expression) -> frozenset[str]:
     """The names of the columns that an expression reads."""
     return frozenset(e.name for e in walk(expression) if isinstance(e, ColumnRef))
+
+
+def substituted(expression: Expression, meanings: Mapping[str, Expression]) -> Expression:
+    """The expression with other expressions in the place of some columns."""
+
+    def inner(part: Expression) -> Expression:
+        return substituted(part, meanings)
+
+    match expression:
+        case ColumnRef(name):
+            return meanings.get(name, expression)
+        case Call(function, arguments):
+            return Call(function, tuple(inner(a) for a in arguments))
+        case Case(branches, otherwise):
+            whens = tuple(When(inner(b.condition), inner(b.value)) for b in branches)
+            return Case(whens, inner(otherwise))
+        case Cast() | InList():
+            return replace(expression, value=inner(expression.value))
+        case Lambda():
+            return replace(expression, body=inner(expression.body))
+        case _:
+            return expression
 
 
 def read_expression(value: Json, depth: int = 0) -> Expression:

@@ -127,11 +127,18 @@ def trace_facts(
             widths = {"evaluation": len("train"), "metric": _METRIC_BYTES}
             facts = Facts(shape.row_bound, _NONE, widths, {})
         elif isinstance(shape, TableShape):
-            facts = _limited(_node(inputs, node, [found[s] for s in node.operation.sources], nodes))
+            facts = facts_of_relation(inputs, node, [found[s] for s in operation.sources], nodes)
             rows = min(facts.rows, shape.row_bound, room.get(index, NO_USEFUL_BOUND))
             facts = replace(facts, rows=rows)
         found.append(facts)
     return tuple(found)
+
+
+def facts_of_relation(
+    inputs: Sequence[PlanInput], node: Node, sources: Sequence[Facts], nodes: Sequence[Node]
+) -> Facts:
+    """The facts of a relation from those of its sources; `nodes` have these at their places."""
+    return _limited(_node(inputs, node, sources, nodes))
 
 
 def _matrix(shape: MatrixShape, sources: Sequence[Facts]) -> Facts:

@@ -9,17 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mc2.plan.build import PlanBuilder, renumbered
-from mc2.plan.expressions import (
-    Call,
-    Case,
-    Cast,
-    ColumnRef,
-    Expression,
-    InList,
-    Lambda,
-    When,
-    columns_of,
-)
+from mc2.plan.expressions import ColumnRef, columns_of, substituted
 from mc2.plan.linear_models import Apply
 from mc2.plan.models import CrossValidate, Matrix, Predict, Recall
 from mc2.plan.plan import Node, Operation, PlanInput, PlanOutput
@@ -121,28 +111,6 @@ class _Smaller:
 
 def _as_they_are(names: Sequence[str]) -> tuple[NamedExpression, ...]:
     return tuple(NamedExpression(n, ColumnRef(n)) for n in names)
-
-
-def substituted(expression: Expression, meanings: Mapping[str, Expression]) -> Expression:
-    """The expression with other expressions in the place of some columns."""
-
-    def inner(part: Expression) -> Expression:
-        return substituted(part, meanings)
-
-    match expression:
-        case ColumnRef(name):
-            return meanings.get(name, expression)
-        case Call(function, arguments):
-            return Call(function, tuple(inner(a) for a in arguments))
-        case Case(branches, otherwise):
-            whens = tuple(When(inner(b.condition), inner(b.value)) for b in branches)
-            return Case(whens, inner(otherwise))
-        case Cast() | InList():
-            return replace(expression, value=inner(expression.value))
-        case Lambda():
-            return replace(expression, body=inner(expression.body))
-        case _:
-            return expression
 
 
 def _needs(nodes: Sequence[Node], outputs: Sequence[PlanOutput]) -> Needs:

@@ -14,7 +14,7 @@ from typing import Final
 from sqlglot import exp
 
 from mc2.formats.schema import Column
-from mc2.plan.expressions import ColumnRef, Expression
+from mc2.plan.expressions import ColumnRef, Expression, substituted
 from mc2.plan.relations import Distinct, Explode, Filter, SortKey
 from mc2.plan.types import BOOLEAN
 from mc2.planner.aggregate_calls import has_aggregate, refuse_aggregates
@@ -24,7 +24,6 @@ from mc2.planner.grouping import Grouped, Grouping
 from mc2.planner.grouping_sets import Keys, key_sets
 from mc2.planner.levels import Level, Rows
 from mc2.planner.names import same, told_apart
-from mc2.planner.prune import substituted
 from mc2.planner.results import Item, Results, called, ordinal
 from mc2.planner.scalar import Scalars
 from mc2.planner.select_list import SelectList, is_star

@@ -22,11 +22,11 @@ from mc2.plan.expressions import (
     Expression,
     columns_of,
     literal,
+    substituted,
 )
 from mc2.plan.relations import Distinct, Filter, Join, Mark, NamedExpression, Project
 from mc2.plan.types import BOOLEAN
 from mc2.planner.levels import TOP, Level, Rows
-from mc2.planner.prune import substituted
 from mc2.planner.sql_text import QueryText, refuse_others
 from mc2.planner.typed import Typed, all_true, typed, unify
 
