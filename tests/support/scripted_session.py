@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from mc2.crypto.digest import Digest, digest
 from mc2.enclave.channel import Channel
+from mc2.enclave.cluster_server import TURN_SECONDS
 from mc2.enclave.listener import listen
 from mc2.enclave.server import Server
 from mc2.errors import AttestationError, EngineError, JobError, PlanError
@@ -110,9 +111,11 @@ class ScriptedSession:
         return error
 
 
-def scripted_server(log: Callable[[str], None] = lambda _: None) -> Server:
+def scripted_server(
+    log: Callable[[str], None] = lambda _: None, turn_seconds: int = TURN_SECONDS
+) -> Server:
     """A real server around scripted sessions."""
-    return Server(ScriptedSession, READY, log)
+    return Server(ScriptedSession, READY, log, turn_seconds)
 
 
 def main() -> None:

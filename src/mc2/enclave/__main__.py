@@ -227,8 +227,8 @@ def _parser() -> argparse.ArgumentParser:
         "--turn-seconds",
         type=_positive,
         default=TURN_SECONDS,
-        help="how long this worker waits for a member's turn in a training that it leads "
-        "(default: %(default)s)",
+        help="how long this worker waits for a chunk, and for a member's turn in a training that "
+        "it leads (default: %(default)s)",
     )
     unsafe = parser.add_argument_group("unsafe", "for demonstrations and tests only")
     unsafe.add_argument(

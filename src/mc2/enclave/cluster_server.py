@@ -27,7 +27,8 @@ from mc2.formats.worker_cluster import (
 from mc2.formats.worker_tasks import Assign, AssignTraining, Await, Ended, Keep, Task, TrainStep
 
 TURN_SECONDS: Final = 3600
-"""How long a job's leader waits for a member's turn in a training, if nothing else is said."""
+"""How long a job's leader waits for a member's turn in a training, and any enclave for a chunk, if
+nothing else is said."""
 
 _HINT: Final = "see the coordinator's log, then propose the job again"
 

@@ -36,8 +36,8 @@ class WorkerOptions:
     """Where a worker listens, what of the machine a job may use, and whether it is confined.
 
     `peers` says which evidence of other enclaves it believes, `turn_seconds` how long it waits for
-    a member's turn in a training that it leads. `check_loaded` has the last word, when all is
-    loaded and nobody is served yet.
+    a chunk, or for a member's turn in a training that it leads. `check_loaded` has the last word,
+    when all is loaded and nobody is served yet.
     """
 
     address: Address

@@ -14,7 +14,7 @@ from mc2.crypto.digest import Digest
 from mc2.enclave.channel import Channel, ChannelClosedError
 from mc2.enclave.cluster_server import TURN_SECONDS, HostedWorkers, answer_joining
 from mc2.enclave.task_runner import Host
-from mc2.errors import DatasetError, Mc2Error
+from mc2.errors import DatasetError, Mc2Error, WorkerError
 from mc2.formats.other_workers import OtherWorkers
 from mc2.formats.worker import (
     Attest,
@@ -109,7 +109,7 @@ class Server:
         log: Callable[[str], None],
         turn_seconds: int = TURN_SECONDS,
     ) -> None:
-        """`turn_seconds`: how long a job's leader waits for a member's turn in a training."""
+        """`turn_seconds`: how long this enclave waits for a chunk, or for a member's turn."""
         self._make_session = make_session
         self._ready = ready
         self._log = log
@@ -183,7 +183,7 @@ class Server:
     def _run(
         self, channel: Channel, session: Session, message: Run | Task | TrainStep
     ) -> FromEnclave:
-        host = _Host(channel)
+        host = _Host(channel, self._turn_seconds)
         workers = HostedWorkers(channel, self._turn_seconds)
         if isinstance(message, Task):
             serving = Host(host.read, workers.keep, _say_nothing)
@@ -209,13 +209,18 @@ class Server:
 
 
 class _Host:
-    """The host while a job runs: it fetches and keeps chunks. It is believed nothing."""
+    """The host while a job runs: it fetches and keeps chunks. It is believed nothing.
 
-    def __init__(self, channel: Channel) -> None:
+    Each chunk it has to give or take in so many seconds: else it could let an enclave hold the
+    keys of a job for ever.
+    """
+
+    def __init__(self, channel: Channel, seconds: int) -> None:
         self._channel = channel
+        self._seconds = seconds
 
     def read(self, name: Digest) -> bytes:
-        answer = self._channel.ask(Read(name))
+        answer = self._asked(Read(name))
         if isinstance(answer, Chunk):
             return answer.sealed
         if isinstance(answer, Missing):
@@ -226,7 +231,7 @@ class _Host:
         raise self._channel.give_up("the answer to a read is a chunk")
 
     def write(self, name: Digest, sealed: bytes) -> None:
-        answer = self._channel.ask(Write(name, sealed))
+        answer = self._asked(Write(name, sealed))
         if isinstance(answer, Missing):
             raise DatasetError(
                 "the host could not keep a chunk of a result",
@@ -234,6 +239,16 @@ class _Host:
             )
         if not isinstance(answer, Stored):
             raise self._channel.give_up("the answer to a write is that it was stored")
+
+    def _asked(self, message: Read | Write) -> FromHost:
+        try:
+            return self._channel.ask(message, self._seconds)
+        except TimeoutError:
+            raise WorkerError(
+                f"the host took more than {self._seconds} seconds over a chunk",
+                hint="look at its disk and network, then run the job again; --turn-seconds of "
+                "mc2-enclave sets how long is too long",
+            ) from None
 
     def tell(self, text: str) -> None:
         if isinstance(text, Said):

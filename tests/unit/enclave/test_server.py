@@ -21,6 +21,7 @@ from tests.support.scripted_session import (
 
 from mc2.crypto.digest import digest
 from mc2.enclave.channel import Channel
+from mc2.enclave.cluster_server import TURN_SECONDS
 from mc2.formats.canonical import encode
 from mc2.formats.frames import Frame, FrameReader
 from mc2.formats.worker import (
@@ -66,11 +67,11 @@ STRANGERS = random.Random(7)
 class Host:
     """The other end of a worker that runs in a thread of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn_seconds: int = TURN_SECONDS) -> None:
         self.ours, theirs = socket.socketpair()
         self.ours.settimeout(20)
         self.log: list[str] = []
-        server = scripted_server(self.log.append)
+        server = scripted_server(self.log.append, turn_seconds)
         self.thread = threading.Thread(target=server.serve, args=(Channel(theirs),))
         self.thread.start()
 
@@ -175,6 +176,23 @@ def test_a_refusal_is_typed_and_the_worker_lives_on(greeted: Host, script: str, 
 def test_a_call_out_of_order_ends_the_job(greeted: Host, message: FromHost) -> None:
     refusal(greeted.ask(message), "job")
     finish(greeted)
+
+
+@pytest.mark.parametrize(("given", "asked"), [((), Read), ((Chunk(CHUNK),), Write)])
+def test_what_the_host_withholds_is_waited_for_so_long(
+    given: tuple[FromHost, ...], asked: type[Read | Write]
+) -> None:
+    host = Host(turn_seconds=0)
+    script = (Hello(), Open(b"good"), Attest({"ada": SOME}), Run({"ada": SOME}), *given)
+    # At once, so that what is given is there when it is asked for.
+    host.send(b"".join(part for message in script for part in message.frame().encode()))
+    said = [host.receive() for _ in range(5 + len(given))]
+    assert isinstance(said[-1], asked)
+    refused = refusal(host.receive(), "worker")
+    assert "over a chunk" in refused.message
+    assert "--turn-seconds" in refused.hint
+    assert host.hung_up_on()
+    host.close()
 
 
 def test_a_second_job_beside_the_first_ends_the_first(greeted: Host) -> None:
