@@ -6,7 +6,7 @@ import pytest
 from tests.support.world import SCRIPT, world
 
 from mc2.client.downloads import Destination
-from mc2.errors import DatasetError
+from mc2.errors import CoordinatorError, DatasetError
 
 KEEPING = """\
 import mc2
@@ -74,6 +74,23 @@ def test_a_storage_that_loses_or_alters_results_is_named(elsewhere, place):
             elsewhere.cy.results(job_id, storage=storage)
     with pytest.raises(DatasetError, match="has lost"):  # another storage than the coordinator's
         elsewhere.cy.results(job_id, storage=str(place.parent / "nowhere"))
+
+
+def test_one_recipient_is_served_and_the_other_is_told_where_to_turn(elsewhere, place):
+    """Both may have the same result; the coordinator says to one that there is none."""
+    job_id = elsewhere.job(SCRIPT)
+
+    def starve(_real, name):
+        raise CoordinatorError(f"there is no blob {name}", hint="its owner uploads it")
+
+    elsewhere.mailboxes["cy"].lies["get_blob"] = starve
+    served = elsewhere.ada.results(job_id)["visits"].table
+    with pytest.raises(CoordinatorError, match="does not give visits, which the receipt") as told:
+        elsewhere.cy.results(job_id)
+    assert "its owner uploads it; or ask ada for it" in told.value.hint
+    assert "--storage" in told.value.hint
+    elsewhere.cy.verify_job(job_id)
+    assert elsewhere.cy.results(job_id, storage=str(place))["visits"].table.equals(served)
 
 
 def test_kept_results_are_read_from_there(elsewhere, place):

@@ -15,7 +15,7 @@ from mc2.client.ledger_events import JobClosed
 from mc2.client.proof import VerifiedJob, verify_proof
 from mc2.client.results import OpenedModel, OpenedTable, open_result
 from mc2.crypto.digest import Digest, digest, same_digest
-from mc2.errors import ReceiptError, UsageError
+from mc2.errors import CoordinatorError, DatasetError, ReceiptError, UsageError
 from mc2.formats.bundle import JobBundle, Proof
 from mc2.formats.contract import Contract
 from mc2.formats.envelope import Envelope, PayloadType
@@ -150,17 +150,35 @@ def open_outputs(
             f"nothing of job {job.context.job_id} is for {desk.name}",
             hint="its recipients stand in: mc2 review",
         )
-    read_blob = ResultStorage(storage).get if storage else desk.coordinator.get_blob
+    past = ResultStorage(storage).get if storage else None
     return {
         name: open_result(
             job,
             name,
             recipient=desk.name,
             key=desk.identity.receiving,
-            read_blob=read_blob,
+            read_blob=past or _through_coordinator(desk, job, name),
         )
         for name in sorted(names)
     }
+
+
+def _through_coordinator(desk: Desk, job: VerifiedJob, output: str) -> Callable[[Digest], bytes]:
+    """Fetches chunks of a result. One that does not come may come to others: it says to whom."""
+
+    def read_blob(name: Digest) -> bytes:
+        try:
+            return desk.coordinator.get_blob(name)
+        except (CoordinatorError, DatasetError) as error:
+            others = sorted(set(job.results[output].keys) - {desk.name})
+            raise type(error)(
+                f"the coordinator does not give {output}, which the receipt says the job wrote: "
+                f"{error}",
+                hint=f"{error.hint}; or ask {', '.join(others) or 'its operator'} for it, or for "
+                "where results stand: --storage fetches them past the coordinator",
+            ) from None
+
+    return read_blob
 
 
 def download(

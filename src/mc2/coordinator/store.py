@@ -219,7 +219,10 @@ class Store:
         """A blob's size in bytes. Raises: NotFoundError."""
         size = self.database.value("SELECT size FROM blobs WHERE digest = ?", name)
         if size is None:
-            raise NotFoundError(f"there is no blob {name}", hint="its owner must upload it first")
+            raise NotFoundError(
+                f"there is no blob {name}",
+                hint="of a dataset: its owner uploads it; of a result: run the job again",
+            )
         return int(size)
 
     def missing(self, names: Sequence[Digest], now: datetime) -> list[Digest]:
