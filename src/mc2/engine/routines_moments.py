@@ -10,18 +10,11 @@ from typing import Final
 
 from mc2.engine.routines import PARSE, RANGE, Routine
 from mc2.engine.routines_rows import row_by_row
-from mc2.plan.functions_moments import DAYS
-from mc2.plan.moment_format import Piece, read_format
+from mc2.plan.functions_moments import DAYS as SHORT_DAYS
+from mc2.plan.moment_format import DAYS, MONTHS, Piece, read_format, written_name
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # everything is UTC here
 _MICROSECOND: Final = timedelta(microseconds=1)
-_MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-)  # fmt: skip
-_DAY_NAMES: Final = (
-    "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
-)  # fmt: skip
 _MONTH_SECONDS: Final = 31 * 86400
 _DAY_MICROS: Final = 86400 * 10**6
 
@@ -73,12 +66,12 @@ MOMENTS: Final = {
 
 _WRITERS: Final[dict[str, Callable[[datetime, int], str]]] = {
     "y": lambda m, n: f"{m.year % 100:02}" if n == 2 else f"{m.year:0{n}}",  # yy
-    "M": lambda m, n: _name(_MONTHS[m.month - 1], n) if n > 2 else f"{m.month:0{n}}",  # MMM
+    "M": lambda m, n: written_name(MONTHS[m.month - 1], n) if n > 2 else f"{m.month:0{n}}",  # MMM
     "d": lambda m, n: f"{m.day:0{n}}",
     "D": lambda m, n: f"{m.timetuple().tm_yday:0{n}}",
     "Q": lambda m, _: str((m.month + 2) // 3),
     "q": lambda m, _: str((m.month + 2) // 3),
-    "E": lambda m, n: _name(_DAY_NAMES[m.weekday()], n),
+    "E": lambda m, n: written_name(DAYS[m.weekday()], n),
     "H": lambda m, n: f"{m.hour:0{n}}",
     "h": lambda m, n: f"{(m.hour + 11) % 12 + 1:0{n}}",
     "m": lambda m, n: f"{m.minute:0{n}}",
@@ -86,10 +79,6 @@ _WRITERS: Final[dict[str, Callable[[datetime, int], str]]] = {
     "S": lambda m, n: f"{m.microsecond:06}"[:n],
     "a": lambda m, _: "AM" if m.hour < 12 else "PM",  # noon
 }
-
-
-def _name(name: str, letters: int) -> str:
-    return name if letters == 4 else name[:3]  # four letters mean the whole name
 
 
 def format_moment(pattern: str) -> Routine:
@@ -112,7 +101,7 @@ def _reading(piece: Piece) -> str:
     if letter == "a":
         digits = "(?i:AM|PM)"
     elif letter == "M" and many > 2:  # MMM
-        digits = "|".join(_name(m, many) for m in _MONTHS)
+        digits = "|".join(written_name(m, many) for m in MONTHS)
     elif letter == "S" or many > 1:
         digits = f"[0-9]{{{many}}}"
     else:
@@ -144,7 +133,7 @@ def _built(fields: dict[str, str], *, short: bool) -> datetime:
         raise ValueError(PARSE)
     year = int(fields.get("y", "1970")) + (2000 if short else 0)
     month = fields.get("M", "1")
-    number = int(month) if month.isdigit() else 1 + [m[:3] for m in _MONTHS].index(month[:3])
+    number = int(month) if month.isdigit() else 1 + [m[:3] for m in MONTHS].index(month[:3])
     day = date(year, number, int(fields.get("d", "1")))
     hour = int(fields.get("H", "0"))
     if "h" in fields:
@@ -165,4 +154,4 @@ def _built(fields: dict[str, str], *, short: bool) -> datetime:
 
 def day_number(name: str) -> int:
     """1 for Mon to 7 for Sun."""
-    return DAYS.index(name) + 1
+    return SHORT_DAYS.index(name) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -23,7 +24,7 @@ from mc2.operators.handles import (
 )
 from mc2.operators.logic import column, conjunction
 from mc2.operators.run import Flag, Run
-from mc2.plan.types import DATE, INT32
+from mc2.plan.types import DATE, INT32, TIMESTAMP
 
 DATE_FIELDS: Final = (
     "year", "quarter", "month", "day", "day_of_week", "day_of_year", "week",
@@ -44,6 +45,10 @@ _ENDS: Final = {
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _WEEK: Final = 7
 _SUNDAY_LAST: Final = 5  # from 1 for Sunday to 0 for Monday, but for whole weeks
+_DAY_MINUTES: Final = 1440
+_TO_THURSDAY: Final = 3  # days from Monday
+_INFINITY: Final = 2**63 - 1
+"""No time, but the engine's word for one that never comes."""
 _PARTS: Final = {"hour": 24, "minute": 60, "second": 60}
 
 
@@ -88,6 +93,32 @@ def iso_day_of_week(run: Run, a: SecretColumn) -> SecretColumn:
     from_monday = _sum(run, day, np.full_like(day, _SUNDAY_LAST))
     run.call(_native.modulo, from_monday, _WEEK, out)
     return column(run, Layout(INT32), _sum(run, out, np.ones_like(out)), known_of(a))
+
+
+def iso_year(run: Run, a: SecretColumn) -> SecretColumn:
+    """The year that the ISO week belongs to: that of its Thursday."""
+    start = np.empty(a.rows, dtype=np.uint64)
+    run.call(_native.truncate_date, DATE_UNITS.index("week"), days_of(run, a), start)
+    thursday = _sum(run, start, np.full_like(start, _TO_THURSDAY))
+    return date_field(run, "year", SecretColumn(Layout(DATE), thursday.reshape(-1, 1), known_of(a)))
+
+
+def exact_second(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
+    """The second of a time with its microseconds, as a decimal of six fraction digits."""
+    out = np.empty(a.rows, dtype=np.uint64)
+    run.call(_native.modulo, flat_words_of(a), TIME_UNITS["minute"], out)
+    return column(run, Layout(kind), out, known_of(a))
+
+
+def next_day(run: Run, a: SecretColumn, day: int, counts: Marks) -> SecretColumn:
+    """The next date after it on a public day of the week: 1 for Monday to 7 for Sunday."""
+    here, away = flat_words_of(iso_day_of_week(run, a)), np.empty(a.rows, dtype=np.uint64)
+    ahead = _difference(run, np.full_like(here, day + _WEEK - 1), here)
+    run.call(_native.modulo, ahead, _WEEK, away)
+    by = SecretColumn(
+        Layout(INT32), _sum(run, away, np.ones_like(away)).reshape(-1, 1), known_of(a)
+    )
+    return shift(run, a, by, DATE, counts)
 
 
 def truncate(run: Run, unit: str, a: SecretColumn) -> SecretColumn:
@@ -162,15 +193,47 @@ def make_date(
     return column(run, Layout(DATE), out, known)
 
 
+def make_timestamp(run: Run, fields: Sequence[SecretColumn], counts: Marks) -> SecretColumn:
+    """A time from year, month, day, hour, minute and second, a decimal of six fraction digits.
+
+    Midnight may be hour 24, and a minute's end second 60. Raises a flag where there is no such
+    moment.
+    """
+    year, month, day, hour, minute, second = fields
+    known = conjunction(run, *(known_of(f) for f in fields))
+    counted, flag = conjunction(run, counts, known), int(Flag.BAD_CAST)
+    days = flat_words_of(make_date(run, year, month, day, counted))
+    minutes = _sum(run, _times(run, flat_words_of(hour), 60), flat_words_of(minute))
+    for words, most in (
+        (flat_words_of(minute), 59),
+        (minutes, _DAY_MINUTES),
+        (flat_words_of(second), TIME_UNITS["minute"]),
+    ):
+        run.checked(_native.check_range, words, 0, most, counted, flag)
+    out = np.empty(year.rows, dtype=np.uint64)
+    factors = np.full_like(days, MICROSECONDS_PER_DAY)
+    run.checked(_native.integers, int(Operation.MULTIPLY), days, factors, counted, out)
+    for more in (_times(run, minutes, TIME_UNITS["minute"]), flat_words_of(second)):
+        start, out = out, np.empty_like(out)
+        run.checked(_native.integers, int(Operation.ADD), start, more, counted, out)
+    run.checked(_native.check_range, out, -_INFINITY, _INFINITY - 1, counted, flag)
+    return column(run, Layout(TIMESTAMP), out, known)
+
+
 def _times(run: Run, words: Words, factor: int) -> Words:
     """Numbers that are far from overflow, times a public one."""
-    out, nobody = np.empty_like(words), np.zeros(len(words), dtype=np.uint8)
-    factors = np.full_like(words, factor)
-    run.checked(_native.integers, int(Operation.MULTIPLY), words, factors, nobody, out)
-    return out
+    return _of_both(run, Operation.MULTIPLY, words, np.full_like(words, factor))
 
 
 def _sum(run: Run, a: Words, b: Words) -> Words:
+    return _of_both(run, Operation.ADD, a, b)
+
+
+def _difference(run: Run, a: Words, b: Words) -> Words:
+    return _of_both(run, Operation.SUBTRACT, a, b)
+
+
+def _of_both(run: Run, what: Operation, a: Words, b: Words) -> Words:
     out, nobody = np.empty_like(a), np.zeros(len(a), dtype=np.uint8)
-    run.checked(_native.integers, int(Operation.ADD), a, b, nobody, out)
+    run.checked(_native.integers, int(what), a, b, nobody, out)
     return out

@@ -24,7 +24,21 @@ FIELDS: Final = frozenset(
 )  # fmt: skip
 """Fields that a pattern may have."""
 
+MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+DAYS: Final = (
+    "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
+)  # fmt: skip
+_SHORT: Final = 3
+_WHOLE: Final = 4
 _NOT_READ: Final = frozenset({"D", "DDD", "Q", "q", "E", "EE", "EEE", "EEEE"})
+
+
+def written_name(name: str, letters: int) -> str:
+    """A month or day by a field of so many letters: four mean the whole name."""
+    return name if letters == _WHOLE else name[:_SHORT]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from mc2.plan.oblivious_lists import (
     sizes_of_column,
 )
 from mc2.plan.oblivious_models import check_learning, is_model_node
+from mc2.plan.oblivious_moments import MOMENTS
 from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
@@ -66,7 +67,7 @@ FUNCTIONS: Final = frozenset(
         "truncate_to", "timestamp_add", "timestamp_diff", "make_date",
         "lower", "upper", "trim", "trim_start", "trim_end", "length", "substring", "concat",
         "like", "contains", "starts_with", "ends_with",
-        *NUMBERS, *TEXTS, *LISTS, *LAMBDAS,
+        *NUMBERS, *TEXTS, *MOMENTS, *LISTS, *LAMBDAS,
     }
 )  # fmt: skip
 AGGREGATES: Final = frozenset(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mc2.errors import PlanError
 from mc2.formats.schema import DataType
 from mc2.plan.expressions import Expression, Literal
+from mc2.plan.oblivious_moments import pattern_bytes
 from mc2.plan.regex_steps import pattern_steps
 from mc2.plan.types import INTEGER_BITS
 
@@ -150,21 +151,23 @@ def _padded_width(parts: Sequence[int], arguments: Sequence[Expression]) -> int:
 
 def width_of_text(function: str, parts: Sequence[int], arguments: Sequence[Expression]) -> int:
     """The most bytes that a function of texts gives; `parts` are those of its arguments."""
-    match function:
-        case "concat_with":
-            return sum(parts[1:]) + parts[0] * max(0, len(parts) - 2)
-        case "replace":
-            return _replaced_width(parts, arguments)
-        case "repeat":
-            return max(1, parts[0] * int(_text(arguments[1]) or 0))
-        case "pad_start" | "pad_end":
-            return _padded_width(parts, arguments)
-        case "translate" | "reverse" | "split_part" | "substring_index" | "substring":
-            changed = arguments[1:] if function == "translate" else ()
-            return parts[0] * translated_growth(*map(_text, changed))
-        case _:
-            return _NAME_BYTES
+    width = _WIDTHS.get(function)
+    return _NAME_BYTES if width is None else width(parts, arguments)
 
 
 def _text(argument: Expression) -> str:
     return argument.text or "" if isinstance(argument, Literal) else ""
+
+
+_WIDTHS: Final[Mapping[str, Callable[[Sequence[int], Sequence[Expression]], int]]] = {
+    "concat_with": lambda parts, _: sum(parts[1:]) + parts[0] * max(0, len(parts) - 2),
+    "replace": _replaced_width,
+    "repeat": lambda parts, a: max(1, parts[0] * int(_text(a[1]) or 0)),
+    **dict.fromkeys(_PADS, _padded_width),
+    "translate": lambda parts, a: parts[0] * translated_growth(*map(_text, a[1:])),
+    **dict.fromkeys(
+        ("reverse", "split_part", "substring_index", "substring"), lambda parts, _: parts[0]
+    ),
+    "format_moment": lambda _, a: pattern_bytes(_text(a[1])),
+}
+"""By function, but for names of days and months."""
