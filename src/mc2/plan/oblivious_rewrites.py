@@ -15,12 +15,13 @@ from mc2.formats.schema import width_paths
 from mc2.plan.check import CheckedPlan, check_plan
 from mc2.plan.linear_models import LinearOperation
 from mc2.plan.models import ModelOperation
+from mc2.plan.oblivious_order import in_cheap_order
 from mc2.plan.plan import Plan
 
 Rewrite = Callable[[CheckedPlan], Plan | None]
 """Gives a plan with the same answers; None for the same plan."""
 
-REWRITES: Final[tuple[Rewrite, ...]] = ()
+REWRITES: Final[tuple[Rewrite, ...]] = (in_cheap_order,)
 """In this order, each over what the one before gave."""
 
 
