@@ -5,7 +5,7 @@ Sets of parts are whole numbers with a bit for each leaf, and behind them one fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from mc2.formats.schema import Column
@@ -38,7 +38,7 @@ class Joints:
         self._filters: list[list[Expression]] = [[] for _ in leaves]
         for condition in region.conditions:
             pair = _equal_columns(condition, columns)
-            reads = self._parts_of(columns_of(condition))
+            reads = self.parts_read(columns_of(condition))
             if reads.bit_count() == 1:
                 self._filters[reads.bit_length() - 1].append(condition)
             elif pair is not None:
@@ -55,6 +55,7 @@ class Joints:
         self._shown = shown
         self.classes = [sorted(one, key=first) for one in _classes(equal)]
         self.class_of = {name: i for i, names in enumerate(self.classes) for name in names}
+        self._where = [self.parts_read(names) for names in self.classes]
         for names in self.classes:
             self._close(names)
 
@@ -67,32 +68,32 @@ class Joints:
                 self._filters[leaf].append(equality(seen[leaf], name))
             seen.setdefault(leaf, name)
 
-    def _parts_of(self, names: frozenset[str]) -> int:
+    def parts_read(self, names: Iterable[str]) -> int:
+        """The leaves that have some columns."""
         found = 0
         for name in names:
             found |= 1 << self._leaf_of[name]
         return found
 
-    def parts_read(self, names: frozenset[str]) -> int:
-        """The leaves that have some columns."""
-        return self._parts_of(names)
-
     def filters(self, leaf: int) -> list[Expression]:
         """The conditions on the rows of one leaf."""
         return self._filters[leaf]
 
-    def stands_for(self, number: int, parts: int) -> str | None:
-        """The column of a class that stands for it in a set of parts, if it has any."""
-        return next((n for n in self.classes[number] if parts >> self._leaf_of[n] & 1), None)
+    def _stands_for(self, number: int, parts: int) -> str:
+        """The column of a class that stands for it in a set of parts, which has some."""
+        return next(n for n in self.classes[number] if parts >> self._leaf_of[n] & 1)
 
     def keys(self, left: int, right: int) -> list[tuple[int, str, str]]:
         """The columns that two sets of parts are joined by: of each class that both have."""
-        found = []
-        for number in range(len(self.classes)):
-            a, b = self.stands_for(number, left), self.stands_for(number, right)
-            if a is not None and b is not None:
-                found.append((number, a, b))
-        return found
+        return [
+            (number, self._stands_for(number, left), self._stands_for(number, right))
+            for number, where in enumerate(self._where)
+            if where & left and where & right
+        ]
+
+    def names(self, parts: int) -> list[str]:
+        """All columns of a set of parts."""
+        return [n for n, leaf in self._leaf_of.items() if parts >> leaf & 1]
 
     def others(self, left: int, right: int) -> list[Expression]:
         """The other conditions that can be tested where two sets of parts meet, not before."""
@@ -109,10 +110,9 @@ class Joints:
         for reads, read in self._readers:
             if reads & parts != reads:
                 wanted |= read
-        for number, names in enumerate(self.classes):
-            one = self.stands_for(number, parts)
-            if one is not None and any(not parts >> self._leaf_of[n] & 1 for n in names):
-                wanted.add(one)
+        for number, where in enumerate(self._where):
+            if where & parts and where & ~parts:
+                wanted.add(self._stands_for(number, parts))
         return sorted(n for n in wanted if parts >> self._leaf_of[n] & 1)
 
 

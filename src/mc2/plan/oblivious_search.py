@@ -27,7 +27,9 @@ from mc2.plan.oblivious_costs import (
 from mc2.plan.oblivious_growing import Growing
 from mc2.plan.oblivious_joints import Joints, equality
 from mc2.plan.oblivious_regions import Region, Tree
+from mc2.plan.oblivious_uniques import Uniques
 from mc2.plan.relations import Filter, Join
+from mc2.plan.shapes import capped
 
 MOST_SEARCHED: Final = 10
 """Leaves and tests of a region that is searched whole: beyond, there are too many sets of them."""
@@ -94,9 +96,14 @@ class Search:
         sorted_by = grouped is not None and self._bits[grouped] > _CODE_BITS
         self._grouped = self._order_of.get(grouped or "", _NONE) if sorted_by else _NONE
         self._nodes: dict[int, int] = {}
+        self._rows: dict[int, int] = {}
         self._ways: dict[int, dict[frozenset[int], Way]] = {}
         for place, node in enumerate(leaves):
             self._add_leaf(place, node)
+        for place, node in enumerate(self._rights):
+            self._nodes[1 << (self._count + place)] = node
+        facts = [growing.facts(self._nodes[1 << i]) for i in range(self._count)]
+        self._uniques = Uniques(facts, self.joints.classes)
         self._meeting, self._row = cache(self._meet), cache(self._row_of)
 
     def _add_leaf(self, place: int, node: int) -> None:
@@ -105,6 +112,7 @@ class Search:
         ascending = self._growing.ascending(here)
         order = frozenset(self._order_of[n] for n in ascending if n in self._order_of)
         self._nodes[1 << place] = here
+        self._rows[1 << place] = self._growing.facts(here).rows
         self._ways[1 << place] = {order: Way(1 << place, 0, order)}
 
     # --- orders
@@ -131,14 +139,14 @@ class Search:
         left, right = (self._as_written(side) for side in tree)
         if left is None or right is None:
             return None
-        self._know(left.parts, right.parts)
+        self._count_rows(left.parts, right.parts)
         return self._together(left, right) or self._turned(left, right)
 
     def _ended(self, way: Way) -> Way:
         """With what it costs to sort rows by the column that they are grouped by."""
         if self._grouped == _NONE or self._grouped in way.order:
             return way
-        cost = sort_cost(self._rows(way.parts), self._side(way).words)
+        cost = sort_cost(self._rows[way.parts], self._side(way).words)
         return Way(way.parts, way.cost + cost, way.order, way.sides)
 
     def _add_set(self, parts: int) -> None:
@@ -146,7 +154,7 @@ class Search:
         pairs = list(self._pairs(parts))
         if not pairs:
             return
-        self._know(*min(pairs, key=self._rows_of_pair))
+        self._rows[parts] = min(map(self._rows_of_pair, pairs))
         found: dict[frozenset[int], Way] = {}
         for left, right in pairs:
             for way in self._all_together(left, right):
@@ -178,7 +186,11 @@ class Search:
 
     def _rows_of_pair(self, pair: tuple[int, int]) -> int:
         meeting = None if self._is_test(pair[1]) else self._meeting(*pair)
-        return self._rows(pair[0]) if meeting is None else meeting.rows
+        return self._rows[pair[0]] if meeting is None else meeting.rows
+
+    def _count_rows(self, left: int, right: int) -> None:
+        """Know how many rows there are of two sets together, unless that is known."""
+        self._rows.setdefault(left | right, self._rows_of_pair((left, right)))
 
     def _all_together(self, left: int, right: int) -> Iterator[Way]:
         rights = self._ways.get(right, {}).values() or [Way(right, 0, frozenset())]
@@ -211,12 +223,12 @@ class Search:
             self._ways[left.parts] = {left.order: left}
             for right in ways[place + 1 :]:
                 if self._meeting(left.parts, right.parts) is not None:
-                    self._know(left.parts, right.parts)
+                    self._count_rows(left.parts, right.parts)
                     yield (left, right), self._together(left, right)
                     yield (left, right), self._turned(left, right)
             for test in tests:
                 if self._may_ask(left.parts, test):
-                    self._know(left.parts, 1 << test)
+                    self._count_rows(left.parts, 1 << test)
                     yield (left,), self._together(left, Way(1 << test, 0, frozenset()))
 
     # --- one join
@@ -237,7 +249,7 @@ class Search:
             cost, order = few_cost(*sides), left.order
         else:
             cost = look_up_cost(*sides)
-        if meeting.to_one and self._rows(parts) < sides[0].rows:
+        if meeting.to_one and self._rows[parts] < sides[0].rows:
             cost += compact_cost(sides[0].rows, sides[0].words + sides[1].words)
         return Way(parts, left.cost + right.cost + cost, order, (left, right))
 
@@ -263,23 +275,22 @@ class Search:
         keys, others = self.joints.keys(left, right), self.joints.others(left, right)
         pairs = [(a, b) for _, a, b in keys]
         if others:
-            sides = [self._growing.schema(self._nodes[p]).names for p in (left, right)]
+            sides = [self.joints.names(p) for p in (left, right)]
             more = match(all_of(others), *sides).equalities
             pairs += _columns_of(more)
         if not pairs:
             return None
-        facts = [self._growing.facts(self._nodes[p]) for p in (left, right)]
-        to_one = facts[1].is_unique(frozenset(b for _, b in pairs))
-        of_one = facts[0].is_unique(frozenset(a for a, _ in pairs))
-        rows = [facts[0].rows * facts[1].rows]
-        rows += [facts[0].rows] * to_one + [facts[1].rows] * of_one
+        to_one = self._uniques.is_unique(right, (b for _, b in pairs))
+        of_one = self._uniques.is_unique(left, (a for a, _ in pairs))
+        counts = self._rows[left], self._rows[right]
+        rows = [capped(counts[0] * counts[1])] + [counts[0]] * to_one + [counts[1]] * of_one
         key = keys[0][0] if len(pairs) == 1 and keys else _NONE
         bits = sum(max(self._bits[a], self._bits[b]) for a, b in pairs)
         return _Meeting(key, bits, to_one, of_one, min(rows))
 
     def _side(self, way: Way, key: int = _NONE) -> Side:
         """What a way gives for a join by the class `key`."""
-        return Side(self._rows(way.parts), *self._row(way.parts, ascends=key in way.order))
+        return Side(self._rows[way.parts], *self._row(way.parts, ascends=key in way.order))
 
     def _row_of(self, parts: int, *, ascends: bool) -> tuple[int, bool, int]:
         """What a row of a set of parts takes."""
@@ -287,30 +298,15 @@ class Search:
         decoding = sum(self._decoding.get(n, 0) for n in carried)
         return sum(self._bits[n] for n in carried), ascends, decoding
 
-    def _rows(self, parts: int) -> int:
-        return self._growing.facts(self._nodes[parts]).rows
-
     # --- nodes
 
     def add(self, way: Way) -> int:
         """The node that computes a way."""
         if way.sides is None:
-            return self._node(way.parts)
+            return self._nodes[way.parts]
         left, right = way.sides
-        return self._growing.add(
-            self._join(left.parts, right.parts, (self.add(left), self.add(right)))
-        )
-
-    def _know(self, left: int, right: int) -> None:
-        """Have a node for two sets of parts together: what is known of their rows."""
-        if left | right not in self._nodes:
-            sides = self._node(left), self._node(right)
-            self._nodes[left | right] = self._growing.add(self._join(left, right, sides))
-
-    def _node(self, parts: int) -> int:
-        if self._is_test(parts):
-            return self._rights[parts.bit_length() - 1 - self._count]
-        return self._nodes[parts]
+        sides = self.add(left), self.add(right)
+        return self._growing.add(self._join(left.parts, right.parts, sides))
 
     def _join(self, left: int, right: int, sides: tuple[int, int]) -> Join:
         if self._is_test(right):
