@@ -5,9 +5,9 @@
 // numbers near 1 keep all their digits. tests/unit/operators/test_curves.py computes them anew.
 #pragma once
 
-#include "mc2/barrier.hpp"
+#include "mc2/scaled.hpp"
 
-namespace mc2::oblivious {
+namespace mc2::oblivious::MC2_ISA {
 
 constexpr unsigned log_fraction = 176;  // bits after the point of the three words of a logarithm
 
@@ -85,11 +85,6 @@ constexpr LogInterval log_intervals[64] = {
     {512, {0x0000000000000000, 0x0000000000000000, 0x0000000000000000}},
 };
 
-struct Fixed128 {
-    u64 low, high;
-    MC2_INLINE constexpr u128 value() const noexcept { return (static_cast<u128>(high) << 64) | low; }
-};
-
 // 1 / (k + 1), 126 bits after the point.
 constexpr Fixed128 log_terms[22] = {
     {0x0000000000000000, 0x4000000000000000},
@@ -143,5 +138,6 @@ constexpr Fixed128 ln_of_2_cut = {0x9abc9e3b39803f2f, 0x000b17217f7d1cf7};      
 constexpr Fixed128 log2_of_e_cut = {0xbe87fed0691d3e88, 0xb8aa3b295c17f0bb};    // 127 bits after the point
 constexpr Fixed128 log2_of_e = {0xbe87fed0691d3e89, 0xb8aa3b295c17f0bb};        // the same, rounded
 constexpr Fixed128 log10_of_e = {0x355baaafad33dc32, 0xde5bd8a937287195};       // 129 bits after the point
+constexpr Fixed128 third = {0xaaaaaaaaaaaaaaab, 0xaaaaaaaaaaaaaaaa};             // 129 bits after the point
 
-}  // namespace mc2::oblivious
+}  // namespace mc2::oblivious::MC2_ISA

@@ -1,11 +1,20 @@
-"""Cases of operators of texts, curves and statistics: see `mc2.operators.cases`."""
+"""Cases of operators of texts, curves, buckets and statistics: see `mc2.operators.cases`."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from mc2.formats.schema import DataType
-from mc2.operators import curves, patterns, phrases, spelling, statistics, texts
+from mc2.operators import (
+    buckets,
+    curves,
+    numbers,
+    patterns,
+    phrases,
+    spelling,
+    statistics,
+    texts,
+)
 from mc2.operators.grouping import Aggregate
 from mc2.operators.made import (
     BINARY,
@@ -71,7 +80,20 @@ def _patterns(run: Run, made: Made) -> object:
 @case("curves")
 def _curves(run: Run, made: Made) -> object:
     a, b = made.column(DOUBLE), made.column(DOUBLE)
-    return [*(curves.curve(run, what, a) for what in curves.CURVES), curves.power(run, a, b)]
+    return [
+        *(curves.curve(run, what, a) for what in curves.CURVES),
+        *(curves.angle(run, what, a) for what in curves.ANGLES),
+        *(curves.curve_of_two(run, what, a, b) for what in curves.OF_TWO),
+        curves.angle_of_point(run, a, b),
+    ]
+
+
+@case("buckets")
+def _buckets(run: Run, made: Made) -> object:
+    value, first, last = (made.column(DOUBLE, n) for n in (9, 7, 3))
+    count, counts = made.column(INT64, 7), everywhere(made)
+    found = [buckets.width_bucket(run, value, first, last, count, counts)]
+    return [*found, numbers.factorial(run, made.column(INT32, 30))]
 
 
 _SPELLED: Final = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 import numpy as np
 
 from mc2 import _native
@@ -22,6 +25,9 @@ from mc2.operators.handles import (
 from mc2.operators.logic import choose, column, complement, conjunction
 from mc2.operators.run import Run
 from mc2.plan.types import INT64
+
+_LAST_FACTORIAL: Final = 20
+"""The last one in 64 bits."""
 
 
 def whole(
@@ -90,6 +96,19 @@ def unless_zero(
     some = complement(run, equal_marks(run, b, zero))
     found = compute(run, what, a, b, kind, conjunction(run, counts, some))
     return column(run, found.layout, words_of(found), conjunction(run, known_of(found), some))
+
+
+def factorial(run: Run, a: SecretColumn) -> SecretColumn:
+    """The factorials of whole numbers from 0 to 20, else NULL."""
+    found = constant(Layout(INT64), 1, a.rows)
+    for number in range(2, _LAST_FACTORIAL + 1):
+        reached = less_marks(run, constant(a.layout, number - 1, a.rows), a)
+        found = choose(run, reached, constant(found.layout, math.factorial(number), a.rows), found)
+    beyond = constant(a.layout, _LAST_FACTORIAL + 1, a.rows)
+    inside = conjunction(
+        run, less_marks(run, constant(a.layout, -1, a.rows), a), less_marks(run, a, beyond)
+    )
+    return column(run, found.layout, words_of(found), conjunction(run, known_of(a), inside))
 
 
 def floored(run: Run, a: SecretColumn, divisor: int) -> SecretColumn:

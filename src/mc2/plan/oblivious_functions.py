@@ -15,7 +15,10 @@ NUMBERS: Final = frozenset(
         "integer_divide", "modulo", "sign", "floor", "ceil", "round", "try_divide",
         "try_remainder", "iso_day_of_week", "epoch_second", "byte_length",
         "round_even", "floor_to", "ceil_to", "rint", "sqrt",
-        "try_add", "try_subtract", "try_multiply", "exp", "ln", "log2", "log10", "power",
+        "try_add", "try_subtract", "try_multiply", "factorial", "width_bucket",
+        "exp", "ln", "log2", "log10", "power", "cbrt", "expm1", "log1p", "logarithm", "hypot",
+        "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
+        "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
         "bits_and", "bits_or", "bits_xor", "bits_not", "bit_count", "bit_get",
         "shift_left", "shift_right", "shift_right_unsigned",
     }

@@ -65,7 +65,7 @@ def test_exact_powers_of_two_and_ten_have_whole_logarithms():
 
 
 def powered(a, b):
-    return values(curves.power(Run(), column([a]), column([b])))[0]
+    return values(curves.curve_of_two(Run(), "power", column([a]), column([b])))[0]
 
 
 @settings(max_examples=200)
@@ -105,10 +105,16 @@ def test_every_instruction_set_gives_the_same_bits():
     try:
         for isa in ISAS:
             _native.use_isa(isa)
-            outs = [np.empty_like(words) for _ in range(5)]
-            for what in range(4):
-                _native.curve(what, words, outs[what])
-            _native.power(words, other, outs[4])
+            outs = []
+            for kernel, count in ((_native.curve, len(curves.CURVES)), (_native.angle, 6)):
+                for what in range(count):
+                    outs.append(np.empty_like(words))
+                    kernel(what, words, outs[-1])
+            for what in range(len(curves.OF_TWO)):
+                outs.append(np.empty_like(words))
+                _native.curve_of_two(what, words, other, outs[-1])
+            outs.append(np.empty_like(words))
+            _native.angle_of_point(words, other, outs[-1])
             found.append(outs)
     finally:
         _native.use_isa(before)

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from mc2.engine.oblivious.calls import Around, OfValues, Values, one_layout
+from mc2.engine.oblivious.functions_curves import OF_CURVES
 from mc2.engine.oblivious.functions_dates import DATES_BY_VALUES
 from mc2.formats.schema import DataType
 from mc2.operators import (
     arithmetic,
     bits,
     comparisons,
-    curves,
     dates,
     lenient,
     logic,
@@ -130,10 +130,6 @@ def _name(field: str, names: str) -> OfValues:
     return lambda of, v, _: phrases.name_of(of.run, dates.date_field(of.run, field, v[0]), names)
 
 
-def _curve(name: str) -> OfValues:
-    return lambda of, v, _: curves.curve(of.run, name, v[0])
-
-
 def _field(name: str) -> OfValues:
     return lambda of, v, _: dates.date_field(of.run, name, v[0])
 
@@ -172,8 +168,7 @@ OF_VALUES: Final[Mapping[str, OfValues]] = {
     "reverse": lambda of, v, _: phrases.reverse(of.run, v[0]),
     "day_name": _name("day_of_week", "SunMonTueWedThuFriSat"),
     "month_name": _name("month", "JanFebMarAprMayJunJulAugSepOctNovDec"),
-    "power": lambda of, v, _: curves.power(of.run, v[0], v[1]),
-    **{name: _curve(name) for name in curves.CURVES},
+    **OF_CURVES,
     "length": lambda of, v, _: texts.count_characters(of.run, v[0]),
     "concat": _concat,
     "concat_with": lambda of, v, _: phrases.concat_with(of.run, v[0], v[1:], of.counts),

@@ -200,7 +200,7 @@ def test_elements_go_on_to_other_operations():
                 call("list_size", filtered(call("list_repeat", X, number(200)), mark(True), "r"))),
          "places of a row"),
         (mapped(call("list_repeat", X, number(500)), call("list_repeat", T, number(9))), "bytes"),
-        (mapped(D, call("sin", E)), "no function sin"),
+        (mapped(S, call("repeat", E, call("length", E))), "oblivious mode"),
     ],
 )  # fmt: skip
 def test_what_takes_too_much_room_is_refused(expression, why):
