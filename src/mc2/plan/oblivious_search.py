@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from operator import attrgetter
 from typing import Final
 
 from mc2.plan.matching import Equality, all_of, fixed_column, match
@@ -90,7 +91,7 @@ class Search:
         self._bits = {name: bits for node in leaves for name, bits in growing.bits(node).items()}
         self._decoding = {n: c for node in leaves for n, c in growing.decoding(node).items()}
         self.joints = Joints(region, schemas, self._bits, shown)
-        self._order_of = {n: i for i, names in enumerate(self.joints.classes) for n in names}
+        self._order_of = dict(self.joints.class_of)
         for name in sorted({n for t in region.tests for n in t.reads} | {grouped or ""} - {""}):
             self._order_of.setdefault(name, len(self._order_of) + len(self.joints.classes))
         sorted_by = grouped is not None and self._bits[grouped] > _CODE_BITS
@@ -125,7 +126,7 @@ class Search:
         for parts in range(3, self._whole + 1):
             self._add_set(parts)
         ways = self._ways.get(self._whole, {}).values()
-        return min(map(self._ended, ways), key=_by_cost, default=None)
+        return min(map(self._ended, ways), key=attrgetter("cost"), default=None)
 
     def written(self, tree: Tree) -> Way | None:
         """The way that the plan has."""
@@ -319,10 +320,6 @@ class Search:
 def _columns_of(equalities: Iterable[Equality]) -> list[tuple[str, str]]:
     """The columns of both sides that equalities fix."""
     return [(fixed_column(e.left) or "", fixed_column(e.right) or "") for e in equalities]
-
-
-def _by_cost(way: Way) -> int:
-    return way.cost
 
 
 def _added_cost(way: Way) -> int:
