@@ -7,24 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Final
 
 import numpy as np
 
-from mc2 import _native
 from mc2.operators.handles import (
     Marks,
     SecretColumn,
     SecretMarks,
     SecretTable,
     Words,
-    flat_words_of,
     known_of,
     marks_of,
 )
 from mc2.operators.joining import On
 from mc2.operators.logic import complement, conjunction
-from mc2.operators.ordering import Order, Ties, union_all
+from mc2.operators.ordering import Order, Ties, tie_keys, union_all
 from mc2.operators.planes import (
     SIGNED,
     Key,
@@ -36,8 +33,6 @@ from mc2.operators.planes import (
     value_keys,
 )
 from mc2.operators.run import Run
-
-_SIGN_BIT: Final = 63
 
 
 def sort_keys(run: Run, table: SecretTable, orders: Sequence[Order], ties: Ties) -> list[Key]:
@@ -51,16 +46,7 @@ def sort_keys(run: Run, table: SecretTable, orders: Sequence[Order], ties: Ties)
             nulls_first=one.nulls_first,
             nullable=one.nullable,
         )
-    seen = {id(one.column) for one in orders}
-    for name in ties.columns:
-        value = table.columns[name]
-        if id(value) not in seen and name not in ties.decided:
-            keys += order_keys(run, value, nullable=name in ties.nullable)
-        if value.layout.is_real:  # -0 before +0, which are equal in every other key
-            marks = np.empty(value.rows, dtype=np.uint8)
-            run.call(_native.spread_bit, flat_words_of(value), _SIGN_BIT, marks)
-            keys.append(Key(bit_planes(run, [complement(run, marks)], value.rows)[0], SIGNED))
-    return keys
+    return keys + tie_keys(run, table, ties, [one.column for one in orders])
 
 
 def line_up(

@@ -32,7 +32,7 @@ from mc2.operators.packing import (
     sort_packed,
     to_front,
 )
-from mc2.operators.planes import real_places
+from mc2.operators.planes import UNSIGNED, Key, bit_planes, order_keys, real_places
 from mc2.operators.run import Flag, Run
 
 _SIGN_BIT: Final = 63
@@ -89,8 +89,8 @@ def sort_table(
         value = table.columns[name]
         if id(value) not in sorted_by and name not in ties.decided:
             _add_order(packer, Order(value, nullable=name in ties.nullable), lying)
-        for place in real_places(value.layout):
-            packer.mark(_positive(run, value, place))
+        for marks in _positive(run, value):
+            packer.mark(marks)
     bits = packer.form.used
     packed = packer.table(table, lying)
     planes = _sorted(run, packer.written(), bits, first)
@@ -129,11 +129,30 @@ def _refuse_ties(run: Run, keys: Sequence[Words], present: SecretMarks) -> None:
     run.raise_where(SecretMarks(equal), Flag.DUPLICATE_KEY)
 
 
-def _positive(run: Run, value: SecretColumn, place: int) -> Marks:
-    """Puts -0 before +0, which are equal in every other key; of doubles at a place of values."""
-    marks, words = np.empty(value.rows, dtype=np.uint8), words_of(value)
-    run.call(_native.spread_bit, np.ascontiguousarray(words[:, place]), _SIGN_BIT, marks)
-    return complement(run, marks)
+def _positive(run: Run, value: SecretColumn) -> list[Marks]:
+    """Puts -0 before +0, which are equal in every other key: marks of each double of a value."""
+    found, words = [], words_of(value)
+    for place in real_places(value.layout):
+        marks = np.empty(value.rows, dtype=np.uint8)
+        run.call(_native.spread_bit, np.ascontiguousarray(words[:, place]), _SIGN_BIT, marks)
+        found.append(complement(run, marks))
+    return found
+
+
+def tie_keys(
+    run: Run, table: SecretTable, ties: Ties, sorted_by: Collection[SecretColumn] = ()
+) -> list[Key]:
+    """What `sort_table` orders equal rows by, as keys of their own; `sorted_by` comes before."""
+    keys: list[Key] = []
+    before = {id(column) for column in sorted_by}
+    for name in ties.columns:
+        value = table.columns[name]
+        if id(value) not in before and name not in ties.decided:
+            keys += order_keys(run, value, nullable=name in ties.nullable)
+        # The first mark is the highest bit: it counts most.
+        marks = _positive(run, value)[::-1]
+        keys += [Key(words, UNSIGNED) for words in bit_planes(run, marks, value.rows)[::-1]]
+    return keys
 
 
 def limit(run: Run, table: SecretTable, count: int | None, offset: int = 0) -> SecretTable:

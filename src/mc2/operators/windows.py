@@ -31,9 +31,8 @@ from mc2.operators.handles import (
     words_of,
 )
 from mc2.operators.logic import choose, column, complement, conjunction
-from mc2.operators.ordering import Order, Ties
+from mc2.operators.ordering import Order, Ties, tie_keys
 from mc2.operators.planes import (
-    SIGNED,
     Key,
     equality_keys,
     flatten,
@@ -52,7 +51,6 @@ Parts = Mapping[str, SecretColumn]
 PICKED: Final = "\0value"
 _EQUAL: Final = 0
 _LESS: Final = 1
-_SIGN_BIT: Final = 63
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,21 +147,6 @@ def window_keys(
             nullable=one.nullable,
         )
     return equality_keys(run, [table.columns[k] for k in keys], table.present), by_order
-
-
-def tie_keys(run: Run, table: SecretTable, ties: Ties) -> list[Key]:
-    """What orders rows of one partition that are equal in its order."""
-    keys: list[Key] = []
-    for name in ties.columns:
-        value = table.columns[name]
-        if name not in ties.decided:
-            keys += order_keys(run, value, nullable=name in ties.nullable)
-        if value.layout.is_real:  # -0 before +0, which are equal in every other key
-            sign, words = np.empty(table.rows, np.uint8), np.empty(table.rows, np.uint64)
-            run.call(_native.spread_bit, words_of(value).reshape(-1), _SIGN_BIT, sign)
-            run.call(_native.marks_to_words, sign, words)
-            keys.append(Key(words, SIGNED).reversed())
-    return keys
 
 
 def changes(run: Run, keys: Sequence[Words]) -> Marks:

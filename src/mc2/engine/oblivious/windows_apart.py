@@ -52,7 +52,7 @@ def arrange_window(
     """A task's own rows by partition, then in order; `schema` is that of the source."""
     orders = window_orders(run, operation, table, schema.by_name())
     by_key, by_order = windows.window_keys(run, table, operation.keys, orders)
-    rest = windows.tie_keys(run, table, ties)
+    rest = ordering.tie_keys(run, table, ties)
     return sheets.table_sheet(run, table, [*by_key, *by_order, *rest], places)
 
 

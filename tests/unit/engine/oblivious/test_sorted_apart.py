@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import product
 
 import numpy as np
 import pytest
 from tests.support.differential import rows_of
 from tests.support.oblivious import opened, run_obliviously
-from tests.support.oblivious_plans import both_ways
+from tests.support.oblivious_plans import both_ways, obliviously
 from tests.support.oblivious_stages import ObliviousStages
+from tests.support.plans import Job, Source, schema
 from tests.support.sorted_apart import KINDS, WHAT, job_of, only_rows, plan_of
 
 from mc2.engine.oblivious.sheets import dealt
@@ -17,7 +19,10 @@ from mc2.errors import EngineError, FormatError
 from mc2.operators.planes import Key
 from mc2.operators.run import Run
 from mc2.operators.sheets import Sheet, sorted_sheet, write_sheet
+from mc2.plan.expressions import ColumnRef
 from mc2.plan.oblivious_deals import Deal
+from mc2.plan.relations import Sort, SortKey
+from mc2.plan.windows import Window, WindowColumn
 
 FEW, MANY = 4, 6
 ROWS = {FEW: 130, MANY: 210}
@@ -121,3 +126,29 @@ def test_a_round_takes_the_parts_that_it_has_alone():
     sheet = sorted_sheet(run, keys, [np.ones(5, dtype=np.uint64)], 5)
     with pytest.raises(FormatError, match="other parts than a round"):
         dealt(run, Deal("pairs", 4), 2, 0, sheet)
+
+
+ZEROS = [(1, list(pair)) for pair in product((0.0, -0.0), repeat=2)] * 2 + [(2, [0.0]), (2, [-0.0])]
+
+
+def numbered(made, scan):
+    by = (SortKey(ColumnRef("k"), descending=False, nulls_first=True),)
+    return made.add(Window(scan, ("k",), by, (WindowColumn("w", "row_number", ()),)))
+
+
+def in_order(made, scan):
+    return made.add(Sort(scan, (SortKey(ColumnRef("k"), descending=True, nulls_first=True),)))
+
+
+@pytest.mark.parametrize("node", [numbered, in_order])
+def test_equal_rows_go_by_the_signs_of_zeros_in_lists_too(node):
+    """-0 comes before +0, from left to right: in encrypted mode, in one enclave and in tasks."""
+    made = Job(t=Source(schema(k="int64", l="list<double>"), ZEROS, bound=0))
+    plan = made.plan(out=node(made, made.scan("t")))
+    ((_, fast, slow),) = both_ways(plan, made)
+    apart = ObliviousStages(*obliviously(plan, made), 3, whole=0).run()
+    assert shown(fast) == shown(slow) == shown(opened(apart["out"]))
+
+
+def shown(table):
+    return [repr(row) for row in table.to_pylist()]  # -0.0 is equal to 0.0, and not the same
