@@ -21,8 +21,11 @@ from mc2.plan.oblivious_steps import steps
 from mc2.plan.plan import Plan
 from mc2.plan.relations import Aggregate, Filter, NamedExpression, Project
 
+_LEAST: Final = 20_000_000
+"""Nanoseconds: joins that cost less as written stay so, as a search would take what it saves."""
+
 _WORTH: Final = 95
-"""Percent of what the plan costs as written: what is hardly cheaper stays as it is."""
+"""Percent of what joins cost as written: what is hardly cheaper stays as it is."""
 
 
 def in_cheap_order(checked: CheckedPlan) -> Plan | None:
@@ -72,8 +75,9 @@ class _Writer:
         shown = frozenset(region.columns[n] for n in self._needed[region.top])
         places = leaves, rights
         search = Search(self.growing, region, places, shown, self._grouped(region))
-        best, written = search.best(), search.written(region.written)
-        if best is None or written is None or 100 * best.cost > _WORTH * written.cost:
+        written = search.written(region.written)
+        best = search.best() if written is not None and written.cost >= _LEAST else None
+        if written is None or best is None or 100 * best.cost > _WORTH * written.cost:
             for index in sorted(region.inner):
                 self.write(index)
             return

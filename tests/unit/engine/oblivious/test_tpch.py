@@ -13,6 +13,12 @@ from tests.support.oblivious_shop import Shop, mixed
 from mc2.engine.oblivious.run import execute
 from mc2.errors import EngineError
 from mc2.operators.run import Run
+from mc2.plan import oblivious_order
+
+
+@pytest.fixture(autouse=True)
+def _joins_of_small_tables_are_put_in_order_too(monkeypatch):
+    monkeypatch.setattr(oblivious_order, "_LEAST", 0)
 
 
 @pytest.fixture(scope="module")
