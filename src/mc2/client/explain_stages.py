@@ -14,6 +14,7 @@ from typing import Final
 from mc2.client.plan_words import names, rows
 from mc2.formats.canonical import Json
 from mc2.plan.check import CheckedPlan
+from mc2.plan.oblivious_rewrites import as_run
 from mc2.plan.oblivious_stages import OBLIVIOUS_BROADCAST_ROWS
 from mc2.plan.stages import (
     BROADCAST_ROWS,
@@ -145,7 +146,8 @@ def explain_stages(checked: CheckedPlan, workers: int) -> StagesExplained:
     ]
     oblivious = checked.plan.mode == "oblivious"
     whole = OBLIVIOUS_BROADCAST_ROWS if oblivious else BROADCAST_ROWS
-    return StagesExplained(checked, cut(checked, layout_of(sizes, workers, whole)))
+    run = as_run(checked)
+    return StagesExplained(run, cut(run, layout_of(sizes, workers, whole)))
 
 
 def _tasks(count: int) -> str:

@@ -59,6 +59,7 @@ from mc2.formats.task import TaskOrder, TaskReceipt, digest_of_receipts
 from mc2.formats.worker_progress import StageHead
 from mc2.plan.check import CheckedPlan
 from mc2.plan.fragments import fragment, source_name
+from mc2.plan.oblivious_rewrites import as_run
 from mc2.plan.stages import DatasetSource, Exchange, ExchangeSource, Layout
 from mc2.plan.stages_cut import cut
 from mc2.plan.stages_shown import operations_of
@@ -116,6 +117,7 @@ class TaskRunner:
         ciphers: Mapping[str, ChunkCipher],
         limits: EngineLimits,
     ) -> None:
+        checked = as_run(checked)
         stages = cut(checked, layout)
         found = tuple(manifests[i.dataset] for i in checked.plan.inputs)
         if layout.chunks != tuple(m.whole_chunks for m in found):

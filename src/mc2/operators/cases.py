@@ -25,6 +25,7 @@ from mc2.operators import (
     chunks,
     comparisons,
     conversions,
+    counting,
     dates,
     few_groups,
     grouping,
@@ -481,6 +482,13 @@ def _over_span(run: Run, made: Made) -> object:
 @case("joining.check_one")
 def _check_one(run: Run, made: Made) -> object:
     joining.check_one(run, made.column(INT64, 2), made.marks())
+    return None
+
+
+@case("counting.check_total")
+def _check_total(run: Run, made: Made) -> object:
+    table = made.table(("counts", INT64, 1))
+    counting.check_total(run, table.present, table.columns["counts"], made.rows)
     return None
 
 

@@ -31,7 +31,7 @@ _OUTPUT_SHAPE: Final[dict[str, tuple[type, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedPlan:
-    """A plan that is well typed and whole. Only `check_plan` makes one.
+    """A plan that is well typed and whole. Only the functions below make one.
 
     `shapes` and `lineages` stand at the places of the nodes they describe, and so do `facts`, which
     only plans in oblivious mode have.
@@ -56,6 +56,14 @@ def check_plan(plan: Plan) -> CheckedPlan:
     # 1. The plan has a canonical form, within the limits, that says all there is to say of it.
     if Plan.parse(plan.encode()) != plan:
         raise PlanError("the plan does not survive its own encoding")
+    return check_meaning(plan)
+
+
+def check_meaning(plan: Plan) -> CheckedPlan:
+    """Check what a plan means; of one that nobody signs, as it is made of another one here.
+
+    Raises: PlanError naming the node and the reason.
+    """
     # 2. Each node reads earlier ones only, is well typed, and states its schema truly.
     shapes = _check_nodes(plan)
     # 3. Each output is the result of a node of its kind.

@@ -17,6 +17,7 @@ from mc2.formats.result import Result
 from mc2.plan.check import CheckedPlan
 from mc2.plan.kept_models import ModelFacts, facts_of
 from mc2.plan.models import Matrix
+from mc2.plan.oblivious_rewrites import as_run
 from mc2.plan.plan import PlanOutput
 from mc2.plan.shapes import LinearShape, ModelShape, TableShape
 
@@ -76,7 +77,8 @@ def kept_bound(checked: CheckedPlan, output: PlanOutput) -> int:
     if isinstance(shape, ModelShape | LinearShape):
         return 1
     if checked.facts:  # of an oblivious plan: as much room as the engine makes
-        return checked.facts[output.node].rows
+        run = as_run(checked)
+        return next(run.facts[o.node].rows for o in run.plan.outputs if o.name == output.name)
     if not isinstance(shape, TableShape) or shape.row_bound > LIMITS.row_bound:
         raise PlanError(
             f"the rows of {output.name} are not bounded, so it cannot be kept",

@@ -22,7 +22,9 @@ from mc2.plan.expressions import (
     children,
 )
 from mc2.plan.facts import Facts, trace_facts
+from mc2.plan.infer import Inference
 from mc2.plan.models import ModelOperation
+from mc2.plan.oblivious_eager import aggregate_early
 from mc2.plan.oblivious_functions import NUMBERS, STATISTICS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
 from mc2.plan.oblivious_lambdas import check_lambdas
@@ -37,6 +39,7 @@ from mc2.plan.oblivious_lists import (
 )
 from mc2.plan.oblivious_models import check_learning, is_model_node
 from mc2.plan.oblivious_moments import MOMENTS
+from mc2.plan.oblivious_promises import keeps_promises
 from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
@@ -47,16 +50,16 @@ from mc2.plan.relations import (
     Filter,
     Join,
     Mark,
+    PairBound,
     Project,
     Sort,
 )
-from mc2.plan.shapes import NO_USEFUL_BOUND, Shape
+from mc2.plan.shapes import MOST_ROWS, NO_USEFUL_BOUND, Shape
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
 from mc2.plan.widths import NO_LAMBDA, Around, sizes_of, sizes_of_arguments, width_of
 from mc2.plan.windows import Window
 
-MOST_ROWS: Final = 1 << 28
 FUNCTIONS: Final = frozenset(
     {
         "eq", "ne", "lt", "le", "gt", "ge", "same", "is_null", "is_not_null", "is_nan",
@@ -86,6 +89,10 @@ _INSTANTS: Final = frozenset({"timestamp", "timestamp_utc"})
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
 
 
+class _NoRoomError(PlanError):
+    """More rows than oblivious mode makes room for."""
+
+
 def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
     """The facts of each node of a plan that oblivious mode can run.
 
@@ -95,6 +102,30 @@ def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
         _check_input(source)
     _check_kinds(plan.nodes)
     facts = trace_facts(plan.inputs, plan.nodes, shapes)
+    try:
+        _check_nodes(plan, shapes, facts)
+    except _NoRoomError:
+        if not _has_room_if_grouped(plan, facts):
+            raise
+    return facts
+
+
+def _has_room_if_grouped(plan: Plan, facts: Sequence[Facts]) -> bool:
+    """Whether a plan can be run where sides of joins are grouped first: then that is done."""
+    better = aggregate_early(plan)
+    if better is None:
+        return False
+    inference = Inference(better.inputs)
+    shapes = [inference.add(node.operation) for node in better.nodes]
+    found = trace_facts(better.inputs, better.nodes, shapes)
+    try:
+        _check_nodes(better, shapes, found)
+    except PlanError:
+        return False
+    return keeps_promises((plan, facts), (better, found))
+
+
+def _check_nodes(plan: Plan, shapes: Sequence[Shape], facts: Sequence[Facts]) -> None:
     room = rooms(plan.nodes)
     for index, node in enumerate(plan.nodes):
         try:
@@ -105,8 +136,7 @@ def check_oblivious(plan: Plan, shapes: Sequence[Shape]) -> tuple[Facts, ...]:
             _check_size(facts[index], node.schema)
         except PlanError as error:
             where = f"node {index} ({node.operation.OP})"
-            raise PlanError(f"{where}: {error}", hint=error.hint) from None
-    return facts
+            raise type(error)(f"{where}: {error}", hint=error.hint) from None
 
 
 def _check_input(source: PlanInput) -> None:
@@ -156,7 +186,7 @@ def _check_size(facts: Facts, schema: Schema | None) -> None:
 
 def _check_rows(rows: int) -> None:
     if rows > MOST_ROWS:
-        raise PlanError(
+        raise _NoRoomError(
             f"it could have more than {MOST_ROWS:,} rows, and oblivious mode reserves room for all",
             hint="let owners declare keys unique (mc2 upload --unique), or bound the rows before, "
             "or right behind a join by equalities or a band: table.bound(10_000)",
@@ -199,7 +229,7 @@ def _expressions(operation: Operation) -> list[Expression]:  # noqa: PLR0911 - o
             return [c.expression for c in columns]
         case Filter(predicate=predicate):
             return [predicate]
-        case Explode(expression=expression):
+        case Explode(expression=expression) | PairBound(counts=expression):
             return [expression]
         case Join(on=on) | Mark(on=on):
             return [] if on is None else [on]

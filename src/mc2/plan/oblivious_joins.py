@@ -132,10 +132,11 @@ def needs_pairs(operation: Join | Mark, form: JoinForm) -> bool:
 
 def may_fail(expression: Expression) -> bool:
     """Whether an expression could raise an error for some row, in oblivious mode."""
-    return any(_fails(part) for part in walk(expression))
+    return any(fails_itself(part) for part in walk(expression))
 
 
-def _fails(part: Expression) -> bool:
+def fails_itself(part: Expression) -> bool:
+    """Whether an expression could fail over values that its parts do have, in oblivious mode."""
     if isinstance(part, Cast):
         return True
     if not isinstance(part, Call):

@@ -463,7 +463,7 @@ class _Cutter:
     def _is_reduced(self, index: int, source: Placed) -> bool:
         """Whether what tasks make of their own rows comes together in one task."""
         operation = self._nodes[index].operation
-        if isinstance(operation, RowBound) and self._are_numbered(operation):
+        if type(operation) is RowBound and self._are_numbered(operation):
             return False
         return isinstance(operation, _REDUCING) and source.split
 

@@ -24,6 +24,7 @@ from mc2.plan.relations import (
     Limit,
     Mark,
     NamedExpression,
+    PairBound,
     Project,
     RowBound,
     Sort,
@@ -230,6 +231,8 @@ def _read(  # noqa: C901 - one a case
             terms = [e for a in aggregates for e in a.arguments]
             terms += [a.where for a in aggregates if a.where is not None]
             names = names_of(terms) | (set(keys) - found.left_out.get(index, frozenset()))
+        case PairBound(counts=counts):
+            names = needed | columns_of(counts)
         case RowBound():
             names = needed
         case Explode(expression=expression):

@@ -6,7 +6,7 @@ typed, is found by `mc2.plan.infer`. Spec: docs/spec/plan.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
 from mc2.errors import FormatError
@@ -405,6 +405,26 @@ class RowBound:
             fields.integer("rows", 0, LIMITS.row_bound),
             fields.choice("leak", LEAKS),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PairBound(RowBound):
+    """A bound on how many rows those stand for that are there, as `counts` says of each.
+
+    No plan that people sign has one: it is what becomes of a bound where rows have been grouped
+    before (`mc2.plan.oblivious_eager`).
+    """
+
+    counts: Expression = field(kw_only=True)
+
+    def json(self) -> dict[str, Json]:
+        """The operation as canonical JSON has it."""
+        return {
+            "source": self.source,
+            "rows": self.rows,
+            "leak": self.leak,
+            "counts": self.counts.json(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from mc2.plan.models import Categories, Matrix, Train
 NO_USEFUL_BOUND: Final = 1 << 62
 """Row bounds are exact integers below this and stay here above: a bound so large says nothing."""
 
+MOST_ROWS: Final = 1 << 28
+"""Rows for which oblivious mode makes room in one table."""
+
 
 def capped(rows: int) -> int:
     """A row bound, or `NO_USEFUL_BOUND`."""

@@ -23,7 +23,7 @@ from mc2.errors import EngineError, PlanError
 from mc2.formats.fixed import fixed_places
 from mc2.formats.limits import LIMITS
 from mc2.formats.schema import Schema, width_paths
-from mc2.operators import collecting, grouping, joining, logic, ordering, statistics
+from mc2.operators import collecting, counting, grouping, joining, logic, ordering, statistics
 from mc2.operators.chunks import read_chunks, write_chunks
 from mc2.operators.constants import column_of_values
 from mc2.operators.elements import in_layout
@@ -72,6 +72,7 @@ from mc2.plan.relations import (
     Join,
     Limit,
     Mark,
+    PairBound,
     Project,
     RowBound,
     Scan,
@@ -508,6 +509,9 @@ class PlanRun:
         return table
 
     def _bound(self, operation: RowBound, source: SecretTable) -> SecretTable:
+        if isinstance(operation, PairBound):
+            counts = Evaluator.over(self.trace, source).of(operation.counts)
+            counting.check_total(self.trace, source.present, counts, operation.rows)
         table = ordering.bounded(self.trace, source, operation.rows)
         if operation.leak == "none":
             return table
