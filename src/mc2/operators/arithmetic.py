@@ -50,7 +50,7 @@ def compute(
     known = conjunction(run, known_of(a), known_of(b))
     counted = conjunction(run, counts, known)
     if layout.is_real:
-        words = _reals(run, what, a, b, counted)
+        words = as_kept(run, _reals(run, what, a, b, counted), kind)
     elif kind.name == "decimal":
         words = _decimals(run, what, a, b, kind, counted)
     else:
@@ -75,11 +75,26 @@ def negative(run: Run, a: SecretColumn, counts: Marks) -> SecretColumn:
 
 
 def _reals(run: Run, what: Operation, a: SecretColumn, b: SecretColumn, counted: Marks) -> Words:
-    if a.type.name == "float" or what is Operation.REMAINDER:
-        raise EngineError(f"oblivious mode has no {what.name.lower()} of type {a.type}")
     words = np.empty(a.rows, dtype=np.uint64)
-    run.checked(_native.doubles, int(what), flat_words_of(a), flat_words_of(b), counted, words)
+    if what is Operation.REMAINDER:
+        run.checked(_native.remainders, flat_words_of(a), flat_words_of(b), counted, words)
+    else:
+        run.checked(_native.doubles, int(what), flat_words_of(a), flat_words_of(b), counted, words)
     return words
+
+
+def as_kept(run: Run, words: Words, kind: DataType) -> Words:
+    """Doubles as a type keeps them: floats are doubles that 32 bits could hold.
+
+    A sum, difference, product or quotient of floats that is rounded to a double, and then to 32
+    bits, is the one that is rounded to 32 bits at once: a double has more than twice the digits.
+    """
+    if kind.name != "float":
+        return words
+    narrow, out = np.empty(4 * len(words), dtype=np.uint8), np.empty_like(words)
+    run.call(_native.narrow_floats, words, narrow)
+    run.call(_native.widen_floats, narrow, out)
+    return out
 
 
 # --- decimals: wide numbers inside, one word only where they are kept

@@ -6,6 +6,7 @@ from typing import Final
 
 from mc2.formats.schema import DataType
 from mc2.operators import (
+    arithmetic,
     buckets,
     curves,
     numbers,
@@ -15,6 +16,7 @@ from mc2.operators import (
     statistics,
     texts,
 )
+from mc2.operators.arithmetic import Operation
 from mc2.operators.grouping import Aggregate
 from mc2.operators.made import (
     BINARY,
@@ -29,7 +31,7 @@ from mc2.operators.made import (
 )
 from mc2.operators.run import Run
 from mc2.plan.regex_steps import pattern_steps
-from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
+from mc2.plan.types import BOOLEAN, DATE, DOUBLE, FLOAT, INT32, INT64
 
 
 @case("texts")
@@ -86,6 +88,16 @@ def _curves(run: Run, made: Made) -> object:
         *(curves.curve_of_two(run, what, a, b) for what in curves.OF_TWO),
         curves.angle_of_point(run, a, b),
     ]
+
+
+@case("reals")
+def _reals(run: Run, made: Made) -> object:
+    counts, found = everywhere(made), []
+    for kind in (DOUBLE, FLOAT):
+        a, b = made.column(kind, 9), made.column(kind, 7)
+        found += [arithmetic.compute(run, what, a, b, kind, counts) for what in Operation]
+        found.append(numbers.modulo(run, a, b, kind, counts))
+    return found
 
 
 @case("buckets")

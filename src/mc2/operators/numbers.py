@@ -9,7 +9,7 @@ import numpy as np
 
 from mc2 import _native
 from mc2.formats.schema import DECIMAL_DIGITS, DataType
-from mc2.operators.arithmetic import Operation, compute, narrowed, scaled, widened
+from mc2.operators.arithmetic import Operation, as_kept, compute, narrowed, scaled, widened
 from mc2.operators.comparisons import equal_marks, less_marks
 from mc2.operators.constants import constant
 from mc2.operators.conversions import cast
@@ -24,7 +24,7 @@ from mc2.operators.handles import (
 )
 from mc2.operators.logic import choose, column, complement, conjunction
 from mc2.operators.run import Run
-from mc2.plan.types import INT64
+from mc2.plan.types import DOUBLE, INT64
 
 _LAST_FACTORIAL: Final = 20
 """The last one in 64 bits."""
@@ -80,12 +80,26 @@ def sign(run: Run, a: SecretColumn) -> SecretColumn:
 def modulo(
     run: Run, a: SecretColumn, b: SecretColumn, kind: DataType, counts: Marks
 ) -> SecretColumn:
-    """The remainder of whole numbers; where it is below zero and the divisor is not, their sum."""
+    """The remainder, and where it is below zero the remainder of its sum with the divisor."""
     rest = compute(run, Operation.REMAINDER, a, b, kind, counts)
+    if rest.layout.is_real:
+        return _real_modulo(run, rest, b)
     nothing = constant(rest.layout, 0, a.rows)
     turns = conjunction(run, less_marks(run, rest, nothing), less_marks(run, nothing, b))
     above = compute(run, Operation.ADD, rest, b, kind, conjunction(run, counts, turns))
     return choose(run, turns, above, rest)
+
+
+def _real_modulo(run: Run, rest: SecretColumn, divisor: SecretColumn) -> SecretColumn:
+    """In doubles, for floats too, which are rounded at the end."""
+    wide, nowhere = Layout(DOUBLE), np.zeros(rest.rows, dtype=np.uint8)
+    first, by = (SecretColumn(wide, words_of(c), known_of(c)) for c in (rest, divisor))
+    sum_ = compute(run, Operation.ADD, first, by, DOUBLE, nowhere)
+    above = compute(run, Operation.REMAINDER, sum_, by, DOUBLE, nowhere)
+    below = less_marks(run, first, constant(wide, 0.0, rest.rows))
+    found = choose(run, below, above, first)
+    words = as_kept(run, flat_words_of(found), rest.type)
+    return column(run, rest.layout, words, known_of(rest))
 
 
 def unless_zero(

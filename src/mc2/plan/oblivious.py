@@ -218,7 +218,7 @@ def _check_node(node: Node, nodes: Sequence[Node], facts: Sequence[Facts], room:
         check_expression(expression, columns, widths)
     if isinstance(operation, Aggregate):
         for aggregate in operation.aggregates:
-            _check_aggregate(aggregate, columns)
+            _check_aggregate(aggregate)
     if isinstance(operation, Window):
         check_window(operation, columns, facts[operation.source].rows)
 
@@ -244,7 +244,7 @@ def _expressions(operation: Operation) -> list[Expression]:  # noqa: PLR0911 - o
             return []
 
 
-def _check_aggregate(column: AggregateColumn, columns: Mapping[str, Column]) -> None:
+def _check_aggregate(column: AggregateColumn) -> None:
     if column.function not in AGGREGATES:
         raise PlanError(f"oblivious mode has no aggregate {column.function}", hint=_ENCRYPTED)
     if column.distinct and column.where is not None and column.function == "count_star":
@@ -253,10 +253,6 @@ def _check_aggregate(column: AggregateColumn, columns: Mapping[str, Column]) -> 
         raise PlanError(
             f"oblivious mode takes no {column.function} of distinct values", hint=_ENCRYPTED
         )
-    for argument in column.arguments:
-        kind = type_of(argument, columns).type
-        if kind.name == "float" and column.function in {"sum", "avg"}:
-            raise PlanError("oblivious mode adds no floats", hint="cast them to double")
 
 
 def check_expression(
@@ -311,10 +307,6 @@ def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[
 
 
 def _check_arithmetic(function: str, types: Sequence[DataType]) -> None:
-    if any(t.name == "float" for t in types):
-        raise PlanError("oblivious mode computes with no floats", hint="cast them to double")
-    if function == "remainder" and any(t.name == "double" for t in types):
-        raise PlanError("oblivious mode has no remainder of doubles", hint=_ENCRYPTED)
     decimals = [t for t in types if t.name == "decimal"]
     if len(decimals) == 2 and function in {"add", "subtract", "remainder"}:
         scale = max(t.scale for t in decimals)

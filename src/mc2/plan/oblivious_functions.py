@@ -30,14 +30,13 @@ STATISTICS: Final = frozenset(
     }
 )  # fmt: skip
 """Aggregates that look at a group's rows in order, or twice: `mc2.operators.statistics`."""
+_NUMBERS: Final = frozenset({*INTEGER_BITS, "float", "double"})
 _OF: Final = {
     "integer_divide": frozenset(INTEGER_BITS),
-    "modulo": frozenset(INTEGER_BITS),
-    "try_remainder": frozenset(INTEGER_BITS),
+    "modulo": _NUMBERS,
+    "try_remainder": _NUMBERS,
     "try_divide": frozenset({"double"}),
-    **dict.fromkeys(
-        ("try_add", "try_subtract", "try_multiply"), frozenset({*INTEGER_BITS, "double"})
-    ),
+    **dict.fromkeys(("try_add", "try_subtract", "try_multiply"), _NUMBERS),
 }
 _CAST: Final = {"try_divide": "cast both to double"}
 _ROUNDINGS: Final = frozenset({"round", "round_even", "floor_to", "ceil_to"})

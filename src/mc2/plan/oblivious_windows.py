@@ -18,6 +18,7 @@ MOST_PLACES: Final = 1 << 28
 MOST_STEPS: Final = 64
 """How far LAG and LEAD look past NULLs: each step is a pass over all rows."""
 _SPREADS: Final = frozenset({"stddev_pop", "stddev_samp", "var_pop", "var_samp"})
+_REAL: Final = frozenset({"float", "double"})
 _WORD_DIGITS: Final = 18  # of decimals that are one word
 _COMPUTED: Final = frozenset(
     {
@@ -59,8 +60,6 @@ def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
         raise PlanError("oblivious mode has no windows over lists and structs", hint=_ENCRYPTED)
     if name in AGGREGATES and name not in _COMPUTED:
         raise PlanError(f"oblivious mode has no {name} over a window", hint=_ENCRYPTED)
-    if name in {"sum", "avg"} and type_of(column.arguments[0], columns).type.name == "float":
-        raise PlanError("oblivious mode adds no floats", hint="cast them to double")
     if name in NEIGHBOURS and column.ignore_nulls:
         away = abs(_number(column.arguments[1]))
         if not 0 < away <= MOST_STEPS:
@@ -77,7 +76,7 @@ def _subtracts(column: WindowColumn, columns: Mapping[str, Column]) -> bool:
         return False
     kind = type_of(column.arguments[0], columns).type
     wide = kind.name == "decimal" and kind.precision > _WORD_DIGITS
-    return kind.name != "double" and not wide
+    return kind.name not in _REAL and not wide
 
 
 def has_distance(column: WindowColumn) -> bool:
@@ -129,13 +128,11 @@ def _adds_up(column: WindowColumn, columns: Mapping[str, Column]) -> bool:
         return column.function in _ADDED_UP
     kind = type_of(column.arguments[0], columns).type
     wide = kind.name == "decimal" and kind.precision + _MORE_DIGITS > DECIMAL_DIGITS
-    return kind.name != "double" and not wide
+    return kind.name not in _REAL and not wide
 
 
 def _check_frame(column: WindowColumn, frame: Frame, rows: int, *, subtracts: bool) -> None:
     offsets = [b.offset for b in (frame.start, frame.end) if b.offset is not None]
-    if any(o.type.name == "float" for o in offsets):
-        raise PlanError("oblivious mode has no distances of floats", hint="cast them to double")
     ends = frame.start.at.startswith("unbounded"), frame.end.at.startswith("unbounded")
     moves = not any(ends) and frame.unit == "rows" and not subtracts
     grows = column.function in _SPREADS and ends[0] != ends[1]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.differential import rows_of
-from tests.support.oblivious_plans import both_ways, obliviously
+from tests.support.oblivious_plans import both_ways
 from tests.support.plans import Job, Source, schema
 
 from mc2.errors import PlanError
@@ -15,7 +15,7 @@ from mc2.formats.schema import decimal
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.oblivious_windows import check_window
 from mc2.plan.relations import SortKey
-from mc2.plan.types import DOUBLE, FLOAT, INT32, INT64
+from mc2.plan.types import DOUBLE, INT32, INT64
 from mc2.plan.windows import Bound, Frame, Window, WindowColumn
 
 KINDS = schema(
@@ -119,16 +119,6 @@ def test_nth_value_counts_from_inside_a_partition(rows, ignore):
         for n in (1, 2, 3)
     ]
     agree(rows, "i", None, columns)
-
-
-def test_what_there_is_not_is_refused():
-    made = Job(t=Source(schema(g="int64", f="float"), [], bound=0))
-    frame = Frame("range", Bound("preceding", literal(1.0, FLOAT)), Bound("current_row"))
-    one = WindowColumn("w", "count_star", (), frame)
-    by = (SortKey(ColumnRef("f"), False, True),)
-    node = made.add(Window(made.scan("t"), ("g",), by, (one,)))
-    with pytest.raises(PlanError, match="distances of floats"):
-        obliviously(made.plan(out=node), made)
 
 
 def test_what_compares_all_pairs_takes_few_rows():
