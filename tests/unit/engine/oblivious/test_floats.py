@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.support.differential import rows_of
-from tests.support.oblivious import run_obliviously
+from tests.support.oblivious import opened, run_obliviously
 from tests.support.oblivious_plans import both_ways, obliviously
+from tests.support.oblivious_stages import ObliviousStages
 from tests.support.plans import Job, Source, schema
 from tests.support.secrets import everywhere, secret, values
 
@@ -114,6 +115,23 @@ def test_groups_of_floats(rows):
         Aggregate(made.scan("t"), ("g",), tuple(AggregateColumn(n, n, (F,)) for n in WANTED))
     )
     alike(node, made)
+
+
+def test_tasks_add_floats_as_one_does():
+    rows = [
+        (n % 3, f, h, None, None)
+        for n, (f, h) in enumerate(zip(SINGLES, SINGLES[3:] * 2, strict=False))
+    ]
+    made = Job(t=Source(KINDS, rows * 20, bound=0))
+    summed = tuple(AggregateColumn(n, n, (F,)) for n in WANTED)
+    before = Frame("rows", Bound("unbounded_preceding"), Bound("current_row"))
+    running = WindowColumn("running", "sum", (F,), before)
+    window = Window(made.scan("t"), ("g",), (SortKey(H, False, True),), (running,))
+    for node in (made.add(Aggregate(made.scan("t"), ("g",), summed)), made.add(window)):
+        checked, sources = obliviously(made.plan(out=node), made)
+        wanted, _ = run_obliviously(checked, sources)
+        found = opened(ObliviousStages(checked, sources, 3).run()["out"])
+        assert [repr(r) for r in found.to_pylist()] == [repr(r) for r in wanted["out"].to_pylist()]
 
 
 def near(distance):
