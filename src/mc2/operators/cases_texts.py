@@ -97,7 +97,8 @@ def _reals(run: Run, made: Made) -> object:
         a, b = made.column(kind, 9), made.column(kind, 7)
         found += [arithmetic.compute(run, what, a, b, kind, counts) for what in Operation]
         found.append(numbers.modulo(run, a, b, kind, counts))
-    return found
+    narrow, wide = made.column(NARROW, 9), made.column(WIDE, 7)
+    return [*found, numbers.whole_quotient(run, narrow, wide, counts)]
 
 
 @case("buckets")

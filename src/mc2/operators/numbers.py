@@ -84,8 +84,8 @@ def modulo(
     rest = compute(run, Operation.REMAINDER, a, b, kind, counts)
     if rest.layout.is_real:
         return _real_modulo(run, rest, b)
-    nothing = constant(rest.layout, 0, a.rows)
-    turns = conjunction(run, less_marks(run, rest, nothing), less_marks(run, nothing, b))
+    nothing, none = (constant(c.layout, 0, a.rows) for c in (rest, b))
+    turns = conjunction(run, less_marks(run, rest, nothing), less_marks(run, none, b))
     above = compute(run, Operation.ADD, rest, b, kind, conjunction(run, counts, turns))
     return choose(run, turns, above, rest)
 
@@ -102,10 +102,25 @@ def _real_modulo(run: Run, rest: SecretColumn, divisor: SecretColumn) -> SecretC
     return column(run, rest.layout, words, known_of(rest))
 
 
+def whole_quotient(run: Run, a: SecretColumn, b: SecretColumn, counts: Marks) -> SecretColumn:
+    """The quotient of two decimals, cut towards zero, as int64."""
+    known = conjunction(run, known_of(a), known_of(b))
+    counted, scale = conjunction(run, counts, known), max(a.type.scale, b.type.scale)
+    x, y = (
+        scaled(run, widened(run, c), scale - c.type.scale, DECIMAL_DIGITS, counted) for c in (a, b)
+    )
+    rest, whole, found = (np.empty_like(x) for _ in range(3))
+    # What is left over goes first, and the division is exact then.
+    run.checked(_native.remainder_wide, x, y, counted, rest)
+    run.checked(_native.add_wide, x, rest, True, DECIMAL_DIGITS, counted, whole)
+    run.checked(_native.divide_wide, whole, y, 0, DECIMAL_DIGITS, counted, found)
+    return column(run, Layout(INT64), narrowed(run, found, Layout(INT64), counted), known)
+
+
 def unless_zero(
     run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType, counts: Marks
 ) -> SecretColumn:
-    """A quotient of doubles or a remainder of whole numbers, and NULL where the divisor is zero."""
+    """A quotient or a remainder, and NULL where the divisor is zero."""
     zero = constant(b.layout, 0.0 if b.layout.is_real else 0, b.rows)
     some = complement(run, equal_marks(run, b, zero))
     found = compute(run, what, a, b, kind, conjunction(run, counts, some))

@@ -82,8 +82,8 @@ AGGREGATES: Final = frozenset(
 _TRUNCATED: Final = frozenset(
     {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
 )
-_ARITHMETIC: Final = frozenset(
-    {"add", "subtract", "multiply", "divide", "remainder", "negate", "abs"}
+_IN_ONE_SCALE: Final = frozenset(
+    {"add", "subtract", "remainder", "integer_divide", "modulo", "try_remainder"}
 )
 _INSTANTS: Final = frozenset({"timestamp", "timestamp_utc"})
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
@@ -302,13 +302,13 @@ def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[
         raise PlanError("oblivious mode truncates times to seconds at most", hint=_ENCRYPTED)
     if function in NUMBERS:
         check_number(function, arguments, types)
-    if function in _ARITHMETIC:
-        _check_arithmetic(function, types)
+    if function in _IN_ONE_SCALE:
+        _check_scales(types)
 
 
-def _check_arithmetic(function: str, types: Sequence[DataType]) -> None:
+def _check_scales(types: Sequence[DataType]) -> None:
     decimals = [t for t in types if t.name == "decimal"]
-    if len(decimals) == 2 and function in {"add", "subtract", "remainder"}:
+    if len(decimals) == 2:
         scale = max(t.scale for t in decimals)
         if any(t.precision - t.scale + scale > 38 for t in decimals):
             raise PlanError(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from mc2.errors import PlanError
-from mc2.formats.schema import DataType
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.plan.expressions import Expression, Literal
-from mc2.plan.types import INTEGER_BITS
+from mc2.plan.types import add_decimals, divide_decimals, multiply_decimals
 
 NUMBERS: Final = frozenset(
     {
@@ -30,15 +30,13 @@ STATISTICS: Final = frozenset(
     }
 )  # fmt: skip
 """Aggregates that look at a group's rows in order, or twice: `mc2.operators.statistics`."""
-_NUMBERS: Final = frozenset({*INTEGER_BITS, "float", "double"})
-_OF: Final = {
-    "integer_divide": frozenset(INTEGER_BITS),
-    "modulo": _NUMBERS,
-    "try_remainder": _NUMBERS,
-    "try_divide": frozenset({"double"}),
-    **dict.fromkeys(("try_add", "try_subtract", "try_multiply"), _NUMBERS),
+_CUT: Final = {
+    "try_add": add_decimals,
+    "try_subtract": add_decimals,
+    "try_multiply": multiply_decimals,
+    "try_divide": divide_decimals,
 }
-_CAST: Final = {"try_divide": "cast both to double"}
+"""What gives NULL where decimals do not fit its type, and that type."""
 _ROUNDINGS: Final = frozenset({"round", "round_even", "floor_to", "ceil_to"})
 _EXACT_POWER: Final = 22
 """Ten to this power is a double."""
@@ -48,14 +46,19 @@ _DROPPED: Final = 37
 
 def check_number(function: str, arguments: Sequence[Expression], types: Sequence[DataType]) -> None:
     """Check that oblivious mode has a function for these types. Raises: PlanError."""
-    allowed = _OF.get(function)
-    if allowed is not None and types[0].name not in allowed:
-        raise PlanError(
-            f"oblivious mode has no {function} of {types[0]}",
-            hint=_CAST.get(function, "cast both to int64 before"),
-        )
+    if function in _CUT and types[0].name == "decimal":
+        _check_cut(function, types[0], types[1])
     if function in _ROUNDINGS:
         _check_rounding(function, arguments[1], types[0])
+
+
+def _check_cut(function: str, a: DataType, b: DataType) -> None:
+    # With a digit to spare nothing was cut off the type, so every result fits.
+    if _CUT[function](a, b).precision == DECIMAL_DIGITS:
+        raise PlanError(
+            f"oblivious mode has no {function} of {a} and {b}",
+            hint="cast them to fewer digits first, or to double",
+        )
 
 
 def _check_rounding(function: str, digits: Expression, kind: DataType) -> None:

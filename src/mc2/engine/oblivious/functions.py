@@ -101,7 +101,9 @@ def _concat(of: Around, values: Values, _: DataType) -> SecretColumn:
 
 
 def _whole_quotient(of: Around, values: Values, kind: DataType) -> SecretColumn:
-    return arithmetic.compute(of.run, Operation.DIVIDE, values[0], values[1], kind, of.counts)
+    if values[0].type.name != "decimal":
+        return arithmetic.compute(of.run, Operation.DIVIDE, values[0], values[1], kind, of.counts)
+    return numbers.whole_quotient(of.run, values[0], values[1], of.counts)
 
 
 def _lenient(of: Around, what: Operation, values: Values, kind: DataType) -> SecretColumn:

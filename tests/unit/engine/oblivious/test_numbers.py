@@ -35,6 +35,9 @@ ROWS = [
 ]
 A, J, K, D, E, N, W, T, DAY, S = (ColumnRef(c.name) for c in KINDS.columns)
 DIGITS = [literal(n, INT32) for n in (0, 1, 3, -1, -4)]
+V = Cast(W, decimal(38, 0))
+PARTS = [literal(Decimal(text), decimal(4, 3)) for text in ("3.700", "-0.007")]
+TEN = literal(Decimal(10**9), decimal(10, 0))
 SHIFTS = ("shift_left", "shift_right", "shift_right_unsigned")
 
 
@@ -70,6 +73,11 @@ def both(expression, rows=ROWS):
         *(Cast(x, k, strict=False) for x in (A, N, W) for k in DECIMALS),
         call("iso_day_of_week", DAY), call("iso_day_of_week", T), call("epoch_second", T),
         call("byte_length", S),
+        *(call("integer_divide", N, x) for x in (W, *PARTS)), call("integer_divide", W, TEN),
+        *(call("modulo", x, y) for x in (N, W) for y in PARTS),
+        *(call("try_remainder", x, y) for x in (N, W) for y in (N, W)),
+        call("try_divide", N, N), call("try_multiply", N, N),
+        *(call(f, x, y) for f in ("try_add", "try_subtract") for x, y in ((N, W), (W, N))),
     ],
 )  # fmt: skip
 def test_both_modes_agree(expression):
@@ -82,6 +90,10 @@ def test_both_modes_agree(expression):
         (call("integer_divide", A, J), {"i": 1, "j": 0}),
         (call("integer_divide", A, J), {"i": -(2**63), "j": -1}),
         (call("modulo", A, J), {"i": 1, "j": 0}),
+        (call("modulo", N, W), {"n": Decimal("-0.01"), "w": Decimal(10**25)}),
+        (call("modulo", N, W), {"n": Decimal("0.01"), "w": Decimal(0)}),
+        (call("integer_divide", N, W), {"n": Decimal("0.01"), "w": Decimal(0)}),
+        (call("integer_divide", W, N), {"n": Decimal("0.01"), "w": Decimal(10**25)}),
         (call("floor", D), {"d": float("nan")}),
         (call("ceil", D), {"d": 1e19}),
         (call("bit_get", A, K), {"i": 1, "k": 64}),
@@ -100,9 +112,9 @@ def test_what_has_no_answer_fails_the_job(expression, row):
 @pytest.mark.parametrize(
     "expression",
     [
-        call("integer_divide", N, N), call("modulo", N, N), call("try_divide", N, N),
+        call("try_divide", W, N), call("try_multiply", N, W), call("modulo", V, W),
         call("round", D, literal(23, INT32)), call("round_even", D, DIGITS[1]),
-        call("round", W, literal(-34, INT32)), call("try_add", N, N),
+        call("round", W, literal(-34, INT32)), call("try_add", V, N),
     ],
 )  # fmt: skip
 def test_types_that_there_are_not_are_refused(expression):
