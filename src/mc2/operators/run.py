@@ -43,7 +43,8 @@ _MEANINGS: Final = {
     Flag.OVERFLOW: "a number does not fit its type",
     Flag.DIVISION_BY_ZERO: "a division by zero, or a regression that the rows do not determine",
     Flag.BOUND_EXCEEDED: "more rows or bytes than a declared bound",
-    Flag.DUPLICATE_KEY: "a key that was declared unique occurs twice",
+    Flag.DUPLICATE_KEY: "a key that was declared unique occurs twice, or a subquery for one value "
+    "gives several rows",
     Flag.BAD_CAST: "a value cannot be converted",
     Flag.OUT_OF_DOMAIN: "a value outside of its declared domain, or text beyond ASCII",
     Flag.TOO_FEW: "a leaf of a model has fewer rows, or rows of fewer owners, than the plan wants",

@@ -14,6 +14,7 @@ from mc2.errors import EngineError, PlanError
 from mc2.ml.boosting_metrics import metric_names
 from mc2.ml.boosting_parameters import BoostingParameters
 from mc2.operators.run import Run
+from mc2.plan.check import check_plan
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.models import (
     Categories,
@@ -23,13 +24,15 @@ from mc2.plan.models import (
     Inspect,
     Matrix,
     Predict,
+    Slice,
     Train,
 )
 from mc2.plan.oblivious_models import METRICS
 from mc2.plan.parameters import parameters
-from mc2.plan.relations import Filter
+from mc2.plan.relations import Filter, Limit
 from mc2.plan.training import Controls, Stopping
 from mc2.plan.types import INT64
+from mc2.planner.formulas import objective
 
 KEY = bytes(range(32))
 COLUMNS = {
@@ -262,6 +265,7 @@ SETTINGS = [
     {"eval_metric": "rmse", "objective": "binary:logistic"},
     {"base_score": 1.0, "objective": "binary:logistic"},
     {"base_score": 0.0, "objective": "count:poisson"},
+    {"base_score": [0.5, 0.5, 0.5], "objective": "multi:softprob", "num_class": 3},
     {"interaction_constraints": [[0, 1]]},
     {"max_cat_threshold": 4},
 ]
@@ -334,6 +338,53 @@ def test_trainings_that_there_are_not_are_refused(changes, match):
     model = training(made, own, evaluations=sets, **changes)
     with pytest.raises(PlanError, match=match):
         obliviously(made.plan(model=model), made)
+
+
+def test_categories_are_not_put_apart():
+    made = job(5)
+    own = matrix(made, made.scan("t"), categorical=("n",), categories=(Categories("n", count=9),))
+    for most, refused in ((9, True), (10, False)):
+        plan = made.plan(model=training(made, own, LOGISTIC | {"max_cat_to_onehot": most}))
+        if refused:
+            with pytest.raises(PlanError, match="several categories apart") as raised:
+                obliviously(plan, made)
+            assert "max_cat_to_onehot" in raised.value.hint
+        else:
+            obliviously(plan, made)
+
+
+def test_trainings_start_from_whole_models():
+    made = job(5)
+    own = matrix(made, made.scan("t"))
+    part = made.add(Slice(training(made, own), 0, 2))
+    with pytest.raises(PlanError, match="goes on from a part of a model"):
+        obliviously(made.plan(model=training(made, own, start=part)), made)
+
+
+def test_a_matrix_has_rows():
+    made = job(5)
+    own = matrix(made, made.add(Limit(made.scan("t"), 0)))
+    with pytest.raises(PlanError, match="can have no rows") as raised:
+        obliviously(made.plan(model=training(made, own)), made)
+    assert raised.value.hint
+
+
+def test_formulas_of_a_script_are_for_the_other_mode():
+    made = job(5)
+    formula = objective(lambda margins, rows: (margins - rows.get_label(), margins * 0.0 + 1.0))
+    plan = made.plan(model=training(made, matrix(made, made.scan("t")), {}, objective=formula))
+    check_plan(plan)
+    with pytest.raises(PlanError, match="script's own"):
+        obliviously(plan, made)
+
+
+def test_the_other_mode_refuses_what_is_of_this_one_alone():
+    made = job(5)
+    settings = LOGISTIC | {"split_search": "refined"}
+    plan = made.plan(model=training(made, matrix(made, made.scan("t")), settings))
+    obliviously(plan, made)
+    with pytest.raises(PlanError, match="only oblivious training has the parameter split_search"):
+        check_plan(plan)
 
 
 @pytest.mark.parametrize(

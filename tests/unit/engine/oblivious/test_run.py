@@ -15,6 +15,7 @@ from mc2.engine.oblivious.run import execute
 from mc2.errors import EngineError, FormatError, PlanError
 from mc2.formats.facts import TableFacts
 from mc2.formats.fixed import header
+from mc2.formats.schema import Column, Schema, parse_type
 from mc2.operators.grouping import FUNCTIONS as GROUPED
 from mc2.operators.run import Run
 from mc2.plan.check import check_plan
@@ -25,7 +26,7 @@ from mc2.plan.oblivious_lists import COLLECTING
 from mc2.plan.relations import Aggregate, AggregateColumn, Filter, Join, Mark, RowBound
 from mc2.plan.stages import InputSize, layout_of
 from mc2.plan.stages_cut import cut
-from mc2.plan.types import DOUBLE
+from mc2.plan.types import DOUBLE, STRING
 
 ROWS = [(1, "a", Decimal("1.00")), (2, "b", None), (2, None, Decimal("-2.50")), (None, "é", None)]
 
@@ -178,6 +179,43 @@ def test_what_cannot_be_done_is_refused_with_a_next_step():
         with pytest.raises(PlanError, match=words) as raised:
             obliviously(made.plan(out=node), made)
         assert raised.value.hint
+
+
+def test_names_that_read_like_a_part_of_another_column_are_refused():
+    """Widths are named by paths: `x.y` is a column, and a part of the column `x`."""
+    kinds = Schema((Column("x", parse_type("struct<y:string>")), Column("x.y", STRING)))
+    made = Job(t=Source(kinds, [({"y": "a"}, "b")], bound=0))
+    with pytest.raises(PlanError, match="read like a part of one"):
+        obliviously(made.plan(out=made.scan("t")), made)
+
+
+def test_in_takes_one_pair_of_columns_that_could_be_null():
+    made = Job(
+        t=Source(schema(k="int64", s="string"), [], bound=0),
+        u=Source(schema(p="int64", o="string"), [], bound=0),
+    )
+    on = [call("eq", ColumnRef(a), ColumnRef(b)) for a, b in ("kp", "so")]
+    node = made.add(Mark(made.scan("t"), made.scan("u"), "m", call("and", *on)))
+    with pytest.raises(PlanError, match="several columns that could be NULL") as raised:
+        obliviously(made.plan(out=node), made)
+    assert "NULL out" in raised.value.hint
+
+
+def test_a_source_that_is_another_than_the_plan_says_is_refused():
+    made = job()
+    checked, sources = obliviously(made.plan(out=made.scan("t")), made)
+    (name,) = sources
+    for facts in (widths(widths={"s": 9}), widths(ranges={"k": (1, 2)})):
+        other = padded(sources[name].table, facts, sources[name].form.row_bound)
+        with pytest.raises(EngineError, match="other columns than the plan"):
+            execute(checked, {name: other}, lambda _: None)
+
+
+def test_tasks_that_keep_other_bits_are_of_another_computation():
+    one, other = Run(), Run()
+    other.keep_bits(65)
+    with pytest.raises(ValueError, match="the same bits"):
+        one.add_flags(other.flags())
 
 
 def test_products_that_are_too_large_are_refused():
