@@ -66,7 +66,11 @@ class Steps:
 
 
 def ties(facts: Facts, names: Sequence[str], sorted_by: Iterable[str]) -> Ties:
-    """How far one must look at columns until no two rows agree."""
+    """How far one must look at columns until no two rows agree.
+
+    Where some may, all columns are looked at: nothing would notice there that a fact is false which
+    says that one of them decides another, and rows would come in another order.
+    """
     looked: list[str] = []
     decided = set()
     so_far = facts.decided(frozenset(sorted_by))
@@ -77,7 +81,8 @@ def ties(facts: Facts, names: Sequence[str], sorted_by: Iterable[str]) -> Ties:
         if name in so_far:
             decided.add(name)
         so_far = facts.decided(so_far | {name})
-    return Ties(tuple(looked), frozenset(decided), facts.is_unique(so_far))
+    unique = facts.is_unique(so_far)
+    return Ties(tuple(looked), frozenset(decided if unique else ()), unique)
 
 
 def sorted_columns(operation: Sort) -> list[str]:

@@ -9,7 +9,7 @@ from tests.support.plans import Job, Source, schema, table_rows
 from mc2.plan.check import check_plan, uses
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.facts import Facts, trace_facts
-from mc2.plan.oblivious_steps import steps, ties
+from mc2.plan.oblivious_steps import Ties, steps, ties
 from mc2.plan.relations import (
     Aggregate,
     AggregateColumn,
@@ -48,6 +48,13 @@ def only(made, node, *names):
 
 def at_least(name, number):
     return call("ge", ColumnRef(name), literal(number, INT64))
+
+
+def test_columns_are_left_out_of_an_order_only_where_ties_would_tell_that_facts_are_false():
+    names, claim = ("k", "s", "n"), frozenset({(frozenset("k"), frozenset("s"))})
+    sure = Facts(9, frozenset({frozenset("kn")}), decides=claim)
+    assert ties(sure, names, []) == Ties(names, frozenset("s"), unique=True)
+    assert ties(Facts(9, decides=claim), names, []) == Ties(names, frozenset(), unique=False)
 
 
 @pytest.mark.parametrize("how", KINDS)
