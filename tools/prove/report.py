@@ -115,8 +115,9 @@ def _planted(isa: str, caught: Mapping[str, set[str]]) -> dict[str, Any]:
 
 
 def failures(report: dict[str, Any]) -> list[str]:
-    """What did not hold, in words."""
+    """What did not hold, in words. What was not looked at did not hold either."""
     wrong = [f"code is not in the Python module: {code}" for code in report["build"]["missing"]]
+    wrong += _not_looked_at(report)
     for name, found in report["kernels"].items():
         for isa, one in found.items():
             if one["memcheck"] != "clean":
@@ -134,6 +135,24 @@ def failures(report: dict[str, Any]) -> list[str]:
         if one["memcheck"] != "clean" or one["record"] != "equal":
             wrong.append(f"operator {name}: memcheck {one['memcheck']}, record {one['record']}")
     return wrong
+
+
+def _not_looked_at(report: dict[str, Any]) -> list[str]:
+    """Families, cases, instruction sets and planted leaks that the report says nothing of."""
+    of = {name.partition(".")[0] for name in report["kernels"]}
+    wrong = [f"no case of {family} was run" for family in families() if family not in of]
+    wrong += [
+        f"{name} was not run on {isa}"
+        for name, found in report["kernels"].items()
+        for isa in report["isas"]
+        if isa not in found
+    ]
+    for isa in report["isas"] or ["any instruction set"]:
+        planted = report["mutants"].get(isa, {})
+        if set(planted) != {mutants.CONTROL, *mutants.MUST_CATCH} or isa not in report["code"]:
+            wrong.append(f"not every planted leak was tried, or no code was read, on {isa}")
+    unwatched = set(CASES) - set(report["operators"]["cases"])
+    return wrong + [f"operator {name} was not watched" for name in sorted(unwatched)]
 
 
 def _missed(report: dict[str, Any]) -> list[str]:

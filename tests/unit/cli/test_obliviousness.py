@@ -83,6 +83,32 @@ def test_no_report_is_a_note(tmp_path: Path) -> None:
     assert (found.state, found.hint) == ("note", "in a checkout: make prove")
 
 
+@pytest.mark.parametrize(
+    ("printed", "state", "words"),
+    [
+        ({"watched": True, "leaking": [], "operators": {"logic": [0, 0]}, "isa": "avx2"},
+         "ok", "1 cases, no use of a secret (avx2)"),
+        ({"watched": True, "leaking": ["sort"], "operators": {}, "isa": "avx2"},
+         "missing", "uses of secrets in sort"),
+        ({"watched": False, "leaking": [], "operators": {}, "isa": "avx2"},
+         "note", "without marks for valgrind"),
+        ({"watched": True}, "missing", "did not run under valgrind"),
+        ("no JSON", "missing", "did not run under valgrind"),
+    ],
+)  # fmt: skip
+def test_what_operators_do_under_valgrind_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: object, state: str, words: str
+) -> None:
+    said = printed if isinstance(printed, str) else json.dumps(printed)
+    valgrind = tmp_path / "valgrind"
+    valgrind.write_text(f"#!/bin/sh\necho '{said}'\n")
+    valgrind.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda _: str(valgrind))
+    found = obliviousness._watched()
+    assert found.state == state
+    assert words in found.detail
+
+
 def test_without_valgrind_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     found = obliviousness._watched()

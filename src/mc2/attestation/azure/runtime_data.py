@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mc2.attestation.vendor_json import read_json
 from mc2.errors import EvidenceError, FormatError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
@@ -40,7 +39,7 @@ def parse_runtime_data(raw: bytes) -> RuntimeData:
     if len(raw) > _LARGEST:
         raise EvidenceError(f"runtime data are no larger than {_LARGEST} bytes")
     try:
-        return _read(Fields(_load(raw), "the runtime data"))
+        return _read(Fields(read_json(raw, "the runtime data"), "the runtime data"))
     except FormatError as error:
         raise EvidenceError(str(error)) from None
 
@@ -78,27 +77,3 @@ def _number(fields: Fields, name: str) -> int:
     except (binascii.Error, ValueError):
         raise FormatError(f"field {name!r} of {fields.what} is not base64url") from None
     return int.from_bytes(raw, "big")
-
-
-def _load(raw: bytes) -> Json:
-    try:
-        value: Json = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_float=_refuse,
-            parse_constant=_refuse,
-        )
-    except (ValueError, RecursionError):
-        raise EvidenceError("the runtime data are not JSON with distinct keys") from None
-    return value
-
-
-def _unique(pairs: list[tuple[str, Json]]) -> Mapping[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(text)

@@ -7,17 +7,17 @@ and signs them. Spec: docs/spec/evidence-dcap.md §4.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Final, NoReturn
+from typing import Final
 
 from mc2.attestation.dcap.pck import COMPONENTS
 from mc2.attestation.dcap.quote import Tee
 from mc2.attestation.dcap.status import COMPONENT_STATUSES, PLATFORM_STATUSES, TcbStatus
+from mc2.attestation.vendor_json import read_json
 from mc2.errors import EvidenceError, FormatError
 from mc2.formats.canonical import Json
 from mc2.formats.fields import Fields
@@ -117,7 +117,7 @@ def split_signed(raw: bytes, name: str) -> Signed:
 def parse_tcb_info(body: bytes, tee: Tee) -> TcbInfo:
     """Read the TCB info of an SGX or TDX platform, version 3. Raises: EvidenceError."""
     try:
-        return _tcb_info(Fields(_load(body), "the TCB info"), tee)
+        return _tcb_info(Fields(read_json(body, "the TCB info"), "the TCB info"), tee)
     except FormatError as error:
         raise EvidenceError(str(error)) from None
 
@@ -125,7 +125,7 @@ def parse_tcb_info(body: bytes, tee: Tee) -> TcbInfo:
 def parse_qe_identity(body: bytes, tee: Tee) -> QeIdentity:
     """Read the identity of the quoting enclave, version 2. Raises: EvidenceError."""
     try:
-        return _qe_identity(Fields(_load(body), "the QE identity"), tee)
+        return _qe_identity(Fields(read_json(body, "the QE identity"), "the QE identity"), tee)
     except FormatError as error:
         raise EvidenceError(str(error)) from None
 
@@ -246,27 +246,3 @@ def _hex(fields: Fields, name: str, size: int) -> bytes:
     if len(text) != 2 * size or not _HEX.fullmatch(text):
         raise FormatError(f"field {name!r} of {fields.what} is not {size} bytes in hex")
     return bytes.fromhex(text)
-
-
-def _load(body: bytes) -> Json:
-    try:
-        value: Json = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_float=_refuse,
-            parse_constant=_refuse,
-        )
-    except (ValueError, RecursionError):
-        raise EvidenceError("Intel's collateral is not JSON with distinct keys") from None
-    return value
-
-
-def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(text)

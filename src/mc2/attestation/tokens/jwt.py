@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
+from mc2.attestation.vendor_json import read_json
 from mc2.errors import EvidenceError, FormatError
 from mc2.formats.canonical import Json, encode
 
@@ -61,27 +61,11 @@ def _decode(part: bytes) -> bytes:
 
 
 def _object(raw: bytes, what: str) -> Mapping[str, Json]:
+    value = read_json(raw, what)
     try:
-        value: Json = json.loads(
-            raw.decode("utf-8"),
-            parse_float=_refuse,
-            parse_constant=_refuse,
-            object_pairs_hook=_unique,
-        )
         encode(value)  # what cannot stand in claims (huge integers, deep nesting) ends here
-    except (ValueError, RecursionError, FormatError):
+    except FormatError:
         raise EvidenceError(f"{what} is not the JSON that such tokens have") from None
     if not isinstance(value, Mapping):
         raise EvidenceError(f"{what} is not an object")
     return value
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
-def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
