@@ -32,7 +32,7 @@ from mc2.plan.oblivious_uniques import Uniques
 from mc2.plan.relations import Filter, Join
 from mc2.plan.shapes import capped
 
-MOST_SEARCHED: Final = 10
+MOST_SEARCHED: Final = 9
 """Leaves and tests of a region that is searched whole: beyond, there are too many sets of them."""
 
 _COMPARED_BITS: Final = 128  # the least and the greatest value of partners
