@@ -96,8 +96,9 @@ ALLOWED = (
     Allowed(  # texts, numbers in texts, packed rows
         "",
         _any_of(
-            "concat count_characters like match_few pack_bits part position replace reverse "
-            "spell_decimal substring substring_at translate trim trim_any unpack_bits"
+            "concat count_characters like map_letters match_few pack_bits part position "
+            "read_pieces replace reverse spell_decimal substring substring_at translate trim "
+            "trim_any unpack_bits"
         ),
         "unseen jump", _ENDS,
     ),

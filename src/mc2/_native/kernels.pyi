@@ -225,6 +225,16 @@ def part(around: bool, a: Annotated[NDArray[numpy.uint64], dict(shape=(None, Non
     The part of a number between marks, or all before so many marks, from the end if below zero.
     """
 
+def map_letters(a: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], initials: Sequence[tuple[int, int, int, int]], others: Sequence[tuple[int, int, int, int]], counts: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], most: int, out: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], flags: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Letters by rules: first and last code point, stride, and what is added; no initials: those of others.
+    """
+
+def read_pieces(a: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], pieces: Sequence[tuple[int, int, bool, Sequence[bytes]]], out: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], read: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Numbers and places of names by pieces: fewest and most digits, whether texts are names, and texts.
+    """
+
 def read_decimal(a: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], point: bool, scale: int, out: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu')], read: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """
     Numbers times ten to the power of `scale`, and 1 where the text is one.

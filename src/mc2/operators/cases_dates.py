@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mc2.formats.schema import decimal
 from mc2.operators import dates, moment_texts, months
-from mc2.operators.made import INSTANT, Made, case, everywhere
+from mc2.operators.made import INSTANT, TEXT, Made, case, everywhere
 from mc2.operators.run import Run
 from mc2.plan.types import DATE, INT32
 
@@ -43,6 +43,17 @@ _PATTERNS = (
     "",
     "''''SSSSSS",
 )
+
+
+@case("moment_texts.parse_moment")
+def _parse_moment(run: Run, made: Made) -> object:
+    text, counts = made.column(TEXT, 127, 26), everywhere(made)
+    patterns = ("yyyy-MM-dd HH:mm:ss.SSS", "d MMMM yy h:m a", "'more than 16 bytes' M", "")
+    return [
+        moment_texts.parse_moment(run, text, p, counts, strict=strict)
+        for p in patterns
+        for strict in (True, False)
+    ]
 
 
 @case("moment_texts.format_moment")

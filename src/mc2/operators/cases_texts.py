@@ -9,6 +9,7 @@ from mc2.operators import (
     arithmetic,
     buckets,
     curves,
+    letters,
     numbers,
     patterns,
     phrases,
@@ -70,6 +71,12 @@ def _phrases(run: Run, made: Made) -> object:
         phrases.concat_with(run, b, [a, b, a], counts),
         phrases.replace_secret(run, b, b, a),
     ]  # fmt: skip
+
+
+@case("letters")
+def _letters(run: Run, made: Made) -> object:
+    a, counts = made.column(TEXT, 127, 17), everywhere(made)
+    return [f(run, a, counts) for f in (letters.lower, letters.upper, letters.capitalize)]
 
 
 @case("patterns")

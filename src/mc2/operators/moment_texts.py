@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,17 +19,19 @@ from mc2.operators.handles import (
     Layout,
     Marks,
     SecretColumn,
+    SecretMarks,
     Words,
     flat_words_of,
     known_of,
     words_of,
 )
-from mc2.operators.logic import choose, column
+from mc2.operators.logic import choose, column, complement, conjunction
 from mc2.operators.months import check_years
 from mc2.operators.numbers import floored
-from mc2.operators.run import Run
+from mc2.operators.run import Flag, Run
+from mc2.operators.spelling import inside, moment_of
 from mc2.operators.texts import concat
-from mc2.plan.moment_format import read_format
+from mc2.plan.moment_format import Piece, read_format
 from mc2.plan.oblivious_moments import digits_of, names_of
 from mc2.plan.types import DATE, STRING, TIMESTAMP
 
@@ -41,6 +44,15 @@ _FIELDS: Final = {
 _FRACTION_DIGITS: Final = 6
 _ASCII_END: Final = 128
 _NOON: Final = 12
+_LAST_HOUR: Final = 23
+_TWO: Final = 2
+_CENTURY: Final = 2000
+"""Of years by two digits."""
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9999
+_TEXT_BYTES: Final = 16
+"""Of a pattern that a kernel compares at once."""
+_HALVES: Final = ("am", "aM", "Am", "AM", "pm", "pM", "Pm", "PM")
 
 
 @dataclass(slots=True)
@@ -148,10 +160,13 @@ def _field(run: Run, letter: str, time: SecretColumn) -> Words:
 
 
 def _plus(run: Run, words: Words, more: int, nowhere: Marks) -> Words:
-    out = np.empty_like(words)
-    run.checked(
-        _native.integers, int(Operation.ADD), words, np.full_like(words, more), nowhere, out
-    )
+    return _integers(run, Operation.ADD, words, np.full_like(words, more), nowhere)
+
+
+def _integers(run: Run, what: Operation, a: Words, b: Words, nowhere: Marks) -> Words:
+    """Of parts of a moment, which are far from overflow."""
+    out = np.empty_like(a)
+    run.checked(_native.integers, int(what), a, b, nowhere, out)
     return out
 
 
@@ -163,3 +178,79 @@ def _name(run: Run, number: SecretColumn, first: int, names: tuple[str, ...]) ->
         here = equal_marks(run, number, constant(number.layout, place, number.rows))
         found = choose(run, here, constant(layout, name.encode(), number.rows), found)
     return found
+
+
+def parse_moment(
+    run: Run, a: SecretColumn, pattern: str, counts: Marks, *, strict: bool
+) -> SecretColumn:
+    """The time that a text says by a public pattern; NULL where it says none, a flag if `strict`.
+
+    What the pattern has no field for is that of the start of 1970.
+    """
+    pieces = read_format(pattern)
+    fields = [p.text for p in pieces if p.is_field]
+    out = np.empty((a.rows, len(fields)), dtype=np.uint64)
+    read = np.zeros(a.rows, dtype=np.uint8)
+    if fields:  # else no text is a time
+        run.call(_native.read_pieces, words_of(a), _read_as(pieces), out, read)
+    taken = {f[0]: np.ascontiguousarray(out[:, place]) for place, f in enumerate(fields)}
+    known = conjunction(run, known_of(a), read)
+    found = _built(run, taken, {f[0]: len(f) for f in fields}, known)
+    if strict:
+        unread = conjunction(run, counts, known_of(a), complement(run, known_of(found)))
+        run.raise_where(SecretMarks(unread), Flag.BAD_CAST)
+    return found
+
+
+def _read_as(pieces: Sequence[Piece]) -> list[tuple[int, int, bool, list[bytes]]]:
+    """The pieces as the kernel takes them: fewest and most digits, or a text, or names."""
+    found: list[tuple[int, int, bool, list[bytes]]] = []
+    for piece in pieces:
+        names = names_of(piece.text) if piece.is_field else None
+        if not piece.is_field:
+            text = piece.text.encode()
+            cuts = range(0, len(text), _TEXT_BYTES)
+            found += [(0, 0, False, [text[at : at + _TEXT_BYTES]]) for at in cuts]
+        elif piece.text == "a":
+            found.append((0, 0, True, [h.encode() for h in _HALVES]))
+        elif names is not None:
+            found.append((0, 0, True, [n.encode() for n in names]))
+        else:
+            found.append((*digits_of(piece.text), False, []))
+    return found
+
+
+def _built(
+    run: Run, taken: Mapping[str, Words], letters: Mapping[str, int], known: Marks
+) -> SecretColumn:
+    nowhere, rows = np.zeros_like(known), len(known)
+
+    def plus(words: Words, more: int) -> Words:
+        return _plus(run, words, more, nowhere) if more else words
+
+    def field_(letter: str, default: int) -> Words:
+        found = taken.get(letter)
+        return np.full(rows, default, dtype=np.uint64) if found is None else found
+
+    year = plus(field_("y", _FIRST_YEAR), _CENTURY if letters.get("y") == _TWO else 0)
+    month = plus(field_("M", 1), 1 if letters.get("M", 1) > _TWO else 0)  # names count from 0
+    hour = field_("H", 0)
+    if "h" in taken:
+        known = conjunction(run, known, inside(run, taken["h"], _NOON, 1))
+        hour = _of_clock(run, taken["h"], taken["a"], nowhere)
+    micros = field_("S", 0)
+    unit = 10 ** (_FRACTION_DIGITS - letters.get("S", _FRACTION_DIGITS))
+    micros = _integers(run, Operation.MULTIPLY, micros, np.full_like(micros, unit), nowhere)
+    known = conjunction(run, known, inside(run, hour, _LAST_HOUR), inside(run, year, _LAST_YEAR, 1))
+    clock = [hour, field_("m", 0), field_("s", 0), micros]
+    return moment_of(run, TIMESTAMP, [year, month, field_("d", 1), *clock], known)
+
+
+def _of_clock(run: Run, hour: Words, half: Words, nowhere: Marks) -> Words:
+    """The hour of a day by one from 1 to 12 and a place among `_HALVES`."""
+    short, after = np.empty_like(hour), np.empty_like(hour)
+    run.call(_native.modulo, hour, _NOON, short)
+    run.call(_native.floor_divide, half, len(_HALVES) // 2, after)
+    noon = np.full_like(hour, _NOON)
+    later = _integers(run, Operation.MULTIPLY, after, noon, nowhere)
+    return _integers(run, Operation.ADD, short, later, nowhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -166,8 +167,18 @@ def _read_moment(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
     time, zoned = kind.name != "date", kind.name == "timestamp_utc"
     out, read = np.empty((a.rows, _FIELDS), dtype=np.uint64), np.empty(a.rows, dtype=np.uint8)
     run.call(_native.read_moment, words_of(a), time, zoned, out, read)
-    year, month, day, *clock = (np.ascontiguousarray(out[:, place]) for place in range(_FIELDS))
-    known = conjunction(run, known_of(a), read, _is_day(run, year, month, day))
+    fields = [np.ascontiguousarray(out[:, place]) for place in range(_FIELDS)]
+    return moment_of(run, kind, fields, conjunction(run, known_of(a), read))
+
+
+def moment_of(run: Run, kind: DataType, fields: Sequence[Words], known: Marks) -> SecretColumn:
+    """A date or time of year, month, day, hour, minute, second and microsecond.
+
+    NULL where there is none; midnight may be hour 24.
+    """
+    time = kind.name != "date"
+    year, month, day, *clock = fields
+    known = conjunction(run, known, _is_day(run, year, month, day))
     nowhere = np.zeros_like(known)
     days, flags = np.empty_like(year), np.zeros(1, dtype=np.uint64)
     run.call(_native.make_date, year, month, day, nowhere, days, flags)
@@ -175,10 +186,10 @@ def _read_moment(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
         return column(run, Layout(kind), days, known)
     time_of_day = clock[3]
     for part, (unit, most) in zip(clock[:3], _UNITS, strict=True):
-        known = conjunction(run, known, _inside(run, part, most - (unit < _HOUR)))
+        known = conjunction(run, known, inside(run, part, most - (unit < _HOUR)))
         moved = _integers(run, Operation.MULTIPLY, part, np.full_like(part, unit))
         time_of_day = _integers(run, Operation.ADD, time_of_day, moved)
-    known = conjunction(run, known, _inside(run, time_of_day, MICROSECONDS_PER_DAY))
+    known = conjunction(run, known, inside(run, time_of_day, MICROSECONDS_PER_DAY))
     start = _integers(run, Operation.MULTIPLY, days, np.full_like(days, MICROSECONDS_PER_DAY))
     return column(run, Layout(kind), _integers(run, Operation.ADD, start, time_of_day), known)
 
@@ -198,10 +209,11 @@ def _is_day(run: Run, year: Words, month: Words, day: Words) -> Marks:
     return same
 
 
-def _inside(run: Run, words: Words, high: int) -> Marks:
+def inside(run: Run, words: Words, high: int, low: int = 0) -> Marks:
+    """Where whole numbers are in a public range."""
     everywhere = np.ones(len(words), dtype=np.uint8)
     value = SecretColumn(Layout(INT64), words.reshape(-1, 1), everywhere)
-    return between(run, widened(run, value), 0, high, everywhere)
+    return between(run, widened(run, value), low, high, everywhere)
 
 
 def _integers(run: Run, what: Operation, a: Words, b: Words) -> Words:

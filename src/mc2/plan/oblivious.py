@@ -38,7 +38,7 @@ from mc2.plan.oblivious_lists import (
     sizes_of_column,
 )
 from mc2.plan.oblivious_models import check_learning, is_model_node
-from mc2.plan.oblivious_moments import MOMENTS
+from mc2.plan.oblivious_moments import MOMENTS, check_moment
 from mc2.plan.oblivious_promises import keeps_promises
 from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
@@ -296,6 +296,8 @@ def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[
     if function not in FUNCTIONS:
         raise PlanError(f"oblivious mode has no function {function}", hint=_ENCRYPTED)
     check_text(function, arguments)
+    if function in MOMENTS:
+        check_moment(function, arguments)
     if function == "truncate_to" and (
         not isinstance(arguments[0], Literal) or arguments[0].text not in _TRUNCATED
     ):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from string import digits
 from typing import Final
 
+from mc2.errors import PlanError
+from mc2.plan.expressions import Expression, Literal
 from mc2.plan.moment_format import DAYS, MONTHS, Piece, read_format, written_name
 
 MOMENTS: Final = frozenset(
     {
         "exact_second", "iso_year", "next_day", "months_between", "whole_months",
-        "make_timestamp", "format_moment",
+        "make_timestamp", "format_moment", "parse_moment", "try_parse_moment",
     }
 )  # fmt: skip
 _MOST_DIGITS: Final = {"y": 4, "D": 3}
@@ -34,6 +39,25 @@ def digits_of(field: str) -> tuple[int, int]:
     if letter in _ONE_DIGIT or letter == "S" or many > 1:
         return many, many
     return 1, _MOST_DIGITS.get(letter, _TWO)
+
+
+def check_moment(function: str, arguments: Sequence[Expression]) -> None:
+    """Check that oblivious mode can read by a pattern in one way only. Raises: PlanError.
+
+    Behind digits of which nobody knows how many they are stands no digit.
+    """
+    if not function.endswith("parse_moment"):
+        return
+    pattern = arguments[1]
+    pieces = read_format(pattern.text or "") if isinstance(pattern, Literal) else ()
+    for one, other in pairwise(pieces):
+        open_ = one.is_field and names_of(one.text) is None and len(one.text) == 1
+        if open_ and not other.is_field and other.text[0] in digits:
+            raise PlanError(
+                "a field of one letter stands before a digit in the pattern of dates, and "
+                "oblivious mode could not tell which is which",
+                hint="write MM, dd, HH",
+            )
 
 
 def piece_bytes(piece: Piece) -> int:

@@ -16,6 +16,7 @@ TEXTS: Final = frozenset(
     {
         "position", "replace", "translate", "reverse", "repeat", "pad_start", "pad_end",
         "split_part", "substring_index", "day_name", "month_name", "concat_with", "matches",
+        "capitalize",
     }
 )  # fmt: skip
 _FIXED: Final = {
@@ -36,6 +37,8 @@ _MOST_REPEATED: Final = 127
 """Characters by a secret text, which is doubled until it suffices."""
 MOST_SEARCHED: Final = 64
 """The most bytes of a text in which what is replaced is no constant: a search for each of them."""
+_MOST_BYTES: Final = 1016
+"""Of any text in oblivious mode."""
 _MOST_PLACE: Final = 1 << 28
 _DATE_BYTES: Final = 10
 _INSTANT_BYTES: Final = 26
@@ -72,6 +75,14 @@ def replaced_bytes(text_bytes: int, old: int, new: int) -> int:
         return text_bytes
     times = text_bytes // old
     return max(text_bytes, times * new + text_bytes - times * old)
+
+
+def cased_bytes(text_bytes: int) -> int:
+    """The most bytes in another case: a character of two may become one of three.
+
+    Longer ones than texts may be are a flag where they come up, which few do.
+    """
+    return min(text_bytes + text_bytes // 2, max(text_bytes, _MOST_BYTES))
 
 
 def is_fixed(expression: Expression) -> bool:
@@ -168,6 +179,7 @@ _WIDTHS: Final[Mapping[str, Callable[[Sequence[int], Sequence[Expression]], int]
     **dict.fromkeys(
         ("reverse", "split_part", "substring_index", "substring"), lambda parts, _: parts[0]
     ),
+    **dict.fromkeys(("lower", "upper", "capitalize"), lambda parts, _: cased_bytes(parts[0])),
     "format_moment": lambda _, a: pattern_bytes(_text(a[1])),
 }
 """By function, but for names of days and months."""

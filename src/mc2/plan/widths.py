@@ -37,7 +37,7 @@ from mc2.plan.oblivious_lists import (
 )
 from mc2.plan.oblivious_texts import CHARACTER_BYTES, MOST_SPELLED, is_fixed, width_of_text
 
-_FIRST: Final = frozenset({"lower", "upper", "trim", "trim_start", "trim_end", "nullif", "reverse"})
+_FIRST: Final = frozenset({"trim", "trim_start", "trim_end", "nullif", "reverse"})
 _GREATEST: Final = frozenset({"coalesce", "greatest", "least"})
 _STEP: Final = 2
 """Where `list_reduce` has the lambda that is done with each element."""

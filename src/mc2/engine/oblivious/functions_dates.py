@@ -28,6 +28,14 @@ def _format(of: Around, arguments: Sequence[Expression]) -> SecretColumn:
     return moment_texts.format_moment(of.run, of.of(arguments[0]), pattern, of.counts)
 
 
+def _parse(*, strict: bool) -> OfArguments:
+    def compute(of: Around, arguments: Sequence[Expression]) -> SecretColumn:
+        value, pattern = of.of(arguments[0]), text_of(arguments[1])
+        return moment_texts.parse_moment(of.run, value, pattern, of.counts, strict=strict)
+
+    return compute
+
+
 DATES_BY_VALUES: Final[Mapping[str, OfValues]] = {
     "exact_second": lambda of, v, kind: dates.exact_second(of.run, v[0], kind),
     "iso_year": lambda of, v, _: dates.iso_year(of.run, v[0]),
@@ -38,4 +46,6 @@ DATES_BY_ARGUMENTS: Final[Mapping[str, OfArguments]] = {
     "next_day": _next_day,
     "months_between": _months_between,
     "format_moment": _format,
+    "parse_moment": _parse(strict=True),
+    "try_parse_moment": _parse(strict=False),
 }

@@ -12,7 +12,7 @@ from tests.support.oblivious_plans import both_ways, obliviously
 from tests.support.plans import LIMITS, Job, Source, schema
 
 from mc2.engine.run import execute
-from mc2.errors import EngineError, Mc2Error
+from mc2.errors import EngineError, Mc2Error, PlanError
 from mc2.plan.check import check_plan
 from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.functions_moments import DAYS
@@ -163,3 +163,63 @@ def test_what_does_not_count_does_not_fail():
     made, plan = job_of([call("make_timestamp", *FIELDS)], rows)
     found, _ = run_obliviously(*obliviously(plan, made))
     assert found["out"]["c0"].to_pylist() == [None]
+
+
+READ = schema(t="string")
+READ_BY = {
+    "yyyy-MM-dd HH:mm:ss.SSS": ["2024-02-29 23:59:59.001", "0001-01-01 00:00:00.000", "2023-02-29 00:00:00.000",
+        "2024-2-29 23:59:59.001", "2024-02-29 24:00:00.000", "2024-02-29 23:60:00.000", "2024-02-29 23:59:59.0011"],
+    "d.M.y H:m:s": ["1.2.3 4:5:6", "31.12.9999 23:59:59", "01.02.0003 04:05:06", "111.2.3 4:5:6", "1.2.12345 1:1:1", "1.2.0 0:0:0"],
+    "h:mm a": ["12:00 AM", "12:30 pm", "1:59 Pm", "0:10 am", "13:00 PM", "11:11 XM", "1:1 AM", "9:09 aM"],
+    "MMMM d, yy": ["May 5, 24", "September 30, 00", "Sept 3, 11", "may 5, 24", "February 30, 24", "December 31, 99"],
+    "dd-MMM-yyyy": ["05-May-2024", "31-Dec-1999", "31-Nov-1999", "05-MAY-2024", "05-Ma-2024"],
+    "yyyyMMddHHmmssSSSSSS": ["20240229235959123456", "20240229235959", "2024022923595912345x"],
+    "'Woche vom \u20ac 0123456789 abcdef' d/M": ["Woche vom \u20ac 0123456789 abcdef 3/4", "Woche vom \u20ac 0123456789 abcdeg 3/4"],
+    "S": ["1", "9", "12"], "'x'": ["x", ""], "": ["", "x"], "a.h": ["AM.12", "PM.3", "M.3"],
+}  # fmt: skip
+ALIKE = [t for texts in READ_BY.values() for t in texts] + [None, "\0", "2024-02-29 23:59:59.001\0"]
+
+
+def both_read(pattern, texts):
+    made = Job(t=Source(READ, [(t,) for t in texts], bound=0))
+    read = call("try_parse_moment", ColumnRef("t"), text_of(pattern))
+    node = made.add(Project(made.scan("t"), (NamedExpression("c0", read),)))
+    ((_, fast, slow),) = both_ways(made.plan(out=node), made)
+    assert exact(fast["c0"]) == exact(slow["c0"])
+
+
+@pytest.mark.parametrize("pattern", READ_BY)
+def test_texts_are_read_alike_by_patterns(pattern):
+    both_read(pattern, ALIKE)
+
+
+@settings(max_examples=12)
+@given(
+    st.lists(
+        MOMENT.map(lambda m: f"{m.day}.{m.month}.{m.year} {m.hour}:{m.minute}")
+        | st.text(st.sampled_from("0129.: -"), max_size=16),
+        min_size=1,
+        max_size=15,
+    )
+)
+def test_random_texts_are_read_alike_by_patterns(texts):
+    for pattern in ("d.M.y H:m", "dd.MM.yyyy HH:mm", "d.M.yy H:m"):
+        both_read(pattern, texts)
+
+
+@pytest.mark.parametrize("text", ["2024-02-30", "2024-2-3", "", "2024-02-03 "])
+def test_texts_of_no_moment_fail_the_job(text):
+    made = Job(t=Source(READ, [(text,)], bound=0))
+    read = call("parse_moment", ColumnRef("t"), text_of("yyyy-MM-dd"))
+    plan = made.plan(out=made.add(Project(made.scan("t"), (NamedExpression("c0", read),))))
+    with pytest.raises(EngineError, match="the computation failed"):
+        run_obliviously(*obliviously(plan, made))
+
+
+def test_patterns_that_read_in_two_ways_are_refused():
+    made = Job(t=Source(READ, [("x",)], bound=0))
+    read = call("parse_moment", ColumnRef("t"), text_of("d0M"))
+    plan = made.plan(out=made.add(Project(made.scan("t"), (NamedExpression("c0", read),))))
+    with pytest.raises(PlanError, match="which is which") as raised:
+        obliviously(plan, made)
+    assert raised.value.hint
