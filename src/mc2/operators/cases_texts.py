@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from mc2.formats.schema import DataType
+from mc2.formats.schema import DataType, decimal
 from mc2.operators import (
     arithmetic,
     buckets,
     curves,
+    grouped_digits,
     letters,
     numbers,
     patterns,
@@ -71,6 +72,12 @@ def _phrases(run: Run, made: Made) -> object:
         phrases.concat_with(run, b, [a, b, a], counts),
         phrases.replace_secret(run, b, b, a),
     ]  # fmt: skip
+
+
+@case("grouped_digits")
+def _grouped_digits(run: Run, made: Made) -> object:
+    kinds = (NARROW, WIDE, decimal(3, 3), decimal(38, 0))
+    return [grouped_digits.format_decimal(run, made.column(k), n) for k in kinds for n in (0, 2, 5)]
 
 
 @case("letters")

@@ -296,6 +296,10 @@ def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[
     if function not in FUNCTIONS:
         raise PlanError(f"oblivious mode has no function {function}", hint=_ENCRYPTED)
     check_text(function, arguments)
+    if function == "format_number" and types[0].name != "decimal":
+        raise PlanError(
+            f"oblivious mode writes no {types[0]} with commas", hint="cast to decimal before"
+        )
     if function in MOMENTS:
         check_moment(function, arguments)
     if function == "truncate_to" and (

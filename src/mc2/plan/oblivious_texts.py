@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mc2.errors import PlanError
-from mc2.formats.schema import DataType
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.plan.expressions import Expression, Literal
 from mc2.plan.oblivious_moments import pattern_bytes
 from mc2.plan.regex_steps import pattern_steps
@@ -16,7 +16,7 @@ TEXTS: Final = frozenset(
     {
         "position", "replace", "translate", "reverse", "repeat", "pad_start", "pad_end",
         "split_part", "substring_index", "day_name", "month_name", "concat_with", "matches",
-        "capitalize",
+        "capitalize", "format_number",
     }
 )  # fmt: skip
 _FIXED: Final = {
@@ -83,6 +83,12 @@ def cased_bytes(text_bytes: int) -> int:
     Longer ones than texts may be are a flag where they come up, which few do.
     """
     return min(text_bytes + text_bytes // 2, max(text_bytes, _MOST_BYTES))
+
+
+def grouped_bytes(digits: int) -> int:
+    """The most bytes of any decimal in threes, with so many fraction digits."""
+    signs = 1 + (DECIMAL_DIGITS - 1) // 3  # a minus, and commas
+    return signs + DECIMAL_DIGITS + (1 + digits if digits else 0)
 
 
 def is_fixed(expression: Expression) -> bool:
@@ -180,6 +186,7 @@ _WIDTHS: Final[Mapping[str, Callable[[Sequence[int], Sequence[Expression]], int]
         ("reverse", "split_part", "substring_index", "substring"), lambda parts, _: parts[0]
     ),
     **dict.fromkeys(("lower", "upper", "capitalize"), lambda parts, _: cased_bytes(parts[0])),
+    "format_number": lambda _, a: grouped_bytes(int(_text(a[1]) or 0)),
     "format_moment": lambda _, a: pattern_bytes(_text(a[1])),
 }
 """By function, but for names of days and months."""

@@ -55,9 +55,6 @@ def check_window(operation: Window, columns: Mapping[str, Column], rows: int) ->
 
 def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
     name = column.function
-    kinds = [type_of(a, columns).type for a in column.arguments]
-    if any(k.name in {"list", "struct"} for k in kinds):
-        raise PlanError("oblivious mode has no windows over lists and structs", hint=_ENCRYPTED)
     if name in AGGREGATES and name not in _COMPUTED:
         raise PlanError(f"oblivious mode has no {name} over a window", hint=_ENCRYPTED)
     if name in NEIGHBOURS and column.ignore_nulls:

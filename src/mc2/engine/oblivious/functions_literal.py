@@ -7,7 +7,7 @@ from typing import Final
 
 from mc2.engine.oblivious.calls import Around, OfArguments, text_of
 from mc2.engine.oblivious.functions_dates import DATES_BY_ARGUMENTS
-from mc2.operators import dates, patterns, phrases, rounding, texts
+from mc2.operators import dates, grouped_digits, patterns, phrases, rounding, texts
 from mc2.operators.handles import MOST_TEXT_BYTES, SecretColumn
 from mc2.operators.run import Run
 from mc2.plan.expressions import Call, Expression
@@ -125,6 +125,11 @@ def _part(
     return compute
 
 
+def _format_number(of: Around, arguments: Sequence[Expression]) -> SecretColumn:
+    value, digits = of.of(arguments[0]), int(text_of(arguments[1]))
+    return grouped_digits.format_decimal(of.run, value, digits)
+
+
 def _matches(of: Around, arguments: Sequence[Expression]) -> SecretColumn:
     return patterns.find_pattern(of.run, of.of(arguments[0]), pattern_steps(text_of(arguments[1])))
 
@@ -139,6 +144,7 @@ OF_ARGUMENTS: Final[Mapping[str, OfArguments]] = {
     "pad_end": _pad(start=False),
     "split_part": _part(phrases.split_part),
     "substring_index": _part(phrases.substring_index),
+    "format_number": _format_number,
     "like": _like,
     "contains": _contains,
     "starts_with": _starts_with,

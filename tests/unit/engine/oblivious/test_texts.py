@@ -1,7 +1,7 @@
 """Casts of text and functions of texts in oblivious mode: what the encrypted engine gives."""
 
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -20,8 +20,9 @@ from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT8, INT32, INT64, STRING
 KINDS = schema(
     s="string", t="string", i="int64", j="int32", k="int8", b="boolean", d="date", ts="timestamp",
     u="timestamp_utc", n="decimal(9,2)", w="decimal(38,10)", p="decimal(3,3)", x="double",
+    q="decimal(38,0)", z="decimal(38,38)",
 )  # fmt: skip
-S, T, A, J, K, B, D, TS, U, N, W, P, X = (ColumnRef(c.name) for c in KINDS.columns)
+S, T, A, J, K, B, D, TS, U, N, W, P, X, Q, Z = (ColumnRef(c.name) for c in KINDS.columns)
 READ = (INT8, INT32, INT64, decimal(9, 2), decimal(38, 3), decimal(3, 3), BOOLEAN, DATE,
         DataType("timestamp"), DataType("timestamp_utc"))  # fmt: skip
 WRITTEN = [
@@ -62,7 +63,23 @@ def row(place, text):
         [None, *map(Decimal, WIDES)][place % 5],
         [Decimal("0.001"), Decimal("-0.999"), Decimal("0.000"), None][place % 4],
         [0.0, -0.0, 1.0, float("nan"), None, -2.5][place % 6],
+        None,
+        None,
     )
+
+
+GROUPED = (
+    "0", "0.001", "0.004", "0.005", "0.015", "0.025", "0.5", "1.5", "2.5", "9.995", "9.5", "99.99", "100", "999", "999.9",
+    "1000", "12345.678", "999999.99", "1000000", "0." + "9" * 38, "9" * 38, "9" * 28 + ".9999999999", "1" + "0" * 37,
+    "12345678901234567890.5", "0.000000000000000000000000000000000000005", "1234567890123456789.00005",
+)  # fmt: skip
+
+
+def fitting(number, kind):
+    """The number cut to a decimal's digits, or nothing if it does not fit."""
+    context = Context(prec=80, rounding=ROUND_DOWN)
+    cut = number.quantize(Decimal(1).scaleb(-kind.scale), context=context)
+    return cut if abs(cut.scaleb(kind.scale, context)) < 10**kind.precision else None
 
 
 ROWS = [row(place, text) for place, text in enumerate(WRITTEN)]
@@ -156,6 +173,16 @@ def test_patterns_are_found_alike(pattern):
     both(call("matches", T, text_of(pattern)))
 
 
+@pytest.mark.parametrize("value", [N, W, P, Q, Z], ids=lambda v: v.name)
+def test_numbers_are_grouped_alike(value):
+    drawn = [Decimal(f"{sign}{n}") for sign in ("", "-") for n in GROUPED]
+    kind = next(c.type for c in KINDS.columns if c.name == value.name)
+    fit = [v for n in drawn if (v := fitting(n, kind)) is not None]
+    rows = [tuple(v if c.name == value.name else None for c in KINDS.columns) for v in (*fit, None)]
+    for digits in (0, 1, 2, 4, 10, 38):
+        both(call("format_number", value, number_of(digits)), rows)
+
+
 @pytest.mark.parametrize("expression", [*OF_ANY_TEXT, *OF_CHARACTERS])
 def test_functions_agree(expression):
     both(expression)
@@ -227,7 +254,7 @@ def test_what_has_no_answer_fails_the_job(expression, text):
         call("split_part", S, text_of(","), number_of(0)), call("trim", S, T),
         call("pad_start", S, number_of(128), T), call("substring_index", S, T, number_of(1)),
         Cast(X, STRING, strict=True), Cast(S, DOUBLE, strict=True),
-        call("repeat", S, number_of(1000)),
+        call("repeat", S, number_of(1000)), call("format_number", X, number_of(2)),
     ],
 )  # fmt: skip
 def test_what_there_is_not_is_refused(expression):

@@ -176,3 +176,39 @@ def test_sums_that_do_not_fit_fail_the_job():
     rows = [("a", 2**62, None, None, None)] * 2
     with pytest.raises(EngineError, match="does not fit"):
         agree((WindowColumn("w", "sum", (K,), WHOLE),), rows=rows)
+
+
+NESTED = schema(
+    g="string", k="int64", l="list<string>", r="struct<a:int32,b:list<decimal(20,2)>>"
+)  # fmt: skip
+LISTS = [None, [], ["x"], [None, "a long text of two words"], ["", "y", "y"]]
+STRUCTS = [None, {"a": None, "b": []}, {"a": 7, "b": None}, {"a": -1, "b": [Decimal("1.50"), None]}]
+NESTED_ROWS = [
+    ("ab"[place % 2], place // 3, LISTS[place * 3 % 5], STRUCTS[place * 3 % 4])
+    for place in range(11)
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=list(FRAMES))
+def test_lists_and_structs_stand_in_windows(frame):
+    one, two = literal(1, INT32), literal(2, INT32)
+    columns = []
+    for name in ("l", "r"):
+        value = ColumnRef(name)
+        columns += [
+            WindowColumn(f"count{name}", "count", (value,), frame),
+            WindowColumn(f"before{name}", "lag", (value, one, value)),
+            WindowColumn(f"known{name}", "lead", (value, two, value), ignore_nulls=True),
+            *(WindowColumn(f"{f}{name}", f, (value,), frame) for f in ("min", "max")),
+        ]
+        if frame.unit == "rows":
+            columns += [
+                WindowColumn(f"{f}{name}{nulls}", f, (value, *more), frame, ignore_nulls=nulls)
+                for f, more in (("first_value", ()), ("last_value", ()), ("nth_value", (two,)))
+                for nulls in (False, True)
+            ]
+    made = Job(t=Source(NESTED, NESTED_ROWS, bound=0))
+    node = made.add(Window(made.scan("t"), ("g",), BY_K, tuple(columns)))
+    ((_, fast, slow),) = both_ways(made.plan(out=node), made)
+    assert fast.schema == slow.schema
+    assert fast.to_pylist() == slow.to_pylist()

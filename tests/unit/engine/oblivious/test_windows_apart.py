@@ -26,7 +26,7 @@ from tests.support.windows_apart import (
 from mc2.errors import EngineError
 from mc2.operators import carried, ordering
 from mc2.plan.check import check_plan
-from mc2.plan.expressions import ColumnRef, literal
+from mc2.plan.expressions import ColumnRef, call, literal
 from mc2.plan.types import INT32
 from mc2.plan.windows import SO_FAR, WHOLE, WindowColumn
 
@@ -69,6 +69,14 @@ def test_tasks_give_what_encrypted_mode_gives():
 
 def plan_columns(plan):
     return plan.nodes[-1].operation.columns
+
+
+def test_lists_go_through_tasks_too():
+    both = call("list", ColumnRef("t"), ColumnRef("t"))
+    ends = ("first_value", "last_value", "min", "max")
+    columns = [WindowColumn(f, f, (both,), FRAMES["rows_so_far"]) for f in ends]
+    columns.append(WindowColumn("before", "lag", (both, literal(1, INT32), both)))
+    agree(checked_window("few", ROWS[FEW], tuple(columns)), FEW)
 
 
 @settings(max_examples=8, deadline=None)

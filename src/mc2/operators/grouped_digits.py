@@ -1,0 +1,132 @@
+"""Numbers as people read them: whole digits in threes with commas, and so many after the point."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mc2 import _native
+from mc2.formats.schema import DECIMAL_DIGITS, DataType
+from mc2.operators.arithmetic import scaled, widened
+from mc2.operators.comparisons import less_marks
+from mc2.operators.constants import constant
+from mc2.operators.handles import (
+    Layout,
+    Marks,
+    SecretColumn,
+    Words,
+    known_of,
+    words_of,
+)
+from mc2.operators.logic import choose, column
+from mc2.operators.phrases import trim_any
+from mc2.operators.rounding import round_exact
+from mc2.operators.run import Run
+from mc2.operators.texts import concat, fitted
+from mc2.plan.types import STRING
+
+Bytes = npt.NDArray[np.uint8]
+_THREE: Final = 3
+_PART_DIGITS: Final = 8
+"""That a kernel writes of one number."""
+_LIMB_DIGITS: Final = 2 * _PART_DIGITS
+
+
+def format_decimal(run: Run, a: SecretColumn, digits: int) -> SecretColumn:
+    """A decimal with commas and a public number of fraction digits, rounded to even.
+
+    What is below zero keeps its sign, also where no digit of it is left.
+    """
+    kept = min(digits, a.type.scale)
+    whole_digits = a.type.precision - a.type.scale + (kept < a.type.scale)
+    nowhere = np.zeros_like(known_of(a))
+    kind = DataType("decimal", min(DECIMAL_DIGITS, whole_digits + kept), kept)
+    rounded = a if kept == a.type.scale else round_exact(run, a, kept, "round_even", kind, nowhere)
+    zero = constant(a.layout, 0, a.rows)
+    shown = _digits(run, _magnitude(run, rounded), whole_digits + kept)
+    text = _pointed(run, shown, whole_digits, kept, digits)
+    return _signed(run, text, less_marks(run, a, zero), known_of(a))
+
+
+def _magnitude(run: Run, a: SecretColumn) -> SecretColumn:
+    """Without the sign, in two words."""
+    layout = Layout(DataType("decimal", DECIMAL_DIGITS, a.type.scale))
+    value = SecretColumn(layout, widened(run, a), np.ones_like(known_of(a)))
+    zero, turned = constant(layout, 0, a.rows), np.empty_like(words_of(value))
+    nowhere = np.zeros_like(known_of(a))
+    pair = words_of(zero), words_of(value)
+    run.checked(_native.add_wide, *pair, True, DECIMAL_DIGITS, nowhere, turned)
+    return choose(
+        run, less_marks(run, value, zero), SecretColumn(layout, turned, known_of(value)), value
+    )
+
+
+def _digits(run: Run, a: SecretColumn, count: int) -> Bytes:
+    """The lowest digits of numbers that are not below zero, with all zeros before them."""
+    wide, nowhere = words_of(a), np.zeros(a.rows, dtype=np.uint8)
+    unit = constant(Layout(DataType("decimal", DECIMAL_DIGITS, 0)), 10**_LIMB_DIGITS, a.rows)
+    found: list[Bytes] = []
+    for _ in range(-(-count // _LIMB_DIGITS)):  # from the last digits on
+        rest, above = np.empty_like(wide), np.empty_like(wide)
+        run.checked(_native.remainder_wide, wide, words_of(unit), nowhere, rest)
+        run.checked(_native.add_wide, wide, rest, True, DECIMAL_DIGITS, nowhere, above)
+        wide = scaled(run, above, -_LIMB_DIGITS, DECIMAL_DIGITS, nowhere)
+        low = np.ascontiguousarray(rest[:, 0])
+        high = np.empty_like(low)
+        run.call(_native.floor_divide, low, 10**_PART_DIGITS, high)
+        out = np.empty((a.rows, 1 + _LIMB_DIGITS // 8), dtype=np.uint64)
+        parts = [(0, _PART_DIGITS)] * 2
+        run.call(_native.spell_parts, np.ascontiguousarray(np.stack([high, low], 1)), parts, out)
+        found.insert(0, _bytes_of(out))
+    return np.concatenate(found, axis=1)[:, -count:]
+
+
+def _bytes_of(words: Words) -> Bytes:
+    """The bytes of texts, one a column: copies at public places."""
+    return words[:, :-1].astype(">u8").view(np.uint8).reshape(len(words), -1)
+
+
+def _text_of(run: Run, columns: Bytes) -> SecretColumn:
+    """Texts of one public length."""
+    rows, length = columns.shape
+    layout = Layout(STRING, length)
+    padded = np.zeros((rows, 8 * (layout.words - 1)), dtype=np.uint8)
+    padded[:, :length] = columns
+    words = np.full((rows, layout.words), length, dtype=np.uint64)
+    words[:, :-1] = padded.view(">u8")
+    return column(run, layout, words, np.ones(rows, dtype=np.uint8))
+
+
+def _pointed(run: Run, shown: Bytes, whole: int, kept: int, digits: int) -> SecretColumn:
+    """Digits with commas, without zeros before them, then a point and as many as there shall be."""
+    rows = len(shown)
+    places: list[Bytes] = []
+    for place in range(whole - 1):
+        places.append(shown[:, place : place + 1])
+        if (whole - place) % _THREE == 1:
+            places.append(np.full((rows, 1), ord(","), dtype=np.uint8))
+    last = shown[:, max(whole - 1, 0) :] if whole else np.concatenate([_zeros(rows, 1), shown], 1)
+    end = [last[:, :1]]
+    if digits:
+        point = np.full((rows, 1), ord("."), dtype=np.uint8)
+        end += [point, last[:, 1:], _zeros(rows, digits - kept)]
+    behind = _text_of(run, np.concatenate(end, axis=1))
+    if not places:
+        return behind
+    front = trim_any(
+        run, _text_of(run, np.concatenate(places, axis=1)), "0,", start=True, end=False
+    )
+    return concat(run, front, behind, np.zeros(rows, dtype=np.uint8))
+
+
+def _zeros(rows: int, count: int) -> Bytes:
+    return np.full((rows, count), ord("0"), dtype=np.uint8)
+
+
+def _signed(run: Run, a: SecretColumn, below: Marks, known: Marks) -> SecretColumn:
+    sign = constant(Layout(STRING, 1), b"-", a.rows)
+    turned = concat(run, sign, a, np.zeros_like(known))
+    found = choose(run, below, turned, fitted(a, turned.layout.text_bytes))
+    return column(run, found.layout, words_of(found), known)
