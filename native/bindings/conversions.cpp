@@ -83,15 +83,6 @@ void bind_spelling(nb::module_& m) {
               conversions().spell_parts(a.data(), parts.data(), parts.size(), out.data(), out.shape(1), out.shape(0));
           },
           "a"_a.noconvert(), "parts"_a, "out"_a.noconvert(), "Numbers with leading zeros, and a byte or none before each.");
-    m.def("decimal_to_double",
-          [](Rows a, unsigned scale, OutWords out) {
-              require_one_length(out, a);
-              require_pairs(a.shape(1));
-              require_scale(scale);
-              nb::gil_scoped_release unlocked;
-              conversions().decimal_to_double(reinterpret_cast<const i128*>(a.data()), scale, reinterpret_cast<double*>(out.data()), out.shape(0));
-          },
-          "a"_a.noconvert(), "scale"_a, "out"_a.noconvert(), "The nearest double.");
 }
 
 }  // namespace

@@ -85,14 +85,6 @@ void conversions_cases(std::vector<Case>& cases) {
         u64* out = p.room<u64>(n * 5);
         p.kernel([=] { kernels::conversions().spell_parts(a, parts, 8, out, 5, n); });
     }});
-    for (const unsigned scale : {0u, 5u, 38u}) {
-        cases.push_back({std::string("conversions.decimal_to_double/").append(std::to_string(scale)), sizes, [=](Probe& p) {
-            const N n = p.rows();
-            const i128* a = reinterpret_cast<const i128*>(p.words(2 * n));
-            double* out = p.room<double>(n);
-            p.kernel([=] { kernels::conversions().decimal_to_double(a, scale, out, n); });
-        }});
-    }
 }
 
 }  // namespace mc2::oblivious

@@ -1,8 +1,5 @@
 #include "mc2/conversions.hpp"
 
-#include <array>
-#include <bit>
-
 #include "mc2/arithmetic.hpp"
 #include "mc2/bytes.hpp"
 
@@ -221,57 +218,9 @@ void spell_parts(const u64* a, const SpelledPart* parts, std::size_t count, u64*
     }
 }
 
-// --- decimals as doubles
-
-// How many of the highest bits of a word pair are zero before the first one, which is moved there.
-MC2_INLINE Word normalise(u128& value) noexcept {
-    Word moved(0);
-    for (unsigned step = 64; step > 0; step /= 2) {
-        const Mask empty = Pair(value >> (128 - step)) == Pair(0);
-        value = select(empty, Pair(value << step), Pair(value)).bits();
-        moved = moved + keep_if(empty, Word(step));
-    }
-    return moved;
-}
-
-void decimal_to_double(const i128* a, unsigned scale, double* out, std::size_t rows) noexcept {
-    // value / 10^scale with the divisor's first bit at 127: the quotient of value's 128 bits and 128
-    // zeros by it has its first one at bit 128 or 127.
-    u128 divisor = power_of_ten(scale);
-    unsigned raised = 0;
-    while ((divisor >> 127) == 0) {
-        divisor <<= 1;
-        ++raised;
-    }
-    for (std::size_t i = 0; i < rows; ++i) {
-        const Secret<i128> value(a[i]);
-        const Mask nothing = value == Secret<i128>(0), negative = is_negative(value);
-        u128 size = magnitude(value).bits();
-        const Word moved = normalise(size);
-        const WideDivision found = divide_wide<4>({{0, 0, static_cast<u64>(size), static_cast<u64>(size >> 64)}}, Pair(divisor));
-        // The quotient is 129 bits at most: the first of them is limb 2.
-        const Mask large = Word(found.quotient.limbs[2]) != Word(0);
-        const u128 low = (static_cast<u128>(found.quotient.limbs[1]) << 64) | found.quotient.limbs[0];
-        const u128 halved = (static_cast<u128>(found.quotient.limbs[2]) << 127) | (low >> 1);
-        const u128 bits = select(large, Pair(halved), Pair(low)).bits();  // its first bit is 127
-        const Mask lost = (found.remainder != Pair(0)) | (large & Mask::from_bit(static_cast<u64>(low)));
-        // 53 bits stay; what is below decides.
-        const u64 kept = static_cast<u64>(bits >> 75);
-        const u128 below = bits & ((u128{1} << 75) - 1);
-        const Mask above_half = (Pair(below) > Pair(u128{1} << 74)) | ((Pair(below) == Pair(u128{1} << 74)) & lost);
-        const Mask tie = (Pair(below) == Pair(u128{1} << 74)) & ~lost;
-        const Word rounded = Word(kept) + one_if(above_half | (tie & Mask::from_bit(kept)));
-        // value = bits * 2^(large - 128 - moved + raised), of which 75 bits went.
-        const Word exponent = Word(1023 + 127 - 128 + raised) + one_if(large) - moved;
-        const Word word = (exponent << 52) + (rounded - Word(u64{1} << 52));
-        const Word with_sign = word | (one_if(negative) << 63);
-        out[i] = std::bit_cast<double>(select(nothing, Word(0), with_sign).bits());
-    }
-}
-
 }  // namespace
 
 extern const ConversionsKernels conversions_table;
-const ConversionsKernels conversions_table = {read_decimal, spell_decimal, read_moment, spell_parts, decimal_to_double};
+const ConversionsKernels conversions_table = {read_decimal, spell_decimal, read_moment, spell_parts};
 
 }  // namespace mc2::oblivious::MC2_ISA

@@ -61,6 +61,7 @@ ALLOWED = (
         "tells which of the training's parameters are in use: they are public",
     ),
     Allowed("texts", "like|concat|substring|trim", "masked move", _MASKS),
+    Allowed("digits", "read_double", "masked move", _MASKS),
     Allowed("phrases", "substring_at|reverse|trim_any|part", "masked move", _MASKS),
     Allowed(
         "texts", "like", "lanes to a register",
@@ -97,8 +98,8 @@ ALLOWED = (
         "",
         _any_of(
             "concat count_characters like map_letters match_few pack_bits part position "
-            "read_pieces replace reverse spell_decimal substring substring_at translate trim "
-            "trim_any unpack_bits"
+            "read_double read_pieces replace reverse spell_decimal spell_double substring "
+            "substring_at translate trim trim_any unpack_bits"
         ),
         "unseen jump", _ENDS,
     ),

@@ -36,8 +36,6 @@ struct ConversionsKernels {
     // Parts of a row, each with its lowest digits, leading zeros included.
     void (*spell_parts)(const u64* a, const SpelledPart* parts, std::size_t count, u64* out, std::size_t width,
                         std::size_t rows) noexcept;
-    // The double nearest to a / 10^scale, the even one of two.
-    void (*decimal_to_double)(const i128* a, unsigned scale, double* out, std::size_t rows) noexcept;
 };
 
 }  // namespace mc2::oblivious

@@ -52,6 +52,8 @@ def cast(scribe: Scribe, term: Term, kind: DataType, *, strict: bool) -> str:
         return _struct(scribe, term, kind, strict=strict)
     if kind.name == "string" and term.type.name in _SHOWN:
         return scribe.call(shown(term.type, strict=strict), term.sql)
+    if _classes(term.type, kind) == ("fraction", "decimal"):
+        return _by_shortest_text(scribe, term, kind, strict=strict)
     return _simple(term, kind, strict=strict)
 
 
@@ -141,9 +143,26 @@ def _cut(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT001  # on
     return cast_to(f"trunc({term.sql})", kind, strict=strict)
 
 
-def _by_shortest_text(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT001  # one of a table
-    """A double counts as its shortest decimal text, as in Spark: 0.285 rounds to 0.29."""
-    return cast_to(f"CAST({cast_to(term.sql, DOUBLE)} AS VARCHAR)", kind, strict=strict)
+def _by_shortest_text(scribe: Scribe, term: Term, kind: DataType, *, strict: bool) -> str:
+    """A double counts as its shortest decimal text, as in Spark: 0.285 rounds to 0.29.
+
+    DuckDB's reader of decimals miscounts digits of numbers with an exponent: it takes 5.1e18 for
+    18 digits, and 5e-5 for too many where all stand after the point. So they are written out.
+    """
+
+    def body(value: str) -> str:
+        text = f"CAST({cast_to(value, DOUBLE)} AS VARCHAR)"
+        power = f"CAST(regexp_extract({text}, 'e(.*)$', 1) AS INTEGER)"
+        digits = f"regexp_replace({text}, '[-.]|e.*$', '', 'g')"
+        below = f"'0.' || repeat('0', -1 - {power}) || {digits}"
+        plain = f"CASE WHEN {power} < 0 THEN {below} ELSE rpad({digits}, 1 + {power}, '0') END"
+        sign = f"CASE WHEN {value} < 0 THEN '-' ELSE '' END"
+        small, large = f"{value} <> 0 AND abs({value}) < 1e-4", f"abs({value}) >= 1e16"
+        shown = f"({small} OR {large}) AND isfinite({value})"  # with an exponent
+        whole = f"CASE WHEN {shown} THEN {sign} || {plain} ELSE {text} END"
+        return cast_to(whole, kind, strict=strict)
+
+    return f"({scribe.let(term, body)})"
 
 
 def _to_fraction(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT001  # one of a table
@@ -155,7 +174,6 @@ def _to_fraction(term: Term, kind: DataType, strict: bool) -> str:  # noqa: FBT0
 _RULES: Final[dict[tuple[str, str], Callable[[Term, DataType, bool], str]]] = {
     ("fraction", "integer"): _cut,
     ("decimal", "integer"): _cut,
-    ("fraction", "decimal"): _by_shortest_text,
     ("decimal", "fraction"): _to_fraction,
 }
 

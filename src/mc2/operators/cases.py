@@ -70,7 +70,7 @@ from mc2.operators.made import (
 )
 from mc2.operators.ordering import Order, Ties
 from mc2.operators.run import Run
-from mc2.plan.types import BOOLEAN, DATE, DOUBLE, INT32, INT64
+from mc2.plan.types import BOOLEAN, DATE, DOUBLE, FLOAT, INT32, INT64
 
 __all__ = ["CASES", "DATA", "Case", "Made"]
 
@@ -184,6 +184,7 @@ def _lenient(run: Run, made: Made) -> object:
     pairs = (
         (INT64, INT32), (DOUBLE, INT32), (DOUBLE, INT64), (WIDE, INT32), (NARROW, INT32),
         (INT64, NARROW), (WIDE, NARROW), (NARROW, WIDE), (BOOLEAN, NARROW), (INT64, DOUBLE),
+        (DOUBLE, WIDE), (DOUBLE, FLOAT), (FLOAT, NARROW), (DATE, INSTANT),
     )  # fmt: skip
     return [*found, *(lenient.try_cast(run, made.column(a, 2), b) for a, b in pairs)]
 
@@ -203,8 +204,9 @@ def _cast(run: Run, made: Made) -> object:
     pairs = [
         (INT64, INT32), (DOUBLE, INT64), (NARROW, INT64), (WIDE, INT64), (INT64, NARROW),
         (NARROW, WIDE), (WIDE, NARROW), (INT64, DOUBLE), (BOOLEAN, INT64), (BOOLEAN, DOUBLE),
-        (DATE, INSTANT), (INSTANT, DATE), (DataType("float"), DOUBLE), (NARROW, DOUBLE),
-        (WIDE, DOUBLE), (WIDE, BOOLEAN), (DOUBLE, BOOLEAN),
+        (DATE, INSTANT), (INSTANT, DATE), (FLOAT, DOUBLE), (NARROW, DOUBLE),
+        (WIDE, DOUBLE), (WIDE, BOOLEAN), (DOUBLE, BOOLEAN), (DOUBLE, NARROW), (DOUBLE, WIDE),
+        (FLOAT, WIDE), (DOUBLE, FLOAT), (INT64, FLOAT), (WIDE, FLOAT),
     ]  # fmt: skip
     return [
         conversions.cast(run, made.column(a, 2), b, everywhere(made))
@@ -554,7 +556,7 @@ _FORM_SCHEMA: Final = Schema(
         Column("w", WIDE),
         Column("n", NARROW),
         Column("yes", BOOLEAN),
-        Column("f", DataType("float")),
+        Column("f", FLOAT),
         Column("r", DOUBLE),
         Column("day", DATE),
         Column("l", parse_type("list<string>")),

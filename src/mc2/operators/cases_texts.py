@@ -124,7 +124,7 @@ def _buckets(run: Run, made: Made) -> object:
 
 
 _SPELLED: Final = (
-    BOOLEAN, INT32, INT64, NARROW, WIDE, DATE, INSTANT, DataType("timestamp_utc"),
+    BOOLEAN, INT32, INT64, NARROW, WIDE, DATE, INSTANT, DataType("timestamp_utc"), FLOAT, DOUBLE,
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from mc2.operators.handles import (
     Layout,
     Marks,
     SecretColumn,
+    SecretMarks,
     Words,
     flat_words_of,
     known_of,
@@ -47,13 +48,10 @@ def cast(run: Run, a: SecretColumn, kind: DataType, counts: Marks) -> SecretColu
     if target in INTEGER_BITS:
         words = _to_integer(run, a, counted)
         check_integers(run, words, kind, counted, Flag.BAD_CAST)
-    elif target == "decimal" and source not in {"float", "double"}:
+    elif target == "decimal":
         words = _to_decimal(run, a, kind, counted)
-    elif target == "double" and (source in INTEGER_BITS or source in {"boolean", "float"}):
-        words = _to_double(run, a)
-    elif target == "double" and source == "decimal":
-        words = np.empty(a.rows, dtype=np.uint64)
-        run.call(_native.decimal_to_double, widened(run, a), a.type.scale, words)
+    elif target in {"double", "float"} and _is_number(a.type):
+        words = _to_real(run, a, kind, counted)
     elif target == "boolean" and _is_number(a.type):
         zero = constant(a.layout, 0.0 if a.layout.is_real else 0, a.rows)
         set_marks = complement(run, equal_marks(run, a, zero))
@@ -78,7 +76,7 @@ def cast(run: Run, a: SecretColumn, kind: DataType, counts: Marks) -> SecretColu
 
 
 def _is_number(kind: DataType) -> bool:
-    return kind.name in INTEGER_BITS or kind.name in {"decimal", "double", "float"}
+    return kind.name in INTEGER_BITS or kind.name in {"boolean", "decimal", "double", "float"}
 
 
 def _to_integer(run: Run, a: SecretColumn, counted: Marks) -> Words:
@@ -107,6 +105,8 @@ def whole_part(run: Run, a: SecretColumn, counted: Marks) -> Words:
 def _to_decimal(run: Run, a: SecretColumn, kind: DataType, counted: Marks) -> Words:
     if a.layout.is_text:
         raise EngineError(f"oblivious mode has no cast from {a.type} to {kind}")
+    if a.layout.is_real:
+        return _that_fit(run, a, kind, counted)
     digits = kind.scale - a.type.scale
     wide = widened(run, a)
     if digits == 0:
@@ -117,9 +117,40 @@ def _to_decimal(run: Run, a: SecretColumn, kind: DataType, counted: Marks) -> Wo
     return narrowed(run, scaled(run, wide, digits, kind.precision, counted), Layout(kind), counted)
 
 
-def _to_double(run: Run, a: SecretColumn) -> Words:
-    if a.layout.is_real:  # floats are kept as doubles
-        return flat_words_of(a).copy()
+def _to_real(run: Run, a: SecretColumn, kind: DataType, counted: Marks) -> Words:
+    narrow = kind.name == "float"
+    if a.layout.is_real:
+        return _that_fit(run, a, kind, counted) if narrow else flat_words_of(a).copy()
     words = np.empty(a.rows, dtype=np.uint64)
-    run.call(_native.integer_to_double, flat_words_of(a), words)
+    if narrow or a.type.name == "decimal":
+        run.call(_native.decimal_to_double, widened(run, a), a.type.scale, narrow, words)
+    else:
+        run.call(_native.integer_to_double, flat_words_of(a), words)
+    return words
+
+
+# --- doubles and floats that are rounded
+
+
+def rounded(run: Run, a: SecretColumn, kind: DataType) -> tuple[Words, Marks]:
+    """Doubles as floats, or both as decimals, and where they fit.
+
+    To a decimal goes what the shortest text of a double says, rounded half away from zero.
+    """
+    rows = a.rows
+    fits = np.empty(rows, dtype=np.uint8)
+    if kind.name == "float":
+        words = np.empty(rows, dtype=np.uint64)
+        run.call(_native.double_to_float, flat_words_of(a), words, fits)
+        return words, fits
+    wide, nowhere = np.empty((rows, 2), dtype=np.uint64), np.zeros(rows, dtype=np.uint8)
+    digits = kind.scale, kind.precision
+    run.call(_native.double_to_decimal, flat_words_of(a), *digits, wide, fits)
+    return narrowed(run, wide, Layout(kind), nowhere), fits
+
+
+def _that_fit(run: Run, a: SecretColumn, kind: DataType, counted: Marks) -> Words:
+    words, fits = rounded(run, a, kind)
+    unfit = conjunction(run, counted, complement(run, fits))
+    run.raise_where(SecretMarks(unfit), Flag.BAD_CAST)
     return words

@@ -11,13 +11,14 @@ from mc2.formats.schema import DECIMAL_DIGITS, DataType
 from mc2.operators.arithmetic import Operation, narrowed, scaled, widened
 from mc2.operators.comparisons import less_marks
 from mc2.operators.constants import constant
-from mc2.operators.conversions import cast, whole_part
+from mc2.operators.conversions import MICROSECONDS_PER_DAY, cast, rounded, whole_part
 from mc2.operators.handles import (
     Layout,
     Marks,
     SecretColumn,
     Words,
     known_of,
+    words_of,
 )
 from mc2.operators.logic import column, complement, conjunction
 from mc2.operators.run import Run
@@ -25,6 +26,8 @@ from mc2.plan.types import INT64, INTEGER_BITS, integer_range
 
 _WIDE: Final = Layout(DataType("decimal", DECIMAL_DIGITS, 0))
 _INT64_END: Final = 2.0**63
+_INSTANT_DAYS: Final = (2**63 - 1) // MICROSECONDS_PER_DAY
+"""How far from 1970 a day is whose start fits a timestamp."""
 
 
 def try_compute(
@@ -42,13 +45,19 @@ def try_compute(
 
 
 def try_cast(run: Run, a: SecretColumn, kind: DataType) -> SecretColumn:
-    """A cast, or NULL where the value does not fit: to whole numbers and decimals."""
-    nowhere = _nowhere(a)
-    if kind.name not in INTEGER_BITS and kind.name != "decimal":
-        return cast(run, a, kind, nowhere)  # which always fits
+    """A cast, or NULL where the value does not fit."""
+    nowhere, known = _nowhere(a), known_of(a)
+    if a.layout.is_real and kind.name in {"decimal", "float"} and a.type != kind:
+        words, fits = rounded(run, a, kind)
+        return column(run, Layout(kind), words, conjunction(run, known, fits))
     if kind.name == "decimal":
         return _try_decimal(run, a, kind)
-    known = known_of(a)
+    if a.type.name == "date":
+        found = cast(run, a, kind, nowhere)
+        inside = between(run, widened(run, a), -_INSTANT_DAYS, _INSTANT_DAYS, known)
+        return column(run, found.layout, words_of(found), inside)
+    if kind.name not in INTEGER_BITS:
+        return cast(run, a, kind, nowhere)  # which always fits
     if a.layout.is_real:
         low, high = (constant(a.layout, sign * _INT64_END, a.rows) for sign in (-1, 1))
         inside = complement(run, less_marks(run, a, low))

@@ -1,4 +1,7 @@
-"""Casts from texts and to texts of a public greatest length: numbers, dates, times, booleans."""
+"""Casts from texts and to texts of a public greatest length: numbers, dates, times, booleans.
+
+A double's text and the double that a text means are found exactly, whatever the text's length.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ from mc2.operators.phrases import trim_any
 from mc2.operators.run import Flag, Run
 from mc2.operators.texts import change_case, concat, fitted
 from mc2.plan.oblivious_texts import spelled_bytes
-from mc2.plan.types import BOOLEAN, INT32, INT64, INTEGER_BITS, STRING
+from mc2.plan.types import BOOLEAN, DOUBLE, FLOAT, INT32, INT64, INTEGER_BITS, STRING
 
 _BLANKS: Final = " \t\n\r"
 _TRUE: Final = ("t", "true", "y", "yes", "1")
@@ -65,6 +68,10 @@ def to_text(run: Run, a: SecretColumn, counts: Marks) -> SecretColumn:
     if kind.name in INTEGER_BITS or kind.name == "decimal":
         out = np.empty((a.rows, layout.words), dtype=np.uint64)
         run.call(_native.spell_decimal, widened(run, a), a.layout.is_wide, kind.scale, out)
+        return column(run, layout, out, known_of(a))
+    if a.layout.is_real:
+        out = np.empty((a.rows, layout.words), dtype=np.uint64)
+        run.call(_native.spell_double, flat_words_of(a), kind == FLOAT, out)
         return column(run, layout, out, known_of(a))
     if kind.name == "date":
         return _day_text(run, a, counts)
@@ -132,6 +139,10 @@ def from_text(
         known = between(run, wide, -most, most, known)
         layout, nowhere = Layout(kind), np.zeros_like(known)
         found = column(run, layout, narrowed(run, wide, layout, nowhere), known)
+    elif kind in {DOUBLE, FLOAT}:
+        out, read = np.empty(a.rows, dtype=np.uint64), np.empty(a.rows, dtype=np.uint8)
+        run.call(_native.read_double, words_of(bare), kind == FLOAT, out, read)
+        found = column(run, Layout(kind), out, conjunction(run, known_of(bare), read))
     elif kind.name == "date" or kind.name in _INSTANTS:
         found = _read_moment(run, bare, kind)
     else:

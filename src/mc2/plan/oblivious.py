@@ -284,8 +284,8 @@ def check_expression(
             )
             if function == "replace":
                 check_replaced(width_of(arguments[0], widths, around), arguments)
-        case Cast(value, target, strict):
-            _check_cast(type_of(value, columns).type, target, strict=strict)
+        case Cast(value, target):
+            _check_cast(type_of(value, columns).type, target)
         case InList() | Case():
             pass
     if kind.has_width:
@@ -323,40 +323,27 @@ def _check_scales(types: Sequence[DataType]) -> None:
             )
 
 
-def _check_cast(source: DataType, kind: DataType, *, strict: bool) -> None:
+def _check_cast(source: DataType, kind: DataType) -> None:
     if source == kind:
         return
     if source.element is not None and kind.element is not None:
-        _check_cast(source.element, kind.element, strict=strict)
+        _check_cast(source.element, kind.element)
         return
     if source.name == kind.name == "struct":
         for (_, one), (_, other) in zip(source.fields, kind.fields, strict=True):
-            _check_cast(one, other, strict=strict)
+            _check_cast(one, other)
         return
     if not castable_obliviously(source, kind):
         raise PlanError(f"oblivious mode has no cast from {source} to {kind}", hint=_ENCRYPTED)
-    tried = kind.name in INTEGER_BITS or kind.name == "decimal" or source.name == "string"
-    if not strict and not tried and not _always_fits(source, kind):
-        raise PlanError("oblivious mode has no such try_cast", hint=_ENCRYPTED)
 
 
 def castable_obliviously(source: DataType, kind: DataType) -> bool:
     """Whether oblivious mode has a cast: `mc2.operators.conversions.cast`, and `spelling`."""
-    exact = {*INTEGER_BITS, "boolean", "decimal"}
+    numbers = {*INTEGER_BITS, "boolean", "decimal", "double", "float"}
     if kind.name == "string" or source.name == "string":
         return is_spelled(source if kind.name == "string" else kind)
-    if kind.name == "boolean" or kind.name in INTEGER_BITS:
-        return source.name in exact or source.name in {"double", "float"}
-    if kind.name == "decimal":
-        return source.name in exact
-    if kind.name == "double":
-        return source.name in exact or source.name == "float"
+    if kind.name in numbers:
+        return source.name in numbers
     if kind.name in _INSTANTS:
         return source.name == "date" or source.name in _INSTANTS
     return kind.name == "date" and source.name in _INSTANTS
-
-
-def _always_fits(source: DataType, kind: DataType) -> bool:
-    if source.name in INTEGER_BITS and kind.name in INTEGER_BITS:
-        return INTEGER_BITS[source.name] <= INTEGER_BITS[kind.name]
-    return kind.name in {"double", "string", "boolean"} or kind.name in _INSTANTS

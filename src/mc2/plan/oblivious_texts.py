@@ -43,12 +43,13 @@ _MOST_PLACE: Final = 1 << 28
 _DATE_BYTES: Final = 10
 _INSTANT_BYTES: Final = 26
 _INTEGER_BYTES: Final = {8: 4, 16: 6, 32: 11, 64: 20}
+_REAL_BYTES: Final = {"double": 24, "float": 15}  # -2.2250738585072014E-308, -1.17549435E-38
 _NAME_BYTES: Final = 3  # of a day or month
 MOST_SPELLED: Final = 41
 """The most bytes of any value's text: a decimal's with a sign, a zero and a point."""
 _ENCRYPTED: Final = 'write it in another way, or run the job with mode="encrypted"'
 _SPELLED: Final = frozenset(
-    {*INTEGER_BITS, "decimal", "boolean", "date", "timestamp", "timestamp_utc"}
+    {*INTEGER_BITS, *_REAL_BYTES, "decimal", "boolean", "date", "timestamp", "timestamp_utc"}
 )
 
 
@@ -64,6 +65,8 @@ def spelled_bytes(kind: DataType) -> int:
     if kind.name == "decimal":
         point = 1 if kind.scale else 0
         return 1 + kind.precision + point + int(kind.precision == kind.scale)
+    if kind.name in _REAL_BYTES:
+        return _REAL_BYTES[kind.name]
     if kind.name == "boolean":
         return len("false")
     return _DATE_BYTES if kind.name == "date" else _INSTANT_BYTES

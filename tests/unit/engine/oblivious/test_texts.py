@@ -253,7 +253,6 @@ def test_what_has_no_answer_fails_the_job(expression, text):
         call("pad_start", S, J, text_of(" ")), call("pad_end", S, number_of(509), text_of(" ")),
         call("split_part", S, text_of(","), number_of(0)), call("trim", S, T),
         call("pad_start", S, number_of(128), T), call("substring_index", S, T, number_of(1)),
-        Cast(X, STRING, strict=True), Cast(S, DOUBLE, strict=True),
         call("repeat", S, number_of(1000)), call("format_number", X, number_of(2)),
     ],
 )  # fmt: skip
