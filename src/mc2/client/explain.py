@@ -14,6 +14,7 @@ from mc2.formats.canonical import Json
 from mc2.plan.check import CheckedPlan
 from mc2.plan.lineage import Lineage, Origins
 from mc2.plan.models import Recall
+from mc2.plan.oblivious_rewrites import as_run
 from mc2.plan.plan import PlanInput, PlanOutput
 from mc2.plan.relations import Scan
 from mc2.plan.shapes import TableShape
@@ -35,7 +36,8 @@ class Explanation:
             "plan": plan.digest,
             "mode": plan.mode,
             "inputs": [self._input_json(i) for i in plan.inputs],
-            "steps": [self._step_json(n) for n in range(len(plan.nodes))],
+            "steps": self.steps_json(),
+            "run_steps": None if (run := self._run()) is None else run.steps_json(),
             "outputs": [self._output_json(o) for o in plan.outputs],
         }
 
@@ -61,8 +63,22 @@ class Explanation:
             yield from self._origins(output)
         yield ""
         yield "STEPS, each over those below it"
+        yield from self.steps()
+        run = self._run()
+        if run is not None:
+            yield ""
+            yield "STEPS AS THEY RUN, which cost less by public sizes"
+            yield from run.steps()
+
+    def _run(self) -> Explanation | None:
+        """The plan that is computed instead of the signed one, if it is another one."""
+        run = as_run(self.checked)
+        return None if run is self.checked else Explanation(run)
+
+    def steps(self) -> Iterator[str]:
+        """The lines of each output's steps."""
         shown: set[int] = set()
-        for output in plan.outputs:
+        for output in self.checked.plan.outputs:
             yield f"  {output.name}"
             yield from self._tree(output.node, shown)
 
@@ -112,6 +128,10 @@ class Explanation:
             "row_bound": source.row_bound,
             "columns": list(self._columns_read(source)),
         }
+
+    def steps_json(self) -> list[Json]:
+        """The steps as data."""
+        return [self._step_json(n) for n in range(len(self.checked.plan.nodes))]
 
     def _step_json(self, index: int) -> Json:
         node, shape = self.checked.plan.nodes[index], self.checked.shapes[index]

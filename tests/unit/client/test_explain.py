@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 from tests.support.catalogs import PACKAGES, catalog
+from tests.support.oblivious_shop import Shop
 
 from mc2.client.explain import Explanation
 from mc2.formats.canonical import decode, encode
+from mc2.plan import oblivious_order
 from mc2.plan.check import check_plan
 from mc2.planner.script import compile_here
 
@@ -29,6 +31,22 @@ job.release("few", job.sql("SELECT site FROM {s} WHERE n < 5", s=sites), to="cli
 def explained() -> Explanation:
     plan = compile_here(SCRIPT, name="labs.py", catalog=catalog(), packages=PACKAGES)
     return Explanation(check_plan(plan))
+
+
+def test_a_plan_that_runs_as_it_is_written_has_one_list_of_steps():
+    assert "AS THEY RUN" not in explained().text()
+    assert explained().json()["run_steps"] is None
+
+
+def test_joins_in_another_order_are_listed_in_the_order_in_which_they_run(monkeypatch):
+    monkeypatch.setattr(oblivious_order, "_LEAST", 0)
+    found = Explanation(Shop(0.01).checked(9))
+    written, run = found.text().split("STEPS AS THEY RUN, which cost less by public sizes\n")
+    assert written.count("Read ") == run.count("Read ") > 0
+    assert run.index("l_orderkey") < run.index("ps_partkey")
+    steps = found.json()["run_steps"]
+    assert [s["step"] for s in steps] == list(range(1, len(steps) + 1))
+    assert steps != found.json()["steps"]
 
 
 def test_inputs_and_columns_read():

@@ -15,6 +15,8 @@ from tests.support.oblivious_shop import Shop, mixed
 from tests.support.oblivious_stages import ObliviousStages
 
 from mc2.errors import EngineError
+from mc2.plan import oblivious_order
+from mc2.plan.oblivious_rewrites import as_run
 
 _NINTH = 9  # reads partsupp, whose keys are unique from this scale on
 
@@ -41,6 +43,18 @@ def test_tasks_give_what_one_gives(number):
     assert len(cut.stages.stages) > 1
     found = {name: opened(output) for name, output in cut.run().items()}
     assert found == whole
+
+
+@pytest.mark.parametrize("number", [5, 7, 8, 9, 21])
+def test_tasks_give_the_same_with_joins_in_another_order(number, monkeypatch):
+    monkeypatch.setattr(oblivious_order, "_LEAST", 0)
+    shop = shop_for(number)
+    checked = shop.checked(number)
+    run = as_run(checked)
+    assert run is not checked
+    whole, _ = run_obliviously(checked, sources(shop))
+    cut = ObliviousStages(run, sources(shop), 3, whole=0)
+    assert {name: opened(output) for name, output in cut.run().items()} == whole
 
 
 def seen_of(number: int, tasks: int, whole: int) -> list[list[object]]:
