@@ -36,6 +36,7 @@ from mc2.plan.relations import (
     Limit,
     Mark,
     NamedExpression,
+    PairBound,
     Project,
     RowBound,
     Scan,
@@ -193,6 +194,9 @@ def _rows(operation: Sort | Limit | RowBound | Union | Distinct | Explode | Valu
             words = f"Sort step {source + 1} by {', '.join(_sort_key(k) for k in keys)}"
         case Limit():
             words = _limit(operation)
+        case PairBound(source, most, counts=counts):
+            each = f"where each stands for {expression_words(counts)}"
+            words = f"Fail if step {source + 1} has more than {most:,} rows, {each}"
         case RowBound(source, most, leak):
             words = f"Fail if step {source + 1} has more than {most:,} rows; {_LEAKS[leak]}"
         case Union(sources):

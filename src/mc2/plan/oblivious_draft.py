@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -45,6 +45,7 @@ class Draft:
         self._costs: list[Cost] = []
         self._facts: list[Facts] = []
         self._rooms: list[int] = []
+        self._names: dict[tuple[Hashable, ...], str] = {}
         schemas = [node.schema for node in plan.nodes if node.schema is not None]
         taken = {name.casefold() for schema in schemas for name in schema.names}
         self._fresh = (name for i in count() if (name := f"{_PREFIX}{i}") not in taken)
@@ -92,9 +93,11 @@ class Draft:
         """How great numbers are that are computed over a node."""
         return Magnitudes(self.schema(index).by_name(), self._facts[index].ranges or {})
 
-    def fresh(self) -> str:
-        """A name that no column has."""
-        return next(self._fresh)
+    def name_of(self, *what: Hashable) -> str:
+        """A name for something, which no other column has; so what is added twice is found."""
+        if what not in self._names:
+            self._names[what] = next(self._fresh)
+        return self._names[what]
 
     def cost(self, index: int) -> Cost:
         """Of a node with all that it rests on."""

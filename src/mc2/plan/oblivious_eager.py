@@ -56,6 +56,7 @@ class _Rewriting:
         self._plan, self._draft = plan, Draft(plan)
         self._readers: dict[int, int] = {}
         self._places: dict[int, int] = {}
+        self._best: dict[int, int] = {}
         self.changed = False
 
     def run(self) -> None:
@@ -79,6 +80,11 @@ class _Rewriting:
 
     def _earlier(self, index: int) -> int:
         """A node, or one with the same columns that groups the sides of a join first."""
+        if index not in self._best:
+            self._best[index] = self._best_of(index)
+        return self._best[index]
+
+    def _best_of(self, index: int) -> int:
         operation, schema = self._draft.operation(index), self._draft.schema(index)
         chain = self._chain(operation.source) if isinstance(operation, Aggregate) else None
         best = index

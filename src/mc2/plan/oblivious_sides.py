@@ -79,7 +79,7 @@ class Sides:
     ) -> None:
         self._draft, self._chain, self._earlier = draft, chain, earlier
         self._join, self._loose = chain.join, LOOSE[chain.join.how]
-        self._grouped = grouped
+        self._grouped, self._place = grouped, (chain.index, grouped)
         self._names = [frozenset(draft.schema(s).names) for s in chain.join.sources]
         self._tests: tuple[list[Expression], list[Expression]] = ([], [])
         self._on = self._without_tests(chain.join.on, self._tests_of_join())
@@ -161,6 +161,7 @@ class Sides:
             raise PlanError("nobody knows how many pairs there are at most")
         sides = [
             Grouped(
+                self._bases[side],
                 self._names[side],
                 self._draft.rows(self._bases[side]),
                 self._draft.magnitudes(self._bases[side]),
@@ -170,7 +171,7 @@ class Sides:
             for side in _SIDES
         ]
         magnitudes = self._draft.magnitudes(self._chain.index)
-        return Weights((sides[0], sides[1]), pairs, magnitudes, self._draft.fresh)
+        return Weights((sides[0], sides[1]), pairs, magnitudes, self._draft.name_of, self._place)
 
     def _key(self, key: Expression) -> Expression:
         """A key of the groups, computed below if that is possible: it may have fewer values."""
@@ -179,8 +180,10 @@ class Sides:
             return key
         if self._loose[side] or not self._never_fails(side, key):
             return key
-        self._computed[side].append(NamedExpression(self._draft.fresh(), key))
-        return ColumnRef(self._computed[side][-1].name)
+        computed = NamedExpression(self._draft.name_of(self._bases[side], key), key)
+        if computed not in self._computed[side]:
+            self._computed[side].append(computed)
+        return ColumnRef(computed.name)
 
     def _side(self, side: int) -> int:
         """A side as it is joined."""
@@ -189,7 +192,8 @@ class Sides:
         read = self._weights.read & self._names[side]
         if not read and not self._computed[side]:
             # Without keys there would be one row even of none, which no pair stands for.
-            self._computed[side].append(NamedExpression(self._draft.fresh(), _TRUE))
+            name = self._draft.name_of(self._bases[side], _TRUE)
+            self._computed[side].append(NamedExpression(name, _TRUE))
         source = self._with_computed(side, read)
         computed = [c.name for c in self._computed[side]]
         columns = self._draft.schema(source).columns
@@ -233,13 +237,18 @@ class Sides:
         above = weights.above
         if any(key != ColumnRef(name) for name, key in keys.items()):
             read = sorted(names_of(terms_of(above)))
-            names = {n: self._draft.fresh() if n in keys else n for n in read}
+            names = {n: self._draft.name_of(self._place, n) if n in keys else n for n in read}
             renamed = [NamedExpression(names[n], ColumnRef(n)) for n in read]
             computed = [NamedExpression(name, key) for name, key in keys.items()]
             pairs = self._draft.add(Project(pairs, (*computed, *renamed)))
             meanings = {n: ColumnRef(name) for n, name in names.items()}
             above = [_with_columns(one, meanings) for one in above]
         groups = self._draft.add(Aggregate(pairs, tuple(keys), tuple(above)))
+        for added in (weights.steps, weights.dividends):
+            if added:
+                before = self._draft.schema(groups).names
+                same = [NamedExpression(n, ColumnRef(n)) for n in before]
+                groups = self._draft.add(Project(groups, (*same, *dict.fromkeys(added))))
         same = [NamedExpression(k, ColumnRef(k)) for k in keys]
         return self._draft.add(Project(groups, (*same, *weights.results)))
 

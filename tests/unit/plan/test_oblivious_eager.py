@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.support.plans import Job, Source, schema
 
+from mc2.client.plan_words import step_words
 from mc2.errors import Mc2Error, PlanError
 from mc2.plan.check import check_plan
 from mc2.plan.expressions import ColumnRef, Literal, call
@@ -165,9 +166,12 @@ def test_a_bound_counts_the_pairs_for_which_rows_stand():
     job = Written()
     bound = job.add(RowBound(job.pairs(), 1 << 27, "none"))
     plan = job.oblivious(job.grouped(bound, COUNT))
-    found = operations(as_run(check_plan(plan)).plan)
+    run = as_run(check_plan(plan)).plan
+    found = operations(run)
     (counted,) = [o for o in found if isinstance(o, PairBound)]
     assert counted.rows == 1 << 27
+    words = [step_words(run, index) for index in range(len(run.nodes))]
+    assert any("more than 134,217,728 rows, where each stands for" in w for w in words)
     assert RowBound(counted.source, counted.rows) != counted
     leaking = job.add(RowBound(job.pairs(), 1 << 27, "sizes"))
     assert aggregate_early(job.oblivious(job.grouped(leaking, COUNT))) is None

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.differential import rows_of
-from tests.support.oblivious import facts_of, padded, run_obliviously
+from tests.support.oblivious import facts_of, opened, padded, run_obliviously
 from tests.support.oblivious_plans import obliviously, other_rows
+from tests.support.oblivious_stages import ObliviousStages
 from tests.support.plans import LIMITS, Job, Source, schema
 
 from mc2.engine.oblivious.run import execute as execute_obliviously
@@ -241,6 +242,24 @@ def test_other_rows_make_the_same_calls(way):
         found.append(trace.calls)
     assert found[0]
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("most", [None, 27, 26])
+def test_tasks_give_what_one_gives(way, most):
+    lefts = [(i % 3, i % 2, Decimal(i), i, None, "ab"[i % 2]) for i in range(8)]
+    made = job(lefts, [(i % 4, i, i, 1.5, "q") for i in range(13)])
+    pairs = joined(made)
+    if most is not None:
+        pairs = made.add(RowBound(pairs, most, "none"))
+    plan = made.plan(out=made.add(Aggregate(pairs, ("g",), ALL)))
+    checked, sources = grouped(plan, made, way)
+    if most == 26:  # of 27 pairs
+        with pytest.raises(EngineError, match="declared bound"):
+            ObliviousStages(checked, sources, partitions=2).run()
+        return
+    found = ObliviousStages(checked, sources, partitions=2).run()["out"]
+    assert rows_of(opened(found)) == rows_of(run_obliviously(checked, sources)[0]["out"])
 
 
 def test_a_plan_that_had_no_room_gives_the_answer():
