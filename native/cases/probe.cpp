@@ -104,6 +104,13 @@ double* Probe::doubles(std::size_t count) {
     return out;
 }
 
+u64* Probe::texts(std::size_t words) {
+    const std::size_t width = words + 1;
+    u64* rows = this->words(rows_ * width);
+    for (std::size_t i = 1; i <= rows_; ++i) rows[i * width - 1] %= 8 * words + 1;
+    return rows;
+}
+
 u64* Probe::steps(std::size_t count) {
     u64* out = room<u64>(count);
     u64 at = 0;

@@ -103,6 +103,14 @@ ALLOWED = (
         ),
         "unseen jump", _ENDS,
     ),
+    Allowed(  # digits, digests and edits
+        "",
+        _any_of(
+            "base64 code_point count_edits decode digest_rows encode soundex spell_word unbase64 "
+            "unhex"
+        ),
+        "unseen jump", _ENDS,
+    ),
 )  # fmt: skip
 
 

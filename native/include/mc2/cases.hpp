@@ -32,6 +32,8 @@ public:
     double* doubles(std::size_t count);
     // Ascending words that start at 0 and step by 0 or 1, as the boundaries of sorted groups do.
     u64* steps(std::size_t count);
+    // Texts of any bytes, of up to so many words each, then their lengths: a row for each of `rows`.
+    u64* texts(std::size_t words);
     // Room for outputs: zeros, public until the kernel writes.
     template <typename T>
     T* room(std::size_t count) { return static_cast<T*>(take(count * sizeof(T))); }

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from math import isnan
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ _P3: Final = 0x165667B19E3779F9
 _P4: Final = 0x85EBCA77C2B2AE63
 _P5: Final = 0x27D4EB2F165667C5
 _LONG_DIGITS: Final = 18
+_EXACT: Final = Context(prec=38)
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - times stand as UTC without saying so
 _EPOCH_DAY: Final = _EPOCH.toordinal()
 _FOUR: Final = frozenset({"boolean", "int8", "int16", "int32", "date", "float"})
@@ -140,7 +141,7 @@ def _number(value: Any, kind: DataType) -> int:
         case date():
             return value.toordinal() - _EPOCH_DAY
         case Decimal():
-            return int(value.scaleb(kind.scale))
+            return int(value.scaleb(kind.scale, _EXACT))
         case _:
             return int(value)
 

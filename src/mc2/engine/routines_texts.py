@@ -57,17 +57,15 @@ def _levenshtein(a: str, b: str) -> int:
 
 
 def _soundex(text: str) -> str:
-    first = text[:1].upper()
-    if not ("A" <= first <= "Z" and first.isascii()):
+    letters = text.encode().upper().decode("latin-1")  # those of ASCII alone, as in Spark
+    first = letters[:1]
+    if not "A" <= first <= "Z":
         return text
     code, last = first, _SOUNDEX.get(first, "0")
-    for letter in text[1:].upper():
-        digit = _SOUNDEX.get(letter, "0")
+    for letter in letters[1:]:
         if letter in "HW":
             continue
-        if not ("A" <= letter <= "Z" and letter.isascii()):
-            last = "0"
-            continue
+        digit = _SOUNDEX.get(letter, "0")
         if digit not in {"0", last}:
             code += digit
             if len(code) == 4:  # a Soundex code has four characters

@@ -18,6 +18,7 @@ from mc2.operators import (
     bands,
     bits,
     blocks,
+    cases_bytes,  # noqa: F401 - puts its cases into the register
     cases_dates,  # noqa: F401 - puts its cases into the register
     cases_lists,  # noqa: F401 - puts its cases into the register
     cases_shapes,  # noqa: F401 - puts its cases into the register

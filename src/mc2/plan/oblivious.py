@@ -24,6 +24,7 @@ from mc2.plan.expressions import (
 from mc2.plan.facts import Facts, trace_facts
 from mc2.plan.infer import Inference
 from mc2.plan.models import ModelOperation
+from mc2.plan.oblivious_bytes import BYTES, check_bytes
 from mc2.plan.oblivious_eager import aggregate_early
 from mc2.plan.oblivious_functions import NUMBERS, STATISTICS, check_number
 from mc2.plan.oblivious_joins import JoinForm, join_form, needs_pairs
@@ -35,6 +36,7 @@ from mc2.plan.oblivious_lists import (
     check_lists,
     check_room,
     looked_at,
+    size_of,
     sizes_of_column,
 )
 from mc2.plan.oblivious_models import check_learning, is_model_node
@@ -57,7 +59,7 @@ from mc2.plan.relations import (
 from mc2.plan.shapes import MOST_ROWS, NO_USEFUL_BOUND, Shape
 from mc2.plan.types import INTEGER_BITS
 from mc2.plan.typing import type_of
-from mc2.plan.widths import NO_LAMBDA, Around, sizes_of, sizes_of_arguments, width_of
+from mc2.plan.widths import NO_LAMBDA, Around, sizes_of, sizes_of_arguments
 from mc2.plan.windows import Window
 
 FUNCTIONS: Final = frozenset(
@@ -70,7 +72,7 @@ FUNCTIONS: Final = frozenset(
         "truncate_to", "timestamp_add", "timestamp_diff", "make_date",
         "lower", "upper", "trim", "trim_start", "trim_end", "length", "substring", "concat",
         "like", "contains", "starts_with", "ends_with",
-        *NUMBERS, *TEXTS, *MOMENTS, *LISTS, *LAMBDAS,
+        *NUMBERS, *TEXTS, *BYTES, *MOMENTS, *LISTS, *LAMBDAS,
     }
 )  # fmt: skip
 AGGREGATES: Final = frozenset(
@@ -279,11 +281,11 @@ def check_expression(
             pass
         case Call(function, arguments):
             _check_call(function, arguments, [type_of(a, columns).type for a in arguments])
-            check_lists(
-                function, sizes_of_arguments(function, arguments, widths, around), arguments, room
-            )
+            sizes = sizes_of_arguments(function, arguments, widths, around)
+            check_lists(function, sizes, arguments, room)
             if function == "replace":
-                check_replaced(width_of(arguments[0], widths, around), arguments)
+                check_replaced(size_of(sizes[0]), arguments)
+            check_bytes(function, [size_of(s) for s in sizes])
         case Cast(value, target):
             _check_cast(type_of(value, columns).type, target)
         case InList() | Case():
@@ -341,7 +343,8 @@ def castable_obliviously(source: DataType, kind: DataType) -> bool:
     """Whether oblivious mode has a cast: `mc2.operators.conversions.cast`, and `spelling`."""
     numbers = {*INTEGER_BITS, "boolean", "decimal", "double", "float"}
     if kind.name == "string" or source.name == "string":
-        return is_spelled(source if kind.name == "string" else kind)
+        other = source if kind.name == "string" else kind
+        return other.name == "binary" or is_spelled(other)
     if kind.name in numbers:
         return source.name in numbers
     if kind.name in _INSTANTS:

@@ -18,6 +18,7 @@ from mc2.plan.expressions import (
     Literal,
     Parameter,
 )
+from mc2.plan.oblivious_bytes import BYTES, width_of_bytes
 from mc2.plan.oblivious_lists import (
     LAMBDAS,
     LISTS,
@@ -144,7 +145,8 @@ def _sizes_of_call(
     if name == "substring" and is_fixed(arguments[2]) and isinstance(arguments[2], Literal):
         count = max(1, int(arguments[2].text or 0))
         return {"": min(sizes[0], CHARACTER_BYTES * count)}
-    return {"": width_of_text(name, sizes, arguments)}
+    width = width_of_bytes if name in BYTES else width_of_text
+    return {"": width(name, sizes, arguments)}
 
 
 # --- lambdas

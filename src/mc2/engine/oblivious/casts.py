@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mc2.formats.schema import DataType
-from mc2.operators import lenient, lists, spelling
+from mc2.operators import encodings, lenient, lists, spelling
 from mc2.operators.conversions import cast
 from mc2.operators.elements import cleared_where
 from mc2.operators.handles import Marks, SecretColumn, known_of
 from mc2.operators.run import Run
+
+_CHARSET: Final = "UTF-8"
 
 
 def cast_value(
@@ -24,10 +28,24 @@ def cast_value(
     if kind.name == "struct":
         return _fields(run, value, kind, counts, strict=strict)
     if kind.name == "string":
-        return spelling.to_text(run, value, counts)
+        return _to_text(run, value, counts, strict=strict)
     if value.type.name == "string":
-        return spelling.from_text(run, value, kind, counts, strict=strict)
+        return _from_text(run, value, kind, counts, strict=strict)
     return cast(run, value, kind, counts) if strict else lenient.try_cast(run, value, kind)
+
+
+def _to_text(run: Run, value: SecretColumn, counts: Marks, *, strict: bool) -> SecretColumn:
+    if value.type.name == "binary":
+        return encodings.decode(run, value, _CHARSET, counts, strict=strict)
+    return spelling.to_text(run, value, counts)
+
+
+def _from_text(
+    run: Run, value: SecretColumn, kind: DataType, counts: Marks, *, strict: bool
+) -> SecretColumn:
+    if kind.name == "binary":
+        return encodings.encode(run, value, _CHARSET, counts)
+    return spelling.from_text(run, value, kind, counts, strict=strict)
 
 
 def _elements(

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from mc2.engine.oblivious.calls import Around, OfValues, Values, one_layout
+from mc2.engine.oblivious.functions_bytes import BYTES_BY_VALUES
 from mc2.engine.oblivious.functions_curves import OF_CURVES
 from mc2.engine.oblivious.functions_dates import DATES_BY_VALUES
 from mc2.formats.schema import DataType
@@ -198,5 +199,6 @@ OF_VALUES: Final[Mapping[str, OfValues]] = {
     **{name: _field(name) for name in _FIELDS},
     **{name: _arithmetic(what) for name, what in _ARITHMETIC.items()},
     **DATES_BY_VALUES,
+    **BYTES_BY_VALUES,
 }
 """By name."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mc2.engine.oblivious.calls import Around, OfArguments, text_of
+from mc2.engine.oblivious.functions_bytes import BYTES_BY_ARGUMENTS
 from mc2.engine.oblivious.functions_dates import DATES_BY_ARGUMENTS
 from mc2.operators import dates, grouped_digits, patterns, phrases, rounding, texts
 from mc2.operators.handles import MOST_TEXT_BYTES, SecretColumn
@@ -153,5 +154,6 @@ OF_ARGUMENTS: Final[Mapping[str, OfArguments]] = {
     "truncate_to": _truncate,
     **{way: _round(way) for way in rounding.WAYS},
     **DATES_BY_ARGUMENTS,
+    **BYTES_BY_ARGUMENTS,
 }
 """By name."""
