@@ -17,6 +17,7 @@ from mc2.formats.facts import TableFacts
 from mc2.formats.manifest import ChunkRef, Manifest, UsagePolicy
 from mc2.formats.schema import Column, Schema, parse_type, width_paths
 from mc2.planner.catalog import Catalog, CatalogTable
+from tests.support.plans import NO_DIGEST
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PACKAGES = {"duckdb": "2.0.0", "mc2": "0.1.0", "numpy": "2", "pyarrow": "26", "xgboost": "3.2.0"}
@@ -146,3 +147,17 @@ def manifests(
 def catalog_of(rules: Contract, known: Mapping[str, Manifest]) -> Catalog:
     """The catalog of a contract and manifests."""
     return Catalog.of(rules, {m.digest: m for m in known.values()})
+
+
+def catalog_of_one_kind(kind: Schema, *datasets: str, rows: int = 1000) -> Catalog:
+    """Tables of one schema, each of the party that its name begins with; all may do everything."""
+    owners = {name: name.partition(".")[0] for name in datasets}
+    return Catalog(
+        name="peers",
+        contract=NO_DIGEST,
+        members=dict.fromkeys(owners.values(), ("analyst", "owner", "recipient")),
+        datasets={
+            name: CatalogTable(owner=owner, manifest=NO_DIGEST, schema=kind, row_bound=rows)
+            for name, owner in owners.items()
+        },
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.catalogs import PACKAGES
-from tests.support.plans import LIMITS, NO_DIGEST, table_rows
+from tests.support.catalogs import PACKAGES, catalog_of_one_kind
+from tests.support.plans import LIMITS, table_rows
 from tests.support.training import KINDS, pooled, raw, source, stock, stock_matrix
 
 from mc2.client.plan_words import step_words
@@ -13,7 +13,6 @@ from mc2.engine.run import execute
 from mc2.errors import PlanError
 from mc2.plan.check import check_plan
 from mc2.plan.models import Train
-from mc2.planner.catalog import Catalog, CatalogTable
 from mc2.planner.script import compile_here
 
 START = """
@@ -65,14 +64,7 @@ def far(preds, dtrain):
 
 
 def compiled(body):
-    catalog = Catalog(
-        name="one",
-        contract=NO_DIGEST,
-        members={"ada": ("analyst", "owner", "recipient")},
-        datasets={
-            "ada.t": CatalogTable(owner="ada", manifest=NO_DIGEST, schema=KINDS, row_bound=1000)
-        },
-    )
+    catalog = catalog_of_one_kind(KINDS, "ada.t")
     end = '\njob.release("r", r, to=["ada"])\n'
     return compile_here(START + body + end, name="s.py", catalog=catalog, packages=PACKAGES)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import sklearn.base
 import xgboost
-from tests.support.catalogs import PACKAGES
-from tests.support.plans import LIMITS, NO_DIGEST, table_rows
+from tests.support.catalogs import PACKAGES, catalog_of_one_kind
+from tests.support.plans import LIMITS, table_rows
 from tests.support.training import KINDS, columns, pooled, raw, source, stock, stock_matrix
 
 import mc2
@@ -17,7 +17,6 @@ from mc2.engine.run import execute
 from mc2.errors import EngineError, PlanError
 from mc2.plan.check import check_plan
 from mc2.plan.models import Train
-from mc2.planner.catalog import Catalog, CatalogTable
 from mc2.planner.script import compile_here
 
 START = """
@@ -30,29 +29,15 @@ F = ["x", "y", "z"]
 d = xgboost.DMatrix(t, u, label="t", features=F)
 """
 
+CATALOG = catalog_of_one_kind(KINDS, "ada.t", "bob.u")
 ALONE = START.replace(
     't, u = job.table("ada.t"), job.table("bob.u")', 't = job.table("ada.t")'
 ).replace("(t, u, ", "(t, ")
 
 
-def catalog():
-    named = {"ada.t": "ada", "bob.u": "bob"}
-    tables = {
-        n: CatalogTable(owner=o, manifest=NO_DIGEST, schema=KINDS, row_bound=1000)
-        for n, o in named.items()
-    }
-    roles = ("analyst", "owner", "recipient")
-    return Catalog(
-        name="two",
-        contract=NO_DIGEST,
-        members=dict.fromkeys(("ada", "bob"), roles),
-        datasets=tables,
-    )
-
-
 def compiled(body, release=True, start=START):
     end = '\njob.release("r", r, to=["ada"])\n' if release else "\n"
-    return compile_here(start + body + end, name="s.py", catalog=catalog(), packages=PACKAGES)
+    return compile_here(start + body + end, name="s.py", catalog=CATALOG, packages=PACKAGES)
 
 
 def run(body, release=True, start=START):

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 from sklearn import cluster, linear_model
-from tests.support.catalogs import PACKAGES
-from tests.support.plans import LIMITS, NO_DIGEST, Source, schema, table_rows
+from tests.support.catalogs import PACKAGES, catalog_of_one_kind
+from tests.support.plans import LIMITS, Source, schema, table_rows
 
 import mc2
 from mc2.client.linear_words import linear_holds
@@ -20,7 +20,6 @@ from mc2.plan import rules
 from mc2.plan.check import check_plan
 from mc2.plan.lineage import MODEL
 from mc2.plan.plan import Plan
-from mc2.planner.catalog import Catalog, CatalogTable
 from mc2.planner.script import compile_here
 
 KINDS = schema(
@@ -74,19 +73,7 @@ def tables_of(body):
 
 
 def compiled(body, *, release=True):
-    roles = ("analyst", "owner", "recipient")
-    tables = {
-        name: CatalogTable(
-            owner=name.partition(".")[0], manifest=NO_DIGEST, schema=KINDS, row_bound=1000
-        )
-        for name in ("ada.t", "bob.u")
-    }
-    catalog = Catalog(
-        name="two",
-        contract=NO_DIGEST,
-        members=dict.fromkeys(("ada", "bob"), roles),
-        datasets=tables,
-    )
+    catalog = catalog_of_one_kind(KINDS, "ada.t", "bob.u")
     end = '\njob.release("r", r, to=["ada"])\n' if release else "\n"
     return compile_here(
         START + tables_of(body) + body + end, name="s.py", catalog=catalog, packages=PACKAGES

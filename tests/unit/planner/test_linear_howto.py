@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-from tests.support.catalogs import AT, catalog_of, contract, manifests
-from tests.support.plans import LIMITS, NO_DIGEST, Source, schema, table_rows
+from tests.support.catalogs import AT, catalog_of, catalog_of_one_kind, contract, manifests
+from tests.support.plans import LIMITS, Source, schema, table_rows
 
 from mc2.client.review import review_plan, review_text
 from mc2.engine.run import execute
 from mc2.plan.check import check_plan
-from mc2.planner.catalog import Catalog, CatalogTable
 from mc2.planner.script import compile_here
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "howto" / "linear-models.md"
@@ -52,17 +51,7 @@ def test_pagerank_is_the_power_iteration_over_both_banks():
     drawn = random.integers(0, 40, (2, 60, 2)) ** 2 // 40  # some accounts get more than others
     rows = [[(int(a), int(b), 1.0) for a, b in half if a % 7] for half in drawn]
     tables = {f"{b}.transfers": Source(KINDS, r) for b, r in zip(BANKS, rows, strict=True)}
-    catalog = Catalog(
-        name="banks",
-        contract=NO_DIGEST,
-        members=dict.fromkeys(BANKS, ("analyst", "owner", "recipient")),
-        datasets={
-            name: CatalogTable(
-                owner=name.partition(".")[0], manifest=NO_DIGEST, schema=KINDS, row_bound=100
-            )
-            for name in tables
-        },
-    )
+    catalog = catalog_of_one_kind(KINDS, *tables, rows=100)
     plan = compile_here(RANKS, name="ranks.py", catalog=catalog)
     found = table_rows(execute(check_plan(plan), tables, LIMITS, lambda _: None)["top"].table)
     wanted = power_iteration({(a, b) for half in rows for a, b, _ in half}, 20)[:10]
