@@ -46,6 +46,7 @@ LOOSE: Final[Mapping[str, tuple[bool, bool]]] = {
 
 _SIDES: Final = (0, 1)
 _WORTH: Final = 4
+"""A side with one partner for each row of the other is grouped if so many rows become one."""
 _TRUE: Final = Literal("true", BOOLEAN)
 _ONE: Final = Literal("1", INT64)
 

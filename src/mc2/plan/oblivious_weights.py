@@ -184,7 +184,7 @@ class Weights:
         side, kind = self._side(wanted), self._typed(argument).type
         most = self.magnitudes.most(argument)
         one = Number(argument, kind, most)
-        where, weight = wanted.where, self.weight()
+        where = wanted.where
         if side is None:
             self._reading(wanted)
         else:
@@ -192,7 +192,8 @@ class Weights:
             below = added(one, most * rows, last=False)
             name = self._under(side, AggregateColumn("", "sum", (below.expression,), where=where))
             one = Number(name, sum_type(below.type), below.most)
-            where, weight = None, self.weight(but=side)
+            where = None
+        weight = self.weight(but=side)
         total = most * self.pairs
         if weight is not None:
             one = times(one, Number(weight, INT64, self._most_weight(but=side)), total)
