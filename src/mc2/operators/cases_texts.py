@@ -77,7 +77,11 @@ def _phrases(run: Run, made: Made) -> object:
 @case("grouped_digits")
 def _grouped_digits(run: Run, made: Made) -> object:
     kinds = (NARROW, WIDE, decimal(3, 3), decimal(38, 0))
-    return [grouped_digits.format_decimal(run, made.column(k), n) for k in kinds for n in (0, 2, 5)]
+    double, counts = made.column(DOUBLE), everywhere(made)
+    return [
+        *(grouped_digits.format_decimal(run, made.column(k), n) for k in kinds for n in (0, 2, 5)),
+        *(grouped_digits.format_double(run, double, n, counts) for n in (0, 3)),
+    ]
 
 
 @case("letters")

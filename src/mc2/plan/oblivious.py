@@ -42,7 +42,7 @@ from mc2.plan.oblivious_lists import (
 from mc2.plan.oblivious_models import check_learning, is_model_node
 from mc2.plan.oblivious_moments import MOMENTS, check_moment
 from mc2.plan.oblivious_promises import keeps_promises
-from mc2.plan.oblivious_texts import TEXTS, check_replaced, check_text, is_spelled
+from mc2.plan.oblivious_texts import TEXTS, check_grouped, check_replaced, check_text, is_spelled
 from mc2.plan.oblivious_windows import check_window, window_expressions
 from mc2.plan.plan import Node, Operation, Plan, PlanInput
 from mc2.plan.relations import (
@@ -298,10 +298,8 @@ def _check_call(function: str, arguments: Sequence[Expression], types: Sequence[
     if function not in FUNCTIONS:
         raise PlanError(f"oblivious mode has no function {function}", hint=_ENCRYPTED)
     check_text(function, arguments)
-    if function == "format_number" and types[0].name != "decimal":
-        raise PlanError(
-            f"oblivious mode writes no {types[0]} with commas", hint="cast to decimal before"
-        )
+    if function == "format_number":
+        check_grouped(types[0], arguments)
     if function in MOMENTS:
         check_moment(function, arguments)
     if function == "truncate_to" and (

@@ -39,6 +39,8 @@ MOST_SEARCHED: Final = 64
 """The most bytes of a text in which what is replaced is no constant: a search for each of them."""
 _MOST_BYTES: Final = 1016
 """Of any text in oblivious mode."""
+_MOST_REAL_DIGITS: Final = 20
+"""After the point of a double that is written with commas."""
 _MOST_PLACE: Final = 1 << 28
 _DATE_BYTES: Final = 10
 _INSTANT_BYTES: Final = 26
@@ -86,6 +88,15 @@ def cased_bytes(text_bytes: int) -> int:
     Longer ones than texts may be are a flag where they come up, which few do.
     """
     return min(text_bytes + text_bytes // 2, max(text_bytes, _MOST_BYTES))
+
+
+def check_grouped(kind: DataType, arguments: Sequence[Expression]) -> None:
+    """Check how many fraction digits a number is written with. Raises: PlanError."""
+    if kind.name != "decimal" and int(_text(arguments[1]) or 0) > _MOST_REAL_DIGITS:
+        raise PlanError(
+            f"oblivious mode writes doubles with at most {_MOST_REAL_DIGITS} fraction digits",
+            hint="cast to decimal before, or ask for fewer digits",
+        )
 
 
 def grouped_bytes(digits: int) -> int:

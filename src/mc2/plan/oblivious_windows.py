@@ -48,12 +48,12 @@ def window_expressions(operation: Window) -> list[Expression]:
 def check_window(operation: Window, columns: Mapping[str, Column], rows: int) -> None:
     """Check what oblivious mode can compute, for so many rows. Raises: PlanError."""
     for column in operation.columns:
-        _check_column(column, columns)
+        _check_column(column)
         if column.frame is not None:
             _check_frame(column, column.frame, rows, subtracts=_subtracts(column, columns))
 
 
-def _check_column(column: WindowColumn, columns: Mapping[str, Column]) -> None:
+def _check_column(column: WindowColumn) -> None:
     name = column.function
     if name in AGGREGATES and name not in _COMPUTED:
         raise PlanError(f"oblivious mode has no {name} over a window", hint=_ENCRYPTED)

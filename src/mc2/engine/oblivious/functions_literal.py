@@ -128,6 +128,8 @@ def _part(
 
 def _format_number(of: Around, arguments: Sequence[Expression]) -> SecretColumn:
     value, digits = of.of(arguments[0]), int(text_of(arguments[1]))
+    if value.layout.is_real:
+        return grouped_digits.format_double(of.run, value, digits, of.counts)
     return grouped_digits.format_decimal(of.run, value, digits)
 
 
