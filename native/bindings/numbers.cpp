@@ -130,6 +130,14 @@ void bind_decimals(nb::module_& m) {
               numbers().widen(as<i64>(a), as<i128>(out), out.shape(0));
           },
           "a"_a.noconvert(), "out"_a.noconvert(), "Signed words as wide numbers, the lower word first.");
+    m.def("multiply_words",
+          [](Words a, Words b, OutRows out) {
+              require_one_length(out, a, b);
+              require_pairs(out);
+              nb::gil_scoped_release unlocked;
+              numbers().multiply_words(as<i64>(a), as<i64>(b), as<i128>(out), out.shape(0));
+          },
+          "a"_a.noconvert(), "b"_a.noconvert(), "out"_a.noconvert(), "Whole products of words, as wide numbers.");
     m.def("narrow",
           [](Rows a, Marks counts, OutWords out, OutWords flags) {
               require_one_length(out, a, counts);

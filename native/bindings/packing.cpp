@@ -85,6 +85,14 @@ void match_few(Words keys, Marks keep, Words few_keys, Marks few_keep, Rows few_
                         few_keys.shape(0), out.size(), columns.data(), found.data());
 }
 
+void match_rows(Rows rows, Rows few_rows, OutWords out, OutMarks found) {
+    require_one_length(rows, out, found);
+    require(rows.shape(1) == few_rows.shape(1), "rows must have one width");
+    nb::gil_scoped_release unlocked;
+    packing().match_rows(rows.data(), rows.shape(1), rows.shape(0), few_rows.data(), few_rows.shape(0), out.data(),
+                         found.data());
+}
+
 }  // namespace
 
 void bind_packing(nb::module_& m) {
@@ -99,6 +107,8 @@ void bind_packing(nb::module_& m) {
     m.def("match_few", match_few, "keys"_a.noconvert(), "keep"_a.noconvert(), "few_keys"_a.noconvert(),
           "few_keep"_a.noconvert(), "few_words"_a.noconvert(), "out"_a.noconvert(), "found"_a.noconvert(),
           "For each row the words of the row with its key among few, all of which are looked at.");
+    m.def("match_rows", match_rows, "rows"_a.noconvert(), "few_rows"_a.noconvert(), "out"_a.noconvert(),
+          "found"_a.noconvert(), "For each row which one of few different ones it is: its number, 0 if it is none.");
 }
 
 }  // namespace mc2::bindings

@@ -116,6 +116,12 @@ void decimal_cases(std::vector<Case>& cases) {
         auto* out = p.room<i128>(n);
         p.kernel([=] { kernels::numbers().widen(as<i64>(a), out, n); });
     }});
+    cases.push_back({"numbers.multiply_words", sizes, [](Probe& p) {
+        const std::size_t n = p.rows();
+        const auto *a = p.words(n), *b = p.words(n);
+        auto* out = p.room<i128>(n);
+        p.kernel([=] { kernels::numbers().multiply_words(as<i64>(a), as<i64>(b), out, n); });
+    }});
     cases.push_back({"numbers.narrow", sizes, [](Probe& p) {
         const std::size_t n = p.rows();
         const auto* a = p.words(2 * n);

@@ -60,6 +60,15 @@ void packing_cases(std::vector<Case>& cases) {
             });
         }});
     }
+    for (const std::size_t width : {1, 3, 9}) {
+        cases.push_back({"packing.match_rows/" + std::to_string(width), {1, 4, 29, 30}, [=](Probe& p) {
+            const std::size_t n = p.rows(), few = 5;
+            const u64 *rows = p.words(width * n, 3), *few_rows = p.words(width * few, 3);
+            auto* out = p.room<u64>(n);
+            auto* found = p.room<u8>(n);
+            p.kernel([=] { kernels::packing().match_rows(rows, width, n, few_rows, few, out, found); });
+        }});
+    }
 }
 
 }  // namespace mc2::oblivious

@@ -1,6 +1,7 @@
 #include "mc2/dates.hpp"
 
 #include "mc2/arithmetic.hpp"
+#include "mc2/shares.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
 namespace {
@@ -74,55 +75,57 @@ private:
 
 template <typename Row>
 MC2_INLINE void each(const i64* in, i64* out, std::size_t rows, Row row) noexcept {
-    for (std::size_t i = 0; i < rows; ++i) out[i] = static_cast<i64>(row(Word(in[i])).bits());
+    cut_over_threads(rows, [=](std::size_t from, std::size_t to) {
+        for (std::size_t i = from; i < to; ++i) out[i] = static_cast<i64>(row(Word(in[i])).bits());
+    });
 }
 
 void date_field(DateField what, const i64* days, i64* out, std::size_t rows) noexcept {
-    const Calendar c;
+    static constexpr Calendar c;
     switch (what) {
-        case DateField::year: each(days, out, rows, [&](Word d) { return c.civil(d).year; }); break;
-        case DateField::quarter: each(days, out, rows, [&](Word d) { return c.quarter(c.civil(d).month); }); break;
-        case DateField::month: each(days, out, rows, [&](Word d) { return c.civil(d).month; }); break;
-        case DateField::day: each(days, out, rows, [&](Word d) { return c.civil(d).day; }); break;
+        case DateField::year: each(days, out, rows, [=](Word d) { return c.civil(d).year; }); break;
+        case DateField::quarter: each(days, out, rows, [=](Word d) { return c.quarter(c.civil(d).month); }); break;
+        case DateField::month: each(days, out, rows, [=](Word d) { return c.civil(d).month; }); break;
+        case DateField::day: each(days, out, rows, [=](Word d) { return c.civil(d).day; }); break;
         case DateField::day_of_week:
-            each(days, out, rows, [&](Word d) { return plus(c.weekday(plus(d, 1)), 1); });
+            each(days, out, rows, [=](Word d) { return plus(c.weekday(plus(d, 1)), 1); });
             break;
         case DateField::day_of_year:
-            each(days, out, rows, [&](Word d) { return plus(d - c.days({c.civil(d).year, Word(1), Word(1)}), 1); });
+            each(days, out, rows, [=](Word d) { return plus(d - c.days({c.civil(d).year, Word(1), Word(1)}), 1); });
             break;
-        case DateField::week: each(days, out, rows, [&](Word d) { return c.iso_week(d); }); break;
+        case DateField::week: each(days, out, rows, [=](Word d) { return c.iso_week(d); }); break;
     }
 }
 
 void truncate_date(DateUnit unit, const i64* days, i64* out, std::size_t rows) noexcept {
-    const Calendar c;
+    static constexpr Calendar c;
     switch (unit) {
         case DateUnit::year:
-            each(days, out, rows, [&](Word d) { return c.days({c.civil(d).year, Word(1), Word(1)}); });
+            each(days, out, rows, [=](Word d) { return c.days({c.civil(d).year, Word(1), Word(1)}); });
             break;
         case DateUnit::quarter:
-            each(days, out, rows, [&](Word d) {
+            each(days, out, rows, [=](Word d) {
                 const Civil civil = c.civil(d);
                 return c.days({civil.year, plus(times(c.quarter(civil.month), 3), -2), Word(1)});
             });
             break;
         case DateUnit::month:
-            each(days, out, rows, [&](Word d) { return plus(d - c.civil(d).day, 1); });
+            each(days, out, rows, [=](Word d) { return plus(d - c.civil(d).day, 1); });
             break;
-        case DateUnit::week: each(days, out, rows, [&](Word d) { return d - c.weekday(d); }); break;
+        case DateUnit::week: each(days, out, rows, [=](Word d) { return d - c.weekday(d); }); break;
     }
 }
 
 void last_day(const i64* days, i64* out, std::size_t rows) noexcept {
-    const Calendar c;
-    each(days, out, rows, [&](Word d) {
+    static constexpr Calendar c;
+    each(days, out, rows, [=](Word d) {
         const Civil civil = c.civil(d);
         return d - civil.day + c.days_in_month(civil.year, civil.month);
     });
 }
 
 void add_months(const i64* days, const i64* months, i64* out, std::size_t rows) noexcept {
-    const Calendar c;
+    static constexpr Calendar c;
     for (std::size_t i = 0; i < rows; ++i) {
         const Civil civil = c.civil(Word(days[i]));
         const Word total = times(civil.year, 12) + plus(civil.month, -1) + Word(months[i]);
@@ -135,7 +138,7 @@ void add_months(const i64* days, const i64* months, i64* out, std::size_t rows) 
 
 void make_date(const i64* year, const i64* month, const i64* day, const u8* counts, i64* out, std::size_t rows,
                u64* flags) noexcept {
-    const Calendar c;
+    static constexpr Calendar c;
     Flags raised;
     for (std::size_t i = 0; i < rows; ++i) {
         const Word y(year[i]), m(month[i]), d(day[i]);
@@ -150,12 +153,12 @@ void make_date(const i64* year, const i64* month, const i64* day, const u8* coun
 
 void floor_divide(const i64* a, u64 divisor, i64* out, std::size_t rows) noexcept {
     const PublicDivisor by(divisor);
-    each(a, out, rows, [&](Word value) { return by.floor(value); });
+    each(a, out, rows, [=](Word value) { return by.floor(value); });
 }
 
 void modulo(const i64* a, u64 divisor, i64* out, std::size_t rows) noexcept {
     const PublicDivisor by(divisor);
-    each(a, out, rows, [&](Word value) { return by.modulo(value); });
+    each(a, out, rows, [=](Word value) { return by.modulo(value); });
 }
 
 }  // namespace

@@ -25,22 +25,46 @@ struct Places {
     Secret<u64> most() const noexcept { return Secret<u64>(bound + 1); }
     Secret<u64> copies(std::size_t i) const noexcept { return smaller(Secret(counts[i]), most()); }
 
-    // Where the first copy of row `to` goes. Sums of so few rows fit.
-    Secret<u64> next(std::size_t to) const noexcept {
-        u64 sum = 0;
-        for (std::size_t i = 0; i < to; ++i) sum += copies(i).bits();
-        return smaller(Secret(sum), most());
+    // Of rows [from, to). Sums of so few rows fit.
+    u64 sum(std::size_t from, std::size_t to) const noexcept {
+        u64 found = 0;
+        for (std::size_t i = from; i < to; ++i) found += copies(i).bits();
+        return found;
     }
-    // Each row's first place, and a mark for rows with copies within the bound.
-    void write(std::size_t from, std::size_t to, u64* first, u8* keep) const noexcept {
+    // Of all rows, up to one more than the bound.
+    Secret<u64> total(std::size_t rows) const noexcept {
+        const unsigned parts = parts_for(rows);
+        u64 sums[most_threads];
+        u64* const each = sums;
+        over_shares(parts, [=](unsigned part) { return share_of(rows, part, parts); },
+                    [=, *this](std::size_t from, std::size_t to, unsigned part) { each[part] = sum(from, to); });
+        u64 all = 0;
+        for (unsigned part = 0; part < parts; ++part) all += sums[part];
+        return smaller(Secret(all), most());
+    }
+    // Where the first copy of row `to` goes.
+    Secret<u64> next(std::size_t to) const noexcept { return smaller(Secret(sum(0, to)), most()); }
+    // How many of the rows before `to` have copies.
+    u32 with_copies(std::size_t to) const noexcept {
+        u32 number = 0;
+        for (std::size_t i = 0; i < to; ++i) number += static_cast<u32>((Secret(counts[i]) != Secret(u64{0})).word() & 1);
+        return number;
+    }
+    // Each row's first place, if that is within the bound, and how many rows with copies stand before it:
+    // those are in the order of their places, so what is beyond the bound comes last among them.
+    // Gives how many there are before row `to`.
+    u32 write(std::size_t from, std::size_t to, u64* first, u32* before) const noexcept {
         Secret<u64> place = next(from);
+        u32 number = with_copies(from);
         for (std::size_t i = from; i < to; ++i) {
             const Secret<u64> here = copies(i);
-            const Mask kept = (here != Secret(u64{0})) & (place < Secret<u64>(bound));
-            first[i] = select(kept, place, Secret(nowhere)).bits();
-            keep[i] = kept.byte();
+            const Mask some = here != Secret(u64{0});
+            first[i] = select(some & (place < Secret<u64>(bound)), place, Secret(nowhere)).bits();
+            before[i] = number;
+            number += static_cast<u32>(some.word() & 1);
             place = smaller(place + here, most());
         }
+        return number;
     }
 };
 
@@ -82,7 +106,8 @@ public:
         const unsigned parts = parts_for(bound);
         const std::size_t apart = width_ + 2;
         const Scratch memory(parts * apart * sizeof(u64));
-        u64* const carried = memory.as<u64>();  // zeros: nothing reaches place 0
+        u64* const carried = memory.as<u64>();
+        std::memset(carried, 0, parts * apart * sizeof(u64));  // nothing reaches place 0
         const auto begins = [=](unsigned part) { return share_of(bound, part, parts); };
         if (parts > 1) {
             over_shares(parts - 1, begins, [&](std::size_t from, std::size_t end, unsigned part) {
@@ -144,20 +169,25 @@ void expand_rows(const u64* rows, std::size_t width, std::size_t count, const u6
                  u64* copy, u8* valid, u64* flags) {
     const Places places{counts, bound};
     const std::size_t room = count > bound ? count : bound;
-    const Scratch targets(room * sizeof(u64)), marks(count), halves(bound * sizeof(u32));
+    const Scratch targets(room * sizeof(u64)), numbers((count + 1) * sizeof(u32)), halves(bound * sizeof(u32));
     const Scratch more(count > bound ? count * width * sizeof(u64) : 0);
     u64 *const first = targets.as<u64>(), *const moved = count > bound ? more.as<u64>() : out;
-    u8* const keep = marks.as<u8>();
-    cut_scan(count, [=](std::size_t from, std::size_t to) { places.write(from, to, first, keep); });
-    const Secret<u64> total = places.next(count);
+    u32* const before = numbers.as<u32>();
+    cut_scan(count, [=](std::size_t from, std::size_t to) {
+        const u32 number = places.write(from, to, first, before);
+        if (to == count) before[count] = number;
+    });
+    const Secret<u64> total = places.total(count);
 
     copy_words(rows, moved, count, width);
-    kernels::compact().compact(moved, width, count, keep);
-    kernels::compact().compact(first, 1, count, keep);
+    kernels::compact().compact_counted(moved, width, count, before);
+    kernels::compact().compact_counted(first, 1, count, before);
     if (count > bound) copy_words(moved, out, bound, width);
     u32* const to = halves.as<u32>();
     cut_over_threads(bound, [=](std::size_t from, std::size_t end) {
-        for (std::size_t i = from; i < end; ++i) to[i] = static_cast<u32>(i < count ? first[i] : nowhere);
+        std::size_t i = from;
+        for (const std::size_t there = end < count ? end : count; i < there; ++i) to[i] = static_cast<u32>(first[i]);
+        for (; i < end; ++i) to[i] = static_cast<u32>(nowhere);
     });
     kernels::compact().distribute(out, width, bound, to);
     fill(out, to, width, bound, smaller(total, Secret<u64>(bound)), copy, valid);
@@ -168,28 +198,101 @@ void expand_rows(const u64* rows, std::size_t width, std::size_t count, const u6
 
 // --- the pairs of two sides
 
+// How many rows of each side there are: the left ones above.
+MC2_INLINE u64 sides_of(u8 left, u8 right) noexcept { return (static_cast<u64>(left & 1) << half) + (right & 1); }
+MC2_INLINE u64 lefts_in(u64 sides) noexcept { return sides >> half; }
+MC2_INLINE u64 rights_in(u64 sides) noexcept { return sides & nowhere; }
+
+// What a share tells the others of its groups: the rows before its first start and those behind its last
+// one, which are the same where nothing starts, and how many pairs the groups in between have.
+struct Groups {
+    u64 first, last, starts, pairs;
+};
+
+struct Pairs {
+    const u8 *starts, *lefts, *rights;
+    std::size_t bound;
+    u64 *left_copies, *right_copies, *seats;
+
+    Groups groups(std::size_t from, std::size_t to) const noexcept {
+        Groups all{0, 0, 0, 0};
+        for (std::size_t i = from; i < to; ++i) {
+            const u64 anew = Mask::from_bit(starts[i]).word();
+            all.first |= all.last & anew & ~all.starts;
+            all.pairs += (lefts_in(all.last) * rights_in(all.last)) & anew & all.starts;
+            all.last = (all.last & ~anew) + sides_of(lefts[i], rights[i]);
+            all.starts |= anew;
+        }
+        all.first = (all.first & all.starts) | (all.last & ~all.starts);
+        return all;
+    }
+
+    // Of the group, the rows of both sides from each row on; `behind`: from row `to` on.
+    void count_behind(std::size_t from, std::size_t to, u64 behind) const noexcept {
+        for (std::size_t i = to; i-- > from;) {
+            behind += sides_of(lefts[i], rights[i]);
+            right_copies[i] = behind;
+            behind &= ~Mask::from_bit(starts[i]).word();
+        }
+    }
+
+    // `rank`: right rows of the group before row `from`. `before`: pairs before it.
+    void write(std::size_t from, std::size_t to, u64 rank, u64 before) const noexcept {
+        const Secret<u64> most(bound + 1);
+        Secret<u64> pairs = smaller(Secret(before), most);
+        for (std::size_t i = from; i < to; ++i) {
+            rank &= ~Mask::from_bit(starts[i]).word();
+            const u64 from_here = right_copies[i], many_right = rank + rights_in(from_here);
+            const u64 mine = many_right & Mask::from_bit(lefts[i]).word();
+            left_copies[i] = mine;
+            right_copies[i] = lefts_in(from_here) & Mask::from_bit(rights[i]).word();
+            seats[i] = (many_right << half) | (pairs.bits() + rank);
+            rank += rights[i] & 1;
+            pairs = smaller(pairs + Secret(mine), most);
+        }
+    }
+};
+
+// Of a group that goes over several shares: the rows before each share, and those behind it.
+struct Around {
+    u64 before, behind, pairs;
+};
+
+void look_around(const Groups* groups, unsigned parts, Around* around) noexcept {
+    u64 before = 0, behind = 0, pairs = 0;
+    for (unsigned part = parts; part-- > 0;) {
+        around[part].behind = behind;
+        behind = groups[part].first + (behind & ~groups[part].starts);
+    }
+    for (unsigned part = 0; part < parts; ++part) {
+        const Groups& here = groups[part];
+        const u64 whole = before + here.first + (around[part].behind & ~here.starts);
+        const u64 open = here.last + around[part].behind;
+        around[part].before = before;
+        around[part].pairs = pairs;
+        // Each left row has all right rows of its group.
+        pairs += here.pairs + lefts_in(here.first) * rights_in(whole) + ((lefts_in(here.last) * rights_in(open)) & here.starts);
+        before = here.last + (before & ~here.starts);
+    }
+}
+
 void count_pairs(const u8* starts, const u8* lefts, const u8* rights, std::size_t rows, std::size_t bound,
                  u64* left_copies, u64* right_copies, u64* seats) noexcept {
-    // From the last row on: of the group, the left rows from here on above, the right ones below.
-    u64 behind = 0, anew = ~u64{0};
-    for (std::size_t i = rows; i-- > 0;) {
-        behind = (behind & ~anew) + (static_cast<u64>(lefts[i] & 1) << half) + (rights[i] & 1);
-        right_copies[i] = behind;
-        anew = Mask::from_bit(starts[i]).word();
+    const Pairs all{starts, lefts, rights, bound, left_copies, right_copies, seats};
+    const unsigned parts = parts_for(rows);
+    const auto begins = [=](unsigned part) { return share_of(rows, part, parts); };
+    Groups groups[most_threads] = {};
+    Around around[most_threads];
+    Groups* const told = groups;
+    if (parts > 1) {
+        over_shares(parts, begins, [=](std::size_t from, std::size_t to, unsigned part) { told[part] = all.groups(from, to); });
     }
-    const Secret<u64> most(bound + 1);
-    u64 rank = 0;
-    Secret<u64> pairs(0);
-    for (std::size_t i = 0; i < rows; ++i) {
-        rank &= ~Mask::from_bit(starts[i]).word();
-        const u64 from_here = right_copies[i], many_right = rank + (from_here & nowhere);
-        const u64 mine = many_right & Mask::from_bit(lefts[i]).word();
-        left_copies[i] = mine;
-        right_copies[i] = (from_here >> half) & Mask::from_bit(rights[i]).word();
-        seats[i] = (many_right << half) | (pairs.bits() + rank);
-        rank += rights[i] & 1;
-        pairs = smaller(pairs + Secret(mine), most);
-    }
+    look_around(groups, parts, around);
+    const Around* const seen = around;
+    over_shares(parts, begins, [=](std::size_t from, std::size_t to, unsigned part) {
+        all.count_behind(from, to, seen[part].behind);
+        all.write(from, to, rights_in(seen[part].before), seen[part].pairs);
+    });
 }
 
 void seat_rows(const u64* seats, const u64* copy, const u8* valid, std::size_t rows, u64* out) noexcept {

@@ -3,6 +3,8 @@
 #include <bit>
 
 #include "mc2/arithmetic.hpp"
+#include "mc2/lanes.hpp"
+#include "mc2/shares.hpp"
 
 namespace mc2::oblivious::MC2_ISA {
 namespace {
@@ -11,10 +13,25 @@ using Word = Secret<i64>;
 using Pair = Secret<i128>;
 using Real = Secret<double>;
 
-// Runs `row(i)` for each row: one loop for each public choice, made outside of it.
+// Runs `row(i)` for each row: one loop for each public choice, made outside of it. Rows are cut over
+// threads, and each thread has a copy of `row`.
 template <typename Row>
 MC2_INLINE void for_rows(std::size_t rows, Row row) noexcept {
-    for (std::size_t i = 0; i < rows; ++i) row(i);
+    cut_over_threads(rows, [=](std::size_t from, std::size_t to) {
+        for (std::size_t i = from; i < to; ++i) row(i);
+    });
+}
+
+// The same with `row(i, raised)`, which raises flags.
+template <typename Row>
+MC2_INLINE void for_checked_rows(std::size_t rows, u64* flags, Row row) noexcept {
+    *flags |= flags_of_shares(rows, [=](std::size_t from, std::size_t to) {
+        Flags raised;
+        for (std::size_t i = from; i < to; ++i) row(i, raised);
+        u64 word = 0;
+        raised.raise_in(&word);
+        return word;
+    });
 }
 
 // --- whole numbers
@@ -48,58 +65,71 @@ MC2_INLINE SignedDivision divide_checked(Word a, Word b, Flags& flags, Mask coun
 
 void integers(IntegerOperation what, const i64* a, const i64* b, const u8* counts, i64* out, std::size_t rows,
               u64* flags) noexcept {
-    Flags raised;
-    const auto each = [&](auto operation) {
-        for_rows(rows, [&](std::size_t i) {
-            out[i] = static_cast<i64>(operation(Word(a[i]), Word(b[i]), Mask::from_bit(counts[i])).bits());
+    const auto each = [=](auto operation) {
+        for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
+            out[i] = static_cast<i64>(operation(Word(a[i]), Word(b[i]), Mask::from_bit(counts[i]), raised).bits());
         });
     };
     switch (what) {
-        case IntegerOperation::add: each([&](Word x, Word y, Mask c) { return checked_add(x, y, raised, c); }); break;
-        case IntegerOperation::subtract: each([&](Word x, Word y, Mask c) { return subtract_checked(x, y, raised, c); }); break;
-        case IntegerOperation::multiply: each([&](Word x, Word y, Mask c) { return multiply_checked(x, y, raised, c); }); break;
+        case IntegerOperation::add: each([](Word x, Word y, Mask c, Flags& f) { return checked_add(x, y, f, c); }); break;
+        case IntegerOperation::subtract: each([](Word x, Word y, Mask c, Flags& f) { return subtract_checked(x, y, f, c); }); break;
+        case IntegerOperation::multiply: each([](Word x, Word y, Mask c, Flags& f) { return multiply_checked(x, y, f, c); }); break;
         case IntegerOperation::divide:
-            each([&](Word x, Word y, Mask c) {
-                const Word quotient = divide_checked(x, y, raised, c).quotient;
+            each([](Word x, Word y, Mask c, Flags& f) {
+                const Word quotient = divide_checked(x, y, f, c).quotient;
                 // Only the least number divided by -1 is too large: its quotient is itself again.
-                raised.raise(Flag::overflow, c & (y == Word(-1)) & is_negative(x) & is_negative(quotient));
+                f.raise(Flag::overflow, c & (y == Word(-1)) & is_negative(x) & is_negative(quotient));
                 return quotient;
             });
             break;
         case IntegerOperation::remainder:
-            each([&](Word x, Word y, Mask c) { return divide_checked(x, y, raised, c).remainder; });
+            each([](Word x, Word y, Mask c, Flags& f) { return divide_checked(x, y, f, c).remainder; });
             break;
     }
-    raised.raise_in(flags);
 }
 
 void check_range(const i64* a, i64 low, i64 high, const u8* counts, std::size_t rows, u64 flag, u64* flags) noexcept {
-    Mask outside = Mask::constant(false);
-    for_rows(rows, [&](std::size_t i) {
-        outside = outside | (Mask::from_bit(counts[i]) & ((Word(a[i]) < Word(low)) | (Word(a[i]) > Word(high))));
+    *flags |= flag & flags_of_shares(rows, [=](std::size_t from, std::size_t to) {
+        Mask outside = Mask::constant(false);
+        V wrong = all64(0);
+        std::size_t i = from;
+        for (; i + words_in_vector <= to; i += words_in_vector) {
+            const V value = load(a + i);
+            const V beyond = either(greater64(all64(static_cast<u64>(low)), value), greater64(value, all64(static_cast<u64>(high))));
+            wrong = either(wrong, both(beyond, marked(counts + i)));
+        }
+        u64 lane[words_in_vector];
+        store(lane, wrong);
+        for (const u64 word : lane) outside = outside | Mask::from_word(word);
+        for (; i < to; ++i) {
+            outside = outside | (Mask::from_bit(counts[i]) & ((Word(a[i]) < Word(low)) | (Word(a[i]) > Word(high))));
+        }
+        return outside.word();
     });
-    *flags |= outside.word() & flag;
 }
 
 // --- doubles
 
+// A function of its own: the only one that may divide.
+MC2_APART void divide_doubles(const double* a, const double* b, double* out, std::size_t from, std::size_t to) noexcept {
+    for (std::size_t i = from; i < to; ++i) out[i] = a[i] / b[i];
+}
+
 void doubles(DoubleOperation what, const double* a, const double* b, const u8* counts, double* out,
              std::size_t rows, u64* flags) noexcept {
-    Flags raised;
-    const auto each = [&](auto operation) { for_rows(rows, [&](std::size_t i) { out[i] = operation(a[i], b[i]); }); };
+    const auto each = [=](auto operation) { for_rows(rows, [=](std::size_t i) { out[i] = operation(a[i], b[i]); }); };
     switch (what) {
         case DoubleOperation::add: each([](double x, double y) { return x + y; }); break;
         case DoubleOperation::subtract: each([](double x, double y) { return x - y; }); break;
         case DoubleOperation::multiply: each([](double x, double y) { return x * y; }); break;
         case DoubleOperation::divide:
-            for_rows(rows, [&](std::size_t i) {
+            for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
                 const Mask zero = Secret<u64>(Real(b[i]).bits() << 1) == Secret<u64>(0);
                 raised.raise(Flag::division_by_zero, Mask::from_bit(counts[i]) & zero);
             });
-            each([](double x, double y) { return x / y; });
+            cut_over_threads(rows, [=](std::size_t from, std::size_t to) { divide_doubles(a, b, out, from, to); });
             break;
     }
-    raised.raise_in(flags);
 }
 
 // Unsigned words in the order of values, with -0 as +0 and one NaN.
@@ -113,10 +143,6 @@ MC2_INLINE Secret<u64> ordered(Real value) noexcept {
     return select(nan, Secret<u64>(detail::total_order(u64{0x7ff8} << 48) ^ detail::sign_bit), number);
 }
 
-MC2_INLINE Secret<u64> read(Reading reading, u64 word) noexcept {
-    return reading == Reading::real ? ordered(Real(std::bit_cast<double>(word))) : Secret<u64>(word ^ detail::sign_bit);
-}
-
 template <typename T>
 MC2_INLINE Mask holds(Comparison what, Secret<T> x, Secret<T> y) noexcept {
     switch (what) {
@@ -127,30 +153,50 @@ MC2_INLINE Mask holds(Comparison what, Secret<T> x, Secret<T> y) noexcept {
     return x <= y;
 }
 
-template <Comparison what, Reading reading>
+template <Comparison what>
 MC2_INLINE void compare_as(const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
-    for_rows(rows, [&](std::size_t i) { out[i] = holds(what, read(reading, a[i]), read(reading, b[i])).byte(); });
+    const auto read = [](u64 word) { return ordered(Real(std::bit_cast<double>(word))); };
+    for_rows(rows, [=](std::size_t i) { out[i] = holds(what, read(a[i]), read(b[i])).byte(); });
 }
 
-template <Reading reading>
-MC2_INLINE void compare_read(Comparison what, const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
+void compare_doubles(Comparison what, const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
     switch (what) {
-        case Comparison::equal: compare_as<Comparison::equal, reading>(a, b, out, rows); break;
-        case Comparison::less: compare_as<Comparison::less, reading>(a, b, out, rows); break;
-        case Comparison::less_or_equal: compare_as<Comparison::less_or_equal, reading>(a, b, out, rows); break;
+        case Comparison::equal: return compare_as<Comparison::equal>(a, b, out, rows);
+        case Comparison::less: return compare_as<Comparison::less>(a, b, out, rows);
+        case Comparison::less_or_equal: break;
     }
+    compare_as<Comparison::less_or_equal>(a, b, out, rows);
+}
+
+// Signed words, four at a time.
+template <typename Test>
+MC2_INLINE void compare_four(const u64* a, const u64* b, u8* out, std::size_t rows, Test test) noexcept {
+    cut_over_threads(rows, [=](std::size_t from, std::size_t to) {
+        std::size_t i = from;
+        for (; i + words_in_vector <= to; i += words_in_vector) mark(out + i, test(load(a + i), load(b + i)));
+        for (; i < to; ++i) out[i] = static_cast<u8>(first_word(test(all64(a[i]), all64(b[i]))) & 1);
+    });
+}
+
+void compare_words(Comparison what, const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
+    switch (what) {
+        case Comparison::equal: return compare_four(a, b, out, rows, [](V x, V y) { return equal64(x, y); });
+        case Comparison::less: return compare_four(a, b, out, rows, [](V x, V y) { return greater64(y, x); });
+        case Comparison::less_or_equal: break;
+    }
+    compare_four(a, b, out, rows, [](V x, V y) { return differ(greater64(x, y), all64(~u64{0})); });
 }
 
 void compare(Comparison what, Reading reading, const u64* a, const u64* b, u8* out, std::size_t rows) noexcept {
     if (reading == Reading::real) {
-        compare_read<Reading::real>(what, a, b, out, rows);
+        compare_doubles(what, a, b, out, rows);
     } else {
-        compare_read<Reading::signed_word>(what, a, b, out, rows);
+        compare_words(what, a, b, out, rows);
     }
 }
 
 void compare_wide(Comparison what, const i128* a, const i128* b, u8* out, std::size_t rows) noexcept {
-    const auto each = [&](auto test) { for_rows(rows, [&](std::size_t i) { out[i] = test(Pair(a[i]), Pair(b[i])).byte(); }); };
+    const auto each = [=](auto test) { for_rows(rows, [=](std::size_t i) { out[i] = test(Pair(a[i]), Pair(b[i])).byte(); }); };
     switch (what) {
         case Comparison::equal: each([](Pair x, Pair y) { return x == y; }); break;
         case Comparison::less: each([](Pair x, Pair y) { return x < y; }); break;
@@ -159,11 +205,11 @@ void compare_wide(Comparison what, const i128* a, const i128* b, u8* out, std::s
 }
 
 void order_doubles(const double* a, u64* out, std::size_t rows) noexcept {
-    for_rows(rows, [&](std::size_t i) { out[i] = ordered(Real(a[i])).bits(); });
+    for_rows(rows, [=](std::size_t i) { out[i] = ordered(Real(a[i])).bits(); });
 }
 
 void restore_doubles(const u64* a, double* out, std::size_t rows) noexcept {
-    for_rows(rows, [&](std::size_t i) {
+    for_rows(rows, [=](std::size_t i) {
         const u64 word = a[i] ^ detail::sign_bit;
         out[i] = std::bit_cast<double>(detail::total_order(word));
     });
@@ -172,19 +218,17 @@ void restore_doubles(const u64* a, double* out, std::size_t rows) noexcept {
 // --- decimals
 
 void widen(const i64* a, i128* out, std::size_t rows) noexcept {
-    for_rows(rows, [&](std::size_t i) { out[i] = static_cast<i128>(a[i]); });
+    for_rows(rows, [=](std::size_t i) { out[i] = static_cast<i128>(a[i]); });
 }
 
 void narrow(const i128* a, const u8* counts, i64* out, std::size_t rows, u64* flags) noexcept {
-    Flags raised;
-    for_rows(rows, [&](std::size_t i) {
+    for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
         const u128 bits = Pair(a[i]).bits();
         const Word low(static_cast<i64>(static_cast<u64>(bits)));
         const Secret<u64> high(static_cast<u64>(bits >> 64));
         raised.raise(Flag::overflow, Mask::from_bit(counts[i]) & (high != Secret<u64>(is_negative(low).word())));
         out[i] = static_cast<i64>(low.bits());
     });
-    raised.raise_in(flags);
 }
 
 // The signed decimal with this magnitude; overflow if it has more digits than `below` allows.
@@ -212,23 +256,24 @@ MC2_INLINE Mask rounds_up(Secret<u128> remainder, Secret<u128> divisor) noexcept
 void add_wide(const i128* a, const i128* b, bool subtract, unsigned precision, const u8* counts, i128* out,
               std::size_t rows, u64* flags) noexcept {
     const Secret<u128> below(power_of_ten(precision));
-    Flags raised;
-    for_rows(rows, [&](std::size_t i) {
+    for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
         // Below 10^38 each, two of them always fit.
         const Pair sum = Pair(a[i]) + negate_if(Mask::constant(subtract), Pair(b[i]));
         raised.raise(Flag::overflow, Mask::from_bit(counts[i]) & (magnitude(sum) >= below));
         out[i] = static_cast<i128>(sum.bits());
     });
-    raised.raise_in(flags);
+}
+
+void multiply_words(const i64* a, const i64* b, i128* out, std::size_t rows) noexcept {
+    for_rows(rows, [=](std::size_t i) { out[i] = static_cast<i128>(a[i]) * b[i]; });
 }
 
 void multiply_wide_rows(const i128* a, const i128* b, unsigned drop, unsigned precision, const u8* counts,
                         i128* out, std::size_t rows, u64* flags) noexcept {
     const u128 below = power_of_ten(precision);
     const Secret<u128> unit(power_of_ten(drop));
-    Flags raised;
-    const auto each = [&](auto scale) {
-        for_rows(rows, [&](std::size_t i) {
+    const auto each = [=](auto scale) {
+        for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
             const Pair x(a[i]), y(b[i]);
             Wide product = multiply_wide(magnitude(x), magnitude(y));
             scale(product);
@@ -238,21 +283,19 @@ void multiply_wide_rows(const i128* a, const i128* b, unsigned drop, unsigned pr
     if (drop == 0) {
         each([](Wide&) {});
     } else {
-        each([&](Wide& product) {
+        each([=](Wide& product) {
             const WideDivision both = divide_wide<4>(product, unit);
             product = both.quotient;
             add_one_if(rounds_up(both.remainder, unit), product);
         });
     }
-    raised.raise_in(flags);
 }
 
 void divide_wide_rows(const i128* a, const i128* b, unsigned raise, unsigned precision, const u8* counts,
                       i128* out, std::size_t rows, u64* flags) noexcept {
     const u128 below = power_of_ten(precision);
     const Secret<u128> unit(power_of_ten(raise));
-    Flags raised;
-    for_rows(rows, [&](std::size_t i) {
+    for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
         const Pair x(a[i]), y(b[i]);
         const Mask counted = Mask::from_bit(counts[i]), zero = y == Pair(0);
         raised.raise(Flag::division_by_zero, counted & zero);
@@ -261,12 +304,10 @@ void divide_wide_rows(const i128* a, const i128* b, unsigned raise, unsigned pre
         add_one_if(rounds_up(both.remainder, divisor), both.quotient);
         out[i] = signed_decimal(both.quotient, is_negative(x) ^ is_negative(y), below, raised, counted & ~zero);
     });
-    raised.raise_in(flags);
 }
 
 void remainder_wide(const i128* a, const i128* b, const u8* counts, i128* out, std::size_t rows, u64* flags) noexcept {
-    Flags raised;
-    for_rows(rows, [&](std::size_t i) {
+    for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
         const Pair x(a[i]), y(b[i]);
         raised.raise(Flag::division_by_zero, Mask::from_bit(counts[i]) & (y == Pair(0)));
         const u128 dividend = magnitude(x).bits();
@@ -274,19 +315,17 @@ void remainder_wide(const i128* a, const i128* b, const u8* counts, i128* out, s
         const WideDivision both = divide_wide<2>(wide, magnitude(y));
         out[i] = static_cast<i128>(negate_if(is_negative(x), Pair(static_cast<i128>(both.remainder.bits()))).bits());
     });
-    raised.raise_in(flags);
 }
 
 // --- between integers and doubles
 
 void integer_to_double(const i64* a, double* out, std::size_t rows) noexcept {
-    for_rows(rows, [&](std::size_t i) { out[i] = static_cast<double>(a[i]); });
+    for_rows(rows, [=](std::size_t i) { out[i] = static_cast<double>(a[i]); });
 }
 
 void double_to_integer(const double* a, const u8* counts, i64* out, std::size_t rows, u64* flags) noexcept {
-    Flags raised;
     const Secret<u64> end = ordered(Real(0x1p63)), start = ordered(Real(-0x1p63));
-    for_rows(rows, [&](std::size_t i) {
+    for_checked_rows(rows, flags, [=](std::size_t i, Flags& raised) {
         const Secret<u64> place = ordered(Real(a[i]));
         const Mask fits = (place < end) & (place >= start);
         raised.raise(Flag::bad_cast, Mask::from_bit(counts[i]) & ~fits);
@@ -294,7 +333,6 @@ void double_to_integer(const double* a, const u8* counts, i64* out, std::size_t 
         const double value = std::bit_cast<double>(keep_if(fits, Secret<u64>(Real(a[i]).bits())).bits());
         out[i] = static_cast<i64>(value);
     });
-    raised.raise_in(flags);
 }
 
 // --- bits
@@ -327,10 +365,10 @@ MC2_INLINE u64 count_bits(u64 value) noexcept {
 
 void bits(BitOperation what, unsigned width, const u64* a, const u64* b, u64* out, std::size_t rows) noexcept {
     const u64 places = width - 1, inside = ~u64{0} >> (64 - width);
-    const auto each = [&](auto operation) {
-        for_rows(rows, [&](std::size_t i) { out[i] = operation(a[i], b[i]); });
+    const auto each = [=](auto operation) {
+        for_rows(rows, [=](std::size_t i) { out[i] = operation(a[i], b[i]); });
     };
-    const auto shifted = [&](u64 x, u64 y, auto step) {
+    const auto shifted = [=](u64 x, u64 y, auto step) {
         return as_signed(shift_by(Secret<u64>(x), Secret<u64>(y & places), step).bits(), width);
     };
     switch (what) {
@@ -338,15 +376,15 @@ void bits(BitOperation what, unsigned width, const u64* a, const u64* b, u64* ou
         case BitOperation::either: each([](u64 x, u64 y) { return x | y; }); break;
         case BitOperation::differ: each([](u64 x, u64 y) { return x ^ y; }); break;
         case BitOperation::shift_left:
-            each([&](u64 x, u64 y) { return shifted(x, y, [](Secret<u64> v, unsigned n) { return v << n; }); });
+            each([=](u64 x, u64 y) { return shifted(x, y, [](Secret<u64> v, unsigned n) { return v << n; }); });
             break;
         case BitOperation::shift_right:
-            each([&](u64 x, u64 y) {
+            each([=](u64 x, u64 y) {
                 return shifted(x, y, [](Secret<u64> v, unsigned n) { return Secret<u64>(shift_right_signed(v.bits(), n)); });
             });
             break;
         case BitOperation::shift_right_unsigned:
-            each([&](u64 x, u64 y) { return shifted(x & inside, y, [](Secret<u64> v, unsigned n) { return v >> n; }); });
+            each([=](u64 x, u64 y) { return shifted(x & inside, y, [](Secret<u64> v, unsigned n) { return v >> n; }); });
             break;
         case BitOperation::count: each([](u64 x, u64) { return count_bits(x); }); break;
     }
@@ -377,9 +415,9 @@ MC2_INLINE double rounded_double(double value) noexcept {
 
 void round_doubles(Halves halves, const double* a, double* out, std::size_t rows) noexcept {
     if (halves == Halves::to_even) {
-        for_rows(rows, [&](std::size_t i) { out[i] = rounded_double<Halves::to_even>(a[i]); });
+        for_rows(rows, [=](std::size_t i) { out[i] = rounded_double<Halves::to_even>(a[i]); });
     } else {
-        for_rows(rows, [&](std::size_t i) { out[i] = rounded_double<Halves::away_from_zero>(a[i]); });
+        for_rows(rows, [=](std::size_t i) { out[i] = rounded_double<Halves::away_from_zero>(a[i]); });
     }
 }
 
@@ -422,7 +460,7 @@ MC2_INLINE u64 square_root(u64 word) noexcept {
 }
 
 void square_roots(const double* a, double* out, std::size_t rows) noexcept {
-    for_rows(rows, [&](std::size_t i) { out[i] = std::bit_cast<double>(square_root(std::bit_cast<u64>(a[i]))); });
+    for_rows(rows, [=](std::size_t i) { out[i] = std::bit_cast<double>(square_root(std::bit_cast<u64>(a[i]))); });
 }
 
 }  // namespace
@@ -431,7 +469,7 @@ extern const NumbersKernels numbers_table;
 const NumbersKernels numbers_table = {
     integers,          check_range,      doubles,          compare,        compare_wide,
     order_doubles,     restore_doubles,  widen,            narrow,         add_wide,
-    multiply_wide_rows, divide_wide_rows, remainder_wide,  integer_to_double, bits,
+    multiply_words,    multiply_wide_rows, divide_wide_rows, remainder_wide,  integer_to_double, bits,
     round_doubles,     square_roots,     double_to_integer,
 };
 

@@ -8,7 +8,7 @@ namespace mc2::oblivious::MC2_ISA {
 namespace {
 
 constexpr std::size_t block = 512;  // rows whose packed words stay near
-constexpr std::size_t lanes = 4;
+constexpr std::size_t lanes = words_in_vector;
 constexpr std::size_t together = 4;  // words that are picked in one pass over the few rows
 
 MC2_INLINE std::size_t least(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
@@ -144,9 +144,53 @@ void match_few(const u64* keys, const u8* keep, std::size_t rows, const u64* few
     });
 }
 
+// The same of whole rows, whose words are put side by side, four rows in a vector.
+constexpr std::size_t near_words = 8;
+
+MC2_INLINE V same_words(const V* words, const u64* row, std::size_t width, V mask) noexcept {
+    for (std::size_t w = 0; w < width; ++w) mask = both(mask, equal64(words[w], all64(row[w])));
+    return mask;
+}
+
+MC2_INLINE void match_block(const u64* rows, std::size_t width, const u64* few_rows, std::size_t few, std::size_t count,
+                            u64* out, u8* found) noexcept {
+    V number = all64(0), any = number;
+    u64 lane[lanes] = {0, 0, 0, 0};
+    V near[near_words];
+    const std::size_t first = least(width, near_words);
+    for (std::size_t w = 0; w < first; ++w) {
+        for (std::size_t i = 0; i < count; ++i) lane[i] = rows[i * width + w];
+        near[w] = load(lane);
+    }
+    for (std::size_t j = 0; j < few; ++j) {
+        V mask = same_words(near, few_rows + j * width, first, all64(~u64{0}));
+        for (std::size_t w = first; w < width; ++w) {  // of long rows
+            for (std::size_t i = 0; i < count; ++i) lane[i] = rows[i * width + w];
+            mask = both(mask, equal64(load(lane), all64(few_rows[j * width + w])));
+        }
+        any = either(any, mask);
+        number = either(number, both(mask, all64(j)));
+    }
+    store(lane, number);
+    for (std::size_t i = 0; i < count; ++i) out[i] = lane[i];
+    store(lane, any);
+    for (std::size_t i = 0; i < count; ++i) found[i] = static_cast<u8>(lane[i] & 1);
+}
+
+void match_rows(const u64* rows, std::size_t width, std::size_t count, const u64* few_rows, std::size_t few, u64* out,
+                u8* found) noexcept {
+    each_block(count, [=](std::size_t from, std::size_t to) {
+        std::size_t row = from;
+        for (; row + lanes <= to; row += lanes) {
+            match_block(rows + row * width, width, few_rows, few, lanes, out + row, found + row);
+        }
+        if (row < to) match_block(rows + row * width, width, few_rows, few, to - row, out + row, found + row);
+    });
+}
+
 }  // namespace
 
 extern const PackingKernels packing_table;
-const PackingKernels packing_table = {pack_bits, unpack_bits, match_few};
+const PackingKernels packing_table = {pack_bits, unpack_bits, match_few, match_rows};
 
 }  // namespace mc2::oblivious::MC2_ISA

@@ -37,11 +37,7 @@ void ends_of(const u8* starts, std::size_t rows, u8* out) noexcept {
 // --- what the rows before a share leave: that of the group which its first row may continue. Shares
 // begin at multiples of eight rows.
 
-constexpr std::size_t lanes = 4;
-
-MC2_INLINE V marked(const u8* marks) noexcept {
-    return words(0 - u64{marks[0] & 1u}, 0 - u64{marks[1] & 1u}, 0 - u64{marks[2] & 1u}, 0 - u64{marks[3] & 1u});
-}
+constexpr std::size_t lanes = words_in_vector;
 
 MC2_INLINE u64 eight(const u8* marks) noexcept {
     u64 word;
@@ -299,7 +295,7 @@ class ByCodeShares {
 public:
     ByCodeShares(const u8* codes, const u8* keep, const i64* values, std::size_t rows, std::size_t domain)
         : parts_(parts_for(rows)), memory_(parts_ * sizeof(ByCode)), sums_(memory_.as<ByCode>()) {
-        // Its memory is zeros: sums of nothing.
+        std::memset(static_cast<void*>(sums_), 0, parts_ * sizeof(ByCode));  // sums of nothing
         cut_over_shares(codes, keep, values, rows, domain);
     }
     u128 total(std::size_t code) const noexcept {

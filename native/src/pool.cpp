@@ -14,12 +14,14 @@
 #include <thread>
 #include <vector>
 
+#include "mc2/poison.hpp"
+
 namespace mc2::oblivious {
 
 namespace {
 
-constexpr unsigned most_threads = 256;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t most_kept_bytes = std::size_t{256} << 20;
 
 unsigned threads_from_environment() noexcept {
     const char* text = std::getenv("MC2_THREADS");
@@ -182,16 +184,82 @@ std::size_t scan_share_of(std::size_t all, unsigned part, unsigned parts) noexce
     return static_cast<std::size_t>(static_cast<double>(all) * begin / end) / 8 * 8;
 }
 
+namespace {
+
+void* mapped(std::size_t bytes) {
+    void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) throw std::bad_alloc();
+    (void)madvise(data, bytes, MADV_HUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
+    if (madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return data;
+#endif
+    for (std::size_t at = 0; at < bytes; at += 4096) static_cast<volatile char*>(data)[at] = 0;
+    return data;
+}
+
+// Large blocks that were given back, the latest last. The system would clear their pages on one thread
+// for each call, which takes as long as a pass over them. Who holds the lock in another thread, or held it
+// when a child was made by fork, is not waited for: the system's own memory does as well.
+class Kept {
+public:
+    // A block of at least so many bytes, and at most twice as many; nothing if there is none.
+    void* take(std::size_t& bytes) noexcept {
+        const std::unique_lock lock(mutex_, std::try_to_lock);
+        if (!lock.owns_lock()) return nullptr;
+        unsigned found = count_;
+        for (unsigned i = 0; i < count_; ++i) {
+            const std::size_t here = blocks_[i].bytes;
+            if (here >= bytes && here <= 2 * bytes && (found == count_ || here < blocks_[found].bytes)) found = i;
+        }
+        if (found == count_) return nullptr;
+        const Block block = remove(found);
+        bytes = block.bytes;
+        return block.data;
+    }
+    void give(void* data, std::size_t bytes) noexcept {
+        const std::unique_lock lock(mutex_, std::try_to_lock);
+        if (!lock.owns_lock() || bytes > most_kept_bytes) {
+            munmap(data, bytes);
+            return;
+        }
+        while (count_ == most_blocks || total_ + bytes > most_kept_bytes) {
+            const Block oldest = remove(0);
+            munmap(oldest.data, oldest.bytes);
+        }
+        blocks_[count_++] = {data, bytes};
+        total_ += bytes;
+    }
+
+private:
+    static constexpr unsigned most_blocks = 32;
+    struct Block {
+        void* data;
+        std::size_t bytes;
+    };
+    Block remove(unsigned place) noexcept {
+        const Block block = blocks_[place];
+        for (unsigned i = place + 1; i < count_; ++i) blocks_[i - 1] = blocks_[i];
+        --count_;
+        total_ -= block.bytes;
+        return block;
+    }
+
+    std::mutex mutex_;
+    Block blocks_[most_blocks] = {};
+    unsigned count_ = 0;
+    std::size_t total_ = 0;
+};
+
+constinit Kept kept;
+
+}  // namespace
+
 Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes), mapped_(bytes >= huge_page) {
     if (mapped_) {
         bytes_ = (bytes + huge_page - 1) / huge_page * huge_page;
-        data_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (data_ == MAP_FAILED) throw std::bad_alloc();
-        (void)madvise(data_, bytes_, MADV_HUGEPAGE);
-#ifdef MADV_POPULATE_WRITE
-        if (madvise(data_, bytes_, MADV_POPULATE_WRITE) == 0) return;
-#endif
-        for (std::size_t at = 0; at < bytes_; at += 4096) static_cast<volatile char*>(data_)[at] = 0;
+        data_ = kept.take(bytes_);
+        if (data_ == nullptr) data_ = mapped(bytes_);
+        poison(data_, bytes_);  // whoever decides anything by what stood here is caught
     } else {
         bytes_ = (bytes + 63) / 64 * 64 + 64;
         data_ = ::operator new(bytes_, std::align_val_t{64});
@@ -201,7 +269,7 @@ Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes), mapped_(byt
 
 Scratch::~Scratch() {
     if (mapped_) {
-        munmap(data_, bytes_);  // the kernel clears pages before anyone else gets them
+        kept.give(data_, bytes_);
     } else {
         std::memset(data_, 0, bytes_);
         __asm__ volatile("" : : "r"(data_) : "memory");

@@ -50,7 +50,7 @@ def _any_of(names: str) -> str:
 ALLOWED = (
     Allowed(".*", ".*", "indirect jump", _SWITCH),
     Allowed("(?!leaky).*", ".*", "real arithmetic", _REAL),
-    Allowed("numbers", "doubles", "real division", _DIVIDE),
+    Allowed("numbers", "divide_doubles", "real division", _DIVIDE),
     Allowed(
         "dates", "floor_divide|modulo", "call __udivti3",
         "the reciprocal of the divisor, which is an argument of the plan and public",

@@ -37,7 +37,7 @@ MC2_INLINE Secret<u128> magnitude(Secret<i128> value) noexcept {
 // every 64-bit n (Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019, theorem 1).
 class PublicDivisor {
 public:
-    MC2_INLINE explicit PublicDivisor(u64 divisor) noexcept
+    MC2_INLINE constexpr explicit PublicDivisor(u64 divisor) noexcept
         : divisor_(divisor), reciprocal_(~u128{0} / divisor + 1) {}
 
     MC2_INLINE Secret<u64> quotient(Secret<u64> dividend) const noexcept {

@@ -170,4 +170,25 @@ MC2_INLINE void transpose(V& a, V& b, V& c, V& d) noexcept {
 // Four 64-bit words side by side, from addresses that need not be neighbours.
 MC2_INLINE V gathered(const u64* a, const u64* b, const u64* c, const u64* d) noexcept { return words(*a, *b, *c, *d); }
 
+inline constexpr std::size_t words_in_vector = 4;
+
+// All ones in the lanes whose byte's bit 0 is 1.
+MC2_INLINE V marked(const u8* marks) noexcept {
+#if defined(MC2_ISA_avx2)
+    int four;
+    std::memcpy(&four, marks, sizeof four);
+    const V bits = _mm256_and_si256(_mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four)), _mm256_set1_epi64x(1));
+    return hidden(_mm256_sub_epi64(_mm256_setzero_si256(), bits));
+#else
+    const V v = words(0 - u64{marks[0] & 1u}, 0 - u64{marks[1] & 1u}, 0 - u64{marks[2] & 1u}, 0 - u64{marks[3] & 1u});
+    return {hidden(v.low), hidden(v.high)};
+#endif
+}
+// The way back: bytes of 1 in the lanes of a mask.
+MC2_INLINE void mark(u8* out, V mask) noexcept {
+    u64 lane[words_in_vector];
+    store(lane, mask);
+    for (std::size_t i = 0; i < words_in_vector; ++i) out[i] = static_cast<u8>(lane[i] & 1);
+}
+
 }  // namespace mc2::oblivious::MC2_ISA

@@ -47,6 +47,8 @@ struct NumbersKernels {
     // Decimals by their unscaled values, at most `precision` digits, else overflow is raised.
     void (*add_wide)(const i128* a, const i128* b, bool subtract, unsigned precision, const u8* counts,
                      i128* out, std::size_t rows, u64* flags) noexcept;
+    // Whole products of words: they always fit.
+    void (*multiply_words)(const i64* a, const i64* b, i128* out, std::size_t rows) noexcept;
     // a * b / 10^drop, rounded half away from zero.
     void (*multiply_wide)(const i128* a, const i128* b, unsigned drop, unsigned precision, const u8* counts,
                           i128* out, std::size_t rows, u64* flags) noexcept;

@@ -49,6 +49,9 @@ struct PackingKernels {
     // Every row is compared with all: about few * (1 + width) / 4 vector operations a row.
     void (*match_few)(const u64* keys, const u8* keep, std::size_t rows, const u64* few_keys, const u8* few_keep,
                       const u64* few_words, std::size_t few, std::size_t width, u64* const* out, u8* found) noexcept;
+    // Which of `few` rows of one width, all different, each row is: its number, or 0 and not found.
+    void (*match_rows)(const u64* rows, std::size_t width, std::size_t count, const u64* few_rows, std::size_t few,
+                       u64* out, u8* found) noexcept;
 };
 
 }  // namespace mc2::oblivious

@@ -10,7 +10,9 @@ namespace mc2::oblivious {
 // Nested calls, and calls while another caller uses the pool, run their parts one by one.
 void run_parts(unsigned parts, void (*task)(void* context, unsigned part), void* context);
 
-// How many threads kernels may use (at least 1). The first value is $MC2_THREADS, or 1.
+inline constexpr unsigned most_threads = 256;
+
+// How many threads kernels may use, from 1 to most_threads. The first value is $MC2_THREADS, or 1.
 unsigned threads() noexcept;
 void set_threads(unsigned count);
 
@@ -33,8 +35,9 @@ std::size_t share_of(std::size_t all, unsigned part, unsigned parts) noexcept;
 // shares are the smaller ones. Each but the last ends at a multiple of eight rows.
 std::size_t scan_share_of(std::size_t all, unsigned part, unsigned parts) noexcept;
 
-// Memory for one call: its size is public, its pages are touched before any secret is in it, and it
-// is wiped when it is given back.
+// Memory for one call: its size is public, and its pages are touched before any secret is in it. What
+// stands in it at first means nothing: large blocks stay with the process, as they are, for the next
+// call that asks for as much (docs/adr/0064), small ones are wiped.
 class Scratch {
 public:
     explicit Scratch(std::size_t bytes);

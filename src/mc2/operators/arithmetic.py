@@ -133,6 +133,9 @@ def scaled(run: Run, wide: Words, digits: int, precision: int, counted: Marks) -
 def _decimals(
     run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType, counted: Marks
 ) -> Words:
+    exact = _in_words(run, what, a, b, kind, counted)
+    if exact is not None:
+        return exact
     x, y = widened(run, a), widened(run, b)
     out = np.empty_like(x)
     if what is Operation.MULTIPLY:
@@ -146,6 +149,62 @@ def _decimals(
     else:
         out = _aligned(run, what, (x, a.type), (y, b.type), kind, counted)
     return narrowed(run, out, Layout(kind), counted)
+
+
+def _in_words(
+    run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType, counted: Marks
+) -> Words | None:
+    """Sums and products of numbers of one word each, where types say that nothing is too large.
+
+    None where that cannot be told, or something has to be rounded.
+    """
+    if a.layout.is_wide or b.layout.is_wide or {a.type.name, b.type.name} != {"decimal"}:
+        return None
+    if what is Operation.MULTIPLY:
+        return _product(run, a, b, kind, counted)
+    if what in {Operation.ADD, Operation.SUBTRACT} and not Layout(kind).is_wide:
+        return _sum(run, what, a, b, kind, counted)
+    return None
+
+
+def _product(
+    run: Run, a: SecretColumn, b: SecretColumn, kind: DataType, counted: Marks
+) -> Words | None:
+    digits, scale = a.type.precision + b.type.precision, a.type.scale + b.type.scale
+    if scale != kind.scale or digits > kind.precision:
+        return None
+    pair = flat_words_of(a), flat_words_of(b)
+    if not Layout(kind).is_wide:
+        return _whole(run, Operation.MULTIPLY, *pair, counted)
+    wide = np.empty((a.rows, 2), dtype=np.uint64)
+    run.call(_native.multiply_words, *pair, wide)
+    return wide
+
+
+def _sum(
+    run: Run, what: Operation, a: SecretColumn, b: SecretColumn, kind: DataType, counted: Marks
+) -> Words | None:
+    scale = max(a.type.scale, b.type.scale)
+    digits = max(t.precision - t.scale for t in (a.type, b.type)) + scale + 1
+    if scale != kind.scale or digits > kind.precision:
+        return None
+    return _whole(
+        run, what, _raised(run, a, scale, counted), _raised(run, b, scale, counted), counted
+    )
+
+
+def _raised(run: Run, a: SecretColumn, scale: int, counted: Marks) -> Words:
+    """The words of a decimal at a greater scale, at which they still are words."""
+    if a.type.scale == scale:
+        return flat_words_of(a)
+    unit = np.full(a.rows, 10 ** (scale - a.type.scale), dtype=np.uint64)
+    return _whole(run, Operation.MULTIPLY, flat_words_of(a), unit, counted)
+
+
+def _whole(run: Run, what: Operation, a: Words, b: Words, counted: Marks) -> Words:
+    out = np.empty_like(a)
+    run.checked(_native.integers, int(what), a, b, counted, out)
+    return out
 
 
 def _aligned(

@@ -19,8 +19,7 @@ from mc2.formats.fixed import COUNT_AT, MAGIC, ChunkForm, FixedPlaces, Places
 from mc2.formats.manifest import chunk_count
 from mc2.formats.schema import Column, Schema
 from mc2.operators.ascending import checked_order
-from mc2.operators.comparisons import equal_marks
-from mc2.operators.constants import constant
+from mc2.operators.constants import column_of_values
 from mc2.operators.elements import Elements, elements, listed, places_below
 from mc2.operators.handles import (
     Layout,
@@ -36,7 +35,7 @@ from mc2.operators.handles import (
     words_of,
 )
 from mc2.operators.lists import field, list_size, make_struct
-from mc2.operators.logic import column, complement, conjunction, disjunction
+from mc2.operators.logic import column, complement, conjunction
 from mc2.operators.ordering import union_all
 from mc2.operators.packing import MOST_CODED
 from mc2.operators.run import Flag, Run
@@ -130,11 +129,13 @@ class _Reader:
     def _flat(
         self, chunks: Sequence[Bytes], place: Places, layout: Layout, known: Marks, path: str
     ) -> SecretColumn:
-        many = len(known) // max(1, len(self._present))
+        rows = self._rows * (len(known) // max(1, len(self._present)))
         most = self._widths.get(path, 0)
-        parts = [self._words(c, place, layout, most, self._rows * many) for c in chunks]
-        words = np.ascontiguousarray(np.concatenate(parts)[: len(known)])
-        found = column(self._run, layout, words, known)
+        words = np.empty((rows * len(chunks), layout.words), dtype=np.uint64)
+        for index, chunk in enumerate(chunks):
+            out = words[index * rows : (index + 1) * rows]
+            self._words(chunk, place, layout, most, out)
+        found = column(self._run, layout, words[: len(known)], known)
         self._check(found, path)
         return found
 
@@ -183,33 +184,31 @@ class _Reader:
         self._run.call(_native.bits_to_marks, self._part(chunk, at, -(-rows // 8)), out)
         return out
 
-    def _words(self, chunk: Bytes, place: Places, layout: Layout, most: int, rows: int) -> Words:
+    def _words(self, chunk: Bytes, place: Places, layout: Layout, most: int, out: Words) -> None:
         """The words of one chunk, before anything is made of NULLs."""
-        run = self._run
+        run, rows = self._run, len(out)
         if layout.is_text:
-            return self._texts(chunk, place, layout, most, rows)
-        out = np.empty(rows, dtype=np.uint64)
-        if place.type.name == "boolean":
+            self._texts(chunk, place, most, out)
+        elif place.type.name == "boolean":
             marks = self._bits(chunk, place.values, rows // self._rows)
-            run.call(_native.marks_to_words, marks, out)
+            run.call(_native.marks_to_words, marks, out.reshape(-1))
         elif place.type.name == "float":
-            run.call(_native.widen_floats, self._part(chunk, place.values, 4 * rows), out)
+            part = self._part(chunk, place.values, 4 * rows)
+            run.call(_native.widen_floats, part, out.reshape(-1))
         elif layout.is_wide:
-            return self._part(chunk, place.values, 16 * rows).view(np.uint64).reshape(-1, 2)
+            out[:] = self._part(chunk, place.values, 16 * rows).view(np.uint64).reshape(-1, 2)
         else:
             part = self._part(chunk, place.values, place.size * rows)
-            run.call(_native.widen_bytes, part, place.size, out)
-        return out.reshape(-1, 1)
+            run.call(_native.widen_bytes, part, place.size, out.reshape(-1))
 
-    def _texts(self, chunk: Bytes, place: Places, layout: Layout, most: int, rows: int) -> Words:
-        out = np.empty((rows, layout.words), dtype=np.uint64)
+    def _texts(self, chunk: Bytes, place: Places, most: int, out: Words) -> None:
+        rows = len(out)
         lengths = self._part(chunk, place.lengths, 4 * rows).view(np.uint32)
         data = self._part(chunk, place.values, place.size * rows)
         # Bytes of NULLs are zeros, and no length: a chunk that has others there is not sound.
         everywhere = np.ones(rows, dtype=np.uint8)
         utf8 = place.type.name == "string"
         self._run.checked(_native.read_texts, data, lengths, most, utf8, everywhere, out)
-        return out
 
     def _check(self, found: SecretColumn, path: str) -> None:
         """Raise a flag where a value is none of its type, or not as declared."""
@@ -235,20 +234,13 @@ class _Reader:
         run, rows = self._run, found.rows
         values = sorted(value.encode() for value in declared)
         values = [v for v in values if len(v) <= found.layout.text_bytes]
-        listed = np.zeros(rows, dtype=np.uint8)
-        bits = [np.zeros(rows, dtype=np.uint8) for _ in range(max(1, len(values) - 1).bit_length())]
-        for place, value in enumerate(values):
-            same = equal_marks(run, found, constant(found.layout, value, rows))
-            listed = disjunction(run, listed, same)
-            for bit in range(place.bit_length()):
-                if place >> bit & 1:
-                    bits[bit] = disjunction(run, bits[bit], same)
+        listed, codes = np.empty(rows, dtype=np.uint8), np.empty(rows, dtype=np.uint64)
+        texts = words_of(column_of_values(found.layout, values))
+        run.call(_native.match_rows, words_of(found), texts, codes, listed)
         outside = conjunction(run, complement(run, listed), known_of(found))
         run.raise_where(SecretMarks(outside), Flag.OUT_OF_DOMAIN)
         if not values or len(values) > MOST_CODED:
             return None, None
-        codes = np.empty(rows, dtype=np.uint64)
-        run.call(_native.gather_bits, bits, codes)
         return tuple(values), codes
 
 

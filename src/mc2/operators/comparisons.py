@@ -77,12 +77,14 @@ def equal_constant(run: Run, value: SecretColumn, *texts: bytes) -> SecretColumn
     found = np.zeros(value.rows, dtype=np.uint8)
     codes, domain = codes_of(value), value.domain
     for text in texts:
-        words, place = words_of(value), None
         if codes is not None and domain is not None:
-            words, place = codes.reshape(-1, 1), _place(domain, text)
+            place = _place(domain, text)
         elif len(text) <= value.layout.text_bytes:
             place = words_of(column_of_values(value.layout, [text]))
+        else:
+            place = None
         if place is not None:
+            words = words_of(value) if codes is None else codes.reshape(-1, 1)
             same = np.empty_like(found)
             run.call(_native.equal_rows, words, place, same)
             found = disjunction(run, found, same)

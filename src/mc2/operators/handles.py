@@ -7,7 +7,7 @@ which the operators use to call kernels and nobody else may import.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Final, NoReturn
@@ -22,6 +22,8 @@ from mc2.plan.oblivious_lists import MOST_NESTED_WORDS
 Words = npt.NDArray[np.uint64]
 Marks = npt.NDArray[np.uint8]
 Ends = tuple[int, int]
+Late = Callable[[], Words]
+"""What computes words, once."""
 
 _REFUSED: Final = "a secret decides nothing in Python: use an operator, or `Run.declassify`"
 _WIDE_DIGITS: Final = 18
@@ -173,28 +175,37 @@ class SecretColumn(Opaque):
 
     `ends` are the least and the greatest of its words, of one each, where a flag was raised for
     every value outside of them: public. `domain` are all texts that there are, ascending, where a
-    flag was raised for every other one: public; then `codes` say which of them a row has.
+    flag was raised for every other one: public; then `codes` say which of them a row has, and words
+    may be given by what computes them, once somebody asks: most never do. So it is with the `truth`
+    of a boolean, a mark for each row, 0 where it is NULL.
 
     A column that rows come in order of has a word for each row beside (`order_of`): they ascend
     over all rows as signed numbers, and are the column's in rows that are there, which all have a
     value. That there are such words is public. They stay with the column while rows only disappear.
     """
 
-    __slots__ = ("__codes", "__known", "__order", "__words", "domain", "ends", "layout")
+    __slots__ = (
+        "__codes",
+        "__known",
+        "__late",
+        "__order",
+        "__truth",
+        "__words",
+        "domain",
+        "ends",
+        "layout",
+    )
 
     def __init__(
         self,
         layout: Layout,
-        words: Words,
+        words: Words | Late,
         known: Marks,
         ends: tuple[int, int] | None = None,
         domain: tuple[bytes, ...] | None = None,
         codes: Words | None = None,
     ) -> None:
-        _check(words, np.uint64, 2)
         _check(known, np.uint8, 1)
-        if words.shape != (known.shape[0], layout.words):
-            raise ValueError("the words of a column do not have its layout")
         if (domain is None) != (codes is None):
             raise ValueError("codes are of a domain")
         if codes is not None:
@@ -205,9 +216,15 @@ class SecretColumn(Opaque):
         self.ends = ends
         self.domain = domain
         self.__codes = codes
-        self.__words = words
         self.__known = known
         self.__order: Words | None = None
+        self.__truth: Marks | None = None
+        self.__late: Late | None = None
+        if callable(words):
+            self.__words: Words | None = None
+            self.__late = words
+        else:
+            self.__words = _checked(layout, words, known)
 
     @property
     def type(self) -> DataType:
@@ -217,15 +234,28 @@ class SecretColumn(Opaque):
     @property
     def rows(self) -> int:
         """How many rows: public."""
-        return len(self.__words)
+        return len(self.__known)
 
     @staticmethod
-    def _open(handle: SecretColumn) -> tuple[Words, Marks]:
-        return handle.__words, handle.__known
+    def _open(handle: SecretColumn) -> Words:
+        if handle.__words is None:
+            if handle.__late is None:
+                raise ValueError("a column has words, or what computes them")
+            handle.__words = _checked(handle.layout, handle.__late(), handle.__known)
+            handle.__late = None
+        return handle.__words
+
+    @staticmethod
+    def _open_known(handle: SecretColumn) -> Marks:
+        return handle.__known
 
     @staticmethod
     def _open_codes(handle: SecretColumn) -> Words | None:
         return handle.__codes
+
+    @staticmethod
+    def _open_truth(handle: SecretColumn) -> Marks | None:
+        return handle.__truth
 
     @staticmethod
     def _open_order(handle: SecretColumn) -> Words | None:
@@ -236,8 +266,18 @@ class SecretColumn(Opaque):
         _check(order, np.uint64, 1)
         if order.shape != handle.__known.shape or handle.layout.words != 1:
             raise ValueError("each row of a column of one word has a place in its order")
-        found = SecretColumn(handle.layout, handle.__words, handle.__known, handle.ends)
+        words = SecretColumn._open(handle)
+        found = SecretColumn(handle.layout, words, handle.__known, handle.ends)
         found.__order = order
+        return found
+
+    @staticmethod
+    def _with_truth(layout: Layout, truth: Marks, known: Marks, late: Late) -> SecretColumn:
+        _check(truth, np.uint8, 1)
+        if truth.shape != known.shape:
+            raise ValueError("each row has a truth value")
+        found = SecretColumn(layout, late, known)
+        found.__truth = truth
         return found
 
 
@@ -246,9 +286,16 @@ def _check(array: npt.NDArray[Any], kind: type[np.generic], dimensions: int) -> 
         raise TypeError(f"kernels take contiguous arrays of {kind.__name__}")
 
 
+def _checked(layout: Layout, words: Words, known: Marks) -> Words:
+    _check(words, np.uint64, 2)
+    if words.shape != (known.shape[0], layout.words):
+        raise ValueError("the words of a column do not have its layout")
+    return words
+
+
 def words_of(column: SecretColumn) -> Words:
     """The words of a column, one row each: for kernels."""
-    return SecretColumn._open(column)[0]  # noqa: SLF001 - the one place that opens handles
+    return SecretColumn._open(column)  # noqa: SLF001 - the one place that opens handles
 
 
 def flat_words_of(column: SecretColumn) -> Words:
@@ -261,12 +308,17 @@ def flat_words_of(column: SecretColumn) -> Words:
 
 def known_of(column: SecretColumn) -> Marks:
     """Which values are not NULL: for kernels."""
-    return SecretColumn._open(column)[1]  # noqa: SLF001 - the one place that opens handles
+    return SecretColumn._open_known(column)  # noqa: SLF001 - the one place that opens handles
 
 
 def codes_of(column: SecretColumn) -> Words | None:
     """The codes of a column with a domain, by place; of no meaning where it is NULL."""
     return SecretColumn._open_codes(column)  # noqa: SLF001 - the one place that opens handles
+
+
+def truth_of(column: SecretColumn) -> Marks | None:
+    """The truth of a boolean column that was made of marks; zero where it is NULL."""
+    return SecretColumn._open_truth(column)  # noqa: SLF001 - the one place that opens handles
 
 
 def order_of(column: SecretColumn) -> Words | None:
@@ -277,6 +329,11 @@ def order_of(column: SecretColumn) -> Words | None:
 def with_order(column: SecretColumn, order: Words) -> SecretColumn:
     """The column with the words by which all rows ascend (`mc2.operators.ascending`)."""
     return SecretColumn._with_order(column, order)  # noqa: SLF001 - the one place that opens handles
+
+
+def with_truth(layout: Layout, truth: Marks, known: Marks, late: Late) -> SecretColumn:
+    """A boolean column of marks, 0 where it is NULL, with what makes words of them."""
+    return SecretColumn._with_truth(layout, truth, known, late)  # noqa: SLF001 - the one place that opens handles
 
 
 def marks_of(marks: SecretMarks) -> Marks:

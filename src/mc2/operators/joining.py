@@ -25,7 +25,6 @@ from mc2.operators.handles import (
     SecretMarks,
     SecretTable,
     Words,
-    codes_of,
     ends_of,
     flat_words_of,
     known_of,
@@ -359,9 +358,9 @@ def _shared_keys(left: SecretTable, right: SecretTable, on: Sequence[On]) -> dic
 
 def _as_other(value: SecretColumn, other: SecretColumn) -> SecretColumn:
     """A column that agrees with another one, whose values lie between its own ends."""
-    found = SecretColumn(
-        value.layout, words_of(value), known_of(value), other.ends, value.domain, codes_of(value)
-    )
+    if value.layout.is_text:
+        return value
+    found = SecretColumn(value.layout, words_of(value), known_of(value), other.ends)
     return _same_order(value, found)
 
 

@@ -10,9 +10,12 @@ from mc2.operators.handles import (
     Marks,
     SecretColumn,
     SecretMarks,
+    Words,
     flat_words_of,
     known_of,
     marks_of,
+    truth_of,
+    with_truth,
     words_of,
 )
 from mc2.operators.run import Run
@@ -23,14 +26,21 @@ TRUTH = Layout(BOOLEAN)
 
 def truth(run: Run, value: Marks, known: Marks) -> SecretColumn:
     """A boolean column of two marks for each row; what is not known is made zero."""
-    value = conjunction(run, value, known)
-    words = np.empty(len(value), dtype=np.uint64)
-    run.call(_native.marks_to_words, value, words)
-    return SecretColumn(TRUTH, words.reshape(-1, 1), known)
+    found = conjunction(run, value, known)
+
+    def words() -> Words:
+        out = np.empty((len(found), 1), dtype=np.uint64)
+        run.call(_native.marks_to_words, found, out.reshape(-1))
+        return out
+
+    return with_truth(TRUTH, found, known, words)
 
 
 def value_marks(run: Run, column: SecretColumn) -> Marks:
     """The truth of a boolean column; zero where it is NULL."""
+    known = truth_of(column)
+    if known is not None:
+        return known
     out = np.empty(column.rows, dtype=np.uint8)
     run.call(_native.words_to_marks, flat_words_of(column), out)
     return out

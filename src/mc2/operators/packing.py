@@ -141,14 +141,21 @@ def _parts_of_column(value: SecretColumn) -> tuple[Words, list[Part]]:
 def texts_of_codes(
     run: Run, layout: Layout, domain: tuple[bytes, ...], codes: Words, known: Marks
 ) -> SecretColumn:
-    """The texts of a domain that codes stand for; NULL where they are not known."""
-    rows, count = len(codes), len(domain)
-    texts = words_of(column_of_values(layout, domain))
-    planes = [np.empty(rows, dtype=np.uint64) for _ in range(layout.words)]
-    few = np.arange(count, dtype=np.uint64), np.ones(count, dtype=np.uint8)
-    found = np.empty(rows, dtype=np.uint8)
-    run.call(_native.match_few, codes, known, *few, texts, planes, found)
-    return SecretColumn(layout, joined(planes), known, None, domain, codes)
+    """The texts of a domain that codes stand for; NULL where they are not known.
+
+    They are looked up once somebody reads them: comparisons, groups and joins take codes.
+    """
+
+    def words() -> Words:
+        rows, count = len(codes), len(domain)
+        texts = words_of(column_of_values(layout, domain))
+        planes = [np.empty(rows, dtype=np.uint64) for _ in range(layout.words)]
+        few = np.arange(count, dtype=np.uint64), np.ones(count, dtype=np.uint8)
+        found = np.empty(rows, dtype=np.uint8)
+        run.call(_native.match_few, codes, known, *few, texts, planes, found)
+        return joined(planes)
+
+    return SecretColumn(layout, words, known, None, domain, codes)
 
 
 @dataclass(slots=True)

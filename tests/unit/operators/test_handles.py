@@ -81,3 +81,21 @@ def test_flags_are_those_of_the_kernels():
     header = (Path(__file__).parents[3] / "native/include/mc2/secret.hpp").read_text()
     for flag in Flag:
         assert f"{flag.name.lower()} = {flag.value}," in header
+
+
+def test_words_of_a_domain_are_computed_once_somebody_asks():
+    asked = []
+
+    def words():
+        asked.append(1)
+        return np.array([[5], [7]], dtype=np.uint64)
+
+    known = np.ones(2, dtype=np.uint8)
+    codes = np.zeros(2, dtype=np.uint64)
+    column = SecretColumn(INT, words, known, None, (b"A",), codes)
+    assert column.rows == 2
+    assert asked == []
+    assert flat_words_of(column).tolist() == flat_words_of(column).tolist() == [5, 7]
+    assert asked == [1]
+    with pytest.raises(ValueError, match="layout"):
+        flat_words_of(SecretColumn(INT, lambda: np.zeros((3, 1), np.uint64), known))
