@@ -91,9 +91,8 @@ def as_kept(run: Run, words: Words, kind: DataType) -> Words:
     """
     if kind.name != "float":
         return words
-    narrow, out = np.empty(4 * len(words), dtype=np.uint8), np.empty_like(words)
-    run.call(_native.narrow_floats, words, narrow)
-    run.call(_native.widen_floats, narrow, out)
+    out, fits = np.empty_like(words), np.empty(len(words), dtype=np.uint8)
+    run.call(_native.double_to_float, words, out, fits)  # too large is infinite
     return out
 
 
