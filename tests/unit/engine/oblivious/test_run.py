@@ -23,10 +23,21 @@ from mc2.plan.expressions import Cast, ColumnRef, call, literal
 from mc2.plan.oblivious import AGGREGATES, FUNCTIONS
 from mc2.plan.oblivious_functions import STATISTICS
 from mc2.plan.oblivious_lists import COLLECTING
-from mc2.plan.relations import Aggregate, AggregateColumn, Filter, Join, Mark, RowBound
+from mc2.plan.relations import (
+    Aggregate,
+    AggregateColumn,
+    Filter,
+    Join,
+    Mark,
+    NamedExpression,
+    Project,
+    RowBound,
+    SortKey,
+)
 from mc2.plan.stages import InputSize, layout_of
 from mc2.plan.stages_cut import cut
 from mc2.plan.types import DOUBLE, INT32, STRING
+from mc2.plan.windows import Window, WindowColumn
 
 ROWS = [(1, "a", Decimal("1.00")), (2, "b", None), (2, None, Decimal("-2.50")), (None, "é", None)]
 
@@ -98,6 +109,20 @@ def test_a_key_that_is_not_unique_fails_the_join_that_relies_on_it():
     checked = check_plan(replace(checked.plan, inputs=tuple(inputs)))
     with pytest.raises(EngineError, match="unique"):
         run_obliviously(checked, sources)
+
+
+def test_a_key_that_is_not_unique_fails_the_window_whose_order_relies_on_it():
+    """Which of two rows with one key comes first, no other column would say."""
+    rows = [(2, "a", 7), (2, "b", 7), (1, "c", 7)]
+    made = Job(t=Source(schema(k="int64", s="string", v="int64"), rows, bound=0))
+    by = (SortKey(ColumnRef("v"), descending=False, nulls_first=True),)
+    numbered = made.add(Window(made.scan("t"), (), by, (WindowColumn("w", "row_number", ()),)))
+    shown = tuple(NamedExpression(n, ColumnRef(n)) for n in ("w", "s"))
+    out = made.add(Project(numbered, shown))
+    true = replace(facts_of(made.sources["a.t"].table), unique=(("s",),))
+    assert run_with(made, out, true).num_rows == 3
+    with pytest.raises(EngineError, match="unique"):
+        run_with(made, out, replace(true, unique=(("k",),)))
 
 
 def altered(at, value):

@@ -10,7 +10,7 @@ from tests.support.plans import Job, Source, schema
 from mc2.errors import EngineError, PlanError
 from mc2.plan.expressions import ColumnRef, Literal, call, literal
 from mc2.plan.oblivious_windows import check_window
-from mc2.plan.relations import NamedExpression, Project, SortKey
+from mc2.plan.relations import SortKey
 from mc2.plan.types import INT32, INT64, STRING
 from mc2.plan.windows import SO_FAR, WHOLE, Bound, Frame, Window, WindowColumn
 
@@ -26,8 +26,7 @@ ROWS = [
     ("b", -7, 0.0, "q", Decimal("999.99")),
 ]
 KINDS = schema(g="string", k="int64", d="double", s="string", n="decimal(5,2)")
-G, K, D, S, N, L = (ColumnRef(n) for n in "gkdsnl")
-TWO = call("list_repeat", K, literal(2, INT32))
+G, K, D, S, N = (ColumnRef(n) for n in "gkdsn")
 
 
 def at(unit, start, end):
@@ -133,18 +132,11 @@ def test_nth_value_counts_from_the_start_of_a_partition_or_frame():
             "past NULLs",
         ),
         (WindowColumn("w", "skewness", (D,), SO_FAR), "no skewness over a window"),
-        (WindowColumn("w", "first_value", (L,), SO_FAR), "no windows over lists"),
     ],
 )
 def test_what_there_is_not_is_refused(column, words):
     made = job()
-    rows = made.add(
-        Project(
-            made.scan("t"),
-            (*(NamedExpression(n, ColumnRef(n)) for n in "gkd"), NamedExpression("l", TWO)),
-        )
-    )
-    node = made.add(Window(rows, ("g",), BY_K, (column,)))
+    node = made.add(Window(made.scan("t"), ("g",), BY_K, (column,)))
     with pytest.raises(PlanError, match=words):
         obliviously(made.plan(out=node), made)
 
