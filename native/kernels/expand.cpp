@@ -39,7 +39,7 @@ struct Places {
         over_shares(parts, [=](unsigned part) { return share_of(rows, part, parts); },
                     [=, *this](std::size_t from, std::size_t to, unsigned part) { each[part] = sum(from, to); });
         u64 all = 0;
-        for (unsigned part = 0; part < parts; ++part) all += sums[part];
+        for (unsigned part = 0; part < parts; ++part) all += value_barrier(sums[part]);
         return smaller(Secret(all), most());
     }
     // Where the first copy of row `to` goes.
@@ -67,6 +67,17 @@ struct Places {
         return number;
     }
 };
+
+// What each share's last row left, where the share had none of its own: a row of words, the last of which
+// says whether there is one, for each share.
+MC2_APART void pass_on(u64* carried, unsigned parts, std::size_t apart) noexcept {
+    for (unsigned part = 1; part < parts; ++part) {  // nothing comes before share 0
+        u64 *const before = carried + (part - 1) * apart, *const here = carried + part * apart;
+        const u64 kept = here[apart - 1];
+        // A word after the other: for so few the compiler would write loops over vectors that never run.
+        for (std::size_t w = 0; w < apart; ++w) here[w] = value_barrier(before[w] & ~kept) | (here[w] & kept);
+    }
+}
 
 // W words a row; 0 means any width, given at run time, whose rows go through memory.
 template <std::size_t W>
@@ -114,11 +125,7 @@ public:
                 last(from, end, carried + (part + 1) * apart);
             });
         }
-        for (unsigned part = 2; part < parts; ++part) {
-            u64 *const before = carried + (part - 1) * apart, *const here = carried + part * apart;
-            const u64 kept = here[width_ + 1];
-            for (std::size_t w = 0; w < apart; ++w) here[w] = (before[w] & ~kept) | (here[w] & kept);
-        }
+        pass_on(carried, parts, apart);
         over_shares(parts, begins, [&](std::size_t from, std::size_t end, unsigned part) {
             write(from, end, carried + part * apart);
         });

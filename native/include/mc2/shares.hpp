@@ -42,7 +42,8 @@ static u64 flags_of_shares(std::size_t rows, F f) {
     over_shares(parts, [=](unsigned part) { return share_of(rows, part, parts); },
                 [=](std::size_t from, std::size_t to, unsigned part) { each[part] = f(from, to); });
     u64 all = 0;
-    for (unsigned part = 0; part < parts; ++part) all |= raised[part];
+    // A word after the other: for so few the compiler would write loops over vectors that never run.
+    for (unsigned part = 0; part < parts; ++part) all |= value_barrier(raised[part]);
     return all;
 }
 

@@ -12,8 +12,10 @@ from mc2.formats.facts import TableFacts
 from mc2.formats.fixed import ChunkForm, fixed_places
 from mc2.formats.schema import Column, DataType, Schema, decimal
 from mc2.operators import (
+    arithmetic,
     ascending,
     carried,
+    comparisons,
     constants,
     conversions,
     dates,
@@ -38,6 +40,7 @@ from mc2.operators.handles import (
     SecretColumn,
     SecretMarks,
     SecretTable,
+    flat_words_of,
     known_of,
     marks_of,
     words_of,
@@ -69,6 +72,27 @@ def _declared(made: Made, rows: int | None = None) -> SecretTable:
         "w": made.column(WIDE, rows=rows),
     }
     return SecretTable(columns, made.present(rows))
+
+
+@case("arithmetic.compute/scales")
+def _short_decimals(run: Run, made: Made) -> object:
+    """Sums and products of decimals of one word, of two, and at other scales."""
+    counts, add, times = everywhere(made), arithmetic.Operation.ADD, arithmetic.Operation.MULTIPLY
+    tenths, hundredths = (made.column(decimal(4, scale), 9_999) for scale in (1, 2))
+    kinds = (
+        (add, decimal(6, 2)), (add, decimal(4, 2)), (add, decimal(30, 2)),
+        (times, decimal(8, 3)), (times, decimal(20, 3)), (times, decimal(8, 2)),
+        (arithmetic.Operation.REMAINDER, decimal(4, 2)),
+    )  # fmt: skip
+    return [arithmetic.compute(run, what, tenths, hundredths, kind, counts) for what, kind in kinds]
+
+
+@case("packing.texts_of_codes")
+def _texts_of_codes(run: Run, made: Made) -> object:
+    """Texts that somebody reads: their words are looked up then, once."""
+    codes, known = flat_words_of(made.column(INT64, 3)), made.marks()
+    value = packing.texts_of_codes(run, Layout(TEXT, 9), (b"A", b"N", b"R"), codes, known)
+    return [comparisons.same(run, value, value), value]
 
 
 @case("packing/declared")
