@@ -12,3 +12,9 @@ def built():
     if not shutil.which("valgrind"):
         pytest.skip("valgrind is not installed and could not be: tools/system-packages.sh")
     return binaries.build()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """The gates come first: two of them take minutes, and whoever is done with all else would wait."""
+    items.sort(key=lambda item: "test_traces" not in item.nodeid)

@@ -7,7 +7,7 @@ namespace mc2::oblivious {
 
 // The first 64 bits of the fractions of the cube roots of the first 80 primes (FIPS 180-4, section
 // 4.2.3); those of SHA-224 and SHA-256 are the upper halves of the first 64.
-inline constexpr u64 sha2_rounds[80] = {
+constexpr u64 sha2_rounds[80] = {
     0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc, 0x3956c25bf348b538,
     0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118, 0xd807aa98a3030242, 0x12835b0145706fbe,
     0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2, 0x72be5d74f27b896f, 0x80deb1fe3b1696b1, 0x9bdc06a725c71235,
@@ -29,7 +29,7 @@ inline constexpr u64 sha2_rounds[80] = {
 // The first 64 bits of the fractions of the square roots of the first 16 primes (section 5.3). SHA-512
 // begins with the first eight, SHA-256 with their upper halves, SHA-384 with the other eight, SHA-224
 // with the lower halves of those.
-inline constexpr u64 sha2_starts[16] = {
+constexpr u64 sha2_starts[16] = {
     0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
     0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
     0xcbbb9d5dc1059ed8, 0x629a292a367cd507, 0x9159015a3070dd17, 0x152fecd8f70e5939,
@@ -37,7 +37,7 @@ inline constexpr u64 sha2_starts[16] = {
 };
 
 // 2^32 times the sines of 1 to 64 radians, without signs and fractions (RFC 1321, section 3.4).
-inline constexpr u32 md5_rounds[64] = {
+constexpr u32 md5_rounds[64] = {
     0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
     0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
     0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
