@@ -16,5 +16,5 @@ def built():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """The gates come first: two of them take minutes, and whoever is done with all else would wait."""
+    """Traces come first: they take minutes, and at the end one processor would wait for the other."""
     items.sort(key=lambda item: "test_traces" not in item.nodeid)

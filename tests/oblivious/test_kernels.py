@@ -21,8 +21,11 @@ def test_code_that_is_not_in_the_module_is_noticed(built):
     assert shipped.missing_code([leaky], report.module_path())
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("isa", "threads"),
+    [(isa, 1) for isa in ISAS]
+    + [pytest.param(isa, 2, marks=() if isa == ISAS[-1] else pytest.mark.slow) for isa in ISAS],
+)
 def test_memcheck_sees_no_use_of_a_secret(built, isa, threads):
     watched = memcheck.watch(built.cases, isa, threads)
     assert watched.leaking == ()
@@ -51,7 +54,9 @@ def test_every_instruction_is_steady_or_allowed(built, isa):
     assert [finding for finding in found if reason_for(finding) is None] == []
 
 
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "isa", [pytest.param(isa, marks=() if isa == ISAS[-1] else pytest.mark.slow) for isa in ISAS]
+)
 def test_memcheck_has_seen_most_conditional_jumps(built, isa):
     seen = lint.executed(built.cases, isa) | lint.executed(built.cases, isa, threads=2)
     unseen = lint.unseen_jumps(built.cases, isa, seen)
