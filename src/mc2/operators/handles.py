@@ -333,7 +333,7 @@ def with_order(column: SecretColumn, order: Words) -> SecretColumn:
 
 def with_truth(layout: Layout, truth: Marks, known: Marks, late: Late) -> SecretColumn:
     """A boolean column of marks, 0 where it is NULL, with what makes words of them."""
-    return SecretColumn._with_truth(layout, truth, known, late)  # noqa: SLF001 - the one place that opens handles
+    return SecretColumn._with_truth(layout, truth, known, late)  # noqa: SLF001 - handles are made here alone
 
 
 def marks_of(marks: SecretMarks) -> Marks:

@@ -28,9 +28,9 @@ class Drafted(Planned, Protocol):
 
 def draft_of(made: Drafted) -> Draft:
     """The draft of the script that made it."""
-    return made._draft  # noqa: SLF001 - see above
+    return made._draft  # noqa: SLF001 - scripts may not write the name, this module may
 
 
 def node_of(made: Planned) -> int:
     """Its node there. Raises: PlanError if it is a model that is not fitted yet."""
-    return made._node  # noqa: SLF001 - see above
+    return made._node  # noqa: SLF001 - scripts may not write the name, this module may
